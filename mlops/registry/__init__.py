@@ -1,0 +1,1 @@
+"""The record of experiments and versions: MLflow tracking, the model registry, receipts."""

@@ -1,0 +1,321 @@
+"""The one typed configuration: every knob, its default, its unit and its limits.
+
+Order of precedence, last wins: the defaults below, environment variables (``MLOPS_SOURCE__KIND``),
+command-line options and run-time variables of a pipeline (``source.kind`` or a short alias such as
+``months``). Every section is strict and frozen; ``mlops config schema`` prints the JSON schema.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from datetime import date
+from functools import reduce
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from mlops.data.months import parse_months
+from mlops.errors import ConfigurationError
+
+PROJECT_ROOT = Path(os.environ.get("MLOPS_PROJECT", Path(__file__).resolve().parents[1]))
+
+
+class Section(BaseModel):
+    """Base of every configuration section: no unknown keys, no mutation."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+
+
+class SourceSettings(Section):
+    """Where trips come from."""
+
+    kind: Literal["sample", "tlc", "path"] = Field(
+        "sample", description="sample: generated; tlc: official monthly files; path: your files"
+    )
+    taxi: Literal["green", "yellow"] = "green"
+    months: str = Field("2023-12..2024-02", description="YYYY-MM, a..b, or a comma-separated list")
+    location: str = Field(
+        "", description="path only: folder, base URL or comma-separated files (file://, s3://, …)"
+    )
+    base_url: str = Field(
+        "https://d37ci6vzurychx.cloudfront.net/trip-data", description="tlc only: where months lie"
+    )
+    timeout_seconds: float = Field(30, gt=0, description="tlc only: per network read")
+    retries: int = Field(4, ge=0, description="tlc only: attempts after the first, with backoff")
+    sample_rows: int = Field(12_000, ge=100, description="sample only: trips per month")
+    sample_seed: int = Field(7, ge=0, description="sample only")
+    sample_drift: float = Field(
+        0.0, ge=0, le=1, description="sample only: 0 none, 1 strong; grows over the last month"
+    )
+
+    @field_validator("months")
+    @classmethod
+    def _months_are_months(cls, value: str) -> str:
+        try:
+            parse_months(value)
+        except ConfigurationError as error:
+            raise ValueError(str(error)) from error
+        return value
+
+    @property
+    def month_list(self) -> tuple[str, ...]:
+        """The months asked for, expanded."""
+        return parse_months(self.months)
+
+
+Action = Literal["quarantine", "flag", "ignore"]
+
+
+class ValidationSettings(Section):
+    """The data contract: what a trip must satisfy to be learned from."""
+
+    min_minutes: float = Field(1, ge=0)
+    max_minutes: float = Field(60, gt=0)
+    max_distance_miles: float = Field(100, gt=0, description="beyond it the meter is wrong")
+    max_speed_mph: float = Field(100, gt=0, description="average over the trip")
+    max_passengers: int = Field(9, ge=1)
+    max_bad_share: float = Field(0.15, ge=0, le=1, description="quarantined ÷ read; above: fail")
+    min_rows: int = Field(1_000, ge=1, description="rows kept per month; below: fail")
+    min_days_covered: float = Field(0.9, ge=0, le=1, description="share of a month's days present")
+    actions: dict[str, Action] = Field(
+        default_factory=dict,
+        description="rule name → quarantine | flag | ignore; rules not named keep their default",
+    )
+
+
+class WindowSettings(Section):
+    """How time is divided: train, validation (search), test (gate). Never random."""
+
+    test_months: int = Field(1, ge=1, description="the last months are the test window")
+    validation_days: int = Field(7, ge=1, description="days before the test window for the search")
+    validation_start: date | None = Field(None, description="overrides validation_days")
+    test_start: date | None = Field(None, description="overrides test_months")
+
+
+class FeatureSettings(Section):
+    """How history of a route becomes features."""
+
+    route_smoothing: float = Field(
+        10, gt=0, description="pseudo-trips that pull a route to its prior"
+    )
+    route_half_life_days: float = Field(60, gt=0, description="age at which a trip counts half")
+
+
+class TrainingSettings(Section):
+    """Which candidates are trained and how hard each is searched."""
+
+    families: tuple[str, ...] = (
+        "global_mean",
+        "route_median",
+        "linear_regression",
+        "lasso",
+        "linear_svr",
+        "random_forest",
+        "extra_trees",
+        "hist_gradient_boosting",
+    )
+    objectives: tuple[str, ...] = ("squared_error", "absolute_error", "quantiles")
+    max_evals: int = Field(8, ge=1, description="TPE trials per child")
+    time_budget_seconds: float = Field(45, gt=0, description="search time per child")
+    no_progress_trials: int = Field(8, ge=1, description="stop the search after this many in vain")
+    seed: int = Field(42, ge=0)
+    threads: int = Field(0, ge=0, description="per child; 0: cores ÷ workers")
+    overrides: dict[str, dict[str, Any]] = Field(
+        default_factory=dict,
+        description="family → fixed hyperparameters; they win over the search space",
+    )
+
+
+class GateSettings(Section):
+    """What a challenger must show before it may replace the champion."""
+
+    max_rmse_minutes: float = Field(8.0, gt=0, description="absolute floor of quality")
+    min_baseline_gain: float = Field(0.02, ge=0, description="relative, over the best baseline")
+    min_champion_gain: float = Field(0.0, description="relative RMSE gain over the champion")
+    confidence: float = Field(0.95, gt=0.5, lt=1, description="of the bootstrap interval")
+    bootstrap_samples: int = Field(500, ge=100)
+    max_slice_loss: float = Field(0.05, ge=0, description="relative RMSE loss allowed per slice")
+    min_slice_rows: int = Field(200, ge=1, description="smaller slices are reported, not judged")
+    min_interval_coverage: float = Field(0.70, ge=0, le=1, description="nominal is 0.80")
+    max_latency_ms: float = Field(25.0, gt=0, description="median of one-row predictions")
+    max_size_mb: float = Field(250.0, gt=0, description="of the artifact on disk")
+
+
+class InferenceSettings(Section):
+    """Batch scoring."""
+
+    chunk_rows: int = Field(131_072, ge=1, description="rows in memory at a time")
+    threads: int = Field(0, ge=0, description="0: all cores")
+
+
+class TrackingSettings(Section):
+    """Where experiments and model versions are recorded (MLflow)."""
+
+    uri: str = Field("", description="tracking server or database; empty: SQLite under the home")
+    artifacts: str = Field("", description="artifact root; empty: a folder under the home")
+    experiment: str = "trip-duration"
+    model_name: str = "trip-duration"
+
+
+class EngineSettings(Section):
+    """The headless engine."""
+
+    workers: int = Field(2, ge=1, description="blocks running at the same time")
+    lock_wait_seconds: float = Field(0, ge=0, description="how long to wait for another run")
+    block_timeout_seconds: int = Field(3_600, ge=1)
+
+
+class ServerSettings(Section):
+    """`mlops up`: Mage's server and the MLflow UI."""
+
+    host: str = "127.0.0.1"
+    mage_port: int = Field(6789, ge=1, le=65535)
+    mlflow_port: int = Field(5000, ge=1, le=65535)
+    database_url: str = Field("", description="Mage's database; empty: SQLite under the home")
+    owner_email: str = "owner@mlops.local"
+
+
+class Settings(BaseSettings):
+    """The whole configuration."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="MLOPS_", env_nested_delimiter="__", extra="forbid", frozen=True
+    )
+
+    home: Path = Field(PROJECT_ROOT / ".mlops", description="all state of the project lives here")
+    source: SourceSettings = SourceSettings()
+    validation: ValidationSettings = ValidationSettings()
+    windows: WindowSettings = WindowSettings()
+    features: FeatureSettings = FeatureSettings()
+    training: TrainingSettings = TrainingSettings()
+    gate: GateSettings = GateSettings()
+    inference: InferenceSettings = InferenceSettings()
+    tracking: TrackingSettings = TrackingSettings()
+    engine: EngineSettings = EngineSettings()
+    server: ServerSettings = ServerSettings()
+
+    @field_validator("home")
+    @classmethod
+    def _home_is_absolute(cls, value: Path) -> Path:
+        return value.expanduser().resolve()
+
+    @property
+    def store(self) -> Path:
+        """Data products: immutable, content-addressed snapshots."""
+        return self.home / "store"
+
+    @property
+    def cache(self) -> Path:
+        """Downloaded source files with their checksums."""
+        return self.home / "cache"
+
+    @property
+    def staging(self) -> Path:
+        """Intermediate files between blocks of one pipeline run; safe to delete when idle."""
+        return self.home / "staging"
+
+    @property
+    def predictions(self) -> Path:
+        """Batch predictions."""
+        return self.home / "predictions"
+
+    @property
+    def logs(self) -> Path:
+        """One folder per run of the engine, one file per block."""
+        return self.home / "logs"
+
+    @property
+    def tracking_uri(self) -> str:
+        """The MLflow tracking URI in force."""
+        return self.tracking.uri or f"sqlite:///{self.home / 'mlflow' / 'mlflow.db'}"
+
+    @property
+    def artifact_root(self) -> str:
+        """The MLflow artifact root in force."""
+        return self.tracking.artifacts or (self.home / "mlflow" / "artifacts").as_uri()
+
+
+# Short names for what people change most, on the command line and in a trigger's payload.
+ALIASES: Mapping[str, str] = {
+    "source": "source.kind",
+    "taxi": "source.taxi",
+    "months": "source.months",
+    "location": "source.location",
+    "families": "training.families",
+    "objectives": "training.objectives",
+    "max_evals": "training.max_evals",
+    "time_budget": "training.time_budget_seconds",
+    "seed": "training.seed",
+    "workers": "engine.workers",
+}
+
+
+def load_settings(overrides: Mapping[str, Any] | None = None, *, strict: bool = True) -> Settings:
+    """Build the configuration from defaults, environment and overrides.
+
+    Args:
+        overrides: Dotted names (``training.max_evals``) or aliases (``max_evals``) to values.
+            Strings are accepted for every type; lists may be comma-separated strings.
+        strict: Refuse unknown names. Blocks pass ``False`` because Mage adds names of its own;
+            a dotted name is always refused when unknown.
+
+    Raises:
+        ConfigurationError: Naming the setting, its value, and what is accepted.
+    """
+    nested: dict[str, Any] = {}
+    for name, value in (overrides or {}).items():
+        path = ALIASES.get(name, name)
+        if not is_setting(path):
+            if "." in name or strict:
+                raise ConfigurationError(
+                    f"{name}: there is no such setting",
+                    "list the settings with: mlops config show",
+                )
+            continue
+        *parents, leaf = path.split(".")
+        target = reduce(lambda node, key: node.setdefault(key, {}), parents, nested)
+        target[leaf] = _split_list(path, value)
+    try:
+        # Overrides are merged over the environment's values section by section.
+        return Settings(**nested)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join(str(part) for part in first["loc"])
+        raise ConfigurationError(
+            f"{name}: {first['msg']} (got {first.get('input')!r})",
+            "see the accepted values with: mlops config schema",
+        ) from error
+
+
+def is_setting(path: str) -> bool:
+    """Tell whether a dotted path names a leaf of the configuration."""
+    return _annotation(path) is not None
+
+
+def _annotation(path: str) -> Any:
+    model: Any = Settings
+    *parents, leaf = path.split(".")
+    for part in parents:
+        field = model.model_fields.get(part)
+        if field is None:
+            # A dictionary such as training.overrides takes any key below it.
+            return None
+        model = field.annotation
+        if not (isinstance(model, type) and issubclass(model, BaseModel)):
+            return None
+    field = model.model_fields.get(leaf)
+    if field is None:
+        return None
+    annotation = field.annotation
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return None
+    return annotation
+
+
+def _split_list(path: str, value: Any) -> Any:
+    if isinstance(value, str) and _annotation(path) == tuple[str, ...]:
+        return tuple(part.strip() for part in value.split(",") if part.strip())
+    return value

@@ -1,0 +1,1 @@
+"""Model families, their search spaces, the search itself and the artifact it produces."""
