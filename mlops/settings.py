@@ -129,12 +129,25 @@ class TrainingSettings(Section):
     )
 
 
+class EvaluationSettings(Section):
+    """How a model's cost of serving is measured."""
+
+    latency_samples: int = Field(50, ge=1, description="timed one-row predictions")
+    latency_warm_up: int = Field(5, ge=0, description="untimed ones before")
+
+
 class GateSettings(Section):
     """What a challenger must show before it may replace the champion."""
 
     max_rmse_minutes: float = Field(8.0, gt=0, description="absolute floor of quality")
     min_baseline_gain: float = Field(0.02, ge=0, description="relative, over the best baseline")
-    min_champion_gain: float = Field(0.0, description="relative RMSE gain over the champion")
+    min_champion_gain: float = Field(
+        0.0,
+        gt=-1,
+        lt=1,
+        description="relative RMSE gain over the champion that the whole bootstrap interval must "
+        "exceed; 0: certainly better, -0.01: certainly less than 1 % worse",
+    )
     confidence: float = Field(0.95, gt=0.5, lt=1, description="of the bootstrap interval")
     bootstrap_samples: int = Field(500, ge=100)
     max_slice_loss: float = Field(0.05, ge=0, description="relative RMSE loss allowed per slice")
@@ -191,6 +204,7 @@ class Settings(BaseSettings):
     windows: WindowSettings = WindowSettings()
     features: FeatureSettings = FeatureSettings()
     training: TrainingSettings = TrainingSettings()
+    evaluation: EvaluationSettings = EvaluationSettings()
     gate: GateSettings = GateSettings()
     inference: InferenceSettings = InferenceSettings()
     tracking: TrackingSettings = TrackingSettings()

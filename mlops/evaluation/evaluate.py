@@ -1,0 +1,94 @@
+"""One model, one untouched window: everything the gate and a person want to know about it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from mlops.data.trips import TARGET
+from mlops.evaluation.metrics import (
+    FloatArray,
+    IntervalMetrics,
+    Metrics,
+    Result,
+    interval_metrics,
+    regression_metrics,
+)
+from mlops.evaluation.performance import Servable, prediction_latency_ms, saved_size_mb
+from mlops.evaluation.slices import SliceMetrics, slice_labels, slice_metrics
+from mlops.settings import EvaluationSettings
+
+
+class Evaluation(Result):
+    """What was measured on one window; plain JSON, stored with the model version."""
+
+    metrics: Metrics
+    interval: IntervalMetrics | None  # None: the model predicts no interval
+    slices: tuple[SliceMetrics, ...]
+    latency_ms: float  # median of one-row predictions
+    size_mb: float  # of the artifact on disk, 10⁶ bytes
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What the gate judges: the evaluation, and the row-by-row material behind it.
+
+    Attributes:
+        evaluation: The numbers.
+        errors: Predicted - actual of each trip of the window, shape ``(n,)``, minutes. Two models
+            are compared on the same rows in the same order.
+        labels: The slice of each trip, one categorical column per dimension.
+        receipt_gaps: Names of receipt fields that are missing (`Receipt.gaps`).
+    """
+
+    evaluation: Evaluation
+    errors: FloatArray
+    labels: pd.DataFrame
+    receipt_gaps: tuple[str, ...] = ()
+
+
+def gather_evidence(
+    model: Servable,
+    frame: pd.DataFrame,
+    settings: EvaluationSettings,
+    receipt_gaps: tuple[str, ...] = (),
+) -> Evidence:
+    """Predict a window once and measure everything.
+
+    Args:
+        model: The model to evaluate.
+        frame: Trips the model has never seen: request columns and the duration, in the order of
+            pickup.
+        settings: How latency is measured.
+        receipt_gaps: What the model's receipt lacks; handed on to the gate.
+
+    Raises:
+        DataQualityError: If the window is empty or a prediction is NaN or infinite.
+    """
+    actual = frame[TARGET].to_numpy(dtype=np.float64)
+    predicted = model.predict(frame)
+    minutes = predicted["prediction_minutes"].to_numpy(dtype=np.float64)
+    lower, upper = (predicted[f"{end}_minutes"].to_numpy(np.float64) for end in ("lower", "upper"))
+    has_interval = not (np.isnan(lower).all() or np.isnan(upper).all())
+    evaluation = Evaluation(
+        metrics=regression_metrics(actual, minutes),
+        interval=interval_metrics(actual, lower, upper) if has_interval else None,
+        slices=slice_metrics(frame, actual, minutes),
+        latency_ms=prediction_latency_ms(
+            model, frame.drop(columns=TARGET), settings.latency_samples, settings.latency_warm_up
+        ),
+        size_mb=saved_size_mb(model),
+    )
+    return Evidence(
+        evaluation=evaluation,
+        errors=minutes - actual,
+        labels=slice_labels(frame),
+        receipt_gaps=receipt_gaps,
+    )
+
+
+def evaluate(model: Servable, frame: pd.DataFrame, settings: EvaluationSettings) -> Evaluation:
+    """Measure a model on a window; see `gather_evidence` for the arguments."""
+    return gather_evidence(model, frame, settings).evaluation

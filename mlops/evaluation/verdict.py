@@ -1,0 +1,65 @@
+"""What the gate decided: a small table of rule, value, limit and reason, kept with the model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final, Literal
+
+from mlops.evaluation.metrics import Result
+
+Unit = Literal["min", "%", "ms", "MB", ""]
+
+
+class RuleResult(Result):
+    """One rule of the gate applied to one challenger. Percentages are kept as shares."""
+
+    rule: str
+    value: float | None  # None: nothing to measure
+    limit: float
+    unit: Unit
+    passed: bool
+    why: str  # one sentence
+
+
+class Verdict(Result):
+    """The gate's decision with every rule behind it."""
+
+    passed: bool
+    rules: tuple[RuleResult, ...]
+    summary: str  # one sentence
+
+    @property
+    def refused_by(self) -> tuple[str, ...]:
+        """The names of the rules that refused, in the order of the table."""
+        return tuple(rule.rule for rule in self.rules if not rule.passed)
+
+    def table(self) -> str:
+        """Return the rules as aligned text, one line per rule below a heading."""
+        rows = [("rule", "value", "limit", "verdict", "why")] + [
+            (
+                rule.rule,
+                _shown(rule.value, rule.unit),
+                _shown(rule.limit, rule.unit),
+                "passed" if rule.passed else "REFUSED",
+                rule.why,
+            )
+            for rule in self.rules
+        ]
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        return "\n".join(
+            "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+            for row in rows
+        )
+
+
+_FORMATS: Final[dict[Unit, Callable[[float], str]]] = {
+    "%": "{:.1%}".format,
+    "min": "{:.2f} min".format,
+    "ms": "{:.1f} ms".format,
+    "MB": "{:.1f} MB".format,
+    "": "{:g}".format,
+}
+
+
+def _shown(value: float | None, unit: Unit) -> str:
+    return "-" if value is None else _FORMATS[unit](value)
