@@ -1,0 +1,140 @@
+"""The receipt of a model: what it takes to make the same model again, and to explain it later."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+import subprocess
+from collections.abc import Mapping
+from datetime import datetime, timezone
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any, Final, Literal
+
+from pydantic import Field
+
+from mlops.data.references import Reference, TrainingSetManifest, Window
+from mlops.settings import PROJECT_ROOT, Settings
+
+CODE_COMMIT_VARIABLE: Final = "MLOPS_CODE_COMMIT"
+UNKNOWN: Final = "unknown"
+# What decides the numbers a fit produces, beside the lock file that pins everything.
+_PACKAGES: Final = ("numpy", "pandas", "scikit-learn", "xgboost-cpu")
+_REQUIRED: Final = ("data_hash", "code_commit", "lock_hash")
+
+
+class Receipt(Reference):
+    """Where a model came from. Two models with equal receipts, times apart, are the same model."""
+
+    data_hash: str  # SHA-256 of the training set's content
+    code_commit: str  # `+dirty` behind it: tracked files differed from the commit
+    lock_hash: str  # SHA-256 of requirements/runtime.txt
+    seed: int
+    family: str
+    params: dict[str, Any]  # hyperparameters, constants and overrides included
+    windows: dict[str, Window]  # train, validation, test
+    taxi: Literal["green", "yellow"]
+    synthetic: bool  # learned from generated trips
+    python: str
+    packages: dict[str, str]
+    pipeline: str = ""  # Mage pipeline; empty outside Mage
+    pipeline_run_id: str = ""
+    created_at: datetime = Field(default_factory=lambda: datetime.now(timezone.utc))
+
+    @property
+    def dirty(self) -> bool:
+        """Whether the code had changes that no commit holds."""
+        return self.code_commit.endswith("+dirty")
+
+    @property
+    def gaps(self) -> tuple[str, ...]:
+        """The names of the fields without which the model cannot be made again."""
+        return tuple(name for name in _REQUIRED if getattr(self, name) in ("", UNKNOWN))
+
+
+def collect_receipt(
+    manifest: TrainingSetManifest,
+    family: str,
+    params: Mapping[str, Any],
+    settings: Settings,
+    variables: Mapping[str, Any] | None = None,
+) -> Receipt:
+    """Write down where a model comes from.
+
+    Args:
+        manifest: The training set it learns from.
+        family: Name of the model family.
+        params: Every hyperparameter of the fit.
+        settings: The configuration in force.
+        variables: Run-time variables of the Mage block; name the pipeline and its run.
+    """
+    variables = variables or {}
+    return Receipt(
+        data_hash=manifest.sha256,
+        code_commit=code_commit(),
+        lock_hash=lock_hash(),
+        seed=settings.training.seed,
+        family=family,
+        params=dict(params),
+        windows={
+            "train": manifest.train,
+            "validation": manifest.validation,
+            "test": manifest.test,
+        },
+        taxi=manifest.extraction.taxi,
+        synthetic=manifest.extraction.synthetic,
+        python=platform.python_version(),
+        packages={name: found for name in _PACKAGES if (found := _installed(name))},
+        pipeline=str(variables.get("pipeline_uuid") or ""),
+        pipeline_run_id=str(variables.get("pipeline_run_id") or ""),
+    )
+
+
+@cache
+def code_commit() -> str:
+    """Return the commit of the running code.
+
+    ``MLOPS_CODE_COMMIT`` wins, for images built without git's folder; then git itself, with
+    ``+dirty`` where tracked files differ from the commit; else ``unknown``, which the gate refuses.
+    """
+    stated = os.environ.get(CODE_COMMIT_VARIABLE, "").strip()
+    if stated:
+        return stated
+    commit = _git("rev-parse", "HEAD")
+    if not commit:
+        return UNKNOWN
+    changed = _git("status", "--porcelain", "--untracked-files=no")
+    return f"{commit}+dirty" if changed else commit
+
+
+@cache
+def lock_hash() -> str:
+    """Return the SHA-256 of the lock file; ``unknown`` where the project has none."""
+    lock = PROJECT_ROOT / "requirements" / "runtime.txt"
+    return hashlib.sha256(lock.read_bytes()).hexdigest() if lock.is_file() else UNKNOWN
+
+
+def _git(*arguments: str) -> str:
+    # Only this project's own repository counts: a checkout unpacked inside another repository
+    # must not be stamped with that one's commit.
+    if not (PROJECT_ROOT / ".git").exists():
+        return ""
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(PROJECT_ROOT), *arguments],
+            capture_output=True,
+            text=True,
+            timeout=10,
+            check=True,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    return done.stdout.strip()
+
+
+def _installed(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return ""
