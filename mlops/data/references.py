@@ -114,3 +114,16 @@ class TrainingSetManifest(Reference):
     feature_version: str
     code_commit: str
     created_at: datetime
+
+
+class RouteStatisticsManifest(Reference):
+    """The data product `route_statistics`: route history frozen at the windows' boundaries."""
+
+    product: Literal["route_statistics"] = "route_statistics"
+    sha256: str
+    uri: str  # folder of the snapshots
+    training_set: str  # hash of the training set it was computed from
+    at_validation: str  # file: history up to the start of validation, for the search
+    at_test: str  # file: history up to the start of test, for the refit
+    latest: str  # file: all history, for what comes after
+    created_at: datetime

@@ -1,0 +1,71 @@
+# The project's tasks, the same for a person, a hook and CI. `make help` lists them.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+# The first interpreter that runs and that mage-ai supports; override with PYTHON=…
+PYTHON ?= $(shell for p in python3 python3.12 python3.11 python3.10; do \
+	$$p -c 'import sys, venv; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 12))' 2>/dev/null \
+	&& echo $$p && break; done)
+VENV := .venv
+BIN := $(VENV)/bin
+RUNTIME := $(VENV)/.runtime
+DEV := $(VENV)/.dev
+
+export PYTHONWARNINGS ?= ignore::SyntaxWarning
+
+.PHONY: help run up test test-fast lint format bench lock clean
+
+help: ## list the tasks
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+run: $(RUNTIME) ## the main job on the bundled sample: raw trips to champion to predictions
+	@$(BIN)/mlops run --source sample
+
+up: $(RUNTIME) ## Mage's editor, its scheduler and the MLflow UI
+	@$(BIN)/mlops up
+
+test: $(DEV) ## every test
+	@$(BIN)/python -m pytest
+
+test-fast: $(DEV) ## the tests that need neither Mage nor a browser
+	@$(BIN)/python -m pytest -m "not mage and not browser and not readme"
+
+lint: $(DEV) ## style, types, and what editors leave behind
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+
+format: $(DEV) ## let the formatter have its way
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+bench: $(DEV) ## side-by-side measurements, written to benchmarks/RESULTS.md
+	@$(BIN)/python -m benchmarks
+
+lock: $(DEV) ## resolve the lock files again (hashes and versions, no addresses)
+	@uv() { $(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url \
+		--no-annotate --no-header "$$@"; }; \
+	uv requirements/bootstrap.in -o requirements/bootstrap.txt && \
+	uv pyproject.toml -o requirements/runtime.txt && \
+	uv --extra dev -c requirements/runtime.txt pyproject.toml -o requirements/dev.txt
+
+clean: ## remove the environment and all state
+	rm -rf $(VENV) .mlops .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info
+
+$(VENV)/.bootstrap: requirements/bootstrap.txt
+	@test -n "$(PYTHON)" || { echo "No Python 3.10, 3.11 or 3.12 found: install one, or run make PYTHON=/path/to/python"; exit 1; }
+	@echo "Creating the environment with $$($(PYTHON) --version) in $(VENV) …"
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/bootstrap.txt
+	@touch $@
+
+# Bytecode is compiled once here: without it Mage's first import takes three times as long.
+$(RUNTIME): $(VENV)/.bootstrap requirements/runtime.txt pyproject.toml
+	@echo "Installing the locked packages (about half a minute) …"
+	@$(BIN)/uv pip install -q --python $(BIN)/python --compile-bytecode --require-hashes -r requirements/runtime.txt
+	@$(BIN)/uv pip install -q --python $(BIN)/python --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(DEV): $(RUNTIME) requirements/dev.txt
+	@$(BIN)/uv pip install -q --python $(BIN)/python --compile-bytecode --require-hashes -r requirements/dev.txt
+	@touch $@

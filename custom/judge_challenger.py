@@ -1,0 +1,14 @@
+"""The gate of `model_selection`: may the best contender replace the champion?"""
+
+from typing import Any
+
+from mlops.steps import model_selection
+
+if "custom" not in globals():
+    from mage_ai.data_preparation.decorators import custom
+
+
+@custom
+def judge(contenders: list[dict[str, Any]], **variables: Any) -> dict[str, Any]:
+    """Return the winner and its `Verdict`, rule by rule."""
+    return model_selection.judge_contenders(contenders, variables)

@@ -1,0 +1,5 @@
+"""`python -m mlops.cli` is `mlops`."""
+
+from mlops.cli import main
+
+main()

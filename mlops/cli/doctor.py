@@ -1,0 +1,222 @@
+"""`mlops doctor`: is this machine fit to run the project, and if not, what to do."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import platform
+import re
+import shutil
+import socket
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Literal
+
+import typer
+
+from mlops.cli.display import show_rows
+from mlops.cli.options import AsJson, SetOption, settings_from
+from mlops.errors import MlopsError
+from mlops.settings import PROJECT_ROOT, Settings
+
+MIN_DISK_GB = 2.0
+# Packages whose exact version decides whether stored models and runs stay readable.
+VITAL = ("mage-ai", "mlflow", "scikit-learn", "xgboost-cpu", "pandas", "numpy", "pyarrow")
+
+
+@dataclass(frozen=True)
+class Check:
+    """The finding of one check."""
+
+    check: str
+    result: Literal["ok", "warn", "fail"]
+    found: str
+    what_to_do: str = ""
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this module."""
+    app.command("doctor")(doctor)
+
+
+def doctor(set_: SetOption = None, as_json: AsJson = False) -> None:
+    """Check versions, ports, write access, disk, data and databases; exit 1 if one fails.
+
+    Examples: mlops doctor · mlops doctor --json · mlops doctor --set source.kind=tlc
+    """
+    settings = settings_from(set_)
+    found = list(run_checks(settings))
+    show_rows([asdict(check) for check in found], as_json=as_json, title="mlops doctor")
+    if any(check.result == "fail" for check in found):
+        raise typer.Exit(1)
+
+
+def run_checks(settings: Settings) -> Iterator[Check]:
+    """Run every check; a check that raises is a failed check, not the end of the others."""
+    checks: tuple[Callable[[Settings], Check], ...] = (
+        check_python,
+        check_packages,
+        check_home,
+        check_disk,
+        check_mage_port,
+        check_mlflow_port,
+        check_source,
+        check_mage_database,
+        check_tracking,
+        check_training_set,
+    )
+    for check in checks:
+        name = check.__name__.removeprefix("check_").replace("_", " ")
+        try:
+            yield check(settings)
+        except MlopsError as error:
+            yield Check(name, "fail", error.message, error.hint)
+        except Exception as error:
+            yield Check(name, "fail", f"{type(error).__name__}: {error}", "see the message")
+
+
+def check_python(_: Settings) -> Check:
+    """Python is one that mage-ai supports."""
+    version = platform.python_version()
+    if (3, 10) <= sys.version_info[:2] <= (3, 12):
+        return Check("python", "ok", version)
+    return Check("python", "fail", version, "use Python 3.10, 3.11 or 3.12: make PYTHON=python3.11")
+
+
+def check_packages(_: Settings) -> Check:
+    """The vital packages have the versions of the lock file."""
+    lock = PROJECT_ROOT / "requirements" / "runtime.txt"
+    locked = dict(re.findall(r"^([a-z0-9._-]+)==([^ ;\\]+)", lock.read_text("utf-8"), re.M))
+    wrong = [
+        f"{name} {importlib.metadata.version(name)} (locked {locked[name]})"
+        for name in VITAL
+        if name in locked and importlib.metadata.version(name) != locked[name]
+    ]
+    if wrong:
+        return Check("packages", "fail", ", ".join(wrong), "make clean, then make run")
+    return Check("packages", "ok", f"{len(VITAL)} vital packages as locked")
+
+
+def check_home(settings: Settings) -> Check:
+    """The home can be written."""
+    try:
+        settings.home.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=settings.home):
+            pass
+    except OSError as error:
+        return Check("home", "fail", str(error), "set MLOPS_HOME to a folder you can write")
+    return Check("home", "ok", str(settings.home))
+
+
+def check_disk(settings: Settings) -> Check:
+    """There is room for data, models and logs."""
+    existing = next(path for path in (settings.home, *settings.home.parents) if path.exists())
+    free = shutil.disk_usage(existing).free / 1e9
+    if free < MIN_DISK_GB:
+        return Check(
+            "disk", "fail", f"{free:.1f} GB free", f"free {MIN_DISK_GB:g} GB, or move MLOPS_HOME"
+        )
+    return Check("disk", "ok", f"{free:.0f} GB free")
+
+
+def check_mage_port(settings: Settings) -> Check:
+    """Mage's port is free."""
+    return _port("Mage's port", settings.server.host, settings.server.mage_port, "mage_port")
+
+
+def check_mlflow_port(settings: Settings) -> Check:
+    """MLflow's port is free."""
+    return _port("MLflow's port", settings.server.host, settings.server.mlflow_port, "mlflow_port")
+
+
+def _port(name: str, host: str, port: int, setting: str) -> Check:
+    with socket.socket() as probe:
+        probe.settimeout(1)
+        if probe.connect_ex((host, port)) == 0:
+            return Check(
+                name,
+                "warn",
+                f"{port} is taken",
+                f"if that is not `mlops up`: mlops up --set server.{setting}={port + 1}",
+            )
+    return Check(name, "ok", f"{port} is free")
+
+
+def check_source(settings: Settings) -> Check:
+    """The configured source can be reached."""
+    source = settings.source
+    if source.kind == "sample":
+        return Check("source", "ok", "bundled sample (synthetic)")
+    if source.kind == "path":
+        if not source.location:
+            return Check("source", "fail", "source.location is empty", "give --location FOLDER")
+        if "://" not in source.location:
+            missing = [p for p in source.location.split(",") if not Path(p.strip()).exists()]
+            if missing:
+                return Check("source", "fail", f"{missing[0]} does not exist", "check --location")
+        return Check("source", "ok", source.location)
+    import requests
+
+    url = f"{source.base_url}/{source.taxi}_tripdata_{source.month_list[-1]}.parquet"
+    try:
+        status = requests.head(url, timeout=source.timeout_seconds).status_code
+    except requests.RequestException as error:
+        return Check(
+            "source", "fail", f"{url}: {type(error).__name__}", "check the network, or use a path"
+        )
+    if status != 200:
+        return Check("source", "fail", f"{url}: HTTP {status}", "ask for an earlier month")
+    return Check("source", "ok", url)
+
+
+def check_mage_database(settings: Settings) -> Check:
+    """Mage's database answers."""
+    if not settings.server.database_url:
+        return Check("Mage's database", "ok", "SQLite under the home")
+    import sqlalchemy
+
+    engine = sqlalchemy.create_engine(settings.server.database_url)
+    try:
+        with engine.connect() as connection:
+            connection.execute(sqlalchemy.text("select 1"))
+    except sqlalchemy.exc.SQLAlchemyError as error:
+        shown = engine.url.render_as_string(hide_password=True)
+        return Check(
+            "Mage's database",
+            "fail",
+            f"{shown}: {str(error).splitlines()[0]}",
+            "check server.database_url, the server, and that the password is URL-encoded",
+        )
+    return Check("Mage's database", "ok", engine.url.render_as_string(hide_password=True))
+
+
+def check_tracking(settings: Settings) -> Check:
+    """MLflow's backend answers."""
+    if not settings.tracking.uri:
+        return Check("tracking", "ok", "SQLite under the home")
+    if settings.tracking.uri.startswith("http"):
+        import requests
+
+        try:
+            requests.get(f"{settings.tracking.uri}/health", timeout=5).raise_for_status()
+        except requests.RequestException as error:
+            return Check(
+                "tracking",
+                "fail",
+                f"{settings.tracking.uri}: {type(error).__name__}",
+                "start the MLflow server, or correct tracking.uri",
+            )
+    return Check("tracking", "ok", settings.tracking.uri)
+
+
+def check_training_set(settings: Settings) -> Check:
+    """The published training set is whole."""
+    from mlops.data.snapshots import current_training_set, verify
+
+    manifest = current_training_set(settings)
+    if manifest is None:
+        return Check("training set", "ok", "none yet; `mlops run` builds it")
+    verify(manifest)
+    return Check("training set", "ok", f"{manifest.sha256[:12]}, {manifest.rows:,} trips, whole")

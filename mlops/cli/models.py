@@ -1,0 +1,93 @@
+"""`mlops models`: what is registered, what is champion, and why."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from mlops.cli.display import show_rows
+from mlops.cli.options import AsJson
+from mlops.errors import RegistryError
+from mlops.settings import load_settings
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this module."""
+    app.command("models")(models)
+
+
+def models(
+    version: Annotated[str, typer.Argument(help="A version or alias: its whole story.")] = "",
+    verdict: Annotated[
+        bool, typer.Option("--verdict", help="The last verdict of the gate, passed or refused.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Registered versions; with VERSION, its metrics, verdict and receipt.
+
+    Examples: mlops models · mlops models champion · mlops models 3 --json · mlops models --verdict
+    """
+    settings = load_settings()
+
+    from mlops.registry.versions import Registry
+
+    registry = Registry(settings)
+    console = Console(highlight=False)
+    if verdict:
+        _show_last_verdict(settings.home / "runs" / "last_verdict.json", console, as_json)
+        return
+    if version:
+        info = registry.get(version)
+        if info is None:
+            raise RegistryError(f"there is no version {version!r}", "list them with: mlops models")
+        content = info.model_dump(mode="json")
+        if as_json:
+            print(json.dumps(content, indent=1))
+        else:
+            _show_version(content, console)
+        return
+    rows = [
+        {
+            "version": info.version,
+            "aliases": ", ".join(info.aliases),
+            "family": info.receipt.family,
+            "test_RMSE": info.evaluation.metrics.rmse,
+            "data": info.receipt.data_hash[:12],
+            "commit": info.receipt.code_commit[:10],
+            "created": f"{info.created_at:%Y-%m-%d %H:%M}",
+        }
+        for info in registry.versions()
+    ]
+    show_rows(
+        rows, as_json=as_json, title="Versions", empty="no version yet; make one with: mlops run"
+    )
+
+
+def _show_version(content: dict[str, Any], console: Console) -> None:
+    from mlops.evaluation.gate import Verdict
+
+    console.print(
+        f"[bold]Version {content['version']}[/] {', '.join(content['aliases'])}", soft_wrap=True
+    )
+    show_rows([content["evaluation"]["metrics"]], as_json=False, title="Test window, minutes")
+    console.print(Verdict.model_validate(content["verdict"]).table(), markup=False)
+    show_rows(content["evaluation"]["slices"], as_json=False, title="Slices")
+    receipt = [{"receipt": name, "value": str(v)} for name, v in content["receipt"].items()]
+    show_rows(receipt, as_json=False)
+
+
+def _show_last_verdict(path: Any, console: Console, as_json: bool) -> None:
+    from mlops.evaluation.gate import Verdict
+
+    if not path.exists():
+        raise RegistryError("no model was judged yet", "judge some with: mlops run")
+    text = path.read_text(encoding="utf-8")
+    if as_json:
+        print(text)
+    else:
+        verdict = Verdict.model_validate_json(text)
+        console.print(verdict.table(), markup=False)
+        console.print(verdict.summary)

@@ -1,0 +1,122 @@
+"""`mlops pipeline run` and `mlops status`: single pipelines, and what ran."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Optional
+
+import typer
+from rich.console import Console
+
+from mlops.cli.display import RunDisplay, show_rows
+from mlops.cli.options import AsJson, parse_assignments
+from mlops.errors import ConfigurationError, PipelineFailureError
+from mlops.settings import PROJECT_ROOT, load_settings
+
+pipeline_app = typer.Typer(no_args_is_help=True, help="Run one pipeline; list them.")
+RUN_VARIABLES = {"promote", "reason"}  # what blocks read besides settings
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this module."""
+    app.add_typer(pipeline_app, name="pipeline")
+    app.command("status")(status)
+
+
+def pipeline_names() -> list[str]:
+    """The project's pipelines, by name."""
+    return sorted(path.parent.name for path in PROJECT_ROOT.glob("pipelines/*/metadata.yaml"))
+
+
+@pipeline_app.command("list")
+def list_pipelines(as_json: AsJson = False) -> None:
+    """Every pipeline and what it does.
+
+    Examples: mlops pipeline list · mlops pipeline list --json
+    """
+    import yaml
+
+    rows = []
+    for name in pipeline_names():
+        text = (PROJECT_ROOT / "pipelines" / name / "metadata.yaml").read_text(encoding="utf-8")
+        rows.append({"pipeline": name, "what it does": yaml.safe_load(text)["description"]})
+    show_rows(rows, as_json=as_json)
+
+
+@pipeline_app.command("run")
+def run_pipeline(
+    name: Annotated[str, typer.Argument(help="One of: mlops pipeline list.")],
+    var: Annotated[
+        Optional[list[str]],
+        typer.Option("--var", metavar="NAME=VALUE", help="A setting or run-time variable."),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Run one pipeline through Mage, to the end.
+
+    Examples: mlops pipeline run data_preparation --var months=2024-01..2024-03 · mlops pipeline
+    run sklearn_training --var families=lasso --var max_evals=20 · mlops pipeline run
+    model_selection --var promote=true
+    """
+    if name not in pipeline_names():
+        raise ConfigurationError(
+            f"there is no pipeline {name!r}", f"choose one of: {', '.join(pipeline_names())}"
+        )
+    variables = parse_assignments(var, "--var")
+    settings = load_settings(
+        {key: value for key, value in variables.items() if key not in RUN_VARIABLES}
+    )
+    console = Console(stderr=as_json, highlight=False, soft_wrap=True)
+
+    from mlops.orchestration.engine import Engine, PipelineRequest
+    from mlops.orchestration.main_job import PRODUCTS
+
+    engine = Engine(settings, on_event=RunDisplay(console))
+    (result,) = engine.run(PipelineRequest(name, variables, global_data_product=PRODUCTS.get(name)))
+    rows = [
+        {
+            "block": block.block,
+            "status": block.status,
+            "seconds": block.seconds,
+            "log": str(block.log),
+            "error": block.error,
+        }
+        for block in result.blocks
+    ]
+    if as_json:
+        content = {"pipeline": name, "run": result.run_id, "status": result.status, "blocks": rows}
+        print(json.dumps(content, indent=1, default=str))
+    else:
+        show_rows(rows, as_json=False, title=f"{name}, run {result.run_id}: {result.status}")
+    if not result.succeeded:
+        raise PipelineFailureError(
+            f"{name} run {result.run_id} {result.status}", "read the log of the failed block above"
+        )
+
+
+def status(
+    last: Annotated[int, typer.Option(help="How many runs.")] = 12, as_json: AsJson = False
+) -> None:
+    """The last pipeline runs, the training set and the champion.
+
+    Examples: mlops status · mlops status --last 30 --json
+    """
+    settings = load_settings()
+
+    from mlops.data.snapshots import current_training_set
+    from mlops.orchestration.engine import Engine
+
+    runs = Engine(settings).recent_runs(last)
+    manifest = current_training_set(settings)
+    if not as_json:
+        console = Console(highlight=False)
+        if manifest is None:
+            console.print("training set: none yet; build it with: mlops run")
+        else:
+            label = " (synthetic)" if manifest.extraction.synthetic else ""
+            console.print(
+                f"training set {manifest.sha256[:12]}{label}: {manifest.rows:,} trips, "
+                f"{manifest.extraction.taxi} {', '.join(manifest.extraction.months)}, "
+                f"built {manifest.created_at:%Y-%m-%d %H:%M} UTC"
+            )
+    show_rows(runs, as_json=as_json, title="Last pipeline runs", empty="no pipeline ran yet")

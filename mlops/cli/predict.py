@@ -1,0 +1,94 @@
+"""`mlops predict`: minutes for trips in a file, or for one trip given as JSON."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from mlops.cli.display import show_rows
+from mlops.cli.options import AsJson
+from mlops.errors import ConfigurationError
+from mlops.settings import Settings, load_settings
+
+MEMORY_TYPES = (".json", ".jsonl")
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this module."""
+    app.command("predict")(predict)
+
+
+def predict(
+    trips: Annotated[
+        str, typer.Argument(help="A parquet or JSON file, JSON text, or - for standard input.")
+    ],
+    model: Annotated[str, typer.Option(help="A version or alias.")] = "champion",
+    taxi: Annotated[str, typer.Option(help="Column names of a parquet file.")] = "green",
+    as_json: AsJson = False,
+) -> None:
+    """Predict durations in minutes, with an 80 % interval.
+
+    Examples: mlops predict trips.parquet · mlops predict trips.json --json · mlops predict
+    '{"pickup_at": "2024-03-01T08:30:00", "pickup_zone": 74, "dropoff_zone": 166}'
+    """
+    settings = load_settings()
+
+    from mlops.registry.versions import Registry
+
+    loaded, info = Registry(settings).load(model)
+    if trips.endswith(".parquet"):
+        _score_file(trips, loaded, str(info.version), taxi, settings, as_json)
+        return
+
+    from mlops.inference.batch import predict_records
+
+    rows = predict_records(loaded, _records(trips))
+    for row in rows:
+        row["model_version"] = info.version
+    show_rows(rows, as_json=as_json, title=f"Minutes, by version {info.version}")
+
+
+def _score_file(
+    path: str, loaded: Any, version: str, taxi: str, settings: Settings, as_json: bool
+) -> None:
+    from mlops.inference.batch import score
+
+    if not Path(path).exists():
+        raise ConfigurationError(f"{path} does not exist", "check the path of the file")
+    summary = score(loaded, [path], taxi, settings, model_version=version, run_id="command-line")
+    if as_json:
+        print(summary.model_dump_json(indent=1))
+    else:
+        Console(highlight=False, soft_wrap=True).print(summary.summary)
+
+
+def _records(trips: str) -> list[dict[str, Any]]:
+    if trips == "-":
+        text = sys.stdin.read()
+    elif trips.endswith(MEMORY_TYPES):
+        if not Path(trips).exists():
+            raise ConfigurationError(f"{trips} does not exist", "check the path of the file")
+        text = Path(trips).read_text(encoding="utf-8")
+    else:
+        text = trips
+    try:
+        if trips.endswith(".jsonl"):
+            content = [json.loads(line) for line in text.splitlines() if line.strip()]
+        else:
+            content = json.loads(text)
+    except ValueError as error:
+        raise ConfigurationError(
+            f"trips are neither a .parquet or .json file nor JSON text: {error}",
+            'write e.g. \'{"pickup_at": "2024-03-01T08:30:00", "pickup_zone": 74, '
+            '"dropoff_zone": 166}\'',
+        ) from error
+    if isinstance(content, dict):
+        content = [content]
+    if not isinstance(content, list) or not all(isinstance(row, dict) for row in content):
+        raise ConfigurationError("trips must be one JSON object or a list of them", "see --help")
+    return content

@@ -1,0 +1,181 @@
+"""`mlops run`: the main job, from raw trips to a gated champion and its predictions."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Optional
+
+import typer
+from rich.console import Console
+
+from mlops.cli.display import RunDisplay, show_rows
+from mlops.cli.options import AsJson, SetOption, overrides_from
+from mlops.errors import GateRefusalError
+from mlops.settings import Settings, load_settings
+
+REAL_MONTHS = "mlops run --source tlc --months 2024-01..2024-02"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this module."""
+    app.command("run")(run)
+
+
+def run(
+    source: Annotated[Optional[str], typer.Option(help="sample, tlc or path.")] = None,
+    months: Annotated[Optional[str], typer.Option(help="E.g. 2024-01..2024-02.")] = None,
+    taxi: Annotated[Optional[str], typer.Option(help="green or yellow.")] = None,
+    location: Annotated[
+        Optional[str], typer.Option(help="With --source path: folder, base URL or files.")
+    ] = None,
+    train_data: Annotated[Optional[Path], typer.Option(help="A file of training trips.")] = None,
+    validation_data: Annotated[
+        Optional[Path], typer.Option(help="A later file: its first half guides the search.")
+    ] = None,
+    test_data: Annotated[
+        Optional[Path], typer.Option(help="A still later file for the gate; else the second half.")
+    ] = None,
+    families: Annotated[Optional[str], typer.Option(help="E.g. lasso,random_forest.")] = None,
+    objectives: Annotated[Optional[str], typer.Option(help="E.g. squared_error.")] = None,
+    max_evals: Annotated[Optional[int], typer.Option(help="Trials per candidate.")] = None,
+    time_budget: Annotated[Optional[float], typer.Option(help="Seconds per search.")] = None,
+    seed: Annotated[Optional[int], typer.Option(help="Of every random choice.")] = None,
+    workers: Annotated[Optional[int], typer.Option(help="Blocks at the same time.")] = None,
+    promote: Annotated[
+        bool, typer.Option("--promote", help="Let a winner that passes replace the champion.")
+    ] = False,
+    rebuild: Annotated[
+        bool, typer.Option("--rebuild", help="Build the training set again.")
+    ] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the last, interrupted job.")
+    ] = False,
+    set_: SetOption = None,
+    as_json: AsJson = False,
+) -> None:
+    """The main job: prepare, train every candidate, select, predict; each step a Mage run.
+
+    Examples: mlops run · mlops run --source tlc --months 2024-01..2024-02 · mlops run --families
+    lasso,random_forest --max-evals 20 · mlops run --train-data jan.parquet --validation-data
+    feb.parquet · mlops run --resume
+    """
+    named = {
+        "source": source,
+        "months": months,
+        "taxi": taxi,
+        "location": location,
+        "families": families,
+        "objectives": objectives,
+        "max_evals": max_evals,
+        "time_budget": time_budget,
+        "seed": seed,
+        "workers": workers,
+    }
+    if train_data is not None:
+        from mlops.cli.explicit_data import source_of
+
+        named.update(source_of(train_data, validation_data, test_data, taxi or "green"))
+    overrides = overrides_from(set_, named)
+    settings = load_settings(overrides)
+    console = Console(stderr=as_json, highlight=False, soft_wrap=True)
+    console.print(headline(settings))
+    started = time.monotonic()
+    console.print("[dim]loading Mage …[/]")
+
+    from mlops.orchestration.main_job import run_main_job
+
+    job = run_main_job(
+        settings,
+        {**overrides, "promote": promote},
+        RunDisplay(console),
+        rebuild=rebuild,
+        resume=resume,
+    )
+    selection = job.results["model_selection"]
+    judgement = selection.output("judge_challenger")
+    registered = selection.output("register_challenger")
+    scored = job.results["batch_inference"].output("score_trips")
+    seconds = time.monotonic() - started
+    if as_json:
+        content = {
+            "seconds": seconds,
+            "runs": {name: result.run_id for name, result in job.results.items()},
+            "candidates": judgement["contenders"],
+            "verdict": judgement["verdict"],
+            "registered": registered,
+            "predictions": scored,
+        }
+        print(json.dumps(content, indent=1, default=str))
+    else:
+        _show_outcome(console, settings, judgement, registered, scored, seconds)
+    if promote and not judgement["verdict"]["passed"]:
+        raise GateRefusalError(
+            f"not promoted: {judgement['verdict']['summary']}",
+            "the champion stays; see every rule with: mlops models --verdict",
+        )
+
+
+def headline(settings: Settings) -> str:
+    """Say in one line which trips are used and whether they are synthetic."""
+    source = settings.source
+    months = f"{source.taxi} taxi, {source.months}"
+    if source.kind == "sample":
+        return (
+            f"[bold]Source: the bundled sample[/] (synthetic trips modelled on the real ones; "
+            f"{months}, {source.sample_rows:,} trips a month)"
+        )
+    where = source.base_url if source.kind == "tlc" else source.location
+    return f"[bold]Source: {source.kind}[/] {where} ({months})"
+
+
+def candidate_rows(contenders: list[Mapping[str, Any]], winner: str) -> list[dict[str, Any]]:
+    """The final table: one row per candidate, the best validation RMSE first."""
+    rows = []
+    for report in contenders:
+        metrics = report.get("metrics") or {}
+        rows.append(
+            {
+                "candidate": report["family"],
+                "": "◀ winner" if report["family"] == winner else report.get("note", ""),
+                "validation_RMSE": report.get("validation_rmse"),
+                "test_RMSE": metrics.get("rmse"),
+                "MAE": metrics.get("mae"),
+                "MAPE_%": 100 * metrics["mape"] if metrics else None,
+                "R²": metrics.get("r2"),
+                "P90_error": metrics.get("p90_error"),
+                "trials": report.get("trials"),
+                "seconds": report.get("seconds"),
+            }
+        )
+    return rows
+
+
+def _show_outcome(
+    console: Console,
+    settings: Settings,
+    judgement: Mapping[str, Any],
+    registered: Mapping[str, Any],
+    scored: Mapping[str, Any],
+    seconds: float,
+) -> None:
+    synthetic = " (synthetic trips)" if settings.source.kind == "sample" else ""
+    console.print()
+    show_rows(
+        candidate_rows(judgement["contenders"], judgement["winner"]),
+        as_json=False,
+        title=f"Candidates{synthetic}: errors in minutes on the untouched test window",
+        console=console,
+    )
+    verdict = judgement["verdict"]
+    colour = "green" if verdict["passed"] else "yellow"
+    console.print(f"[bold {colour}]Gate[/] {verdict['summary']}")
+    console.print(f"[bold]Registry[/] {registered['summary']}")
+    console.print(f"[bold]Predictions[/] {scored['summary']}")
+    console.print(f"[bold]Time[/] {seconds:.0f} s")
+    console.print()
+    console.print("Look closer:  mlops models · mlops status · mlops up (Mage and MLflow pages)")
+    if settings.source.kind == "sample":
+        console.print(f"The real months:  {REAL_MONTHS}")

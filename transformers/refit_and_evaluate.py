@@ -1,0 +1,14 @@
+"""Dynamic child of `model_selection`: refit on train + validation, judge on test."""
+
+from typing import Any
+
+from mlops.steps import model_selection
+
+if "transformer" not in globals():
+    from mage_ai.data_preparation.decorators import transformer
+
+
+@transformer
+def transform(candidate: dict[str, Any], **variables: Any) -> dict[str, Any]:
+    """Return a `ContenderReport` with metrics on the untouched test window."""
+    return model_selection.refit_and_evaluate(candidate, variables)
