@@ -1,0 +1,258 @@
+"""Hold a batch of months to the data contract: keep, set aside with reasons, or refuse it whole.
+
+One month is in memory at a time. Each finished month is staged under a key made of the source
+files, the limits and the rules, so that a retry continues where it stopped and nothing stale is
+ever taken for fresh.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pydantic import BaseModel
+
+from mlops.data.atomic import atomic_file
+from mlops.data.months import month_bounds
+from mlops.data.reading import read_trips
+from mlops.data.references import (
+    Extraction,
+    QualityReport,
+    RuleCount,
+    SourceFile,
+    TripPart,
+    ValidatedTrips,
+)
+from mlops.data.rules import (
+    RULES_VERSION,
+    Rule,
+    broken_rules,
+    meaning_of,
+    reasons_of,
+    rules_in_force,
+    trip_schema,
+)
+from mlops.data.trips import DROPOFF_AT, PICKUP_AT, TARGET, TRIP_COLUMNS
+from mlops.errors import DataQualityError
+from mlops.settings import Settings, ValidationSettings
+
+REASONS: Final = "reasons"
+SOURCE: Final = "source_file"
+
+
+class _MonthCount(BaseModel):
+    """What validating one month found; its file marks the month as finished."""
+
+    read: int
+    kept: int
+    days_covered: float  # share of the month's days with a kept trip
+    broken: dict[str, int]  # rule → rows
+
+
+def validate(extraction: Extraction, settings: Settings) -> ValidatedTrips:
+    """Validate every month of an extraction and stage the trips kept.
+
+    Args:
+        extraction: The source files.
+        settings: `settings.validation` holds the limits and what to do about each rule.
+
+    Returns:
+        One part per month in canonical columns plus the target, sorted by all columns beginning
+        with the pickup time, and the quality report. Rows set aside lie beside the parts, one file
+        per month, with the rules they break and the file they come from.
+
+    Raises:
+        ConfigurationError: If an action names an unknown rule.
+        DataQualityError: If a file has the wrong schema, or the batch breaks a limit on volume,
+            coverage or bad rows; its message holds a table of the rules.
+        SourceError: If a file cannot be read.
+    """
+    limits = settings.validation
+    rules = rules_in_force(limits)
+    folder = settings.staging / f"validated-{_key(extraction, limits)[:16]}"
+    counts: dict[str, _MonthCount] = {}
+    for month in extraction.months:
+        files = sorted(
+            (file for file in extraction.files if file.month == month), key=lambda f: f.sha256
+        )
+        counts[month] = _finished(folder, month) or _validate_month(
+            month, files, extraction.taxi, rules, limits, folder
+        )
+    quality = _report(counts, rules, limits, folder)
+    _refuse_bad_batch(counts, quality, limits)
+    parts = tuple(
+        TripPart(month=month, uri=str(_clean(folder, month)), rows=count.kept)
+        for month, count in counts.items()
+    )
+    return ValidatedTrips(extraction=extraction, quality=quality, parts=parts)
+
+
+def split_requests(requests: pd.DataFrame, settings: Settings) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Separate requests that can be answered from those that cannot.
+
+    Args:
+        requests: At least the columns of `REQUEST_COLUMNS`; others are carried along.
+        settings: The same limits and actions as for history.
+
+    Returns:
+        The good rows, and the bad rows with a column `reasons` (rule names joined by ``; ``). Both
+        keep the index of ``requests``.
+
+    Raises:
+        DataQualityError: If a column is missing or has the wrong type.
+    """
+    rules = rules_in_force(settings.validation, at_pickup=True)
+    rejecting = {name: rule for name, rule in rules.items() if rule.action == "quarantine"}
+    broken = broken_rules(requests, trip_schema(rejecting, settings.validation))
+    if not broken:
+        return requests, requests.iloc[:0].assign(**{REASONS: pd.Series(dtype=object)})
+    bad = np.logical_or.reduce(list(broken.values()))
+    return requests[~bad], requests[bad].assign(**{REASONS: reasons_of(broken, bad)})
+
+
+def quality_table(quality: QualityReport) -> str:
+    """Lay a report out as an aligned table: rule, action, rows, share, meaning."""
+    rows = [("rule", "action", "rows", "share", "meaning")] + [
+        (c.rule, c.action, f"{c.rows:,}", f"{c.share:.2%}", c.meaning) for c in quality.rules
+    ]
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    return "\n".join(
+        f"{rule:<{widths[0]}}  {action:<{widths[1]}}  {count:>{widths[2]}}  {share:>{widths[3]}}"
+        f"  {meaning}"
+        for rule, action, count, share, meaning in rows
+    )
+
+
+def _key(extraction: Extraction, limits: ValidationSettings) -> str:
+    inputs = [
+        RULES_VERSION,
+        extraction.taxi,
+        sorted((file.month, file.sha256) for file in extraction.files),
+        limits.model_dump(mode="json"),
+    ]
+    return hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()
+
+
+def _clean(folder: Path, month: str) -> Path:
+    return folder / "clean" / f"{month}.parquet"
+
+
+def _count_file(folder: Path, month: str) -> Path:
+    return folder / "counts" / f"{month}.json"
+
+
+def _finished(folder: Path, month: str) -> _MonthCount | None:
+    marker = _count_file(folder, month)
+    if marker.exists() and _clean(folder, month).exists():
+        return _MonthCount.model_validate_json(marker.read_bytes())
+    return None
+
+
+def _validate_month(
+    month: str,
+    files: Sequence[SourceFile],
+    taxi: str,
+    rules: Mapping[str, Rule],
+    limits: ValidationSettings,
+    folder: Path,
+) -> _MonthCount:
+    frames = [read_trips(file.uri, taxi) for file in files]
+    trips = frames[0] if len(frames) == 1 else pd.concat(frames, ignore_index=True)
+    trips[TARGET] = (trips[DROPOFF_AT] - trips[PICKUP_AT]) / pd.Timedelta(minutes=1)
+    broken = broken_rules(trips, trip_schema(rules, limits, month))
+    rejecting = {n: mask for n, mask in broken.items() if rules[n].action == "quarantine"}
+    bad = np.logical_or.reduce([np.zeros(len(trips), bool), *rejecting.values()])
+    kept = trips[~bad] if bad.any() else trips
+    if bad.any():
+        names = np.repeat([file.name for file in files], [len(frame) for frame in frames])
+        extra = {REASONS: reasons_of(rejecting, bad), SOURCE: names[bad]}
+        _write(trips[bad].assign(**extra), folder / "quarantine" / f"{month}.parquet")
+    _write(kept, _clean(folder, month))
+    count = _MonthCount(
+        read=len(trips),
+        kept=len(kept),
+        days_covered=_days_covered(kept[PICKUP_AT], month),
+        broken={name: int(mask.sum()) for name, mask in broken.items()},
+    )
+    with atomic_file(_count_file(folder, month)) as path:
+        path.write_text(count.model_dump_json())
+    return count
+
+
+def _write(trips: pd.DataFrame, target: Path) -> None:
+    """Write trips sorted by all canonical columns, so that the order of the input is forgotten."""
+    table = pa.Table.from_pandas(trips, preserve_index=False)
+    table = table.sort_by([(name, "ascending") for name in TRIP_COLUMNS])
+    with atomic_file(target) as path:
+        pq.write_table(table, path, compression="lz4")
+
+
+def _days_covered(pickups: pd.Series[Any], month: str) -> float:
+    start, end = month_bounds(month)
+    inside = pickups[(pickups >= start) & (pickups < end)]
+    return int(inside.dt.day.nunique()) / (end - start).days
+
+
+def _report(
+    counts: Mapping[str, _MonthCount],
+    rules: Mapping[str, Rule],
+    limits: ValidationSettings,
+    folder: Path,
+) -> QualityReport:
+    read = sum(count.read for count in counts.values())
+    kept = sum(count.kept for count in counts.values())
+    rows = {name: sum(c.broken.get(name, 0) for c in counts.values()) for name in rules}
+    return QualityReport(
+        rows_read=read,
+        rows_kept=kept,
+        rows_quarantined=read - kept,
+        bad_share=(read - kept) / max(read, 1),
+        rules=tuple(
+            RuleCount(
+                rule=name,
+                action="flag" if rule.action == "flag" else "quarantine",
+                rows=rows[name],
+                share=rows[name] / max(read, 1),
+                meaning=meaning_of(rule, limits),
+            )
+            for name, rule in rules.items()
+        ),
+        quarantine_uri=str(folder / "quarantine") if kept < read else None,
+    )
+
+
+def _refuse_bad_batch(
+    counts: Mapping[str, _MonthCount], quality: QualityReport, limits: ValidationSettings
+) -> None:
+    problems = [
+        f"{month}: {count.kept:,} rows kept, fewer than min_rows = {limits.min_rows:,}"
+        for month, count in counts.items()
+        if count.kept < limits.min_rows
+    ]
+    problems += [
+        f"{month}: {count.days_covered:.0%} of the days have trips, fewer than"
+        f" min_days_covered = {limits.min_days_covered:.0%}"
+        for month, count in counts.items()
+        if count.days_covered < limits.min_days_covered
+    ]
+    if quality.bad_share > limits.max_bad_share:
+        problems.append(
+            f"{quality.bad_share:.1%} of the rows are bad, more than"
+            f" max_bad_share = {limits.max_bad_share:.1%}"
+        )
+    if problems:
+        raise DataQualityError(
+            "the batch breaks the data contract; nothing was published\n"
+            + "\n".join(f"  {problem}" for problem in problems)
+            + f"\n{quality_table(quality)}",
+            "look at the rows"
+            + (f" in {quality.quarantine_uri}" if quality.quarantine_uri else " of the source")
+            + "; mend the source, or change validation.* if the limit is wrong",
+        )
