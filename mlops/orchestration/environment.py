@@ -1,0 +1,176 @@
+"""Makes this process one that Mage runs in: Mage reads its environment once, at import.
+
+Nothing outside ``mlops/orchestration`` imports Mage; every module here that does is imported
+after `prepare`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import json
+import logging
+import logging.handlers
+import os
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from mlops.errors import ConfigurationError
+from mlops.settings import Settings
+
+LOG_BYTES = 5_000_000
+
+
+def variables(settings: Settings, project: Path) -> dict[str, str]:
+    """Return the environment variables under which Mage serves ``project`` from our home."""
+    state = settings.home / "mage"
+    return {
+        "MAGE_REPO_PATH": str(project),
+        "MAGE_DATA_DIR": str(state),
+        # Always explicit: Mage's default depends on the working directory.
+        "MAGE_DATABASE_CONNECTION_URL": settings.server.database_url
+        or f"sqlite:///{state / 'mage.db'}",
+        "MAGE_PRESENTERS_DIRECTORY": str(project / "presenters"),
+        "ENV": "prod",
+        "TZ": "UTC",
+        "DISABLE_AUTO_BROWSER_OPEN": "1",
+        "DISABLE_AUTORELOAD": "1",
+        "SERVER_VERBOSITY": "warning",
+    }
+
+
+def prepare(settings: Settings, project: Path) -> None:
+    """Set Mage's environment in this process and create its folders.
+
+    Raises:
+        ConfigurationError: If ``project`` is not a Mage project, or if Mage was imported in this
+            process for another project or home: it binds its database at import.
+    """
+    if not (project / "metadata.yaml").is_file():
+        raise ConfigurationError(
+            f"{project}: there is no metadata.yaml, so this is not a Mage project",
+            "set MLOPS_PROJECT to the project's root folder",
+        )
+    wanted = variables(settings, project)
+    if "mage_ai.orchestration.db" in sys.modules:
+        bound = ("MAGE_REPO_PATH", "MAGE_DATA_DIR", "MAGE_DATABASE_CONNECTION_URL")
+        for name in bound:
+            if os.environ.get(name) != wanted[name]:
+                raise ConfigurationError(
+                    f"{name}: this process already works with {os.environ.get(name)}",
+                    f"start another process for {wanted[name]}",
+                )
+    (settings.home / "mage").mkdir(parents=True, exist_ok=True)
+    settings.logs.mkdir(parents=True, exist_ok=True)
+    os.environ.update(wanted)
+    time.tzset()
+
+
+def boot(log: Path, preload: Sequence[str] = ()) -> None:
+    """Import Mage, bring its database up to date and keep all of its talk in ``log``.
+
+    Args:
+        log: Where Mage's messages of this process go.
+        preload: Modules to import as well: forked blocks then have them for nothing. They must
+            only be imported here, never used: threads do not survive a fork.
+    """
+    _log_to(log)
+    with quiet(log):
+        for module in preload:
+            importlib.import_module(module)
+        database = importlib.import_module("mage_ai.orchestration.db")
+        _suit_sqlite(database.engine)
+        _migrate(database.engine)
+        database.db_connection.start_session()
+        # Mage's own queue starts a process as soon as the scheduler is imported.
+        factory = importlib.import_module("mage_ai.orchestration.queue.queue_factory")
+        factory.QueueFactory.queue = factory.QueueFactory.queue or NoQueue()
+        importlib.import_module("mlops.orchestration.drive")
+
+
+@contextlib.contextmanager
+def quiet(log: Path) -> Iterator[None]:
+    """Send what is printed meanwhile to ``log``."""
+    with (
+        log.open("a", buffering=1, encoding="utf-8") as stream,
+        contextlib.redirect_stdout(stream),
+        contextlib.redirect_stderr(stream),
+    ):
+        yield
+
+
+def log_readably() -> None:
+    """In a block's process: unwrap the JSON that Mage logs, and write it to the block's log."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_Unwrapped("%(asctime)s %(message)s"))
+    logging.getLogger().handlers[:] = [handler]
+
+
+class _Unwrapped(logging.Formatter):
+    """Mage's records are JSON objects with a dozen tags; people want the message."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        try:
+            content = json.loads(record.getMessage())
+            record.msg, record.args = str(content["message"]), None
+            if content.get("error"):
+                record.msg += "\n" + str(content["error"])
+            record.exc_info = None
+        except (ValueError, TypeError, KeyError):
+            pass
+        return super().format(record)
+
+
+class NoQueue:
+    """Stands where a queue will be; whoever drives runs puts his own into Mage's job manager."""
+
+
+def _log_to(log: Path) -> None:
+    """Give the root logger a file before Mage gives it the terminal (`logging.basicConfig`)."""
+    root = logging.getLogger()
+    if not any(isinstance(handler, _MageLog) for handler in root.handlers):
+        handler = _MageLog(log, maxBytes=LOG_BYTES, backupCount=3, encoding="utf-8")
+        handler.setFormatter(_Unwrapped("%(asctime)s %(levelname)s %(name)s %(message)s"))
+        root.addHandler(handler)
+
+
+class _MageLog(logging.handlers.RotatingFileHandler):
+    """The log of this process's own part of Mage."""
+
+
+def _suit_sqlite(engine: object) -> None:
+    """Let several processes use one SQLite file: readers beside a writer, and patience.
+
+    https://www.sqlite.org/wal.html, https://www.sqlite.org/pragma.html#pragma_busy_timeout
+    """
+    from sqlalchemy import event
+
+    if engine.dialect.name != "sqlite":  # type: ignore[attr-defined]
+        return
+
+    @event.listens_for(engine, "connect")
+    def configure(connection: object, record: object) -> None:
+        cursor = connection.cursor()  # type: ignore[attr-defined]
+        for pragma in ("busy_timeout = 30000", "journal_mode = WAL", "synchronous = NORMAL"):
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+
+    engine.dispose()  # type: ignore[attr-defined]
+
+
+def _migrate(engine: object) -> None:
+    """Run Mage's migrations only when the database is behind: they take seconds."""
+    from alembic.config import Config
+    from alembic.runtime.migration import MigrationContext
+    from alembic.script import ScriptDirectory
+
+    manager = importlib.import_module("mage_ai.orchestration.db.database_manager")
+    folder = Path(manager.__file__ or "").parent / "migrations"
+    configuration = Config()
+    configuration.set_main_option("script_location", str(folder))
+    with engine.connect() as connection:  # type: ignore[attr-defined]
+        present = MigrationContext.configure(connection).get_current_heads()
+    if set(present) != set(ScriptDirectory.from_config(configuration).get_heads()):
+        manager.database_manager.run_migrations(log_level=logging.WARNING)
