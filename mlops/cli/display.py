@@ -10,7 +10,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from mlops.orchestration.engine import (
+from mlops.orchestration.contract import (
     BlockFinished,
     BlockProgress,
     BlockStarted,
@@ -73,6 +73,14 @@ def _fields(fields: Mapping[str, Any]) -> str:
     return ", ".join(shown)
 
 
+def terminal(*, stderr: bool = False) -> Console:
+    """Return the console to print on; without a terminal, lines are not squeezed to 80 columns."""
+    console = Console(stderr=stderr, highlight=False, soft_wrap=True)
+    if not console.is_terminal:
+        console.width = 140
+    return console
+
+
 def show_rows(
     rows: Sequence[Mapping[str, Any]],
     *,
@@ -93,14 +101,16 @@ def show_rows(
     if as_json:
         print(json.dumps(list(rows), default=str, indent=1))
         return
-    console = console or Console()
+    console = console or terminal()
     if not rows:
         console.print(empty)
         return
     table = Table(title=title or None, title_justify="left", header_style="bold")
     for name in rows[0]:
         numeric = all(isinstance(row[name], int | float) or row[name] is None for row in rows)
-        table.add_column(name.replace("_", " "), justify="right" if numeric else "left")
+        table.add_column(
+            name.replace("_", " "), justify="right" if numeric else "left", overflow="fold"
+        )
     for row in rows:
         table.add_row(*(_cell(value) for value in row.values()))
     console.print(table)

@@ -1,7 +1,5 @@
 """`mlops doctor`: is this machine fit to run the project, and if not, what to do."""
 
-from __future__ import annotations
-
 import importlib.metadata
 import platform
 import re
@@ -17,7 +15,7 @@ from typing import Literal
 import typer
 
 from mlops.cli.display import show_rows
-from mlops.cli.options import AsJson, SetOption, settings_from
+from mlops.cli.options import AsJson, SetOption, examples, settings_from
 from mlops.errors import MlopsError
 from mlops.settings import PROJECT_ROOT, Settings
 
@@ -38,14 +36,18 @@ class Check:
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this module."""
-    app.command("doctor")(doctor)
+    app.command(
+        "doctor",
+        epilog=examples(
+            "mlops doctor",
+            "mlops doctor --json",
+            "mlops doctor --set source.kind=tlc",
+        ),
+    )(doctor)
 
 
 def doctor(set_: SetOption = None, as_json: AsJson = False) -> None:
-    """Check versions, ports, write access, disk, data and databases; exit 1 if one fails.
-
-    Examples: mlops doctor · mlops doctor --json · mlops doctor --set source.kind=tlc
-    """
+    """Check versions, ports, write access, disk, data and databases; exit 1 if one fails."""
     settings = settings_from(set_)
     found = list(run_checks(settings))
     show_rows([asdict(check) for check in found], as_json=as_json, title="mlops doctor")

@@ -1,22 +1,28 @@
 """`mlops models`: what is registered, what is champion, and why."""
 
-from __future__ import annotations
-
 import json
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 
-from mlops.cli.display import show_rows
-from mlops.cli.options import AsJson
+from mlops.cli.display import show_rows, terminal
+from mlops.cli.options import AsJson, examples
 from mlops.errors import RegistryError
 from mlops.settings import load_settings
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this module."""
-    app.command("models")(models)
+    app.command(
+        "models",
+        epilog=examples(
+            "mlops models",
+            "mlops models champion",
+            "mlops models 3 --json",
+            "mlops models --verdict",
+        ),
+    )(models)
 
 
 def models(
@@ -26,16 +32,13 @@ def models(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Registered versions; with VERSION, its metrics, verdict and receipt.
-
-    Examples: mlops models · mlops models champion · mlops models 3 --json · mlops models --verdict
-    """
+    """Registered versions; with VERSION, its metrics, verdict and receipt."""
     settings = load_settings()
 
     from mlops.registry.versions import Registry
 
     registry = Registry(settings)
-    console = Console(highlight=False)
+    console = terminal()
     if verdict:
         _show_last_verdict(settings.home / "runs" / "last_verdict.json", console, as_json)
         return

@@ -1,7 +1,5 @@
 """Options that several commands share, and how they become settings."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Optional
@@ -14,8 +12,15 @@ from mlops.settings import Settings, load_settings
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 SetOption = Annotated[
     Optional[list[str]],
-    typer.Option("--set", metavar="NAME=VALUE", help="Any setting, e.g. training.seed=7."),
+    typer.Option(
+        "--set", metavar="NAME=VALUE", help="Any setting, e.g. training.seed=7.", show_default=False
+    ),
 ]
+
+
+def examples(*lines: str) -> str:
+    """Lay examples out as a command's epilog, one per line."""
+    return "\n\n".join(["Examples:", *(f"  {line}" for line in lines)])
 
 
 def parse_assignments(assignments: Sequence[str] | None, option: str) -> dict[str, Any]:

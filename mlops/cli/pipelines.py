@@ -1,15 +1,12 @@
 """`mlops pipeline run` and `mlops status`: single pipelines, and what ran."""
 
-from __future__ import annotations
-
 import json
 from typing import Annotated, Optional
 
 import typer
-from rich.console import Console
 
-from mlops.cli.display import RunDisplay, show_rows
-from mlops.cli.options import AsJson, parse_assignments
+from mlops.cli.display import RunDisplay, show_rows, terminal
+from mlops.cli.options import AsJson, examples, parse_assignments
 from mlops.errors import ConfigurationError, PipelineFailureError
 from mlops.settings import PROJECT_ROOT, load_settings
 
@@ -20,7 +17,13 @@ RUN_VARIABLES = {"promote", "reason"}  # what blocks read besides settings
 def register(app: typer.Typer) -> None:
     """Add the commands of this module."""
     app.add_typer(pipeline_app, name="pipeline")
-    app.command("status")(status)
+    app.command(
+        "status",
+        epilog=examples(
+            "mlops status",
+            "mlops status --last 30 --json",
+        ),
+    )(status)
 
 
 def pipeline_names() -> list[str]:
@@ -28,12 +31,15 @@ def pipeline_names() -> list[str]:
     return sorted(path.parent.name for path in PROJECT_ROOT.glob("pipelines/*/metadata.yaml"))
 
 
-@pipeline_app.command("list")
+@pipeline_app.command(
+    "list",
+    epilog=examples(
+        "mlops pipeline list",
+        "mlops pipeline list --json",
+    ),
+)
 def list_pipelines(as_json: AsJson = False) -> None:
-    """Every pipeline and what it does.
-
-    Examples: mlops pipeline list · mlops pipeline list --json
-    """
+    """Every pipeline and what it does."""
     import yaml
 
     rows = []
@@ -43,7 +49,14 @@ def list_pipelines(as_json: AsJson = False) -> None:
     show_rows(rows, as_json=as_json)
 
 
-@pipeline_app.command("run")
+@pipeline_app.command(
+    "run",
+    epilog=examples(
+        "mlops pipeline run data_preparation --var months=2024-01..2024-03",
+        "mlops pipeline run sklearn_training --var families=lasso --var max_evals=20",
+        "mlops pipeline run model_selection --var promote=true",
+    ),
+)
 def run_pipeline(
     name: Annotated[str, typer.Argument(help="One of: mlops pipeline list.")],
     var: Annotated[
@@ -52,12 +65,7 @@ def run_pipeline(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Run one pipeline through Mage, to the end.
-
-    Examples: mlops pipeline run data_preparation --var months=2024-01..2024-03 · mlops pipeline
-    run sklearn_training --var families=lasso --var max_evals=20 · mlops pipeline run
-    model_selection --var promote=true
-    """
+    """Run one pipeline through Mage, to the end."""
     if name not in pipeline_names():
         raise ConfigurationError(
             f"there is no pipeline {name!r}", f"choose one of: {', '.join(pipeline_names())}"
@@ -66,7 +74,7 @@ def run_pipeline(
     settings = load_settings(
         {key: value for key, value in variables.items() if key not in RUN_VARIABLES}
     )
-    console = Console(stderr=as_json, highlight=False, soft_wrap=True)
+    console = terminal(stderr=as_json)
 
     from mlops.orchestration.engine import Engine, PipelineRequest
     from mlops.orchestration.main_job import PRODUCTS
@@ -97,10 +105,7 @@ def run_pipeline(
 def status(
     last: Annotated[int, typer.Option(help="How many runs.")] = 12, as_json: AsJson = False
 ) -> None:
-    """The last pipeline runs, the training set and the champion.
-
-    Examples: mlops status · mlops status --last 30 --json
-    """
+    """The last pipeline runs, the training set and the champion."""
     settings = load_settings()
 
     from mlops.data.snapshots import current_training_set
@@ -109,7 +114,7 @@ def status(
     runs = Engine(settings).recent_runs(last)
     manifest = current_training_set(settings)
     if not as_json:
-        console = Console(highlight=False)
+        console = terminal()
         if manifest is None:
             console.print("training set: none yet; build it with: mlops run")
         else:

@@ -1,26 +1,31 @@
 """`mlops predict`: minutes for trips in a file, or for one trip given as JSON."""
 
-from __future__ import annotations
-
 import json
 import sys
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 
-from mlops.cli.display import show_rows
-from mlops.cli.options import AsJson
+from mlops.cli.display import show_rows, terminal
+from mlops.cli.options import AsJson, examples
 from mlops.errors import ConfigurationError
 from mlops.settings import Settings, load_settings
 
+ONE_TRIP = '{"pickup_at": "2024-03-01T08:30:00", "pickup_zone": 74, "dropoff_zone": 166}'
 MEMORY_TYPES = (".json", ".jsonl")
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this module."""
-    app.command("predict")(predict)
+    app.command(
+        "predict",
+        epilog=examples(
+            "mlops predict trips.parquet",
+            "mlops predict trips.json --json",
+            f"mlops predict '{ONE_TRIP}'",
+        ),
+    )(predict)
 
 
 def predict(
@@ -31,11 +36,7 @@ def predict(
     taxi: Annotated[str, typer.Option(help="Column names of a parquet file.")] = "green",
     as_json: AsJson = False,
 ) -> None:
-    """Predict durations in minutes, with an 80 % interval.
-
-    Examples: mlops predict trips.parquet · mlops predict trips.json --json · mlops predict
-    '{"pickup_at": "2024-03-01T08:30:00", "pickup_zone": 74, "dropoff_zone": 166}'
-    """
+    """Predict durations in minutes, with an 80 % interval."""
     settings = load_settings()
 
     from mlops.registry.versions import Registry
@@ -64,7 +65,7 @@ def _score_file(
     if as_json:
         print(summary.model_dump_json(indent=1))
     else:
-        Console(highlight=False, soft_wrap=True).print(summary.summary)
+        terminal().print(summary.summary)
 
 
 def _records(trips: str) -> list[dict[str, Any]]:
@@ -84,8 +85,7 @@ def _records(trips: str) -> list[dict[str, Any]]:
     except ValueError as error:
         raise ConfigurationError(
             f"trips are neither a .parquet or .json file nor JSON text: {error}",
-            'write e.g. \'{"pickup_at": "2024-03-01T08:30:00", "pickup_zone": 74, '
-            '"dropoff_zone": 166}\'',
+            f"write e.g. '{ONE_TRIP}'",
         ) from error
     if isinstance(content, dict):
         content = [content]

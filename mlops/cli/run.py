@@ -1,7 +1,5 @@
 """`mlops run`: the main job, from raw trips to a gated champion and its predictions."""
 
-from __future__ import annotations
-
 import json
 import time
 from collections.abc import Mapping
@@ -11,8 +9,8 @@ from typing import Annotated, Any, Optional
 import typer
 from rich.console import Console
 
-from mlops.cli.display import RunDisplay, show_rows
-from mlops.cli.options import AsJson, SetOption, overrides_from
+from mlops.cli.display import RunDisplay, show_rows, terminal
+from mlops.cli.options import AsJson, SetOption, examples, overrides_from
 from mlops.errors import GateRefusalError
 from mlops.settings import Settings, load_settings
 
@@ -21,29 +19,64 @@ REAL_MONTHS = "mlops run --source tlc --months 2024-01..2024-02"
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this module."""
-    app.command("run")(run)
+    app.command(
+        "run",
+        epilog=examples(
+            "mlops run",
+            "mlops run --source tlc --months 2024-01..2024-02",
+            "mlops run --source path --location s3://bucket/trips --months 2024-01..2024-03",
+            "mlops run --families lasso,random_forest --max-evals 20 --promote",
+            "mlops run --train-data jan.parquet --validation-data feb.parquet",
+            "mlops run --resume",
+        ),
+    )(run)
 
 
 def run(
-    source: Annotated[Optional[str], typer.Option(help="sample, tlc or path.")] = None,
-    months: Annotated[Optional[str], typer.Option(help="E.g. 2024-01..2024-02.")] = None,
-    taxi: Annotated[Optional[str], typer.Option(help="green or yellow.")] = None,
-    location: Annotated[
-        Optional[str], typer.Option(help="With --source path: folder, base URL or files.")
+    source: Annotated[
+        Optional[str], typer.Option(help="sample, tlc or path.", show_default=False)
     ] = None,
-    train_data: Annotated[Optional[Path], typer.Option(help="A file of training trips.")] = None,
+    months: Annotated[
+        Optional[str], typer.Option(help="E.g. 2024-01..2024-02.", show_default=False)
+    ] = None,
+    taxi: Annotated[
+        Optional[str], typer.Option(help="green or yellow.", show_default=False)
+    ] = None,
+    location: Annotated[
+        Optional[str],
+        typer.Option(help="With --source path: folder, base URL or files.", show_default=False),
+    ] = None,
+    train_data: Annotated[
+        Optional[Path], typer.Option(help="A file of training trips.", show_default=False)
+    ] = None,
     validation_data: Annotated[
-        Optional[Path], typer.Option(help="A later file: its first half guides the search.")
+        Optional[Path],
+        typer.Option(help="A later file: its first half guides the search.", show_default=False),
     ] = None,
     test_data: Annotated[
-        Optional[Path], typer.Option(help="A still later file for the gate; else the second half.")
+        Optional[Path],
+        typer.Option(
+            help="A still later file for the gate; else the second half.", show_default=False
+        ),
     ] = None,
-    families: Annotated[Optional[str], typer.Option(help="E.g. lasso,random_forest.")] = None,
-    objectives: Annotated[Optional[str], typer.Option(help="E.g. squared_error.")] = None,
-    max_evals: Annotated[Optional[int], typer.Option(help="Trials per candidate.")] = None,
-    time_budget: Annotated[Optional[float], typer.Option(help="Seconds per search.")] = None,
-    seed: Annotated[Optional[int], typer.Option(help="Of every random choice.")] = None,
-    workers: Annotated[Optional[int], typer.Option(help="Blocks at the same time.")] = None,
+    families: Annotated[
+        Optional[str], typer.Option(help="E.g. lasso,random_forest.", show_default=False)
+    ] = None,
+    objectives: Annotated[
+        Optional[str], typer.Option(help="E.g. squared_error.", show_default=False)
+    ] = None,
+    max_evals: Annotated[
+        Optional[int], typer.Option(help="Trials per candidate.", show_default=False)
+    ] = None,
+    time_budget: Annotated[
+        Optional[float], typer.Option(help="Seconds per search.", show_default=False)
+    ] = None,
+    seed: Annotated[
+        Optional[int], typer.Option(help="Of every random choice.", show_default=False)
+    ] = None,
+    workers: Annotated[
+        Optional[int], typer.Option(help="Blocks at the same time.", show_default=False)
+    ] = None,
     promote: Annotated[
         bool, typer.Option("--promote", help="Let a winner that passes replace the champion.")
     ] = False,
@@ -56,12 +89,7 @@ def run(
     set_: SetOption = None,
     as_json: AsJson = False,
 ) -> None:
-    """The main job: prepare, train every candidate, select, predict; each step a Mage run.
-
-    Examples: mlops run · mlops run --source tlc --months 2024-01..2024-02 · mlops run --families
-    lasso,random_forest --max-evals 20 · mlops run --train-data jan.parquet --validation-data
-    feb.parquet · mlops run --resume
-    """
+    """The main job: prepare, train every candidate, select, predict; each step a Mage run."""
     named = {
         "source": source,
         "months": months,
@@ -80,7 +108,7 @@ def run(
         named.update(source_of(train_data, validation_data, test_data, taxi or "green"))
     overrides = overrides_from(set_, named)
     settings = load_settings(overrides)
-    console = Console(stderr=as_json, highlight=False, soft_wrap=True)
+    console = terminal(stderr=as_json)
     console.print(headline(settings))
     started = time.monotonic()
     console.print("[dim]loading Mage …[/]")

@@ -1,23 +1,25 @@
 """`mlops up`: Mage's editor, its scheduler and the MLflow UI, until Ctrl-C."""
 
-from __future__ import annotations
-
 import typer
 
-from mlops.cli.options import SetOption, settings_from
+from mlops.cli.options import SetOption, examples, settings_from
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this module."""
-    app.command("up")(up)
+    app.command(
+        "up",
+        epilog=examples(
+            "mlops up",
+            "mlops up --set server.mage_port=6790",
+        ),
+    )(up)
 
 
 def up(set_: SetOption = None) -> None:
     """Start Mage (editor, triggers, dashboards) and the MLflow UI as one group; Ctrl-C stops all.
 
     Sign-in is on. The owner's password is generated at the first start and shown once.
-
-    Examples: mlops up · mlops up --set server.mage_port=6790
     """
     settings = settings_from(set_)
 
