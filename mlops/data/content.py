@@ -1,0 +1,58 @@
+"""The canonical form of a table and its hash: equal values give equal bytes, however they lie.
+
+The order of rows, row groups, compression, and the several ways to write a missing number or a
+zero are properties of a file, not of the data; none of them reaches the hash.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from mlops.data.trips import PICKUP_AT
+
+
+def read_canonical(path: str | Path) -> Any:
+    """Read a parquet file as an Arrow table sorted by all columns, pickup first.
+
+    Args:
+        path: Local file with a pickup column and any number of numeric columns.
+
+    Returns:
+        The table, nulls last, with NaN as null and without negative zeros.
+    """
+    table = pq.read_table(path, partitioning=None).replace_schema_metadata(None)
+    for index, field in enumerate(table.schema):
+        if pa.types.is_floating(field.type):
+            # Adding zero turns -0.0 into 0.0; from_pandas turns every NaN into null.
+            values = table.column(index).to_numpy() + field.type.to_pandas_dtype()(0)
+            table = table.set_column(index, field.name, pa.array(values, from_pandas=True))
+    names = [PICKUP_AT, *(name for name in table.column_names if name != PICKUP_AT)]
+    return table.sort_by([(name, "ascending") for name in names])
+
+
+def values_sha256(table: Any) -> str:
+    """Hash the names, types and values of a canonical table, in linear time.
+
+    Raises:
+        TypeError: If a column is neither a number nor a time.
+    """
+    digest = hashlib.sha256()
+    for field in table.schema:
+        values = table.column(field.name).to_numpy()  # a null becomes the one NaN or NaT of numpy
+        if values.dtype == object:
+            raise TypeError(f"the column {field.name} has no canonical bytes: {field.type}")
+        digest.update(f"{field.name}:{field.type}:{len(values)}\n".encode())
+        digest.update(np.ascontiguousarray(values).view(np.uint8).data)
+    return digest.hexdigest()
+
+
+def column_types(path: str | Path) -> dict[str, str]:
+    """Return the pandas type of each column of a parquet file, by name."""
+    empty = pq.read_schema(path).empty_table().to_pandas()
+    return {str(name): str(dtype) for name, dtype in empty.dtypes.items()}

@@ -1,0 +1,79 @@
+"""How time is divided into train, validation and test. Never random, never overlapping."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date, datetime, time, timedelta
+from typing import NamedTuple
+
+from mlops.data.months import month_bounds
+from mlops.errors import ConfigurationError
+from mlops.settings import WindowSettings
+
+
+class Interval(NamedTuple):
+    """A half-open interval ``[start, end)`` of pickup times, in local wall-clock time."""
+
+    start: datetime
+    end: datetime
+
+
+def plan_windows(
+    months: Sequence[str], windows: WindowSettings
+) -> tuple[Interval, Interval, Interval]:
+    """Divide the time from the first month to the end of the last into three windows.
+
+    By default the last ``test_months`` are the test window, the ``validation_days`` before it the
+    validation window, and what precedes it the train window. When there are no more months than
+    ``test_months``, the test window is the last quarter of the days instead (of one month, about
+    a week), so that a single month still trains, validates and tests on separate days.
+
+    Args:
+        months: As ``YYYY-MM``, in any order; at least one.
+        windows: Lengths of the windows, or explicit dates, which win.
+
+    Returns:
+        Train, validation and test: adjacent, in order of time, each at least one day long.
+
+    Raises:
+        ConfigurationError: Naming the setting that leaves a window empty or out of order.
+    """
+    if not months:
+        raise ConfigurationError("source.months: there are no months to divide", "ask for a month")
+    months = sorted(set(months))
+    start, end = month_bounds(months[0])[0], month_bounds(months[-1])[1]
+    test_start = _midnight(windows.test_start) or _default_test_start(months, windows.test_months)
+    if not start < test_start < end:
+        raise ConfigurationError(
+            f"windows.test_start: {test_start:%Y-%m-%d} leaves no day for training or for test:"
+            f" the data goes from {start:%Y-%m-%d} to {end - timedelta(days=1):%Y-%m-%d}",
+            "choose a date inside this period, or ask for more months",
+        )
+    by_days = windows.validation_start is None
+    validation_start = _midnight(windows.validation_start) or test_start - timedelta(
+        days=windows.validation_days
+    )
+    if not start < validation_start < test_start:
+        name = "validation_days" if by_days else "validation_start"
+        raise ConfigurationError(
+            f"windows.{name}: validation would start on {validation_start:%Y-%m-%d}, which is not"
+            f" between the first day of training, {start:%Y-%m-%d}, and the start of test,"
+            f" {test_start:%Y-%m-%d}",
+            "choose fewer days or ask for more months" if by_days else "choose a date between them",
+        )
+    return (
+        Interval(start, validation_start),
+        Interval(validation_start, test_start),
+        Interval(test_start, end),
+    )
+
+
+def _default_test_start(months: Sequence[str], test_months: int) -> datetime:
+    if len(months) > test_months:
+        return month_bounds(months[-test_months])[0]
+    start, end = month_bounds(months[0])[0], month_bounds(months[-1])[1]
+    return end - timedelta(days=(end - start).days // 4)
+
+
+def _midnight(day: date | None) -> datetime | None:
+    return datetime.combine(day, time()) if day else None
