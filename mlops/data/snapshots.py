@@ -205,7 +205,7 @@ def verify(manifest: TrainingSetManifest) -> None:
     Raises:
         DataQualityError: If a file is missing, damaged or changed.
     """
-    windows = {n: getattr(manifest, n) for n in WINDOWS}
+    windows: dict[str, Window] = {name: getattr(manifest, name) for name in WINDOWS}
     try:
         found = _content_sha256(
             manifest.parts, windows, manifest.extraction, manifest.feature_version
