@@ -56,11 +56,12 @@ def models(
         {
             "version": info.version,
             "aliases": ", ".join(info.aliases),
-            "family": info.receipt.family,
-            "test_RMSE": info.evaluation.metrics.rmse,
-            "data": info.receipt.data_hash[:12],
-            "commit": info.receipt.code_commit[:10],
+            "family": info.receipt.family if info.receipt else "",
+            "test_RMSE": info.evaluation.metrics.rmse if info.evaluation else None,
+            "data": info.receipt.data_hash[:12] if info.receipt else "",
+            "commit": info.receipt.code_commit[:10] if info.receipt else "",
             "created": f"{info.created_at:%Y-%m-%d %H:%M}",
+            "champion_since": f"{info.promoted_at:%Y-%m-%d %H:%M}" if info.promoted_at else "",
         }
         for info in registry.versions()
     ]
@@ -70,20 +71,26 @@ def models(
 
 
 def _show_version(content: dict[str, Any], console: Console) -> None:
-    from mlops.evaluation.gate import Verdict
+    from mlops.evaluation.verdict import Verdict
 
     console.print(
         f"[bold]Version {content['version']}[/] {', '.join(content['aliases'])}", soft_wrap=True
     )
+    if content["promoted_at"]:
+        console.print(f"promoted {content['promoted_at']} by {content['promoted_by']}:")
+        console.print(f"  {content['promotion_reason']}")
+    if content["receipt"] is None:
+        console.print("registered by hand: no evidence is stored with it")
+        return
     show_rows([content["evaluation"]["metrics"]], as_json=False, title="Test window, minutes")
     console.print(Verdict.model_validate(content["verdict"]).table(), markup=False)
-    show_rows(content["evaluation"]["slices"], as_json=False, title="Slices")
+    show_rows(content["evaluation"]["slices"], as_json=False, title="Slices, minutes")
     receipt = [{"receipt": name, "value": str(v)} for name, v in content["receipt"].items()]
     show_rows(receipt, as_json=False)
 
 
 def _show_last_verdict(path: Any, console: Console, as_json: bool) -> None:
-    from mlops.evaluation.gate import Verdict
+    from mlops.evaluation.verdict import Verdict
 
     if not path.exists():
         raise RegistryError("no model was judged yet", "judge some with: mlops run")

@@ -1,0 +1,55 @@
+"""The data product `route_statistics`: route history frozen at the boundaries of the windows."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from datetime import datetime, timezone
+from pathlib import Path
+
+import pandas as pd
+
+from mlops.data.references import RouteStatisticsManifest, TrainingSetManifest
+from mlops.data.snapshots import publish_folder, read_window
+from mlops.features.build import feature_version
+from mlops.features.routes import RouteStatistics
+from mlops.settings import Settings
+
+PRODUCT = "route_statistics"
+
+
+def publish_route_statistics(
+    training_set: TrainingSetManifest, settings: Settings
+) -> RouteStatisticsManifest:
+    """Compute and publish route history up to validation, up to test, and up to the end.
+
+    The same training set and settings give the same hash; a published product is not rebuilt.
+
+    Args:
+        training_set: The trips to learn routes from.
+        settings: Smoothing and half-life of the history, and the store.
+    """
+    request = [training_set.sha256, settings.features.model_dump(), feature_version()]
+    sha256 = hashlib.sha256(json.dumps(request, sort_keys=True).encode()).hexdigest()
+    boundaries: dict[str, datetime] = {
+        "at_validation": training_set.validation.start,
+        "at_test": training_set.test.start,
+        "latest": training_set.test.end,
+    }
+
+    def write(folder: Path) -> None:
+        trips = pd.concat(
+            [read_window(training_set, window) for window in ("train", "validation", "test")],
+            ignore_index=True,
+        )
+        for name, as_of in boundaries.items():
+            RouteStatistics.of(trips, as_of, settings.features).save(folder / f"{name}.npz")
+
+    folder = publish_folder(PRODUCT, sha256, write, settings)
+    return RouteStatisticsManifest(
+        sha256=sha256,
+        uri=str(folder),
+        training_set=training_set.sha256,
+        created_at=datetime.now(timezone.utc),
+        **{name: str(folder / f"{name}.npz") for name in boundaries},
+    )

@@ -1,0 +1,204 @@
+"""The main job: data products, both trainings, selection and predictions, in order, resumable.
+
+Every stage is a run of a real Mage pipeline. A small journal under the home remembers which run
+belongs to which stage, so that a killed job goes on where it stopped.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from mlops.data.atomic import atomic_file
+from mlops.data.snapshots import current_training_set
+from mlops.errors import ConfigurationError, PipelineFailureError
+from mlops.features.build import feature_version
+from mlops.orchestration.contract import Event, PipelineRequest, PipelineResult, RunStarted
+from mlops.orchestration.engine import Engine
+from mlops.settings import Settings, load_settings
+
+# Stages run one after the other; the pipelines of one stage share the workers.
+STAGES: tuple[tuple[str, ...], ...] = (
+    ("data_preparation",),
+    ("route_statistics",),
+    ("sklearn_training", "xgboost_training"),
+    ("model_selection",),
+    ("batch_inference",),
+)
+# Imported once before blocks are forked; each child would pay these seconds again.
+PRELOAD = ("pandas", "pandera.pandas", "sklearn.ensemble", "xgboost", "hyperopt", "mlflow")
+PRODUCTS: Mapping[str, str] = {
+    "data_preparation": "training_set",
+    "route_statistics": "route_statistics",
+}
+
+
+@dataclass
+class Journal:
+    """What the last main job was asked and which Mage run did each stage."""
+
+    path: Path
+    variables: dict[str, Any] = field(default_factory=dict)
+    runs: dict[str, int] = field(default_factory=dict)
+    finished: list[str] = field(default_factory=list)
+
+    @classmethod
+    def read(cls, path: Path) -> Journal:
+        """Load the journal of the last job.
+
+        Raises:
+            ConfigurationError: If there is none to resume.
+        """
+        if not path.exists():
+            raise ConfigurationError(
+                f"there is no interrupted job in {path.parent}", "start one with: mlops run"
+            )
+        return cls(path=path, **json.loads(path.read_text(encoding="utf-8")))
+
+    def write(self) -> None:
+        """Store the journal atomically."""
+        content = {"variables": self.variables, "runs": self.runs, "finished": self.finished}
+        with atomic_file(self.path) as path:
+            path.write_text(json.dumps(content, indent=1), encoding="utf-8")
+
+
+@dataclass(frozen=True)
+class MainJobResult:
+    """The runs of a main job, by pipeline, and why the training set was built or reused."""
+
+    results: Mapping[str, PipelineResult]
+    data_reason: str
+
+
+def journal_path(settings: Settings) -> Path:
+    """Where the journal lies."""
+    return settings.home / "runs" / "main_job.json"
+
+
+def run_main_job(
+    settings: Settings,
+    variables: Mapping[str, Any],
+    on_event: Callable[[Event], None],
+    *,
+    rebuild: bool = False,
+    resume: bool = False,
+) -> MainJobResult:
+    """Drive all stages through Mage.
+
+    Args:
+        settings: The configuration in force.
+        variables: Run-time variables given to every pipeline: setting overrides and ``promote``.
+        on_event: Told of each run, block and step.
+        rebuild: Build the training set even if the published one answers the request.
+        resume: Go on with the last job instead of starting a new one.
+
+    Raises:
+        PipelineFailureError: If a stage fails, naming the block, its error and its log.
+    """
+    journal = Journal(journal_path(settings), variables=dict(variables))
+    if resume:
+        journal = Journal.read(journal.path)
+        settings = load_settings(
+            {k: v for k, v in journal.variables.items() if k != "promote"}, strict=False
+        )
+
+    def record(event: Event) -> None:
+        if isinstance(event, RunStarted):
+            journal.runs[event.pipeline] = event.run_id
+            journal.write()
+        on_event(event)
+
+    engine = Engine(settings, on_event=record, preload=PRELOAD)
+    results: dict[str, PipelineResult] = {}
+    with engine:
+        reason = "resumed" if resume else _reason_to_build(settings, engine, rebuild)
+        if not reason:
+            journal.finished.append("data_preparation")
+        for stage in STAGES:
+            names = [name for name in _wanted(stage, settings) if name not in journal.finished]
+            for result in _drive(engine, names, journal):
+                results[result.pipeline] = result
+                _require_success(result)
+                journal.finished.append(result.pipeline)
+            if "data_preparation" in names:
+                _remember_request(settings)
+            journal.write()
+    return MainJobResult(results=results, data_reason=reason)
+
+
+def _wanted(stage: tuple[str, ...], settings: Settings) -> list[str]:
+    """Leave out the training of which nothing is asked."""
+    asked = {
+        "sklearn_training": settings.training.families,
+        "xgboost_training": settings.training.objectives,
+    }
+    return [name for name in stage if asked.get(name, True)]
+
+
+def _drive(engine: Engine, names: list[str], journal: Journal) -> tuple[PipelineResult, ...]:
+    started = [name for name in names if name in journal.runs]
+    fresh = [name for name in names if name not in journal.runs]
+    resumed = tuple(engine.resume(journal.runs[name]) for name in started)
+    if not fresh:
+        return resumed
+    requests = (
+        PipelineRequest(name, journal.variables, global_data_product=PRODUCTS.get(name))
+        for name in fresh
+    )
+    return (*resumed, *engine.run(*requests))
+
+
+def _require_success(result: PipelineResult) -> None:
+    if result.succeeded:
+        return
+    if not result.failed_blocks:
+        raise PipelineFailureError(
+            f"{result.pipeline} run {result.run_id} {result.status}", "go on: mlops run --resume"
+        )
+    failed = result.failed_blocks[0]
+    raise PipelineFailureError(
+        f"{result.pipeline}: block {failed.block} failed: {failed.error}",
+        f"read {failed.log}; mend the cause; then go on with: mlops run --resume",
+    )
+
+
+def request_fingerprint(settings: Settings) -> str:
+    """Hash what determines the training set: sources, rules, windows, feature definitions."""
+    sections = {
+        name: getattr(settings, name).model_dump(mode="json")
+        for name in ("source", "validation", "windows", "features")
+    }
+    text = json.dumps([sections, feature_version()], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _reason_to_build(settings: Settings, engine: Engine, rebuild: bool) -> str:
+    manifest = current_training_set(settings)
+    if manifest is None:
+        return "first build"
+    if rebuild:
+        return "--rebuild"
+    remembered = _request_path(settings)
+    if not remembered.exists() or json.loads(remembered.read_text()) != {
+        "training_set": manifest.sha256,
+        "request": request_fingerprint(settings),
+    }:
+        return "the request changed: months, source, rules, windows or features"
+    return "" if engine.product_is_fresh("training_set") else "outdated"
+
+
+def _request_path(settings: Settings) -> Path:
+    return settings.store / "training_sets" / "request.json"
+
+
+def _remember_request(settings: Settings) -> None:
+    manifest = current_training_set(settings)
+    if manifest is None:
+        return
+    content = {"training_set": manifest.sha256, "request": request_fingerprint(settings)}
+    with atomic_file(_request_path(settings)) as path:
+        path.write_text(json.dumps(content), encoding="utf-8")

@@ -1,0 +1,45 @@
+"""Steps of `batch_inference`: months of trips become the champion's predictions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mlops import progress
+from mlops.data.references import Extraction
+from mlops.data.sources import extract
+from mlops.inference.batch import score
+from mlops.registry.versions import Registry
+from mlops.settings import load_settings
+from mlops.steps.training import Variables
+
+
+def load(variables: Variables) -> dict[str, Any]:
+    """Fetch the months to predict: ``score_months``, by default the last of the source's months.
+
+    Returns an `Extraction`.
+    """
+    settings = load_settings(variables, strict=False)
+    months = str(variables.get("score_months") or settings.source.month_list[-1])
+    source = settings.source.model_copy(update={"months": months})
+    return extract(settings.model_copy(update={"source": source})).model_dump(mode="json")
+
+
+def score_trips(extraction: dict[str, Any], variables: Variables) -> dict[str, Any]:
+    """Predict every good trip with the champion; returns a `PredictionSummary`.
+
+    Raises:
+        RegistryError: If there is no champion.
+    """
+    settings = load_settings(variables, strict=False)
+    trips = Extraction.model_validate(extraction)
+    model, champion = Registry(settings).load("champion")
+    summary = score(
+        model,
+        trips.files,
+        trips.taxi,
+        settings,
+        model_version=champion.version,
+        run_id=str(variables.get("pipeline_run_id", "editor")),
+    )
+    progress.report("scored", rows=summary.rows, rejected=summary.rejected)
+    return summary.model_dump(mode="json")

@@ -1,0 +1,278 @@
+"""Steps of `model_selection`: refit every candidate, measure it on test, judge, register.
+
+The winner is chosen by its validation RMSE; the test window only judges it. Ranking by test would
+make the gate's own measurement optimistic.
+"""
+
+from __future__ import annotations
+
+import time
+import traceback
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from mlops import progress
+from mlops.data.atomic import atomic_file
+from mlops.data.references import Reference, TrainingSetManifest
+from mlops.data.snapshots import load_manifest, read_window
+from mlops.data.trips import TARGET
+from mlops.errors import PipelineFailureError
+from mlops.evaluation.evaluate import Evaluation, gather_evidence
+from mlops.evaluation.gate import judge
+from mlops.evaluation.metrics import Metrics, regression_metrics
+from mlops.evaluation.verdict import Verdict
+from mlops.features.routes import RouteStatistics
+from mlops.registry.receipts import Receipt, collect_receipt
+from mlops.registry.tracking import finished_candidates, load_candidate, log_candidate
+from mlops.registry.versions import Registry
+from mlops.settings import Settings, load_settings
+from mlops.steps.products import route_statistics_for, training_set_from
+from mlops.steps.training import Fan, Variables, threads
+from mlops.training.artifact import TripDurationModel
+from mlops.training.families import family_of
+
+QUANTILES = "quantiles"
+
+
+class ContenderItem(Reference):
+    """What one child is asked to do."""
+
+    family: str
+    run_id: str  # MLflow run of the candidate: its parameters and its model
+    params: dict[str, Any]
+    validation_rmse: float
+    trials: int
+    training_set: str
+    routes: str  # file of route statistics up to the start of test
+
+
+class ContenderReport(Reference):
+    """One candidate after the refit on train + validation, measured on test."""
+
+    family: str
+    status: Literal["finished", "failed"]
+    baseline: bool
+    validation_rmse: float
+    trials: int
+    seconds: float
+    run_id: str
+    params: dict[str, Any]
+    training_set: str
+    metrics: Metrics | None = None
+    model: str = ""  # file of the refitted model
+    error: str = ""
+
+
+def candidates(training_set: Any, route_statistics: Any, variables: Variables) -> Fan:
+    """Yield one child per family: its newest finished candidate on this very training set.
+
+    Raises:
+        PipelineFailureError: If no candidate was trained on this training set.
+    """
+    settings = load_settings(variables, strict=False)
+    manifest = training_set_from(training_set, variables)
+    routes = route_statistics_for(manifest, route_statistics, variables, settings)
+    found = finished_candidates(settings, manifest.sha256)
+    if not found:
+        raise PipelineFailureError(
+            f"no candidate was trained on training set {manifest.sha256[:12]}",
+            "run sklearn_training or xgboost_training first, or everything: mlops run",
+        )
+    items = [
+        ContenderItem(
+            family=candidate.family,
+            run_id=candidate.run_id,
+            params=candidate.params,
+            validation_rmse=candidate.validation_rmse,
+            trials=candidate.trials,
+            training_set=manifest.uri,
+            routes=routes.at_test,
+        )
+        for candidate in found
+    ]
+    return [
+        [item.model_dump(mode="json") for item in items],
+        [{"block_uuid": item.family} for item in items],
+    ]
+
+
+def refit_and_evaluate(candidate: Mapping[str, Any], variables: Variables) -> dict[str, Any]:
+    """Refit one candidate on train + validation and measure it on test.
+
+    A failure is returned in the report, so that it costs the other candidates nothing.
+    """
+    item = ContenderItem.model_validate(candidate)
+    started = time.monotonic()
+    report: dict[str, Any] = {
+        **item.model_dump(exclude={"routes"}),
+        "baseline": family_of(item.family).baseline,
+    }
+    try:
+        settings = load_settings(variables, strict=False)
+        model, metrics = _refit(item, settings)
+        path = _model_path(settings, variables, item.family)
+        model.save(path)
+        progress.report("evaluated on test", rmse=metrics.rmse, mae=metrics.mae)
+        report |= {"status": "finished", "metrics": metrics, "model": str(path)}
+    except Exception as error:  # any library may raise anything here: the report carries it
+        traceback.print_exc()
+        report |= {"status": "failed", "error": f"{type(error).__name__}: {error}"}
+    report["seconds"] = time.monotonic() - started
+    return ContenderReport.model_validate(report).model_dump(mode="json")
+
+
+def _refit(item: ContenderItem, settings: Settings) -> tuple[TripDurationModel, Metrics]:
+    manifest = load_manifest(Path(item.training_set))
+    model = TripDurationModel.fit(
+        item.family,
+        item.params,
+        read_window(manifest, "train", "validation"),
+        RouteStatistics.load(Path(item.routes)),
+        seed=settings.training.seed,
+        threads=threads(settings),
+    )
+    test = read_window(manifest, "test")
+    return model, regression_metrics(test[TARGET].to_numpy(), model.predict_minutes(test))
+
+
+def _model_path(settings: Settings, variables: Variables, family: str) -> Path:
+    run = str(variables.get("pipeline_run_id", "editor"))
+    return settings.staging / "selection" / run / f"{family}.model"
+
+
+class Judgement(Reference):
+    """What the gate decided, and all that registering needs."""
+
+    contenders: tuple[ContenderReport, ...]  # best validation RMSE first, failures last
+    winner: str
+    model: str  # file of the winner, with its prediction interval
+    verdict: Verdict
+    receipt: Receipt
+    evaluation: Evaluation
+    champion: int | None  # version compared with
+
+
+def judge_contenders(
+    contenders: Sequence[Mapping[str, Any]], variables: Variables
+) -> dict[str, Any]:
+    """Let the gate compare the best contender with the champion; returns a `Judgement`.
+
+    Raises:
+        PipelineFailureError: If no contender could be evaluated, with each cause.
+    """
+    settings = load_settings(variables, strict=False)
+    reports = [ContenderReport.model_validate(report) for report in contenders]
+    finished = sorted(
+        (report for report in reports if report.status == "finished"),
+        key=lambda report: report.validation_rmse,
+    )
+    failed = tuple(report for report in reports if report.status == "failed")
+    if not finished:
+        causes = "\n".join(f"  {report.family}: {report.error}" for report in failed)
+        raise PipelineFailureError(f"no contender could be evaluated:\n{causes}", "read the logs")
+    learned = [report for report in finished if not report.baseline]
+    winner = (learned or finished)[0]
+    manifest = load_manifest(Path(winner.training_set))
+    receipt = collect_receipt(manifest, winner.family, winner.params, settings, variables=variables)
+    model = _with_interval(winner, finished, manifest, settings)
+    path = Path(winner.model).with_name("winner.model")
+    model.save(path)
+
+    test = read_window(manifest, "test")
+    progress.report("measuring the winner", family=winner.family)
+    challenger = gather_evidence(model, test, settings.evaluation, receipt.gaps)
+    registry = Registry(settings)
+    champion = registry.champion()
+    champion_evidence = None
+    if champion is not None:
+        progress.report("measuring the champion", version=champion.version)
+        champion_evidence = gather_evidence(
+            registry.load(champion.version)[0], test, settings.evaluation
+        )
+    baselines = [r.metrics.rmse for r in finished if r.baseline and r.metrics is not None]
+    verdict = judge(challenger, champion_evidence, min(baselines, default=None), settings.gate)
+    _remember(verdict, settings)
+    print(verdict.table())
+    progress.report(verdict.summary)
+    return Judgement(
+        contenders=(*finished, *failed),
+        winner=winner.family,
+        model=str(path),
+        verdict=verdict,
+        receipt=receipt,
+        evaluation=challenger.evaluation,
+        champion=champion.version if champion else None,
+    ).model_dump(mode="json")
+
+
+def _with_interval(
+    winner: ContenderReport,
+    finished: Sequence[ContenderReport],
+    manifest: TrainingSetManifest,
+    settings: Settings,
+) -> TripDurationModel:
+    """Give the winner a prediction interval, calibrated on trips its twin never saw.
+
+    The refitted winner has learned from the validation window, so calibration uses the candidates
+    that were fitted on train alone: their errors on validation are honest.
+    """
+    validation = read_window(manifest, "validation")
+    model = TripDurationModel.load(Path(winner.model))
+    quantiles = next((report for report in finished if report.family == QUANTILES), None)
+    if quantiles is None:
+        return model.with_residual_interval(load_candidate(settings, winner.run_id), validation)
+    return model.with_quantile_interval(
+        TripDurationModel.load(Path(quantiles.model)),
+        load_candidate(settings, quantiles.run_id),
+        validation,
+    )
+
+
+def _remember(verdict: Verdict, settings: Settings) -> None:
+    with atomic_file(settings.home / "runs" / "last_verdict.json") as path:
+        path.write_text(verdict.model_dump_json(indent=1), encoding="utf-8")
+
+
+def register(judgement: Mapping[str, Any], variables: Variables) -> dict[str, Any]:
+    """Register a winner that passed as challenger; promote it when allowed.
+
+    It becomes champion if there is none yet, or if the run was asked to ``promote``. A refused
+    model is not registered: its verdict and its MLflow run remain.
+    """
+    settings = load_settings(variables, strict=False)
+    judged = Judgement.model_validate(judgement)
+    registry = Registry(settings)
+    champion = registry.champion()
+    if not judged.verdict.passed:
+        stays = f"; version {champion.version} stays champion" if champion else ""
+        return {
+            "version": None,
+            "promoted": False,
+            "champion": champion.version if champion else None,
+            "summary": f"nothing registered: {judged.winner} was refused{stays}",
+        }
+    manifest = load_manifest(Path(judged.contenders[0].training_set))
+    run_id = log_candidate(
+        settings,
+        manifest=manifest,
+        model=TripDurationModel.load(Path(judged.model)),
+        metrics=judged.evaluation.metrics,
+        receipt=judged.receipt,
+        stage="refit",
+    )
+    version = registry.register(run_id, judged.receipt, judged.evaluation, judged.verdict)
+    promote = champion is None or variables.get("promote") in (True, "true", "True", 1)
+    summary = f"version {version} ({judged.winner}) is challenger"
+    if promote:
+        reason = "the first model that passed the gate" if champion is None else "--promote"
+        registry.promote(version, reason=reason, by=str(variables.get("pipeline_uuid", "")))
+        summary = f"version {version} ({judged.winner}) is champion ({reason})"
+    elif champion is not None:
+        summary += f"; version {champion.version} stays champion (promote with --promote)"
+    return {
+        "version": version,
+        "promoted": promote,
+        "champion": version if promote else champion.version if champion else None,
+        "summary": summary,
+    }

@@ -1,0 +1,174 @@
+"""Steps of `sklearn_training` and `xgboost_training`: fan out, search, fit, record, collect."""
+
+from __future__ import annotations
+
+import os
+import time
+import traceback
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from mlops import progress
+from mlops.data.references import Reference
+from mlops.data.snapshots import load_manifest, read_window
+from mlops.errors import PipelineFailureError
+from mlops.evaluation.metrics import regression_metrics
+from mlops.features.routes import RouteStatistics
+from mlops.registry.receipts import collect_receipt
+from mlops.registry.tracking import log_candidate
+from mlops.settings import Settings, load_settings
+from mlops.steps.products import route_statistics_for, training_set_from
+from mlops.training.families import family_of
+from mlops.training.tuning import Trial, tune
+
+Variables = Mapping[str, Any]
+Fan = list[list[dict[str, Any]]]
+
+
+class CandidateItem(Reference):
+    """What one child is asked to do; pins the data products for all children of a run."""
+
+    family: str
+    training_set: str  # folder of the snapshot
+    routes: str  # file of route statistics up to the start of validation
+
+
+class CandidateReport(Reference):
+    """What one child says of its work; the model itself is in MLflow."""
+
+    family: str
+    status: Literal["finished", "failed"]
+    baseline: bool
+    seconds: float
+    run_id: str = ""  # MLflow run
+    trials: int = 0
+    validation_rmse: float | None = None  # minutes
+    validation_mae: float | None = None
+    error: str = ""
+
+
+def families(training_set: Any, route_statistics: Any, variables: Variables) -> Fan:
+    """Yield one child per scikit-learn family and baseline (a Mage dynamic block's output)."""
+    settings = load_settings(variables, strict=False)
+    return _fan(settings.training.families, training_set, route_statistics, variables, settings)
+
+
+def objectives(training_set: Any, route_statistics: Any, variables: Variables) -> Fan:
+    """Yield one child per XGBoost objective (a Mage dynamic block's output)."""
+    settings = load_settings(variables, strict=False)
+    return _fan(settings.training.objectives, training_set, route_statistics, variables, settings)
+
+
+def _fan(
+    names: Sequence[str],
+    training_set: Any,
+    route_statistics: Any,
+    variables: Variables,
+    settings: Settings,
+) -> Fan:
+    for name in names:
+        family_of(name)  # an unknown name is an error before any child starts
+    manifest = training_set_from(training_set, variables)
+    routes = route_statistics_for(manifest, route_statistics, variables, settings)
+    items = [
+        CandidateItem(family=name, training_set=manifest.uri, routes=routes.at_validation)
+        for name in names
+    ]
+    return [
+        [item.model_dump(mode="json") for item in items],
+        [{"block_uuid": item.family} for item in items],
+    ]
+
+
+def tune_and_train(candidate: Mapping[str, Any], variables: Variables) -> dict[str, Any]:
+    """Search, fit and record one candidate.
+
+    A failure is returned in the report instead of raised, so that it costs its siblings nothing;
+    `collect` decides what it means.
+    """
+    item = CandidateItem.model_validate(candidate)
+    started = time.monotonic()
+    try:
+        report = _train(item, load_settings(variables, strict=False), variables, started)
+    except Exception as error:  # any library may raise anything here: the report carries it
+        traceback.print_exc()
+        report = CandidateReport(
+            family=item.family,
+            status="failed",
+            baseline=family_of(item.family).baseline,
+            seconds=time.monotonic() - started,
+            error=f"{type(error).__name__}: {error}",
+        )
+        progress.report(f"failed: {report.error.splitlines()[0]}")
+    return report.model_dump(mode="json")
+
+
+def _train(
+    item: CandidateItem, settings: Settings, variables: Variables, started: float
+) -> CandidateReport:
+    manifest = load_manifest(Path(item.training_set))
+    train, validation = read_window(manifest, "train"), read_window(manifest, "validation")
+    routes = RouteStatistics.load(Path(item.routes))
+    best = float("inf")
+
+    def on_trial(trial: Trial) -> None:
+        nonlocal best
+        best = min(best, trial.rmse if trial.rmse is not None else best)
+        progress.report(
+            "search", trial=trial.number + 1, trials=settings.training.max_evals, best_rmse=best
+        )
+
+    search = tune(
+        item.family, train, validation, routes, settings.training, threads(settings), on_trial
+    )
+    model = search.model
+    predicted = model.predict_minutes(validation)
+    metrics = regression_metrics(validation["duration_minutes"].to_numpy(), predicted)
+    receipt = collect_receipt(
+        manifest, item.family, search.best_params, settings, variables=variables
+    )
+    run_id = log_candidate(
+        settings, manifest=manifest, search=search, model=model, metrics=metrics, receipt=receipt
+    )
+    progress.report("trained", rmse=metrics.rmse, mae=metrics.mae)
+    return CandidateReport(
+        family=item.family,
+        status="finished",
+        baseline=family_of(item.family).baseline,
+        seconds=time.monotonic() - started,
+        run_id=run_id,
+        trials=len(search.trials),
+        validation_rmse=metrics.rmse,
+        validation_mae=metrics.mae,
+    )
+
+
+def collect(reports: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Gather the children's reports; returns them ranked by validation RMSE.
+
+    Raises:
+        PipelineFailureError: If every child failed, with each cause.
+    """
+    parsed = [CandidateReport.model_validate(report) for report in reports]
+    finished = sorted(
+        (report for report in parsed if report.status == "finished"),
+        key=lambda report: report.validation_rmse or 0.0,
+    )
+    failed = [report for report in parsed if report.status == "failed"]
+    if not finished:
+        causes = "\n".join(f"  {report.family}: {report.error}" for report in failed)
+        raise PipelineFailureError(
+            f"all {len(failed)} candidates failed:\n{causes}",
+            "read the log of a child block; mend the cause; run `mlops run --resume`",
+        )
+    for report in failed:
+        print(f"{report.family} failed and takes no part: {report.error}")
+    return {"candidates": [report.model_dump(mode="json") for report in [*finished, *failed]]}
+
+
+def threads(settings: Settings) -> int:
+    """Threads that one child may use: the setting, or the cores divided by the workers."""
+    if settings.training.threads:
+        return settings.training.threads
+    return max(1, len(os.sched_getaffinity(0)) // settings.engine.workers)

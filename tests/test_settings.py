@@ -1,0 +1,78 @@
+"""The configuration is strict, layered and says what is wrong."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from mlops.errors import ConfigurationError
+from mlops.settings import ALIASES, is_setting, load_settings
+
+
+def test_defaults_need_nothing() -> None:
+    settings = load_settings()
+
+    assert settings.source.kind == "sample"
+    assert settings.store.parent == settings.home
+
+
+def test_overrides_win_over_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    # given a value in the environment and another beside it
+    monkeypatch.setenv("MLOPS_TRAINING__SEED", "3")
+    monkeypatch.setenv("MLOPS_TRAINING__MAX_EVALS", "4")
+
+    # when one of them is overridden
+    settings = load_settings({"training.seed": 5})
+
+    # then only that one changes
+    assert settings.training.seed == 5
+    assert settings.training.max_evals == 4
+
+
+def test_aliases_name_real_settings() -> None:
+    assert all(is_setting(path) for path in ALIASES.values())
+
+
+def test_lists_may_be_comma_separated() -> None:
+    assert load_settings({"families": "lasso, global_mean"}).training.families == (
+        "lasso",
+        "global_mean",
+    )
+
+
+@pytest.mark.parametrize(
+    ("overrides", "named"),
+    [
+        ({"training.max_evals": "many"}, "training.max_evals"),
+        ({"training.nothing": 1}, "training.nothing"),
+        ({"nothing": 1}, "nothing"),
+        ({"months": "2024-13"}, "source.months"),
+        ({"source.kind": "ftp"}, "source.kind"),
+        ({"gate.confidence": 2}, "gate.confidence"),
+    ],
+)
+def test_errors_name_the_setting(overrides: dict[str, object], named: str) -> None:
+    with pytest.raises(ConfigurationError, match=named):
+        load_settings(overrides)
+
+
+def test_blocks_ignore_names_that_mage_adds_but_not_misspelt_settings() -> None:
+    # given what Mage passes to every block
+    mage = {"execution_date": "2024-01-01", "env": "dev", "configuration": {}}
+
+    # then it is ignored, while a dotted name must exist
+    assert load_settings({**mage, "max_evals": 2}, strict=False).training.max_evals == 2
+    with pytest.raises(ConfigurationError, match=r"training\.max_eval"):
+        load_settings({"training.max_eval": 2}, strict=False)
+
+
+def test_sections_cannot_be_changed() -> None:
+    with pytest.raises(ValidationError):
+        load_settings().source.kind = "tlc"  # type: ignore[misc]
+
+
+@given(st.integers(min_value=0, max_value=10**6))
+def test_text_and_number_mean_the_same(seed: int) -> None:
+    assert load_settings({"seed": seed}) == load_settings({"seed": str(seed)})
