@@ -1,0 +1,193 @@
+"""A toy Mage project in a folder of its own, and processes that drive it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+HERE = Path(__file__).parent
+PATIENCE_SECONDS = 90
+
+
+@dataclass
+class Process:
+    """An engine's process, whose lines are read as they come."""
+
+    popen: subprocess.Popen[str]
+    events: list[dict[str, Any]] = field(default_factory=list)
+    results: list[Any] = field(default_factory=list)
+    other: list[str] = field(default_factory=list)
+
+    def read(self, until: str = "", **wanted: Any) -> dict[str, Any]:
+        """Read up to the event named, or to the end; return the last line read."""
+        line: dict[str, Any] = {}
+        for text in self.popen.stdout or ():
+            try:
+                line = json.loads(text)
+            except ValueError:
+                self.other.append(text)
+                continue
+            if "result" in line:
+                self.results.append(line["result"])
+            else:
+                self.events.append(line)
+            if until and line.get("event") == until and wanted.items() <= line.items():
+                break
+        return line
+
+    def end(self) -> int:
+        """Read to the end; return the exit code."""
+        self.read()
+        return self.popen.wait(PATIENCE_SECONDS)
+
+    def named(self, event: str) -> list[dict[str, Any]]:
+        return [line for line in self.events if line.get("event") == event]
+
+
+@dataclass
+class Toy:
+    """A project, its home, and the ledger in which each block writes that it ran."""
+
+    folder: Path
+    processes: list[Process] = field(default_factory=list)
+
+    @property
+    def project(self) -> Path:
+        return self.folder / "project"
+
+    @property
+    def home(self) -> Path:
+        return self.folder / "home"
+
+    @property
+    def ledger(self) -> Path:
+        return self.folder / "ledger"
+
+    def ran(self) -> list[str]:
+        """The blocks that ran since the last look, in order."""
+        names = self.ledger.read_text().split()
+        self.ledger.write_text("")
+        return names
+
+    def request(
+        self, pipeline: str, product: str | None = None, **variables: Any
+    ) -> tuple[str, dict[str, Any], str | None]:
+        return pipeline, {"ledger": str(self.ledger), **variables}, product
+
+    def environment(self, **settings: str) -> dict[str, str]:
+        kept = {k: v for k, v in os.environ.items() if not k.startswith(("MLOPS_", "MAGE_"))}
+        return {**kept, "MLOPS_HOME": str(self.home), **settings}
+
+    def drive(self, *steps: Any, cwd: Path | None = None, **settings: str) -> Process:
+        """Start a process that drives the project through ``steps``."""
+        popen = subprocess.Popen(
+            [sys.executable, HERE / "drive_toy.py", self.project, json.dumps(steps)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            cwd=cwd or self.folder,
+            env=self.environment(**settings),
+        )
+        process = Process(popen)
+        self.processes.append(process)
+        return process
+
+    def done(self, *steps: Any, **options: Any) -> Process:
+        """Drive the project through ``steps`` and wait for the end."""
+        process = self.drive(*steps, **options)
+        assert process.end() == 0, process.other
+        return process
+
+    def rows(self, query: str) -> list[tuple[Any, ...]]:
+        """Ask Mage's database."""
+        with sqlite3.connect(self.home / "mage" / "mage.db") as connection:
+            return connection.execute(query).fetchall()
+
+
+def alive(pid: int) -> bool:
+    """Whether a process exists and is not a zombie."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def gone(pids: set[int], within_seconds: float = 10) -> bool:
+    """Whether all processes end in time."""
+    deadline = time.monotonic() + within_seconds
+    while any(alive(pid) for pid in pids):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.05)
+    return True
+
+
+def descendants(pid: int) -> set[int]:
+    """All living processes below ``pid``."""
+    parents = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            parents[int(stat.parent.name)] = int(stat.read_text().rpartition(")")[2].split()[1])
+    found: set[int] = set()
+    layer = {pid}
+    while layer:
+        layer = {child for child, parent in parents.items() if parent in layer} - found
+        found |= layer
+    return found
+
+
+@pytest.fixture(scope="session")
+def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home whose database is at Mage's newest revision: migrating takes seconds."""
+    toy = new_toy(tmp_path_factory.mktemp("migrated"))
+    toy.done()
+    return toy.home
+
+
+def new_toy(folder: Path, home: Path | None = None) -> Toy:
+    toy = Toy(folder)
+    shutil.copytree(HERE / "toy", toy.project)
+    subprocess.run(["git", "init", "-q"], cwd=toy.project, check=True)
+    subprocess.run(["git", "add", "-A"], cwd=toy.project, check=True)
+    toy.ledger.write_text("")
+    if home is not None:
+        shutil.copytree(home / "mage", toy.home / "mage")
+    return toy
+
+
+@pytest.fixture
+def toy(tmp_path: Path, migrated: Path) -> Iterator[Toy]:
+    """A fresh toy project; whatever it started is ended with the test."""
+    toy = new_toy(tmp_path, migrated)
+    yield toy
+    for process in toy.processes:
+        for pid in descendants(process.popen.pid) | {process.popen.pid}:
+            if alive(pid):
+                os.kill(pid, signal.SIGKILL)
+        process.popen.wait()
+
+
+@pytest.fixture(scope="module")
+def shared_toy(tmp_path_factory: pytest.TempPathFactory, migrated: Path) -> Toy:
+    """A toy project for several tests that only look."""
+    return new_toy(tmp_path_factory.mktemp("shared"), migrated)
+
+
+@pytest.fixture(scope="session")
+def helpers() -> SimpleNamespace:
+    """What tests ask about processes."""
+    return SimpleNamespace(alive=alive, gone=gone, descendants=descendants)
