@@ -1,0 +1,249 @@
+"""Batch scoring: files of trips to a folder of predictions, in chunks, once per input and model."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+import fsspec
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pydantic import ConfigDict
+
+from mlops import progress
+from mlops.data.atomic import atomic_folder
+from mlops.data.reading import check_trip_file, iter_trips
+from mlops.data.references import Reference, SourceFile
+from mlops.data.rules import RULES_VERSION
+from mlops.data.sources.cache import sha256_of
+from mlops.data.trips import TRIP_ID
+from mlops.data.validation import split_requests
+from mlops.errors import MlopsError
+from mlops.inference.requests import parse_requests
+from mlops.inference.writing import OUTPUTS, PREDICTIONS, REJECTED, Distribution, PredictionWriter
+from mlops.settings import Settings, load_settings
+
+_SUMMARY: Final = "summary.json"
+
+
+class Model(Protocol):
+    """What scoring needs of a model."""
+
+    def predict(self, requests: pd.DataFrame) -> pd.DataFrame:
+        """Turn `REQUEST_COLUMNS` into one row of `OUTPUTS` (minutes) per request."""
+
+
+class PredictionSummary(Reference):
+    """What one batch of predictions holds and where."""
+
+    model_config = ConfigDict(
+        protected_namespaces=()
+    )  # `model_version` is our word, not pydantic's
+
+    uri: str  # folder
+    predictions_uri: str
+    rejected_uri: str | None
+    taxi: str
+    files: tuple[str, ...]
+    data_hash: str  # of the files and of the rules they were held to
+    model_version: str
+    run_id: str
+    predicted_at: datetime
+    rows: int  # predicted
+    rejected: int
+    rejected_by_reason: dict[str, int]
+    minutes: Distribution | None  # None without a single good row
+    seconds: float
+    rows_per_second: float
+
+    @property
+    def summary(self) -> str:
+        """The batch in a few lines."""
+        lines = [f"{self.rows:,} predictions by version {self.model_version} in {self.uri}"]
+        if self.minutes:
+            d = self.minutes
+            lines.append(
+                f"minutes: mean {d.mean:.1f}, 10 % below {d.p10:.1f}, half below {d.p50:.1f},"
+                f" 90 % below {d.p90:.1f}"
+            )
+        if self.rejected:
+            reasons = ", ".join(f"{name} {n:,}" for name, n in self.rejected_by_reason.items())
+            lines.append(f"{self.rejected:,} rows set aside ({reasons}) in {self.rejected_uri}")
+        return "\n".join(lines)
+
+
+def score(
+    model: Model,
+    files: Sequence[SourceFile | str | Path],
+    taxi: str,
+    settings: Settings,
+    *,
+    model_version: str | int,
+    run_id: str,
+) -> PredictionSummary:
+    """Predict every trip of the files that can be predicted, and set the others aside.
+
+    Memory holds one chunk of `settings.inference.chunk_rows`. The same files and model version are
+    scored once: a repetition returns the summary that is there.
+
+    Args:
+        model: Turns requests into minutes.
+        files: Local paths, or files as extracted; columns as published by the TLC or canonical.
+        taxi: ``green`` or ``yellow``: which names to expect in the files.
+        settings: Chunk size, limits on requests, and the folder of predictions.
+        model_version: The registered version of ``model``.
+        run_id: Of the pipeline run, written beside each prediction.
+
+    Returns:
+        Where the predictions are, and what they look like. `predictions.parquet` has the trip's id
+        (the file's ``trip_id``, else the row's number in the file, from zero) and file, minutes
+        with their interval (float32), model version, data hash, run and time; `rejected.parquet`
+        the requests set aside with their ``reasons``.
+
+    Raises:
+        SourceError: If a file cannot be read.
+        MlopsError: If the model returns something that is not a finite number.
+    """
+    sources = [f if isinstance(f, SourceFile) else _source_file(f, taxi) for f in files]
+    data_hash = _data_hash(sources, taxi, settings)
+    folder = settings.predictions / taxi / f"{data_hash[:16]}-v{model_version}"
+    stored = _stored(folder)
+    if stored is not None:
+        return stored
+    constants = {
+        "model_version": str(model_version),
+        "data_hash": data_hash,
+        "run_id": run_id,
+        "predicted_at": datetime.now(timezone.utc),
+    }
+
+    id_type = _id_type(sources)
+
+    def write(temporary: Path) -> None:
+        started = time.perf_counter()
+        with PredictionWriter(temporary, constants) as output:
+            for source in sources:
+                for ids, trips in _chunks(source, id_type, taxi, settings.inference.chunk_rows):
+                    good, bad = split_requests(trips, settings)
+                    if len(good):
+                        output.predicted(
+                            ids.take(pa.array(good.index)), source.name, model.predict(good)
+                        )
+                    output.set_aside(ids.take(pa.array(bad.index)), source.name, bad)
+                progress.report("scored", file=source.name, rows=output.rows)
+        seconds = time.perf_counter() - started
+        summary = PredictionSummary(
+            uri=str(folder),
+            predictions_uri=str(folder / PREDICTIONS),
+            rejected_uri=str(folder / REJECTED) if output.rejected else None,
+            taxi=taxi,
+            files=tuple(source.name for source in sources),
+            rows=output.rows,
+            rejected=output.rejected,
+            rejected_by_reason=dict(output.reasons.most_common()),
+            minutes=output.distribution(),
+            seconds=seconds,
+            rows_per_second=(output.rows + output.rejected) / seconds,
+            **constants,
+        )
+        (temporary / _SUMMARY).write_text(summary.model_dump_json(indent=2))
+
+    atomic_folder(folder, write)
+    written = _stored(folder)
+    if written is None:
+        raise MlopsError(f"{folder}: the predictions vanished while being written", "run it again")
+    return written
+
+
+def predict_records(
+    model: Model, records: Sequence[Any], settings: Settings | None = None
+) -> list[dict[str, Any]]:
+    """Predict trips given as JSON records.
+
+    Args:
+        model: Turns requests into minutes.
+        records: Objects with the fields of `TripRequest`.
+        settings: Limits on requests; by default those of the environment.
+
+    Returns:
+        Per record, in order: its ``trip_id`` if it has one, and the minutes with their interval.
+
+    Raises:
+        DataQualityError: Naming the index of the first bad record, the field and the rule.
+    """
+    if not records:
+        return []
+    requests, frame = parse_requests(records, settings or load_settings())
+    minutes = model.predict(frame)[list(OUTPUTS)].astype(float).to_dict("records")
+    return [
+        {
+            **({TRIP_ID: r.trip_id} if r.trip_id is not None else {}),
+            **{str(k): v for k, v in m.items()},
+        }
+        for r, m in zip(requests, minutes, strict=True)
+    ]
+
+
+def _source_file(path: str | Path, taxi: str) -> SourceFile:
+    rows = check_trip_file(path, taxi, labels=False)
+    local = Path(path).resolve()
+    return SourceFile(
+        month="",
+        uri=str(local),
+        name=local.name,
+        sha256=sha256_of(local),
+        bytes=local.stat().st_size,
+        rows=rows,
+    )
+
+
+def _data_hash(sources: Sequence[SourceFile], taxi: str, settings: Settings) -> str:
+    limits = settings.validation.model_dump(mode="json")
+    content = [[s.sha256 for s in sources], taxi, RULES_VERSION, limits]
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def _stored(folder: Path) -> PredictionSummary | None:
+    file = folder / _SUMMARY
+    return PredictionSummary.model_validate_json(file.read_bytes()) if file.exists() else None
+
+
+def _chunks(
+    source: SourceFile, id_type: Any, taxi: str, chunk_rows: int
+) -> Iterator[tuple[Any, pd.DataFrame]]:
+    """Read a file in chunks: an Arrow array of ids, and the requests, indexed from zero."""
+    first = 0
+    with _parquet(source) as file:
+        given = TRIP_ID in file.schema_arrow.names
+        batches = file.iter_batches(chunk_rows, columns=[TRIP_ID]) if given else None
+        for trips in iter_trips(source.uri, taxi, chunk_rows, labels=False):
+            if batches is None:
+                ids = pa.array(np.arange(first, first + len(trips)))
+            else:
+                ids = next(batches).column(0)
+            yield ids.cast(id_type), trips
+            first += len(trips)
+
+
+def _id_type(sources: Sequence[SourceFile]) -> Any:
+    """Return the type of the ids: that of the files if they agree, else text."""
+    types = set()
+    for source in sources:
+        with _parquet(source) as file:
+            schema = file.schema_arrow
+            types.add(schema.field(TRIP_ID).type if TRIP_ID in schema.names else pa.int64())
+    return types.pop() if len(types) == 1 else pa.string()
+
+
+@contextmanager
+def _parquet(source: SourceFile) -> Iterator[Any]:
+    with fsspec.open(source.uri, "rb") as stream, pq.ParquetFile(stream) as file:
+        yield file

@@ -1,0 +1,130 @@
+"""The files of one batch of predictions, written chunk by chunk, and what they hold so far."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from mlops.data.references import Reference
+from mlops.data.trips import TRIP_ID
+from mlops.data.validation import REASONS, SOURCE
+from mlops.errors import MlopsError
+
+PREDICTIONS: Final = "predictions.parquet"
+REJECTED: Final = "rejected.parquet"
+OUTPUTS: Final = ("prediction_minutes", "lower_minutes", "upper_minutes")
+
+# The distribution is kept as counts of hundredths of a minute up to a day: exact to the hundredth,
+# and of one size whatever the size of the input.
+_BINS_PER_MINUTE: Final = 100
+_BINS: Final = 24 * 60 * _BINS_PER_MINUTE
+
+
+class Distribution(Reference):
+    """How the predictions spread, in minutes."""
+
+    mean: float
+    p10: float
+    p50: float
+    p90: float
+
+
+class PredictionWriter:
+    """Writes `predictions.parquet` and, when there are any, `rejected.parquet`.
+
+    Args:
+        folder: Where to.
+        constants: Columns with the same value in every row of the predictions.
+
+    Attributes:
+        rows: Predictions written.
+        rejected: Requests set aside.
+        reasons: How often each rule was broken.
+    """
+
+    def __init__(self, folder: Path, constants: Mapping[str, Any]) -> None:
+        self._folder = folder
+        self._constants = constants
+        self._files: dict[str, Any] = {}
+        self._counts = np.zeros(_BINS, dtype=np.int64)
+        self._sum = 0.0
+        self.rows = 0
+        self.rejected = 0
+        self.reasons: Counter[str] = Counter()
+
+    def __enter__(self) -> PredictionWriter:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for file in self._files.values():
+            file.close()
+
+    def predicted(self, ids: Any, source: str, minutes: pd.DataFrame) -> None:
+        """Append predictions.
+
+        Args:
+            ids: Arrow array, one per row.
+            source: Name of the file the trips come from.
+            minutes: `OUTPUTS`, one row per id.
+
+        Raises:
+            MlopsError: If a prediction is not a finite number.
+        """
+        values = {name: minutes[name].to_numpy(np.float32) for name in OUTPUTS}
+        wrong = sum(int((~np.isfinite(column)).sum()) for column in values.values())
+        if wrong:
+            raise MlopsError(
+                f"{source}: {wrong} of the model's predictions are not finite numbers",
+                "this is a fault of the model: choose another version, or train again",
+            )
+        rows = len(minutes)
+        constants = {name: _repeated(value, rows) for name, value in self._constants.items()}
+        columns = {TRIP_ID: ids, SOURCE: _repeated(source, rows), **values, **constants}
+        self._append(PREDICTIONS, pa.table(columns), [SOURCE, *constants])
+        center = values[OUTPUTS[0]]
+        bins = np.clip(center * _BINS_PER_MINUTE, 0, _BINS - 1).astype(np.int64)
+        self._counts += np.bincount(bins, minlength=_BINS)
+        self._sum += float(center.sum(dtype=np.float64))
+        self.rows += rows
+
+    def set_aside(self, ids: Any, source: str, requests: pd.DataFrame) -> None:
+        """Append requests that cannot be answered, with the column `reasons`."""
+        if requests.empty:
+            return
+        table = pa.Table.from_pandas(requests, preserve_index=False)
+        table = table.add_column(0, TRIP_ID, ids)
+        table = table.append_column(SOURCE, _repeated(source, len(requests)))
+        self._append(REJECTED, table.replace_schema_metadata(None), [SOURCE, REASONS])
+        for reasons, rows in requests[REASONS].value_counts().items():
+            self.reasons.update(dict.fromkeys(str(reasons).split("; "), int(rows)))
+        self.rejected += len(requests)
+
+    def distribution(self) -> Distribution | None:
+        """Return how the predictions spread, or ``None`` when there are none."""
+        if not self.rows:
+            return None
+        ranks = np.ceil(np.array([0.1, 0.5, 0.9]) * self.rows)
+        bins = np.searchsorted(np.cumsum(self._counts), ranks)
+        p10, p50, p90 = ((bins + 0.5) / _BINS_PER_MINUTE).tolist()
+        return Distribution(mean=self._sum / self.rows, p10=p10, p50=p50, p90=p90)
+
+    def _append(self, name: str, table: Any, repetitive: list[str]) -> None:
+        if name not in self._files:
+            self._files[name] = pq.ParquetWriter(
+                self._folder / name, table.schema, compression="zstd", use_dictionary=repetitive
+            )
+        self._files[name].write_table(table)
+
+
+def _repeated(value: Any, rows: int) -> Any:
+    if isinstance(value, str):
+        # One copy of the text, and a byte per row until parquet's run lengths remove those too.
+        return pa.DictionaryArray.from_arrays(np.zeros(rows, np.int8), [value])
+    return pa.repeat(pa.scalar(value), rows)
