@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from datetime import datetime, timezone
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import Any, Final, Literal
 
 from pydantic import Field
@@ -76,7 +77,8 @@ def collect_receipt(
         lock_hash=lock_hash(),
         seed=settings.training.seed,
         family=family,
-        params=dict(params),
+        # numpy's scalars become Python's, for JSON
+        params={k: v.item() if hasattr(v, "item") else v for k, v in params.items()},
         windows={
             "train": manifest.train,
             "validation": manifest.validation,
@@ -96,14 +98,15 @@ def code_commit() -> str:
     """Return the commit of the running code.
 
     ``MLOPS_CODE_COMMIT`` wins, for images built without git's folder; then git itself, with
-    ``+dirty`` where tracked files differ from the commit; else ``unknown``, which the gate refuses.
+    ``+dirty`` where tracked files differ from the commit; else, as in an unpacked archive,
+    ``source-`` and the hash of the package's own files, which identifies the code as well.
     """
     stated = os.environ.get(CODE_COMMIT_VARIABLE, "").strip()
     if stated:
         return stated
     commit = _git("rev-parse", "HEAD")
     if not commit:
-        return UNKNOWN
+        return f"source-{_source_hash()}"
     changed = _git("status", "--porcelain", "--untracked-files=no")
     return f"{commit}+dirty" if changed else commit
 
@@ -113,6 +116,15 @@ def lock_hash() -> str:
     """Return the SHA-256 of the lock file; ``unknown`` where the project has none."""
     lock = PROJECT_ROOT / "requirements" / "runtime.txt"
     return hashlib.sha256(lock.read_bytes()).hexdigest() if lock.is_file() else UNKNOWN
+
+
+def _source_hash() -> str:
+    root = Path(__file__).resolve().parents[1]
+    digest = hashlib.sha256()
+    for file in sorted(root.rglob("*.py")):
+        content = hashlib.sha256(file.read_bytes()).hexdigest()
+        digest.update(f"{file.relative_to(root).as_posix()} {content}\n".encode())
+    return digest.hexdigest()[:40]
 
 
 def _git(*arguments: str) -> str:

@@ -1,0 +1,93 @@
+"""The model as MLflow stores it: a standard pyfunc folder around the project's own artifact.
+
+MLflow's tools can serve and inspect it through `_load_pyfunc`; the project itself unwraps the
+native model, which spares each prediction the schema checks and copies of the pyfunc layer.
+Reference: MLflow's documentation of ``mlflow.pyfunc``, "custom loader module".
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import pandas as pd
+
+import mlops
+from mlops.data.trips import DROPOFF_ZONE, PICKUP_AT, PICKUP_ZONE, REQUEST_COLUMNS
+
+if TYPE_CHECKING:
+    from mlops.training.artifact import TripDurationModel
+
+_ARTIFACT: Final = "trip_duration_model"
+# Beyond these a request may leave columns out.
+_NEEDED: Final = (PICKUP_AT, PICKUP_ZONE, DROPOFF_ZONE)
+_SPEC_TYPES: Final = {"datetime64[us]": "datetime", "int32": "integer", "float64": "double"}
+PREDICTION_COLUMNS: Final = ("prediction_minutes", "lower_minutes", "upper_minutes")
+
+
+def write_model(
+    model: TripDurationModel, folder: Path, packages: Mapping[str, str], **identity: Any
+) -> None:
+    """Write a model folder that MLflow understands.
+
+    Requirements are stated and the signature is that of every request, so nothing needs to be
+    inferred: inference would start a second Python and predict through a web server.
+
+    Args:
+        model: The model, raw request columns in.
+        folder: Where to; must not exist.
+        packages: Name to version of what the model needs to run.
+        **identity: Passed to ``mlflow.models.Model``: ids of the run and the model.
+    """
+    import mlflow.pyfunc
+    from mlflow.models import Model
+
+    with tempfile.TemporaryDirectory() as temporary:
+        native = Path(temporary) / _ARTIFACT
+        model.save(native)
+        mlflow.pyfunc.save_model(
+            path=str(folder),
+            loader_module=__name__,
+            data_path=str(native),
+            mlflow_model=Model(**identity),
+            signature=signature(),
+            input_example=example(),
+            pip_requirements=[f"{name}=={version}" for name, version in packages.items()],
+            # The loader is this package: it must be installed where the model is served.
+            metadata={"mlops_version": mlops.__version__},
+        )
+
+
+def read_model(folder: Path) -> TripDurationModel:
+    """Return the native model in a folder written by `write_model`."""
+    return _load_pyfunc(str(folder / "data" / _ARTIFACT))
+
+
+def _load_pyfunc(data_path: str) -> TripDurationModel:
+    """Load what MLflow calls for prediction: an object with ``predict(frame)``."""
+    from mlops.training.artifact import TripDurationModel
+
+    return TripDurationModel.load(Path(data_path))
+
+
+def signature() -> Any:
+    """Return the MLflow signature: request columns in, a prediction with its interval out."""
+    from mlflow.models import ModelSignature
+    from mlflow.types import ColSpec, Schema
+
+    inputs = [
+        ColSpec(_SPEC_TYPES[kind], name, required=name in _NEEDED)
+        for name, kind in REQUEST_COLUMNS.items()
+    ]
+    return ModelSignature(
+        Schema(inputs), Schema([ColSpec("double", c) for c in PREDICTION_COLUMNS])
+    )
+
+
+def example() -> pd.DataFrame:
+    """Return one plausible request: a Friday evening from East Harlem to Midtown."""
+    values = ["2024-01-19 17:45:00", 74, 161, 3.2, 1.0, 1.0, 1.0, 2.0]
+    frame = pd.DataFrame([dict(zip(REQUEST_COLUMNS, values, strict=True))])
+    return frame.astype(REQUEST_COLUMNS)

@@ -1,0 +1,102 @@
+"""Models in and out of MLflow's artifact store, and the small files beside them."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mlops.registry.connection import connect, registry_errors
+from mlops.registry.flavor import read_model, write_model
+from mlops.registry.receipts import Receipt
+from mlops.settings import Settings
+
+if TYPE_CHECKING:
+    from mlops.training.artifact import TripDurationModel
+
+
+def log_model(
+    client: Any,
+    experiment: str,
+    run: str,
+    model: TripDurationModel,
+    receipt: Receipt,
+    tags: Mapping[str, str],
+) -> str:
+    """Log a model as an output of a run.
+
+    Args:
+        client: From `mlops.registry.connection.connect`.
+        experiment: Id of the run's experiment.
+        run: Id of the run.
+        model: The fitted model.
+        receipt: Where it comes from; names it and the packages it needs.
+        tags: Put on the logged model.
+
+    Returns:
+        Its URI, ``models:/m-…``.
+    """
+    from mlflow.entities import LoggedModelOutput
+
+    logged = client.create_logged_model(
+        experiment, name=receipt.family, source_run_id=run, tags=dict(tags)
+    )
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary) / "model"
+        write_model(
+            model,
+            folder,
+            receipt.packages,
+            artifact_path=logged.artifact_location,
+            model_uuid=logged.model_id,
+            model_id=logged.model_id,
+            run_id=run,
+        )
+        client.log_model_artifacts(logged.model_id, str(folder))
+    client.finalize_logged_model(logged.model_id, "READY")
+    client.log_outputs(run, [LoggedModelOutput(logged.model_id, step=0)])
+    return f"models:/{logged.model_id}"
+
+
+def load_model(settings: Settings, uri: str) -> TripDurationModel:
+    """Load the native model behind a logged model's URI (``models:/m-…``).
+
+    Raises:
+        RegistryError: If it cannot be found or read.
+    """
+    with registry_errors(settings):
+        logged = connect(settings).get_logged_model(uri.removeprefix("models:/"))
+    return load_folder(settings, logged.artifact_location)
+
+
+def load_folder(settings: Settings, location: str) -> TripDurationModel:
+    """Load the native model from the folder that `log_model` wrote, wherever that lies.
+
+    Raises:
+        RegistryError: If it cannot be found or read.
+    """
+    client = connect(settings)
+    with registry_errors(settings), tempfile.TemporaryDirectory() as temporary:
+        return read_model(_fetch(client, location, temporary))
+
+
+def read_artifact(client: Any, run_id: str, name: str) -> str:
+    """Return the text of a file that a run logged; raises what MLflow raises."""
+    with tempfile.TemporaryDirectory() as temporary:
+        location = f"{client.get_run(run_id).info.artifact_uri}/{name}"
+        return _fetch(client, location, temporary).read_text(encoding="utf-8")
+
+
+def _fetch(client: Any, location: str, temporary: str) -> Path:
+    """Return a local path of an artifact: itself if it is local, else a copy in ``temporary``."""
+    import mlflow.artifacts
+
+    local = location.startswith(("file:", "/"))
+    return Path(
+        mlflow.artifacts.download_artifacts(
+            artifact_uri=location,
+            dst_path=None if local else temporary,
+            tracking_uri=client.tracking_uri,
+        )
+    )

@@ -1,0 +1,290 @@
+"""The model registry: numbered versions, each with its evidence, and the aliases that deploy them.
+
+``champion`` is what answers requests, ``challenger`` what passed the gate last, and
+``previous_champion`` where a rollback goes.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any, Final
+
+from mlops.data.references import Reference
+from mlops.errors import GateRefusalError, RegistryError
+from mlops.evaluation.evaluate import Evaluation
+from mlops.evaluation.verdict import Verdict
+from mlops.registry.connection import connect, ensure_tracking, registry_errors
+from mlops.registry.models import load_folder, read_artifact
+from mlops.registry.receipts import Receipt
+from mlops.registry.tracking import model_uri
+from mlops.settings import Settings
+
+if TYPE_CHECKING:
+    from mlops.training.artifact import TripDurationModel
+
+CHAMPION: Final = "champion"
+CHALLENGER: Final = "challenger"
+PREVIOUS_CHAMPION: Final = "previous_champion"
+_RECORD_FILE: Final = "registration.json"
+_PROMOTED_AT: Final = "mlops.promoted_at"
+_PROMOTED_BY: Final = "mlops.promoted_by"
+_REASON: Final = "mlops.promotion_reason"
+_PROMOTED_FROM: Final = "mlops.promoted_from"
+
+
+class Record(Reference):
+    """The evidence kept with a version."""
+
+    receipt: Receipt
+    evaluation: Evaluation
+    verdict: Verdict
+
+
+class VersionInfo(Reference):
+    """One version of the model."""
+
+    version: int
+    aliases: tuple[str, ...]
+    run_id: str
+    source: str  # folder of the model, a URI
+    created_at: datetime
+    promoted_at: datetime | None  # when it last became champion
+    promotion_reason: str
+    promoted_by: str
+    # The evidence it was registered with; None if somebody registered it by hand.
+    receipt: Receipt | None
+    evaluation: Evaluation | None
+    verdict: Verdict | None
+
+
+class Promotion(Reference):
+    """A version became champion."""
+
+    version: int
+    previous: int | None  # the champion before it
+    at: datetime
+    reason: str
+    by: str
+
+
+class Registry:
+    """The versions of one registered model.
+
+    Args:
+        settings: Name the model and say where the registry is.
+
+    Raises:
+        RegistryError: If the registry cannot be reached, here or in any method.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._name = settings.tracking.model_name
+        ensure_tracking(settings)
+        self._client = connect(settings)
+
+    def register(
+        self, run_id: str, receipt: Receipt, evaluation: Evaluation, verdict: Verdict
+    ) -> int:
+        """Make the model of a run the next version, with its evidence.
+
+        It becomes ``challenger`` if the gate let it pass. Registering a run again returns the
+        version it has, with the new evidence.
+
+        Args:
+            run_id: A finished run that logged a model.
+            receipt: Where the model comes from.
+            evaluation: On the test window.
+            verdict: The gate's.
+
+        Returns:
+            The version number.
+        """
+        model_id = model_uri(self._settings, run_id).removeprefix("models:/")
+        record = Record(receipt=receipt, evaluation=evaluation, verdict=verdict)
+        with registry_errors(self._settings):
+            # Evidence first: a version without it would look as if registered by hand.
+            self._client.log_text(run_id, record.model_dump_json(indent=2), _RECORD_FILE)
+            self._ensure_model()
+            version = self._version_of(run_id)
+            if version is None:
+                version = self._client.create_model_version(
+                    self._name,
+                    # Not the models:/ URI, which MLflow would look up at its process-wide default.
+                    self._client.get_logged_model(model_id).artifact_location,
+                    run_id,
+                    tags=_tags(record),
+                    description=verdict.summary,
+                    model_id=model_id,
+                ).version
+            if verdict.passed:
+                self._client.set_registered_model_alias(self._name, CHALLENGER, str(version))
+        return int(version)
+
+    def promote(self, version: int | str, reason: str, by: str) -> Promotion:
+        """Make a version the champion; the one it replaces stays named ``previous_champion``.
+
+        Promoting ``previous_champion`` is a rollback. Promoting the champion changes nothing. The
+        alias moves in one transaction, after everything else is written: a crash at any point
+        leaves the old or the new champion, and calling again completes the work.
+
+        Args:
+            version: A number or an alias.
+            reason: Why, for whoever reads it later.
+            by: Who or what decided.
+
+        Raises:
+            GateRefusalError: If the gate refused this version.
+            RegistryError: If there is no such version.
+        """
+        chosen = self._require(version)
+        if chosen.verdict and not chosen.verdict.passed:
+            raise GateRefusalError(
+                f"version {chosen.version} cannot become champion: {chosen.verdict.summary}",
+                "train a better candidate, or change the gate's limits and judge it again",
+            )
+        champion = self.champion()
+        if champion and champion.version == chosen.version and champion.promoted_at:
+            self._drop_challenger(chosen.version)
+            previous = self.get(PREVIOUS_CHAMPION)
+            return Promotion(
+                version=chosen.version,
+                previous=previous.version if previous else None,
+                at=champion.promoted_at,
+                reason=champion.promotion_reason,
+                by=champion.promoted_by,
+            )
+        now = datetime.now(timezone.utc)
+        tags = {
+            _REASON: reason,
+            _PROMOTED_BY: by,
+            _PROMOTED_FROM: str(champion.version) if champion else "",
+            _PROMOTED_AT: now.isoformat(),
+        }
+        with registry_errors(self._settings):
+            for key, value in tags.items():
+                self._client.set_model_version_tag(self._name, str(chosen.version), key, value)
+            if champion:
+                self._alias(PREVIOUS_CHAMPION, champion.version)
+            self._alias(CHAMPION, chosen.version)
+        self._drop_challenger(chosen.version)
+        return Promotion(
+            version=chosen.version,
+            previous=champion.version if champion else None,
+            at=now,
+            reason=reason,
+            by=by,
+        )
+
+    def champion(self) -> VersionInfo | None:
+        """Return the version that answers requests, or None before the first promotion."""
+        return self.get(CHAMPION)
+
+    def challenger(self) -> VersionInfo | None:
+        """Return the version that passed the gate last and awaits promotion, or None."""
+        return self.get(CHALLENGER)
+
+    def get(self, version: int | str) -> VersionInfo | None:
+        """Return a version by number or alias, or None if there is no such one."""
+        from mlflow.exceptions import MlflowException
+
+        with registry_errors(self._settings):
+            try:
+                if str(version).isdigit():
+                    found = self._client.get_model_version(self._name, str(version))
+                else:
+                    found = self._client.get_model_version_by_alias(self._name, str(version))
+                    # By number, because MLflow leaves the aliases out of the answer by alias.
+                    found = self._client.get_model_version(self._name, found.version)
+            except MlflowException as error:
+                if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+                    return None
+                raise
+        return self._info(found)
+
+    def versions(self) -> tuple[VersionInfo, ...]:
+        """Return all versions, newest first."""
+        with registry_errors(self._settings):
+            found = self._client.search_model_versions(f"name = '{self._name}'", max_results=10_000)
+        infos = (self._info(version) for version in found)
+        return tuple(sorted(infos, key=lambda info: info.version, reverse=True))
+
+    def load(self, version: int | str = CHAMPION) -> tuple[TripDurationModel, VersionInfo]:
+        """Load a version's model.
+
+        Raises:
+            RegistryError: If there is no such version, or its files are gone.
+        """
+        info = self._require(version)
+        return load_folder(self._settings, info.source), info
+
+    def _require(self, version: int | str) -> VersionInfo:
+        info = self.get(version)
+        if info is None:
+            raise RegistryError(
+                f"the model {self._name} has no version {version!r}",
+                "list the versions with: mlops models",
+            )
+        return info
+
+    def _ensure_model(self) -> None:
+        from mlflow.exceptions import MlflowException
+
+        try:
+            self._client.create_registered_model(self._name)
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                raise
+
+    def _version_of(self, run_id: str) -> int | None:
+        found = self._client.search_model_versions(f"name = '{self._name}' and run_id = '{run_id}'")
+        return max((int(version.version) for version in found), default=None)
+
+    def _alias(self, alias: str, version: int) -> None:
+        self._client.set_registered_model_alias(self._name, alias, str(version))
+
+    def _drop_challenger(self, version: int) -> None:
+        challenger = self.challenger()
+        if challenger and challenger.version == version:
+            with registry_errors(self._settings):
+                self._client.delete_registered_model_alias(self._name, CHALLENGER)
+
+    def _info(self, found: Any) -> VersionInfo:
+        promoted_at = found.tags.get(_PROMOTED_AT)
+        record = self._record(found.run_id)
+        return VersionInfo(
+            version=int(found.version),
+            aliases=tuple(sorted(found.aliases)),
+            run_id=found.run_id or "",
+            source=found.source,
+            created_at=datetime.fromtimestamp(found.creation_timestamp / 1_000, timezone.utc),
+            promoted_at=datetime.fromisoformat(promoted_at) if promoted_at else None,
+            promotion_reason=found.tags.get(_REASON, ""),
+            promoted_by=found.tags.get(_PROMOTED_BY, ""),
+            receipt=record and record.receipt,
+            evaluation=record and record.evaluation,
+            verdict=record and record.verdict,
+        )
+
+    def _record(self, run_id: str | None) -> Record | None:
+        from mlflow.exceptions import MlflowException
+
+        try:
+            text = read_artifact(self._client, run_id or "", _RECORD_FILE)
+            return Record.model_validate_json(text)
+        except (MlflowException, OSError, ValueError):
+            return None
+
+
+def _tags(record: Record) -> dict[str, str]:
+    """Return what a person wants to see in the list of versions."""
+    metrics = record.evaluation.metrics
+    return {
+        "mlops.family": record.receipt.family,
+        "mlops.rmse": f"{metrics.rmse:.4f}",
+        "mlops.mae": f"{metrics.mae:.4f}",
+        "mlops.verdict": "passed" if record.verdict.passed else "refused",
+        "mlops.data_hash": record.receipt.data_hash,
+        "mlops.code_commit": record.receipt.code_commit,
+        "mlops.synthetic": str(record.receipt.synthetic).lower(),
+    }
