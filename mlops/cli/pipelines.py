@@ -105,13 +105,13 @@ def run_pipeline(
 def status(
     last: Annotated[int, typer.Option(help="How many runs.")] = 12, as_json: AsJson = False
 ) -> None:
-    """The last pipeline runs, the training set and the champion."""
+    """The training set in use and the last pipeline runs."""
     settings = load_settings()
 
     from mlops.data.snapshots import current_training_set
-    from mlops.orchestration.engine import Engine
+    from mlops.orchestration.history import recent_runs
 
-    runs = Engine(settings).recent_runs(last)
+    runs = recent_runs(settings, last)
     manifest = current_training_set(settings)
     if not as_json:
         console = terminal()
