@@ -1,4 +1,4 @@
-"""The data contract of a trip, declared once: types and rules as a pandera schema.
+"""The data contract of a trip, declared once: the rules, what each means and what breaking it does.
 
 History and requests are held to the same rules; a request only to those about what is known at
 pickup. Which action is honest: `quarantine` for what cannot be true or cannot be learned from,
@@ -8,17 +8,12 @@ never saw it would be judged on an easier world than the one it serves.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
-from functools import partial
 from typing import Any, Final
 
-import numpy as np
-import numpy.typing as npt
 import pandas as pd
-import pandera.pandas as pa
-from pandera.errors import SchemaErrorReason, SchemaErrors
 
 from mlops.data.months import month_bounds
 from mlops.data.trips import (
@@ -30,12 +25,11 @@ from mlops.data.trips import (
     PICKUP_AT,
     PICKUP_ZONE,
     RATE_CODE,
-    REQUEST_COLUMNS,
     TARGET,
     TRIP_COLUMNS,
     UNKNOWN_ZONES,
 )
-from mlops.errors import ConfigurationError, DataQualityError
+from mlops.errors import ConfigurationError
 from mlops.settings import Action, ValidationSettings
 
 # Part of the key of staged results: raise it when a rule changes its meaning.
@@ -47,7 +41,6 @@ FIRST_PICKUP: Final = datetime(2009, 1, 1)
 LAST_PICKUP: Final = datetime(2100, 1, 1)
 RATE_CODES: Final = (1, 2, 3, 4, 5, 6, 99)
 
-Mask = npt.NDArray[np.bool_]
 Holds = Callable[[pd.DataFrame, ValidationSettings, str], "pd.Series[bool]"]
 
 
@@ -216,74 +209,3 @@ def rules_in_force(limits: ValidationSettings, *, at_pickup: bool = False) -> di
 def meaning_of(rule: Rule, limits: ValidationSettings) -> str:
     """Return the rule in words, with the limits in force."""
     return rule.meaning.format(**limits.model_dump())
-
-
-def trip_schema(
-    rules: Mapping[str, Rule], limits: ValidationSettings, month: str = ""
-) -> pa.DataFrameSchema:
-    """Build the pandera schema: the types of the columns and one named check per rule.
-
-    Args:
-        rules: As from `rules_in_force`.
-        limits: The limits in force.
-        month: ``YYYY-MM`` of the trips; empty for requests, which have no label either.
-    """
-    columns = {**TRIP_COLUMNS, TARGET: "float64"} if month else REQUEST_COLUMNS
-    checks = [
-        pa.Check(
-            partial(_obeys, rule=rule, limits=limits, month=month),
-            name=rule.name,
-            description=meaning_of(rule, limits),
-            ignore_na=False,  # each rule decides what a missing value means
-            n_failure_cases=1,  # rows are told apart by the mask; listing them is slow
-        )
-        for rule in rules.values()
-    ]
-    return pa.DataFrameSchema(
-        {name: pa.Column(dtype, nullable=True) for name, dtype in columns.items()}, checks=checks
-    )
-
-
-def _obeys(
-    trips: pd.DataFrame, rule: Rule, limits: ValidationSettings, month: str
-) -> pd.Series[bool]:
-    return rule.holds(trips, limits, month)
-
-
-def broken_rules(trips: pd.DataFrame, schema: pa.DataFrameSchema) -> dict[str, Mask]:
-    """Hold trips to a schema and return, per broken rule, the rows that break it.
-
-    Args:
-        trips: At least the schema's columns.
-        schema: As from `trip_schema`.
-
-    Returns:
-        Name of each rule broken at least once → mask over the rows, in the schema's order.
-
-    Raises:
-        DataQualityError: If a column is missing or has the wrong type, naming it.
-    """
-    try:
-        schema.validate(trips, lazy=True)
-    except SchemaErrors as errors:
-        for error in errors.schema_errors:
-            if error.reason_code is not SchemaErrorReason.DATAFRAME_CHECK:
-                raise DataQualityError(
-                    f"the trips do not have the canonical schema: {error}",
-                    "give the columns and types of mlops.data.trips, or read the file with"
-                    " mlops.data.reading",
-                ) from error
-        return {e.check.name: ~e.check_output.to_numpy(dtype=bool) for e in errors.schema_errors}
-    return {}
-
-
-def reasons_of(broken: Mapping[str, Mask], rows: Mask) -> list[str]:
-    """Return, for each selected row, the names of the rules it breaks, joined by ``; ``."""
-    names = list(broken)
-    if not names:
-        return [""] * int(rows.sum())
-    bits = np.left_shift(1, np.arange(len(names)))
-    codes = sum(bit * broken[name][rows] for bit, name in zip(bits, names, strict=True))
-    kinds, which = np.unique(np.asarray(codes), return_inverse=True)
-    texts = ["; ".join(n for b, n in zip(bits, names, strict=True) if kind & b) for kind in kinds]
-    return [texts[index] for index in which]

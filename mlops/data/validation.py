@@ -30,15 +30,8 @@ from mlops.data.references import (
     TripPart,
     ValidatedTrips,
 )
-from mlops.data.rules import (
-    RULES_VERSION,
-    Rule,
-    broken_rules,
-    meaning_of,
-    reasons_of,
-    rules_in_force,
-    trip_schema,
-)
+from mlops.data.rules import RULES_VERSION, Rule, meaning_of, rules_in_force
+from mlops.data.schema import broken_rules, reasons_of, trip_schema
 from mlops.data.trips import DROPOFF_AT, PICKUP_AT, TARGET, TRIP_COLUMNS
 from mlops.errors import DataQualityError
 from mlops.settings import Settings, ValidationSettings
