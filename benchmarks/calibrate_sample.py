@@ -26,7 +26,7 @@ from mlops.data.zones import BOROUGHS, borough_of
 
 PROBABILITIES = np.r_[0.0005, 0.002, 0.005, 0.01, np.linspace(0.02, 0.98, 33), 0.99, 0.995, 0.998]
 PROBABILITIES = np.r_[PROBABILITIES, 0.9995]
-BANDS = np.array([1.0, 2.0, 4.0, 8.0])
+BANDS = np.array([1.0, 2.0, 4.0, 8.0, 15.0])
 CURVE_MILES = np.array([0.05, 0.2, 0.4, 0.7, 1.0, 1.5, 2.0, 3.0, 4.5, 7.0, 10.0, 15.0, 22.0, 35.0])
 FREQUENT_TRIPS = 5  # a pair with fewer trips is rare: its own median would be noise
 SHRINKAGE_TRIPS = 20.0
@@ -61,6 +61,14 @@ def shares(zones: pd.Series) -> list[int]:
     return np.bincount(zones, minlength=ZONES).tolist()
 
 
+def trips_per_hour(trips: pd.DataFrame) -> list[float]:
+    """Mean number of trips in each hour of the week: months do not have every weekday as often."""
+    starts = pd.PeriodIndex(trips["month"].unique(), freq="M")
+    days = np.concatenate([pd.date_range(p.start_time, p.end_time).weekday for p in starts])
+    counts = np.bincount(trips["hour"], minlength=168)
+    return (counts / np.repeat(np.bincount(days, minlength=7), 24)).round(1).tolist()
+
+
 def routes(trips: pd.DataFrame, plausible: pd.DataFrame) -> dict[str, Any]:
     """Frequencies and distances of pairs, and how distances spread around their median."""
     # Aborted trips end where they began: the generator moves theirs there by itself.
@@ -91,12 +99,15 @@ def routes(trips: pd.DataFrame, plausible: pd.DataFrame) -> dict[str, Any]:
     # Medians of a handful of trips hide the spread around them.
     steady = is_frequent & (plausible["pair"].map(counts) >= 20)
     codes = [pd.Categorical(boroughs[end], BOROUGHS).codes for end in ("from", "to")]
-    rare_ratio = np.log(plausible["trip_distance"] / between.to_numpy()[codes[0], codes[1]])
-    median_band = np.digitize(pair_median, BANDS)
-    spread = [quantiles(rare_ratio[~is_frequent]), quantiles(ratio[steady & within])]
-    spread += [
-        quantiles(ratio[steady & ~within & (median_band == band)]) for band in range(len(BANDS) + 1)
-    ]
+    rare_median = between.to_numpy()[codes[0], codes[1]]
+    rare_ratio = np.log(plausible["trip_distance"] / rare_median)
+    bands = range(len(BANDS) + 1)
+    pair_band, rare_band = np.digitize(pair_median, BANDS), np.digitize(rare_median, BANDS)
+
+    def spread_of(ratios: pd.Series, chosen: pd.Series) -> list[float]:
+        # A band without trips of its own (rare routes are long) takes the spread of all.
+        return quantiles(ratios[chosen] if chosen.sum() >= 100 else ratios)
+
     return {
         "pair_pickup": (frequent // ZONES).tolist(),
         "pair_dropoff": (frequent % ZONES).tolist(),
@@ -108,7 +119,12 @@ def routes(trips: pd.DataFrame, plausible: pd.DataFrame) -> dict[str, Any]:
             shares(rare["dropoff_zone"][rare_borough == borough]) for borough in BOROUGHS
         ],
         "rare_miles": between.round(2).to_numpy().tolist(),
-        "spread": spread,
+        "spread_within": quantiles(ratio[steady & within]),
+        "spread": [spread_of(ratio[~within], steady & (pair_band == band)) for band in bands],
+        "rare_spread": [
+            spread_of(rare_ratio[~is_frequent], ~is_frequent & (rare_band == band))
+            for band in bands
+        ],
     }
 
 
@@ -168,7 +184,10 @@ def codes_and_fares(trips: pd.DataFrame, plausible: pd.DataFrame) -> dict[str, A
         "no_codes": trips.groupby("band")["no_codes"].mean().round(4).tolist(),
         "no_codes_vendor_2": round(float((lacking["vendor_id"] == 2).mean()), 4),
         "fare": fare.round(3).tolist(),
-        "fare_noise": quantiles(metered["fare_amount"] - design @ fare, 2),
+        "fare_noise": [
+            quantiles((metered["fare_amount"] - design @ fare)[metered["band"] == band], 2)
+            for band in range(len(BANDS) + 1)
+        ],
     }
 
 
@@ -215,7 +234,7 @@ def calibrate(folder: Path) -> dict[str, Any]:
         "trips": len(trips),
         "probabilities": PROBABILITIES.round(4).tolist(),
         "bands": BANDS.tolist(),
-        "hour_of_week": np.bincount(trips["hour"], minlength=168).tolist(),
+        "hour_of_week": trips_per_hour(trips),
         **found,
         **durations(plausible, pairs),
         **codes_and_fares(trips, plausible),

@@ -42,7 +42,9 @@ class Calibration:
     rare_dropoff: Floats  # (7, 266) by the borough of the pickup, in the order of `BOROUGHS`
     rare_miles: Floats  # (7, 7) median distance between two boroughs
 
-    spread: Floats  # (2 + B, Q) quantiles of log(miles / median): rare, within a zone, by band
+    spread_within: Floats  # (Q,) quantiles of log(miles / median) of pairs within a zone
+    spread: Floats  # (B, Q) the same of other frequent pairs, by the median's band
+    rare_spread: Floats  # (B, Q) and of rare ones
     curve_miles: Floats  # (C,) log-minutes as a function of distance: knots
     curve_minutes: Floats  # (C,) and its values
     hour_effect: Floats  # (168,) log-minutes
@@ -56,7 +58,7 @@ class Calibration:
     no_codes: Floats  # (B,) share of trips without codes
     no_codes_vendor_2: float  # share of vendor 2 among them
     fare: Floats  # (3,) dollars: constant, per mile, per minute
-    fare_noise: Floats  # (Q,) quantiles of what remains, dollars
+    fare_noise: Floats  # (B, Q) quantiles of what remains, dollars
 
     aborted: float  # share of trips that end within a minute
     aborted_minutes: Floats  # (Q,)

@@ -110,7 +110,7 @@ def _trips(
     draw = _Draw(rng, known, rows)
     pickup_at, hour, elapsed = _pickup_times(draw, month)
     strength = drift * elapsed
-    pickup, dropoff, median, pair_effect, kind = _routes(draw, strength)
+    pickup, dropoff, miles, pair_effect = _routes(draw, strength)
 
     aborted = draw.chance(known.aborted)
     on_the_spot = aborted & draw.chance(known.aborted_within_zone)
@@ -118,8 +118,7 @@ def _trips(
     pickup = np.where(on_the_spot, spot, pickup)
     dropoff = np.where(aborted, draw.index(known.aborted_dropoff), dropoff)
     dropoff = np.where(on_the_spot, spot, dropoff)
-    miles = median * np.exp(draw.quantile(known.spread, kind)) * (1 + DRIFT_FURTHER * strength)
-    miles = miles.clip(*_MILES)
+    miles = (miles * (1 + DRIFT_FURTHER * strength)).clip(*_MILES)
     band = np.digitize(miles, known.bands)
     metered = np.where(draw.chance(known.no_distance), 0, miles)
     metered = np.where(aborted, draw.quantile(known.aborted_miles), metered)
@@ -141,7 +140,7 @@ def _trips(
         minutes = np.where(draw.chance(share), draw.quantile(quantiles), minutes)
     minutes = np.where(aborted, draw.quantile(known.aborted_minutes), minutes)
     fare = known.fare @ np.stack([np.ones(rows), miles, np.where(minutes < 180, minutes, 20)])
-    fare = np.where(codes["RatecodeID"] == 2, 70.0, fare + draw.quantile(known.fare_noise))
+    fare = np.where(codes["RatecodeID"] == 2, 70.0, fare + draw.quantile(known.fare_noise, band))
 
     # Trips without codes are reported to the minute, and only they have absurd distances.
     no_codes = np.isnan(codes["RatecodeID"])
@@ -182,8 +181,8 @@ def _pickup_times(draw: _Draw, month: str) -> tuple[Any, Ints, Floats]:
     return pickup_at, of_week[seconds // 3600], seconds / (hours * 3600)
 
 
-def _routes(draw: _Draw, strength: Floats) -> tuple[Ints, Ints, Floats, Floats, Ints]:
-    """Draw pickup and dropoff zones, the pair's median miles and effect, and its spread's row."""
+def _routes(draw: _Draw, strength: Floats) -> tuple[Ints, Ints, Floats, Floats]:
+    """Draw pickup and dropoff zones, miles, and the effect of the pair on log-minutes."""
     known = draw.known
     pair = draw.index(known.pair_weight)
     rare_share = known.rare_weight / (known.rare_weight + known.pair_weight.sum())
@@ -197,9 +196,13 @@ def _routes(draw: _Draw, strength: Floats) -> tuple[Ints, Ints, Floats, Floats, 
     dropoff = np.where(rare, rare_dropoff, known.pair_dropoff[pair].astype(int))
     between = known.rare_miles[_BOROUGH_INDEX[pickup], _BOROUGH_INDEX[dropoff]]
     median = np.where(rare, between, known.pair_miles[pair])
+    band = np.digitize(median, known.bands)
+    spread = np.where(
+        pickup == dropoff, draw.quantile(known.spread_within), draw.quantile(known.spread, band)
+    )
+    spread = np.where(rare, draw.quantile(known.rare_spread, band), spread)
     effect = np.where(rare, 0.0, known.pair_effect[pair])
-    kind = np.where(pickup == dropoff, 1, 2 + np.digitize(median, known.bands))
-    return pickup, dropoff, median, effect, np.where(rare, 0, kind)
+    return pickup, dropoff, median * np.exp(spread), effect
 
 
 def _codes(draw: _Draw, metered: Floats) -> dict[str, Floats]:
