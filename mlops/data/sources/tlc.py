@@ -26,7 +26,7 @@ from mlops.settings import SourceSettings
 
 _MISSING = (403, 404)  # the TLC's storage answers 403 for a file that does not exist
 _TRANSIENT = (408, 425, 429, 500, 502, 503, 504)
-_BLOCK_BYTES = 1 << 18
+_BLOCK_BYTES = 1 << 14  # small: what has arrived of a block is lost when the connection breaks
 _REPORT_SECONDS = 2.0
 _FIRST_DELAY_SECONDS = 0.5
 _LONGEST_DELAY_SECONDS = 60.0
