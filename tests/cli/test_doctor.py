@@ -1,0 +1,86 @@
+"""The doctor finds what is wrong and says what to do about it."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+
+import pytest
+
+from mlops.cli import doctor
+from mlops.settings import load_settings
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("MLOPS_HOME", str(tmp_path / "home"))
+    return tmp_path
+
+
+def test_a_fit_machine_has_no_failed_check() -> None:
+    found = list(doctor.run_checks(load_settings()))
+
+    assert [check for check in found if check.result == "fail"] == []
+
+
+def test_a_taken_port_is_named_with_a_way_out() -> None:
+    # given something that listens on the port Mage would use
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        port = listener.getsockname()[1]
+
+        # when the port is checked
+        check = doctor.check_mage_port(load_settings({"server.mage_port": port}))
+
+    # then the finding names it
+    assert check.result == "warn"
+    assert str(port) in check.found
+    assert "server.mage_port" in check.what_to_do
+
+
+def test_a_home_that_is_a_file_fails(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (home / "file").write_text("not a folder")
+    monkeypatch.setenv("MLOPS_HOME", str(home / "file"))
+
+    check = doctor.check_home(load_settings())
+
+    assert check.result == "fail"
+    assert "MLOPS_HOME" in check.what_to_do
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        {"source.kind": "path"},
+        {"source.kind": "path", "source.location": "/nowhere"},
+        {"source.kind": "tlc", "source.base_url": "http://127.0.0.1:9"},
+    ],
+)
+def test_a_source_out_of_reach_fails(overrides: dict[str, str]) -> None:
+    check = doctor.check_source(load_settings(overrides))
+
+    assert check.result == "fail"
+    assert check.what_to_do
+
+
+def test_a_database_out_of_reach_fails_without_showing_the_password() -> None:
+    url = "postgresql+psycopg2://mlops:hidden-word@127.0.0.1:9/mage"
+
+    check = doctor.check_mage_database(load_settings({"server.database_url": url}))
+
+    assert check.result == "fail"
+    assert "hidden-word" not in check.found
+
+
+def test_a_check_that_raises_does_not_hide_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    def check_disk(_: object) -> doctor.Check:
+        raise OSError("disk on fire")
+
+    monkeypatch.setattr(doctor, "check_disk", check_disk)
+
+    found = {check.check: check for check in doctor.run_checks(load_settings())}
+
+    assert found["disk"].result == "fail"
+    assert "disk on fire" in found["disk"].found
+    assert found["python"].result == "ok"
