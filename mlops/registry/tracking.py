@@ -220,7 +220,11 @@ def _log_trials(
         run = client.create_run(
             experiment,
             start_time=started,
-            tags={"mlflow.parentRunId": parent, "mlops.family": family},
+            tags={
+                "mlflow.parentRunId": parent,
+                "mlops.family": family,
+                "mlops.trial_status": trial.status,
+            },
             run_name=f"{family} trial {trial.number + 1}",
         ).info.run_id
         values = {"rmse": trial.rmse, "mae": trial.mae, "seconds": trial.seconds}

@@ -1,0 +1,248 @@
+"""The registry: versions keep their evidence, and there is always exactly one champion."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from mlops.data.references import TrainingSetManifest
+from mlops.errors import GateRefusalError, RegistryError
+from mlops.evaluation.evaluate import Evaluation
+from mlops.evaluation.verdict import Verdict
+from mlops.registry.receipts import Receipt
+from mlops.registry.tracking import log_candidate
+from mlops.registry.versions import Registry
+from mlops.settings import Settings
+
+
+@pytest.fixture
+def registry(registry_of_one_test: Settings) -> Registry:
+    return Registry(registry_of_one_test)
+
+
+@pytest.fixture
+def new_run(
+    registry_of_one_test: Settings,
+    manifest: TrainingSetManifest,
+    receipt: Receipt,
+    evaluation: Evaluation,
+    constant_model: Any,
+) -> Callable[[float], str]:
+    def make(minutes: float = 7.5) -> str:
+        return log_candidate(
+            registry_of_one_test,
+            manifest=manifest,
+            model=constant_model(minutes),
+            metrics=evaluation.metrics,
+            receipt=receipt,
+            stage="refit",
+        )
+
+    return make
+
+
+@pytest.fixture
+def add(
+    registry: Registry,
+    new_run: Callable[[float], str],
+    receipt: Receipt,
+    evaluation: Evaluation,
+    verdict: Callable[[bool], Verdict],
+) -> Callable[..., int]:
+    """Log and register a model; returns its version."""
+
+    def call(minutes: float = 7.5, passed: bool = True) -> int:
+        return registry.register(new_run(minutes), receipt, evaluation, verdict(passed))
+
+    return call
+
+
+def test_an_empty_registry_has_no_champion(registry: Registry) -> None:
+    assert registry.champion() is None
+    assert registry.challenger() is None
+    assert registry.get(1) is None
+    assert registry.versions() == ()
+
+
+def test_a_version_keeps_its_evidence(
+    registry: Registry,
+    add: Callable[..., int],
+    receipt: Receipt,
+    evaluation: Evaluation,
+    verdict: Callable[[bool], Verdict],
+) -> None:
+    version = add()
+
+    found = registry.get(version)
+
+    assert found is not None
+    assert found.aliases == ("challenger",)
+    assert (found.receipt, found.evaluation, found.verdict) == (receipt, evaluation, verdict(True))
+    assert found.promoted_at is None
+    assert registry.challenger() == found
+
+
+def test_registering_a_run_twice_makes_one_version(
+    registry: Registry,
+    new_run: Callable[[float], str],
+    receipt: Receipt,
+    evaluation: Evaluation,
+    verdict: Callable[[bool], Verdict],
+) -> None:
+    run = new_run(7.5)
+
+    first = registry.register(run, receipt, evaluation, verdict(True))
+
+    assert registry.register(run, receipt, evaluation, verdict(True)) == first
+    assert len(registry.versions()) == 1
+
+
+def test_promotion_moves_the_champion_and_names_the_previous_one(
+    registry: Registry, add: Callable[..., int]
+) -> None:
+    first, second = add(1.0), add(2.0)
+
+    assert registry.promote(first, "the first", by="test").previous is None
+    moved = registry.promote("challenger", "better", by="test")
+
+    assert (moved.version, moved.previous, moved.reason, moved.by) == (
+        second,
+        first,
+        "better",
+        "test",
+    )
+    champion, previous = registry.champion(), registry.get("previous_champion")
+    assert champion is not None
+    assert previous is not None
+    assert (champion.version, previous.version) == (second, first)
+    assert (champion.promotion_reason, champion.promoted_by) == ("better", "test")
+    assert champion.promoted_at == moved.at
+    # A champion is nobody's challenger any more
+    assert registry.challenger() is None
+    assert [info.version for info in registry.versions()] == [second, first]
+
+
+def test_promoting_the_champion_again_changes_nothing(
+    registry: Registry, add: Callable[..., int]
+) -> None:
+    add(1.0)
+    registry.promote(1, "the first", by="test")
+    add(2.0)
+    done = registry.promote(2, "better", by="test")
+
+    again = registry.promote(2, "another reason", by="somebody else")
+
+    assert again == done
+
+
+def test_a_rollback_is_one_call(registry: Registry, add: Callable[..., int]) -> None:
+    add(1.0)
+    add(2.0)
+    registry.promote(1, "the first", by="test")
+    registry.promote(2, "better", by="test")
+
+    registry.promote("previous_champion", "version 2 failed its smoke test", by="test")
+
+    assert registry.load("champion")[0].minutes == 1.0
+    assert registry.get("previous_champion").version == 2
+
+
+def test_loading_gives_the_model_and_who_it_is(
+    registry: Registry, add: Callable[..., int], constant_model: Any
+) -> None:
+    version = add(3.0)
+
+    model, info = registry.load(version)
+
+    assert model == constant_model(3.0)
+    assert info.version == version
+
+
+def test_a_refused_model_is_kept_but_never_deployed(
+    registry: Registry, add: Callable[..., int]
+) -> None:
+    version = add(passed=False)
+
+    assert registry.get(version).aliases == ()
+    with pytest.raises(GateRefusalError, match="refused by latency"):
+        registry.promote(version, "anyway", by="test")
+    assert registry.champion() is None
+
+
+@pytest.mark.parametrize("unknown", [99, "99", "nobody"])
+def test_an_unknown_version_is_named(registry: Registry, unknown: int | str) -> None:
+    assert registry.get(unknown) is None
+    with pytest.raises(RegistryError, match=str(unknown)):
+        registry.load(unknown)
+    with pytest.raises(RegistryError, match="mlops models"):
+        registry.promote(unknown, "reason", by="test")
+
+
+class Crash(BaseException):
+    """Stands for a killed process: no `except Exception` may survive it."""
+
+
+@pytest.mark.parametrize("survived", range(8))
+def test_a_crash_while_promoting_leaves_a_champion_and_can_be_completed(
+    registry: Registry,
+    add: Callable[..., int],
+    monkeypatch: pytest.MonkeyPatch,
+    survived: int,
+) -> None:
+    # Given a champion, and a promotion killed after so many writes
+    add(1.0)
+    registry.promote(1, "the first", by="test")
+    add(2.0)
+    client = registry._client
+    writes = iter(range(100))
+
+    def mortal(write: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*arguments: Any) -> Any:
+            if next(writes) == survived:
+                raise Crash
+            return write(*arguments)
+
+        return call
+
+    with monkeypatch.context() as patch:
+        for name in (
+            "set_model_version_tag",
+            "set_registered_model_alias",
+            "delete_registered_model_alias",
+        ):
+            patch.setattr(client, name, mortal(getattr(client, name)))
+        try:
+            registry.promote(2, "better", by="test")
+        except Crash:
+            pass
+        else:
+            assert survived >= 7  # four tags, two aliases, one alias taken off
+
+    # Then there is a champion, the old one or the new one, and it can be loaded
+    champion = registry.champion()
+    assert champion is not None
+    assert registry.load("champion")[0].minutes == float(champion.version)
+
+    # And promoting again completes the work
+    registry.promote(2, "better", by="test")
+    assert registry.champion().version == 2
+    assert registry.get("previous_champion").version == 1
+    assert registry.challenger() is None
+
+
+def test_a_version_registered_by_hand_has_no_evidence_but_is_listed(
+    registry: Registry, new_run: Callable[[float], str]
+) -> None:
+    run_id = new_run(5.0)
+    client = registry._client
+    client.create_registered_model(registry._name)
+    (output,) = client.get_run(run_id).outputs.model_outputs
+    location = client.get_logged_model(output.model_id).artifact_location
+    client.create_model_version(registry._name, location)
+
+    (found,) = registry.versions()
+
+    assert (found.receipt, found.evaluation, found.verdict) == (None, None, None)
+    assert registry.load(1)[0].minutes == 5.0
