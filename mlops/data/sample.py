@@ -21,7 +21,7 @@ import pyarrow as pa
 
 from mlops.data.calibration import Calibration, Floats, load_calibration
 from mlops.data.months import month_bounds
-from mlops.data.trips import TLC_COLUMNS
+from mlops.data.sample_schema import tlc_table
 from mlops.data.zones import BOROUGHS, borough_of
 
 Ints = npt.NDArray[np.int64]
@@ -29,8 +29,6 @@ Mask = npt.NDArray[np.bool_]
 
 # Rows generated at a time: memory stays flat however large the month.
 CHUNK_ROWS: Final = 262_144
-SYNTHETIC_MARK: Final[dict[bytes, bytes]] = {b"synthetic": b"true", b"generator": b"mlops sample"}
-
 DRIFT_SLOWER: Final = 0.4
 DRIFT_FURTHER: Final = 0.3
 DRIFT_RARE_ROUTES: Final = 0.5
@@ -69,7 +67,7 @@ def iter_month(
         year, number = map(int, month.split("-"))
         rng = np.random.default_rng([seed, year, number, taxi == "yellow", chunk])
         size = min(CHUNK_ROWS, rows - start)
-        yield _tlc_table(_trips(rng, month, size, drift, load_calibration()), taxi)
+        yield tlc_table(_trips(rng, month, size, drift, load_calibration()), taxi)
 
 
 @dataclass(frozen=True)
@@ -239,45 +237,3 @@ def _repeat_some(
     reversals = repeats[rng.random(len(repeats)) >= 1 / 30]
     repeated["fare_amount"][reversals] *= -1
     return repeated
-
-
-def _tlc_table(trips: Mapping[str, Any], taxi: str) -> pa.Table:
-    """Arrange trips in the TLC's columns, with plausible amounts where nothing depends on them."""
-    prefix = next(iter(TLC_COLUMNS[taxi]))[:5]
-    fare, payment = trips["fare_amount"], trips["payment_type"]
-    sign, nothing = np.sign(fare), np.zeros(len(fare))
-    tip = np.where(payment == 1, (0.2 * fare).round(2), 0.0).clip(min=0)
-    columns: dict[str, Any] = {
-        "VendorID": pa.array(trips["VendorID"].astype(np.int32)),
-        f"{prefix}pickup_datetime": pa.array(trips["pickup_datetime"].astype("datetime64[us]")),
-        f"{prefix}dropoff_datetime": pa.array(trips["dropoff_datetime"].astype("datetime64[us]")),
-        "store_and_fwd_flag": pa.array(
-            np.full(len(fare), "N"), pa.large_string(), mask=np.isnan(payment)
-        ),
-        "RatecodeID": _code(trips["RatecodeID"]),
-        "PULocationID": pa.array(trips["PULocationID"].astype(np.int32)),
-        "DOLocationID": pa.array(trips["DOLocationID"].astype(np.int32)),
-        "passenger_count": _code(trips["passenger_count"]),
-        "trip_distance": pa.array(trips["trip_distance"]),
-        "fare_amount": pa.array(fare),
-        "extra": pa.array(nothing),
-        "mta_tax": pa.array(0.5 * sign),
-        "tip_amount": pa.array(tip),
-        "tolls_amount": pa.array(nothing),
-        **({"ehail_fee": pa.nulls(len(fare), pa.float64())} if taxi == "green" else {}),
-        "improvement_surcharge": pa.array(sign),
-        "total_amount": pa.array((fare + tip + 1.5 * sign).round(2)),
-        "payment_type": _code(payment),
-    }
-    if taxi == "green":
-        columns["trip_type"] = _code(trips["trip_type"])
-    columns["congestion_surcharge"] = pa.array(nothing, mask=np.isnan(payment))
-    if taxi == "yellow":
-        columns["Airport_fee"] = pa.array(nothing, mask=np.isnan(payment))
-    return pa.table(columns).replace_schema_metadata(SYNTHETIC_MARK)
-
-
-def _code(values: Floats) -> Any:
-    """Turn a code with NaN into the TLC's nullable integers."""
-    missing = np.isnan(values)
-    return pa.array(np.where(missing, 0, values).astype(np.int64), mask=missing)

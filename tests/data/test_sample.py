@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from mlops.data import sample
 from mlops.data.calibration import load_calibration
 from mlops.data.months import month_bounds
-from mlops.data.sample import SYNTHETIC_MARK, generate_month
+from mlops.data.sample import generate_month
+from mlops.data.sample_schema import SYNTHETIC_MARK
 
 MONTHS = st.builds("{}-{:02d}".format, st.integers(2019, 2030), st.integers(1, 12))
 

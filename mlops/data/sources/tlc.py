@@ -140,7 +140,7 @@ def _attempt(session: requests.Session, url: str, part: Path, timeout: float) ->
         done = part.stat().st_size
         headers |= {"Range": f"bytes={done}-", "If-Range": version}
     with session.get(url, headers=headers, stream=True, timeout=timeout) as response:
-        _refuse(response, url, part)
+        _refuse(response, url, part, done)
         if response.status_code == 200:
             done = 0  # a first attempt, a server without ranges, or a file that has changed
         version = _strong_version(response)
@@ -157,13 +157,14 @@ def _attempt(session: requests.Session, url: str, part: Path, timeout: float) ->
     return version
 
 
-def _refuse(response: requests.Response, url: str, part: Path) -> None:
+def _refuse(response: requests.Response, url: str, part: Path, done: int) -> None:
     """Raise what an answer without the file's bytes means."""
     status = response.status_code
     if status in _MISSING:
         raise _MissingMonthError
-    if status == 416:
-        # The part is as long as the file, or longer: only a fresh download can tell.
+    answered = response.headers.get("Content-Range", "")
+    if status == 416 or (status == 206 and not answered.startswith(f"bytes {done}-")):
+        # The part is as long as the file or longer, or the server continues somewhere else.
         part.unlink(missing_ok=True)
         raise _TransientError("the server cannot continue the download")
     if status in _TRANSIENT:

@@ -77,6 +77,10 @@ class FakeTlc:
                 body = content[start:]
                 self.send_response(206 if start else 200)
                 self.send_header("ETag", fake.etag)
+                if start:
+                    shown = 0 if mode == "another range" else start
+                    end = len(content) - 1
+                    self.send_header("Content-Range", f"bytes {shown}-{end}/{len(content)}")
                 if mode == "html":
                     body = b"<html>please sign in</html>"
                     self.send_header("Content-Type", "text/html; charset=utf-8")
@@ -204,6 +208,16 @@ def test_a_weak_etag_is_no_ground_to_continue(
     extract(settings)
     assert [wanted for _, wanted in server.requests] == [None, None]
     assert content_of(settings) == month_bytes()
+
+
+def test_a_server_that_continues_somewhere_else_is_not_believed(
+    ask: Any, server: FakeTlc, waits: list[float], month_bytes: Any
+) -> None:
+    server.script = ["drop 0.5", "another range"]
+    settings = ask()
+    extract(settings)
+    assert content_of(settings) == month_bytes()
+    assert server.requests[-1] == (JANUARY, None)
 
 
 def test_a_part_that_is_already_whole_is_fetched_again(
