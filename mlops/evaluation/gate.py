@@ -12,7 +12,7 @@ import numpy as np
 from mlops.errors import DataQualityError
 from mlops.evaluation.bootstrap import GainInterval, relative_gain
 from mlops.evaluation.evaluate import Evidence
-from mlops.evaluation.verdict import RuleResult, Unit, Verdict
+from mlops.evaluation.verdict import RuleResult, Sense, Unit, Verdict
 from mlops.settings import GateSettings
 
 
@@ -75,6 +75,7 @@ def _baseline(
         return RuleResult(
             rule="baseline",
             value=None,
+            sense=">=",
             limit=limit,
             unit="%",
             passed=False,
@@ -84,6 +85,7 @@ def _baseline(
     return RuleResult(
         rule="baseline",
         value=gain,
+        sense=">=",
         limit=limit,
         unit="%",
         passed=gain >= limit,
@@ -96,7 +98,7 @@ def _champion(
 ) -> RuleResult:
     limit = settings.min_champion_gain
     if champion is None:
-        return _excused("champion", limit)
+        return _excused("champion", ">", limit)
     gain = _gain(challenger, champion, settings)
     if np.array_equal(challenger.errors, champion.errors):
         why = "makes the same predictions as the champion, so it is not better"
@@ -105,6 +107,7 @@ def _champion(
     return RuleResult(
         rule="champion",
         value=gain.lower,  # what is judged is the bad end of the interval, not the estimate
+        sense=">",
         limit=limit,
         unit="%",
         passed=gain.lower > limit,
@@ -115,7 +118,7 @@ def _champion(
 def _slices(challenger: Evidence, champion: Evidence | None, settings: GateSettings) -> RuleResult:
     limit = settings.max_slice_loss
     if champion is None:
-        return _excused("slices", limit)
+        return _excused("slices", "<=", limit)
     gains = {
         f"{dimension} {name}": _gain(challenger, champion, settings, rows)
         for dimension in challenger.labels
@@ -130,12 +133,13 @@ def _slices(challenger: Evidence, champion: Evidence | None, settings: GateSetti
     why = f"no slice has {settings.min_slice_rows} trips"
     if worst:
         gain = gains[worst]
-        why = f"{worst} is {_better(gain.estimate)} ({_range(gain)})"
+        why = f"the worst, {worst}, is {_better(gain.estimate)} ({_range(gain)})"
         why += f", and {len(broken) - 1} more slices lose" if len(broken) > 1 else ""
         why += "" if broken or -gain.estimate <= limit else ", which may be chance"
     return RuleResult(
         rule="slices",
         value=-gains[worst].estimate if worst else None,
+        sense="<=",
         limit=limit,
         unit="%",
         passed=not broken,
@@ -148,6 +152,7 @@ def _coverage(challenger: Evidence, settings: GateSettings) -> RuleResult:
     return RuleResult(
         rule="interval coverage",
         value=interval.coverage if interval else None,
+        sense=">=",
         limit=limit,
         unit="%",
         passed=interval is not None and interval.coverage >= limit,
@@ -177,14 +182,17 @@ def _receipt(challenger: Evidence) -> RuleResult:
 
 
 def _at_most(rule: str, value: float, limit: float, unit: Unit, why: str) -> RuleResult:
+    passed = value <= limit
     return RuleResult(
-        rule=rule, value=value, limit=limit, unit=unit, passed=value <= limit, why=why
+        rule=rule, value=value, sense="<=", limit=limit, unit=unit, passed=passed, why=why
     )
 
 
-def _excused(rule: str, limit: float) -> RuleResult:
+def _excused(rule: str, sense: Sense, limit: float) -> RuleResult:
     why = "there is no champion yet to compare with"
-    return RuleResult(rule=rule, value=None, limit=limit, unit="%", passed=True, why=why)
+    return RuleResult(
+        rule=rule, value=None, sense=sense, limit=limit, unit="%", passed=True, why=why
+    )
 
 
 def _gain(

@@ -8,6 +8,7 @@ from typing import Final, Literal
 from mlops.evaluation.metrics import Result
 
 Unit = Literal["min", "%", "ms", "MB", ""]
+Sense = Literal["<=", ">=", ">"]
 
 
 class RuleResult(Result):
@@ -15,6 +16,7 @@ class RuleResult(Result):
 
     rule: str
     value: float | None  # None: nothing to measure
+    sense: Sense  # the value must be … the limit
     limit: float
     unit: Unit
     passed: bool
@@ -39,7 +41,7 @@ class Verdict(Result):
             (
                 rule.rule,
                 _shown(rule.value, rule.unit),
-                _shown(rule.limit, rule.unit),
+                f"{rule.sense} {_shown(rule.limit, rule.unit)}",
                 "passed" if rule.passed else "REFUSED",
                 rule.why,
             )

@@ -44,7 +44,6 @@ def load_mlflow() -> None:
     """
     for name, value in _ENVIRONMENT.items():
         os.environ.setdefault(name, value)
-    _bridge_sqlalchemy()
     import mlflow.store.db.utils as database
 
     logging.getLogger("mlflow").setLevel(logging.WARNING)
@@ -232,12 +231,3 @@ def _exclusive(settings: Settings) -> Iterator[None]:
     with file.open("w") as stream:
         fcntl.flock(stream, fcntl.LOCK_EX)
         yield
-
-
-def _bridge_sqlalchemy() -> None:
-    """Let MLflow 3.2.0 import under SQLAlchemy 2.1, which dropped a class that it only names."""
-    import sqlalchemy.pool
-
-    if not hasattr(sqlalchemy.pool, "FallbackAsyncAdaptedQueuePool"):
-        pool: Any = sqlalchemy.pool
-        pool.FallbackAsyncAdaptedQueuePool = sqlalchemy.pool.AsyncAdaptedQueuePool

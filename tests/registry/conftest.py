@@ -124,7 +124,13 @@ def evaluation() -> Evaluation:
 def verdict() -> Callable[[bool], Verdict]:
     def make(passed: bool) -> Verdict:
         rule = RuleResult(
-            rule="latency", value=2, limit=25, unit="ms", passed=passed, why="it takes 2.0 ms"
+            rule="latency",
+            value=2,
+            sense="<=",
+            limit=25,
+            unit="ms",
+            passed=passed,
+            why="it takes 2.0 ms",
         )
         summary = "passed" if passed else "refused by latency: it takes 2.0 ms"
         return Verdict(passed=passed, rules=(rule,), summary=summary)
