@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import numpy as np
+import pandas as pd
 import pytest
+
+from mlops.data.months import month_bounds
+from mlops.data.references import Extraction, SourceFile
+from mlops.data.trips import TRIP_COLUMNS
 
 PROJECT_ROOT = Path(__file__).resolve().parents[1]
 
@@ -17,3 +26,64 @@ def real_data() -> Path:
     if not any(folder.glob("green/*.parquet")):
         pytest.skip(f"no real TLC months in {folder}: set MLOPS_TEST_DATA to their folder")
     return folder
+
+
+@pytest.fixture(scope="session")
+def make_trips() -> Callable[..., pd.DataFrame]:
+    """Return a maker of canonical trips that obey every rule of the data contract."""
+
+    def make(rows: int = 200, month: str = "2024-01", seed: int = 0) -> pd.DataFrame:
+        random = np.random.default_rng(seed)
+        start, end = month_bounds(month)
+        # Whole seconds, all different, on every day: no row repeats and no day is missing.
+        step = int((end - start).total_seconds()) // max(rows, 1)
+        seconds = np.arange(rows) * step + random.integers(0, max(step, 1), rows)
+        minutes = random.uniform(5, 40, rows).round(1)
+        trips = pd.DataFrame(
+            {
+                "pickup_at": pd.Timestamp(start) + pd.to_timedelta(seconds, unit="s"),
+                "pickup_zone": random.integers(1, 264, rows),
+                "dropoff_zone": random.integers(1, 264, rows),
+                "trip_distance": (minutes * random.uniform(0.1, 0.4, rows)).round(2),
+                "passenger_count": random.integers(1, 6, rows),
+                "rate_code": 1,
+                "trip_type": 1,
+                "vendor_id": random.integers(1, 3, rows),
+                "fare_amount": (3 + minutes).round(2),
+            }
+        )
+        trips["dropoff_at"] = trips["pickup_at"] + pd.to_timedelta(minutes * 60, unit="s")
+        return trips[list(TRIP_COLUMNS)].astype(TRIP_COLUMNS)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def write_source() -> Callable[..., SourceFile]:
+    """Return a writer of trips as a source file."""
+
+    def write(
+        trips: pd.DataFrame, path: Path, month: str = "2024-01", **options: Any
+    ) -> SourceFile:
+        trips.to_parquet(path, index=False, **options)
+        content = path.read_bytes()
+        return SourceFile(
+            month=month,
+            uri=str(path),
+            name=path.name,
+            sha256=hashlib.sha256(content).hexdigest(),
+            bytes=len(content),
+            rows=len(trips),
+        )
+
+    return write
+
+
+@pytest.fixture(scope="session")
+def extraction_of() -> Callable[..., Extraction]:
+    """Return a maker of an extraction of green files."""
+
+    def of(*files: SourceFile) -> Extraction:
+        return Extraction(kind="path", taxi="green", synthetic=False, files=files)
+
+    return of
