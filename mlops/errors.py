@@ -62,3 +62,9 @@ class RegistryError(MlopsError):
     """The tracking server or the model registry cannot do what was asked."""
 
     exit_code = 8
+
+
+class ServerError(MlopsError):
+    """A server process did not start, or ended by itself."""
+
+    exit_code = 9

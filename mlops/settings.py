@@ -189,6 +189,9 @@ class ServerSettings(Section):
     mlflow_port: int = Field(5000, ge=1, le=65535)
     database_url: str = Field("", description="Mage's database; empty: SQLite under the home")
     owner_email: str = "owner@mlops.local"
+    scheduler_interval_seconds: float = Field(
+        2, ge=1, description="how often triggers and queued runs are looked at"
+    )
 
 
 class Settings(BaseSettings):

@@ -61,7 +61,6 @@ class _Job:
     block_run_id: int
     block: str
     spawns: bool  # only creates the block runs of dynamic children: no work of its own
-    timeout_seconds: float
     tail: ProgressTail
 
 
@@ -167,13 +166,12 @@ class Drive:
         """Tell how a block ended; record it as failed where it could not do so itself."""
         job = self._jobs.pop(end.job_id)
         active = job.active
-        status = self._status(active)
+        runs.forget()
+        runs.fail_if_unfinished(job.block_run_id, why(end))
+        runs.forget()
         block_run = next(
             b for b in active.scheduler.pipeline_run.block_runs if b.id == job.block_run_id
         )
-        if status == runs.RunStatus.RUNNING and block_run.status in runs.LIVE:
-            runs.fail_block(active.scheduler, block_run, _why(end, job.timeout_seconds))
-        runs.forget()
         result = runs.block_result(block_run, self._logs / active.pipeline)
         active.told.add(job.block)
         if not job.spawns or result.status != "completed":
@@ -220,7 +218,6 @@ class Drive:
             block_run_id=block_run_id,
             block=name,
             spawns=runs.only_spawns(block, name),
-            timeout_seconds=timeout,
             tail=ProgressTail(progress),
         )
         return JobPlan(log, {PROGRESS_FILE_VARIABLE: str(progress)}, timeout)
@@ -264,10 +261,11 @@ def fork_queue(workers: int, plan: Callable[[str, tuple[Any, ...]], JobPlan]) ->
     )
 
 
-def _why(end: JobEnd, timeout_seconds: float) -> str:
+def why(end: JobEnd) -> str:
+    """Say why a block's process ended without a result."""
     if end.timed_out:
         return (
-            f"stopped after {timeout_seconds:g} s: the block's time-out "
+            f"stopped after {end.seconds:.0f} s: the block's time-out "
             "(its `timeout`, or engine.block_timeout_seconds)"
         )
     if end.exit_code < 0:

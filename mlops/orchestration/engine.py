@@ -14,9 +14,8 @@ from mlops.errors import BusyError
 from mlops.orchestration import environment
 from mlops.orchestration.contract import Event, PipelineRequest, PipelineResult, StaleRun
 from mlops.orchestration.lock import HomeLock, is_held
+from mlops.orchestration.naming import ENGINE_LOCK, SCHEDULER_LOCK
 from mlops.settings import PROJECT_ROOT, Settings
-
-SCHEDULER_LOCK = "scheduler.lock"
 
 
 class Engine:
@@ -47,7 +46,7 @@ class Engine:
         self.on_event = on_event
         started = datetime.now().strftime("%Y%m%d-%H%M%S")
         self.logs = settings.logs / f"{started}-{os.getpid()}"
-        self._lock = HomeLock(settings.home / "engine.lock", "mlops run")
+        self._lock = HomeLock(settings.home / ENGINE_LOCK, "mlops run")
         environment.prepare(settings, self.project)
         self.logs.mkdir(parents=True, exist_ok=True)
         self._mage_log = self.logs / "engine.log"
@@ -105,7 +104,10 @@ class Engine:
             if run.status == runs.RunStatus.COMPLETED:
                 return self._result(run)
             server_is_up = is_held(self.settings.home / SCHEDULER_LOCK)
-            if run.status == runs.RunStatus.RUNNING and not runs.is_marked(run) and server_is_up:
+            driven_by_server = (
+                run.status == runs.RunStatus.RUNNING and not runs.is_marked(run) and server_is_up
+            )
+            if driven_by_server or not runs.take(run):
                 raise BusyError(
                     f"pipeline run {pipeline_run_id}: the server's scheduler is driving it",
                     "watch it in the user interface, or stop `mlops up` first",

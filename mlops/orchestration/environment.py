@@ -18,9 +18,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from mlops.errors import ConfigurationError
+from mlops.orchestration.lock import HomeLock
 from mlops.settings import Settings
 
 LOG_BYTES = 5_000_000
+MIGRATION_SECONDS = 120
 
 
 def variables(settings: Settings, project: Path) -> dict[str, str]:
@@ -68,16 +70,19 @@ def prepare(settings: Settings, project: Path) -> None:
     time.tzset()
 
 
-def boot(log: Path, preload: Sequence[str] = ()) -> None:
-    """Import Mage, bring its database up to date and keep all of its talk in ``log``.
+def boot(log: Path | None, preload: Sequence[str] = ()) -> None:
+    """Import Mage, bring its database up to date and keep its talk off the terminal.
 
     Args:
-        log: Where Mage's messages of this process go.
+        log: Where Mage's messages of this process go; ``None`` when its output is a log already.
         preload: Modules to import as well: forked blocks then have them for nothing. They must
             only be imported here, never used: threads do not survive a fork.
     """
-    _log_to(log)
-    with quiet(log):
+    if log is None:
+        log_readably()
+    else:
+        _log_to(log)
+    with quiet(log) if log else contextlib.nullcontext():
         for module in preload:
             importlib.import_module(module)
         database = importlib.import_module("mage_ai.orchestration.db")
@@ -124,7 +129,19 @@ class _Unwrapped(logging.Formatter):
 
 
 class NoQueue:
-    """Stands where a queue will be; whoever drives runs puts his own into Mage's job manager."""
+    """The queue of a process that drives no run: it never has a job.
+
+    Whoever drives runs puts a queue of his own into Mage's job manager.
+    """
+
+    def has_job(self, *args: object, **kwargs: object) -> bool:
+        """Say no."""
+        return False
+
+    def ignore(self, *args: object, **kwargs: object) -> None:
+        """Do nothing."""
+
+    enqueue = kill_job = clean_up_jobs = start = stop = ignore
 
 
 def _log_to(log: Path) -> None:
@@ -161,16 +178,28 @@ def _suit_sqlite(engine: object) -> None:
 
 
 def _migrate(engine: object) -> None:
-    """Run Mage's migrations only when the database is behind: they take seconds."""
+    """Run Mage's migrations, only when the database is behind: they take seconds."""
+    lock = HomeLock(Path(os.environ["MAGE_DATA_DIR"]) / "migration.lock", "a database migration")
+    if _is_behind(engine):
+        lock.acquire(wait_seconds=MIGRATION_SECONDS)
+        try:
+            if _is_behind(engine):
+                manager = importlib.import_module("mage_ai.orchestration.db.database_manager")
+                manager.database_manager.run_migrations(log_level=logging.WARNING)
+        finally:
+            lock.release()
+
+
+def _is_behind(engine: object) -> bool:
     from alembic.config import Config
     from alembic.runtime.migration import MigrationContext
     from alembic.script import ScriptDirectory
 
-    manager = importlib.import_module("mage_ai.orchestration.db.database_manager")
-    folder = Path(manager.__file__ or "").parent / "migrations"
+    package = importlib.import_module("mage_ai.orchestration.db")
     configuration = Config()
-    configuration.set_main_option("script_location", str(folder))
+    configuration.set_main_option(
+        "script_location", str(Path(package.__file__ or "").parent / "migrations")
+    )
     with engine.connect() as connection:  # type: ignore[attr-defined]
         present = MigrationContext.configure(connection).get_current_heads()
-    if set(present) != set(ScriptDirectory.from_config(configuration).get_heads()):
-        manager.database_manager.run_migrations(log_level=logging.WARNING)
+    return set(present) != set(ScriptDirectory.from_config(configuration).get_heads())

@@ -193,18 +193,38 @@ def is_marked(run: PipelineRun) -> bool:
     return MARK in (run.metrics or {})
 
 
+def take(run: PipelineRun) -> bool:
+    """Mark a run and set it running, unless somebody else has changed it meanwhile."""
+    changed = (
+        PipelineRun.query.filter(PipelineRun.id == run.id, PipelineRun.status == run.status)
+    ).update(
+        {
+            PipelineRun.status: RunStatus.RUNNING,
+            PipelineRun.metrics: {**(run.metrics or {}), **_mark()},
+            PipelineRun.started_at: run.started_at or _now(),
+            PipelineRun.completed_at: None,
+        },
+        synchronize_session=False,
+    )
+    forget()
+    return bool(changed)
+
+
 def reopen(run: PipelineRun) -> None:
-    """Make a run runnable again: only what is unfinished starts afresh."""
+    """Make a run that we have taken runnable: only what is unfinished starts afresh."""
     for block_run in run.block_runs:
         if block_run.status not in FINISHED:
             metrics = {k: v for k, v in (block_run.metrics or {}).items() if k != "error"}
-            block_run.update(status=BlockStatus.INITIAL, started_at=None, metrics=metrics)
-    run.update(
-        status=RunStatus.RUNNING,
-        metrics={**(run.metrics or {}), **_mark()},
-        started_at=run.started_at or _now(),
-        completed_at=None,
-    )
+            block_run.update(
+                status=BlockStatus.INITIAL, started_at=None, completed_at=None, metrics=metrics
+            )
+
+
+def unmark(run_id: int) -> None:
+    """Take a dead engine's mark off a run."""
+    run = PipelineRun.query.get(run_id)
+    if run is not None and is_marked(run):
+        close(run)
 
 
 def close(run: PipelineRun) -> None:
@@ -218,11 +238,15 @@ def cancel(run: PipelineRun, pipeline: Pipeline) -> None:
     stop_pipeline_run(run, pipeline)
 
 
-def fail_block(scheduler: PipelineScheduler, block_run: BlockRun, reason: str) -> None:
-    """Record that a block failed without having been able to say so itself."""
-    tags = scheduler.build_tags(block_run=block_run)
-    scheduler.logger.error(f"BlockRun {block_run.id} failed: {reason}", **tags)
-    _fail(block_run, {"error": reason, "message": reason})
+def fail_if_unfinished(block_run_id: int, reason: str) -> None:
+    """Record that a block failed, if its process ended without saying how."""
+    block_run = BlockRun.query.get(block_run_id)
+    run = block_run.pipeline_run
+    if run.status == RunStatus.RUNNING and block_run.status in LIVE:
+        scheduler = PipelineScheduler(run)
+        tags = scheduler.build_tags(block_run=block_run)
+        scheduler.logger.error(f"BlockRun {block_run.id} failed: {reason}", **tags)
+        _fail(block_run, {"error": reason, "message": reason})
 
 
 def _fail(block_run: BlockRun, error: Mapping[str, str]) -> None:

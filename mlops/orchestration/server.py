@@ -1,0 +1,201 @@
+"""`mlops up`: Mage's web server, our scheduler and the MLflow UI, as one group of processes."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import signal
+import socket
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from mlops.errors import BusyError, ConfigurationError, ServerError
+from mlops.orchestration import access, scheduler, web
+from mlops.orchestration.lock import HomeLock, is_held
+from mlops.orchestration.naming import SCHEDULER_LOCK
+from mlops.orchestration.queue import ForkQueue, JobEnd, JobPlan
+from mlops.settings import PROJECT_ROOT, Settings
+
+START_SECONDS = 120
+TICK_SECONDS = 0.1
+LAST_LINES = 15
+
+
+def serve(
+    settings: Settings,
+    project: Path = PROJECT_ROOT,
+    say: Callable[[str], None] = print,
+) -> None:
+    """Run the servers until Ctrl-C or SIGTERM, then stop them all.
+
+    Args:
+        settings: The configuration; addresses are in ``settings.server``.
+        project: The Mage project's root.
+        say: Given each line meant for the person at the terminal.
+
+    Raises:
+        BusyError: If servers of this home are up already.
+        ConfigurationError: If a port is taken, naming its setting.
+        ServerError: If one of the processes ends by itself; the others are stopped first.
+    """
+    _check_nothing_is_in_the_way(settings)
+    chosen = access.chosen_password()
+    password = chosen or secrets.token_urlsafe(15)
+    owner_marker = settings.home / "server" / "owner-created"
+    owner_marker.parent.mkdir(parents=True, exist_ok=True)
+    owner_marker.unlink(missing_ok=True)
+
+    logs = settings.logs / "server"
+    queue = ForkQueue(workers=3, plan=lambda name, _: JobPlan(logs / f"{name}.log"))
+    queue.enqueue("scheduler", scheduler.run, settings, project)
+    queue.enqueue("web", web.run, settings, project, password, owner_marker)
+    mlflow_is_ours = not settings.tracking_uri.startswith("http")
+    if mlflow_is_ours:
+        queue.enqueue("mlflow", _run_mlflow, settings)
+
+    server = settings.server
+    local = "127.0.0.1" if server.host in ("", "0.0.0.0") else server.host
+    mage_url = f"http://{local}:{server.mage_port}"
+    mlflow_url = f"http://127.0.0.1:{server.mlflow_port}" if mlflow_is_ours else ""
+    checks: dict[str, Callable[[], bool]] = {
+        "scheduler": lambda: is_held(settings.home / SCHEDULER_LOCK),
+        "web": lambda: _answers(f"{mage_url}/api/status"),
+    }
+    if mlflow_is_ours:
+        checks["mlflow"] = lambda: _answers(f"{mlflow_url}/health")
+
+    with _stopping(queue) as stop_wanted:
+        say("starting Mage, its scheduler and the MLflow UI …")
+        _wait_until_up(queue, checks, logs, stop_wanted)
+        if not stop_wanted():
+            say(f"Mage    {mage_url}  sign in as {server.owner_email}")
+            if owner_marker.exists() and chosen is None:
+                say(f"        password {password}  (shown this once: keep it)")
+            owner_marker.unlink(missing_ok=True)
+            say(f"MLflow  {mlflow_url or settings.tracking_uri}")
+            say(f"logs    {logs}")
+            say("Ctrl-C stops everything")
+        while not stop_wanted():
+            _tick(queue, logs)
+            time.sleep(TICK_SECONDS)
+        say("stopping …")
+
+
+def _check_nothing_is_in_the_way(settings: Settings) -> None:
+    lock = HomeLock(settings.home / SCHEDULER_LOCK, "mlops up")
+    if is_held(lock.path):
+        raise BusyError(
+            f"{settings.home}: `mlops up` runs already, as process {lock.holder().get('pid')}",
+            "use it, stop it with Ctrl-C in its terminal, or set MLOPS_HOME to another folder",
+        )
+    server = settings.server
+    for setting, host, port in (
+        ("server.mage_port", server.host, server.mage_port),
+        ("server.mlflow_port", "127.0.0.1", server.mlflow_port),
+    ):
+        with socket.socket() as attempt:
+            attempt.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                attempt.bind((host, port))
+            except OSError as error:
+                raise ConfigurationError(
+                    f"{setting}: cannot listen on {host}:{port} ({error.strerror})",
+                    f"stop what uses port {port}, or choose another: --set {setting}={port + 1}",
+                ) from error
+
+
+def _run_mlflow(settings: Settings) -> None:
+    """Serve the MLflow UI on the tracking store. It has no sign-in: loopback only."""
+    from mlops.registry.connection import connect
+
+    connect(settings)  # creates or checks the tables, under the registry's own lock
+    from mlflow.cli import cli
+
+    arguments = {
+        "--backend-store-uri": settings.tracking_uri,
+        "--default-artifact-root": settings.artifact_root,
+        "--host": "127.0.0.1",
+        "--port": str(settings.server.mlflow_port),
+        "--workers": "2",
+    }
+    cli(["server", *(part for pair in arguments.items() for part in pair)], standalone_mode=False)
+
+
+def _wait_until_up(
+    queue: ForkQueue,
+    checks: dict[str, Callable[[], bool]],
+    logs: Path,
+    stop_wanted: Callable[[], bool],
+) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    waiting = dict(checks)
+    while waiting and not stop_wanted():
+        _tick(queue, logs)
+        waiting = {name: check for name, check in waiting.items() if not check()}
+        if time.monotonic() > deadline:
+            raise ServerError(
+                f"{', '.join(waiting)}: no answer within {START_SECONDS} s",
+                f"read the logs in {logs}",
+            )
+        time.sleep(TICK_SECONDS)
+
+
+def _tick(queue: ForkQueue, logs: Path) -> None:
+    ended, _ = queue.tick()
+    if ended:
+        raise _died(ended[0], logs)
+
+
+def _died(end: JobEnd, logs: Path) -> ServerError:
+    lines: list[str] = []
+    for log in (logs / f"{end.job_id}.log",):
+        with contextlib.suppress(OSError):
+            lines = log.read_text(errors="replace").splitlines()[-LAST_LINES:]
+    return ServerError(
+        f"{end.job_id} ended by itself with code {end.exit_code}; its last lines:\n"
+        + "\n".join(f"    {line}" for line in lines),
+        f"read {logs / end.job_id}.log; the other servers were stopped",
+    )
+
+
+def _answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=2) as response:
+            return bool(response.status == 200)
+    except (OSError, urllib.error.URLError):
+        return False
+
+
+@contextlib.contextmanager
+def _stopping(queue: ForkQueue) -> Iterator[Callable[[], bool]]:
+    """Yield whether a signal asked to stop; at the end no process of ours is left."""
+    signals: list[int] = []
+
+    def note(number: int, frame: FrameType | None) -> None:
+        signals.append(number)
+
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    former: dict[int, Any] = {number: signal.signal(number, note) for number in numbers}
+    try:
+        yield lambda: bool(signals)
+    finally:
+        below = _descendants()
+        queue.stop()
+        # Kernels and shells that the editor started have sessions of their own.
+        for process in below:
+            with contextlib.suppress(Exception):
+                process.kill()
+        for number, handler in former.items():
+            signal.signal(number, handler)
+
+
+def _descendants() -> list[Any]:
+    import psutil
+
+    return list(psutil.Process(os.getpid()).children(recursive=True))
