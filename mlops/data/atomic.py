@@ -1,8 +1,8 @@
 """Files and folders that appear whole or not at all, whatever kills the process that writes them.
 
 What is being written lies under a temporary name beside its target, because only a rename within
-one file system is atomic. A writer holds a lock on its temporary folder; the operating system
-frees it with the process, which is how a later writer knows a leftover from work in progress.
+one file system is atomic. A writer holds a lock on what it writes; the operating system frees it
+with the process, which is how the next writer knows a leftover from work in progress.
 """
 
 from __future__ import annotations
@@ -21,41 +21,27 @@ TEMPORARY_PREFIX = ".tmp-"
 @contextmanager
 def atomic_file(target: Path) -> Iterator[Path]:
     """Give a temporary path to write to; on success it replaces ``target``, else it vanishes."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(prefix=TEMPORARY_PREFIX, dir=target.parent)
-    os.close(descriptor)
-    temporary = Path(name)
-    try:
+    with _temporary(target.parent, folder=False) as temporary:
         yield temporary
         _sync(temporary)
-        temporary.chmod(0o644)  # mkstemp's 0600 would hide the file from other users
+        temporary.chmod(0o644)  # a temporary file's 0600 would hide it from other users
         temporary.replace(target)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def atomic_folder(target: Path, write: Callable[[Path], None]) -> None:
     """Create ``target``, or replace it, with what ``write`` puts into the folder it is given.
 
     Args:
-        target: The folder to appear. Leftovers of writers that died beside it are removed.
+        target: The folder to appear.
         write: Writes the content; whatever it raises leaves ``target`` as it was.
     """
-    target.parent.mkdir(parents=True, exist_ok=True)
-    _remove_leftovers(target.parent)
-    temporary = Path(tempfile.mkdtemp(prefix=TEMPORARY_PREFIX, dir=target.parent))
-    lock = os.open(temporary, os.O_RDONLY)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with _temporary(target.parent, folder=True) as temporary:
         write(temporary)
         for path in [*temporary.rglob("*"), temporary]:
             _sync(path)
         temporary.chmod(0o755)
         _replace_folder(temporary, target)
         _sync(target.parent)
-    finally:
-        os.close(lock)
-        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def _replace_folder(new: Path, target: Path) -> None:
@@ -64,27 +50,59 @@ def _replace_folder(new: Path, target: Path) -> None:
         aside = Path(tempfile.mkdtemp(prefix=TEMPORARY_PREFIX, dir=target.parent))
         target.rename(aside / target.name)
         new.rename(target)
-        shutil.rmtree(aside)
+        shutil.rmtree(aside, ignore_errors=True)
     else:
         new.rename(target)
 
 
-def _remove_leftovers(folder: Path) -> None:
-    for path in folder.glob(f"{TEMPORARY_PREFIX}*"):
-        with suppress(OSError):
-            if path.is_dir() and _nobody_writes(path):
-                shutil.rmtree(path)
-
-
-def _nobody_writes(folder: Path) -> bool:
-    lock = os.open(folder, os.O_RDONLY)
+@contextmanager
+def _temporary(parent: Path, *, folder: bool) -> Iterator[Path]:
+    """Give a locked temporary sibling, after removing those whose writer died."""
+    parent.mkdir(parents=True, exist_ok=True)
+    for leftover in parent.glob(f"{TEMPORARY_PREFIX}*"):
+        _remove_unless_locked(leftover)
+    path, lock = _locked_temporary(parent, folder=folder)
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
+        yield path
     finally:
+        _remove(path)
         os.close(lock)
-    return True
+
+
+def _locked_temporary(parent: Path, *, folder: bool) -> tuple[Path, int]:
+    while True:
+        if folder:
+            path = Path(tempfile.mkdtemp(prefix=TEMPORARY_PREFIX, dir=parent))
+        else:
+            descriptor, name = tempfile.mkstemp(prefix=TEMPORARY_PREFIX, dir=parent)
+            os.close(descriptor)
+            path = Path(name)
+        with suppress(FileNotFoundError):
+            lock = os.open(path, os.O_RDONLY)
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if path.exists():
+                return path, lock
+            os.close(lock)
+        # Another writer took it for a leftover before it was locked: make another one.
+
+
+def _remove_unless_locked(path: Path) -> None:
+    with suppress(FileNotFoundError):
+        lock = os.open(path, os.O_RDONLY)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _remove(path)
+        except BlockingIOError:
+            return  # somebody is writing it
+        finally:
+            os.close(lock)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def _sync(path: Path) -> None:
