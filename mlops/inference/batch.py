@@ -129,7 +129,7 @@ def score(
 
     def write(temporary: Path) -> None:
         started = time.perf_counter()
-        with PredictionWriter(temporary, constants) as output:
+        with PredictionWriter(temporary, id_type, constants) as output:
             for source in sources:
                 for ids, trips in _chunks(source, id_type, taxi, settings.inference.chunk_rows):
                     good, bad = split_requests(trips, settings)

@@ -12,7 +12,7 @@ from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
-    StrictFloat,
+    Field,
     StrictInt,
     StrictStr,
     ValidationError,
@@ -43,7 +43,9 @@ def _wall_clock(value: Any) -> datetime:
     return value.astimezone(NEW_YORK).replace(tzinfo=None) if value.tzinfo else value
 
 
-Number = StrictInt | StrictFloat | None
+# Within the type of the column, or a huge number would wrap around to a real zone.
+Zone = Annotated[StrictInt, Field(ge=-(2**31), lt=2**31)]
+Number = Annotated[float, Field(strict=True, allow_inf_nan=False)] | None
 
 
 class TripRequest(BaseModel):
@@ -53,8 +55,8 @@ class TripRequest(BaseModel):
 
     trip_id: StrictInt | StrictStr | None = None
     pickup_at: Annotated[datetime, BeforeValidator(_wall_clock)]
-    pickup_zone: StrictInt
-    dropoff_zone: StrictInt
+    pickup_zone: Zone
+    dropoff_zone: Zone
     trip_distance: Number = None  # miles, estimated
     passenger_count: Number = None
     rate_code: Number = None
@@ -81,11 +83,7 @@ def parse_requests(
     frame = pd.DataFrame(
         [[getattr(request, name) for name in REQUEST_COLUMNS] for request in requests],
         columns=list(REQUEST_COLUMNS),
-    )
-    try:
-        frame = frame.astype(REQUEST_COLUMNS)
-    except (ValueError, OverflowError) as error:
-        raise DataQualityError(f"a record holds a number out of range: {error}") from error
+    ).astype(REQUEST_COLUMNS)
     _, bad = split_requests(frame, settings)
     if len(bad):
         broken = str(bad[REASONS].iloc[0]).split("; ")

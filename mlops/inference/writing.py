@@ -37,10 +37,11 @@ class Distribution(Reference):
 
 
 class PredictionWriter:
-    """Writes `predictions.parquet` and, when there are any, `rejected.parquet`.
+    """Writes `predictions.parquet`, maybe empty, and `rejected.parquet` when there are any.
 
     Args:
         folder: Where to.
+        id_type: Arrow type of the ids.
         constants: Columns with the same value in every row of the predictions.
 
     Attributes:
@@ -49,8 +50,9 @@ class PredictionWriter:
         reasons: How often each rule was broken.
     """
 
-    def __init__(self, folder: Path, constants: Mapping[str, Any]) -> None:
+    def __init__(self, folder: Path, id_type: Any, constants: Mapping[str, Any]) -> None:
         self._folder = folder
+        self._id_type = id_type
         self._constants = constants
         self._files: dict[str, Any] = {}
         self._counts = np.zeros(_BINS, dtype=np.int64)
@@ -60,6 +62,8 @@ class PredictionWriter:
         self.reasons: Counter[str] = Counter()
 
     def __enter__(self) -> PredictionWriter:
+        nothing = pd.DataFrame(columns=list(OUTPUTS), dtype=np.float32)
+        self.predicted(pa.array([], self._id_type), "", nothing)
         return self
 
     def __exit__(self, *_: object) -> None:
