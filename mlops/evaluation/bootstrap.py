@@ -63,7 +63,8 @@ def relative_gain(
 def _gain(squared_sums: FloatArray) -> FloatArray:
     """Turn sums of squared errors, shape ``(…, 2)``, into relative gains, shape ``(…)``."""
     mine, other = squared_sums[..., 0], squared_sums[..., 1]
-    smallest = np.finfo(np.float64).tiny
+    flawless = other == 0
     with np.errstate(over="ignore"):
-        ratio = np.sqrt(np.where(mine == other, 1.0, mine / np.maximum(other, smallest)))
+        ratio = np.sqrt(mine / np.where(flawless, 1.0, other))
+    ratio = np.where(flawless, np.where(mine > 0, _MAX_RATIO, 1.0), ratio)
     return np.asarray(1 - np.minimum(ratio, _MAX_RATIO))

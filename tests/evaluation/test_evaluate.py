@@ -85,10 +85,10 @@ def test_latency_is_per_request_and_leaves_out_the_warm_up(window: pd.DataFrame)
     # Given a model that takes 5 ms, but 100 ms the first time
     model = ThreeMinutesPerMile(delay=0.005)
 
-    found = prediction_latency_ms(model, window, samples=9, warm_up=1)
+    found = prediction_latency_ms(model, window, samples=1, warm_up=1)
 
-    assert model.calls == 10
-    assert 5 <= found < 50
+    assert model.calls == 2
+    assert 5 <= found < 40
 
 
 def test_size_is_that_of_all_files(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import numpy as np
@@ -155,6 +156,24 @@ def test_a_gain_on_average_does_not_excuse_a_slice_that_got_worse() -> None:
 
     assert verdict.refused_by == ("slices",)
     assert "pickup borough Queens, is 20.0% worse" in verdict.summary
+
+
+def test_a_loss_on_a_slice_that_may_be_chance_is_told_but_not_refused() -> None:
+    # Given a challenger that is far better but for one slice, where two unrelated models happen to
+    # differ by more than the budget
+    small = (WINDOW[PICKUP_ZONE] == 7) & (WINDOW[DISTANCE] > 4)
+    other = np.random.default_rng(8).normal(0, 4.1, ROWS)
+    errors = np.where(small, other, NOISE * 0.5)
+    frame = slice_labels(WINDOW).assign(**{"pickup borough": pd.Categorical(small)})
+    challenger = dataclasses.replace(evidence(errors), labels=frame[["pickup borough"]])
+
+    verdict = verdict_of(challenger, evidence(NOISE), min_slice_rows=20)
+
+    slices = next(rule for rule in verdict.rules if rule.rule == "slices")
+    assert slices.value is not None
+    assert slices.value > slices.limit
+    assert slices.passed
+    assert "which may be chance" in slices.why
 
 
 def test_a_small_slice_is_not_judged() -> None:

@@ -157,6 +157,14 @@ def test_an_unreachable_server_is_named_soon_and_without_password(
     assert time.monotonic() - started < 20
 
 
+def test_no_connection_waits_for_a_child_to_inherit_it(home: Settings) -> None:
+    ensure_tracking(home)
+
+    engine = connect(home)._tracking_client.store.engine
+
+    assert type(engine.pool).__name__ == "NullPool"
+
+
 def test_other_errors_pass_unchanged(home: Settings) -> None:
     with pytest.raises(ZeroDivisionError), registry_errors(home):
         1 / 0  # noqa: B018
