@@ -241,7 +241,7 @@ class Settings(BaseSettings):
 
     @property
     def logs(self) -> Path:
-        """One folder per run of the engine, one file per block."""
+        """One folder per pipeline run, one file per block; the servers' own under ``server``."""
         return self.home / "logs"
 
     @property

@@ -12,7 +12,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from types import FrameType
 from typing import Any
 
@@ -21,7 +20,7 @@ from mage_ai.orchestration.db import engine as database
 from mage_ai.orchestration.job_manager import get_job_manager
 from mage_ai.orchestration.pipeline_scheduler import PipelineScheduler
 
-from mlops.orchestration import environment, runs
+from mlops.orchestration import environment, outcomes, runs
 from mlops.orchestration.contract import (
     BlockFinished,
     BlockProgress,
@@ -30,7 +29,7 @@ from mlops.orchestration.contract import (
     RunFinished,
     RunStarted,
 )
-from mlops.orchestration.naming import block_log
+from mlops.orchestration.naming import block_log, run_logs
 from mlops.orchestration.queue import ForkQueue, JobEnd, JobPlan
 from mlops.orchestration.tail import ProgressTail
 from mlops.progress import PROGRESS_FILE_VARIABLE
@@ -68,14 +67,13 @@ class Drive:
     """Drives pipeline runs until none is in progress.
 
     Args:
-        settings: The engine's limits.
-        logs: Folder for the blocks' logs, one sub-folder per pipeline.
+        settings: The engine's limits, and where logs go.
         emit: Told what happens.
     """
 
-    def __init__(self, settings: Settings, logs: Path, emit: Callable[[Event], None]) -> None:
+    def __init__(self, settings: Settings, emit: Callable[[Event], None]) -> None:
         self._settings = settings.engine
-        self._logs = logs
+        self._logs = settings.logs
         self._emit = emit
         self._jobs: dict[str, _Job] = {}
         self._active: dict[int, _Active] = {}
@@ -172,7 +170,7 @@ class Drive:
         block_run = next(
             b for b in active.scheduler.pipeline_run.block_runs if b.id == job.block_run_id
         )
-        result = runs.block_result(block_run, self._logs / active.pipeline)
+        result = outcomes.block_result(block_run, self._logs)
         active.told.add(job.block)
         if not job.spawns or result.status != "completed":
             self._emit(
@@ -186,7 +184,7 @@ class Drive:
         runs.close(run)
         for block_run in sorted(run.block_runs, key=lambda b: b.id):
             if block_run.block_uuid not in active.told:
-                result = runs.block_result(block_run, self._logs / active.pipeline)
+                result = outcomes.block_result(block_run, self._logs)
                 self._emit(
                     BlockFinished(active.pipeline, result.block, result.status, 0.0, result.error)
                 )
@@ -210,14 +208,14 @@ class Drive:
         active = self._active[run_id]
         name = tags["block_uuid"]
         block = active.scheduler.pipeline.get_block(name)
-        log = block_log(self._logs / active.pipeline, name)
+        log = block_log(run_logs(self._logs, active.pipeline, run_id), name)
         progress = log.with_suffix(".progress")
         timeout = float((block and block.timeout) or self._settings.block_timeout_seconds)
         self._jobs[job_id] = _Job(
             active=active,
             block_run_id=block_run_id,
             block=name,
-            spawns=runs.only_spawns(block, name),
+            spawns=outcomes.only_spawns(block, name),
             tail=ProgressTail(progress),
         )
         return JobPlan(log, {PROGRESS_FILE_VARIABLE: str(progress)}, timeout)

@@ -10,6 +10,11 @@ ENGINE_LOCK = "engine.lock"
 SCHEDULER_LOCK = "scheduler.lock"
 
 
+def run_logs(logs: Path, pipeline: str, run_id: int) -> Path:
+    """Return the folder of a run's logs, the same for whoever drives or resumes it."""
+    return logs / f"{run_id:04d}-{pipeline}"
+
+
 def block_log(folder: Path, block: str) -> Path:
-    """Return a block's log in its pipeline's folder (``fit:lasso`` becomes ``fit.lasso.log``)."""
+    """Return a block's log in its run's folder (``fit:lasso`` becomes ``fit.lasso.log``)."""
     return folder / (re.sub(r"[^\w-]+", ".", block) + ".log")

@@ -226,6 +226,7 @@ def _redirect_output(log: Path) -> None:
     for source, number in ((nothing, 0), (target, 1), (target, 2)):
         os.dup2(source, number)
     # New objects: the parent's may be captured, redirected, or locked by one of its threads.
+    sys.stdin = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115
     sys.stdout, sys.stderr = (
         open(number, "w", buffering=1, encoding="utf-8", closefd=False)  # noqa: SIM115
         for number in (1, 2)

@@ -9,16 +9,11 @@ from __future__ import annotations
 
 import os
 import traceback
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from mage_ai.data_preparation.models.block.dynamic.utils import (
-    is_dynamic_block,
-    is_dynamic_block_child,
-)
-from mage_ai.data_preparation.models.global_data_product import GlobalDataProduct
 from mage_ai.data_preparation.models.pipeline import Pipeline
 from mage_ai.data_preparation.models.triggers import ScheduleStatus, ScheduleType
 from mage_ai.orchestration.db import db_connection
@@ -33,8 +28,8 @@ from mage_ai.orchestration.pipeline_scheduler import (
 from mage_ai.orchestration.triggers.global_data_product import fetch_or_create_pipeline_schedule
 
 from mlops.errors import ConfigurationError
-from mlops.orchestration.contract import BlockResult, PipelineRequest
-from mlops.orchestration.naming import block_log
+from mlops.orchestration.contract import PipelineRequest
+from mlops.orchestration.products import load_product, product_is_fresh, products_read_by
 
 MARK = "headless_engine"
 TRIGGER_NAME = "mlops run"
@@ -64,47 +59,6 @@ def load_pipeline(name: str, project: Path) -> Pipeline:
             f"choose one of: {', '.join(known) or 'none is defined'}",
         )
     return Pipeline.get(name, repo_path=str(project))
-
-
-def load_product(name: str) -> GlobalDataProduct:
-    """Load a global data product's definition.
-
-    Raises:
-        ConfigurationError: If ``global_data_products.yaml`` does not name it.
-    """
-    product = GlobalDataProduct.get(name)
-    if product is None:
-        known = sorted(product.uuid for product in GlobalDataProduct.load_all())
-        raise ConfigurationError(
-            f"global_data_products.yaml: there is no product {name!r}",
-            f"choose one of: {', '.join(known) or 'none is defined'}",
-        )
-    return product
-
-
-def product_is_fresh(product: GlobalDataProduct) -> bool:
-    """Tell whether Mage would use the newest completed build rather than start another."""
-    latest = _latest_build(product)
-    outdated, gate_open = product.is_outdated(latest)
-    return not (outdated and gate_open)
-
-
-def product_run(name: str) -> Any | None:
-    """Return the newest completed run that built a product, or ``None``."""
-    latest = _latest_build(load_product(name))
-    return PipelineRun.query.get(latest.id) if latest else None
-
-
-def _latest_build(product: GlobalDataProduct) -> Any | None:
-    builds = product.pipeline_runs(limit=1, status=RunStatus.COMPLETED)
-    return builds[0] if builds else None
-
-
-def products_read_by(pipeline: Pipeline) -> Iterable[GlobalDataProduct]:
-    """Return the global data products that a pipeline's blocks wait for."""
-    for block in pipeline.blocks_by_uuid.values():
-        if block.type == "global_data_product":
-            yield block.get_global_data_product()
 
 
 def check(request: PipelineRequest, project: Path) -> None:
@@ -279,89 +233,6 @@ def fail_run(run: PipelineRun, reason: str) -> None:
         if block_run.status == BlockStatus.INITIAL:
             _fail(block_run, {"error": reason, "message": reason})
     run.update(status=RunStatus.FAILED)
-
-
-def only_spawns(block: Any, name: str) -> bool:
-    """Tell whether a block run merely creates those of dynamic children."""
-    return block is not None and is_dynamic_block_child(block) and name == block.uuid
-
-
-def block_result(block_run: BlockRun, log_folder: Path) -> BlockResult:
-    """Describe how a block stands."""
-    seconds = 0.0
-    if block_run.started_at:
-        end = block_run.completed_at or block_run.updated_at or block_run.started_at
-        seconds = max((end - block_run.started_at).total_seconds(), 0.0)
-    return BlockResult(
-        block=block_run.block_uuid,
-        status=block_run.status.value,
-        seconds=seconds,
-        error=_explain((block_run.metrics or {}).get("error") or {}),
-        log=block_log(log_folder, block_run.block_uuid),
-    )
-
-
-def block_results(run: PipelineRun, project: Path, log_folder: Path) -> tuple[BlockResult, ...]:
-    """Describe the blocks of a run; those that merely spawned children are left out."""
-    pipeline = load_pipeline(run.pipeline_uuid, project)
-    order = list(pipeline.blocks_by_uuid)
-
-    def place(block_run: BlockRun) -> tuple[int, int]:
-        name = block_run.block_uuid.partition(":")[0]
-        return (order.index(name) if name in order else len(order)), block_run.id
-
-    return tuple(
-        block_result(block_run, log_folder)
-        for block_run in sorted(run.block_runs, key=place)
-        if not only_spawns(pipeline.get_block(block_run.block_uuid), block_run.block_uuid)
-        or block_run.status != BlockStatus.COMPLETED
-    )
-
-
-def _explain(error: Mapping[str, Any]) -> str:
-    if error.get("exception"):
-        return str(error["exception"])
-    lines = str(error.get("message") or error.get("error") or "").strip().splitlines()
-    return lines[-1].strip() if lines else ""
-
-
-def read_output(run: PipelineRun, project: Path, name: str) -> Any:
-    """Return the JSON value that a block of a run returned (see `PipelineResult.output`)."""
-    pipeline = load_pipeline(run.pipeline_uuid, project)
-    block_name, _, child = name.partition(":")
-    block = pipeline.get_block(block_name)
-    if block is None:
-        raise KeyError(f"pipelines/{run.pipeline_uuid} has no block {block_name!r}")
-
-    def stored(folder: str) -> list[Any]:
-        manager = pipeline.variable_manager
-        # A child's folder is `<block>/<index>`: Mage must not clean the slash away.
-        where = {"partition": run.execution_partition, "clean_block_uuid": False}
-        names = manager.get_variables_by_block(pipeline.uuid, folder, **where)
-        return [
-            manager.get_variable(pipeline.uuid, folder, variable, **where)
-            for variable in sorted(names, key=lambda v: int(v.rsplit("_", 1)[-1]))
-            if variable.startswith("output_")
-        ]
-
-    if is_dynamic_block_child(block):
-        children = {
-            block_run.block_uuid.partition(":")[2]: block_run.metrics["dynamic_block_index"]
-            for block_run in run.block_runs
-            if "dynamic_block_index" in (block_run.metrics or {})
-            and block_run.block_uuid.partition(":")[0] == block_name
-        }
-        if child and child not in children:
-            raise KeyError(f"block {block_name!r} has no child {child!r}")
-        wanted = [children[child]] if child else sorted(children.values())
-        values = [_single(stored(f"{block_name}/{index}")) for index in wanted]
-        return values[0] if child else values
-    values = stored(block_name)
-    return values if is_dynamic_block(block) else _single(values)
-
-
-def _single(values: list[Any]) -> Any:
-    return None if not values else values[0] if len(values) == 1 else values
 
 
 def _mark() -> dict[str, Any]:

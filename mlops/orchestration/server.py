@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import http.client
 import os
 import secrets
 import signal
 import socket
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,7 +16,7 @@ from types import FrameType
 from typing import Any
 
 from mlops.errors import BusyError, ConfigurationError, ServerError
-from mlops.orchestration import access, scheduler, web
+from mlops.orchestration import access, processes
 from mlops.orchestration.lock import HomeLock, is_held
 from mlops.orchestration.naming import SCHEDULER_LOCK
 from mlops.orchestration.queue import ForkQueue, JobEnd, JobPlan
@@ -53,11 +53,11 @@ def serve(
 
     logs = settings.logs / "server"
     queue = ForkQueue(workers=3, plan=lambda name, _: JobPlan(logs / f"{name}.log"))
-    queue.enqueue("scheduler", scheduler.run, settings, project)
-    queue.enqueue("web", web.run, settings, project, password, owner_marker)
+    queue.enqueue("scheduler", processes.run_scheduler, settings, project)
+    queue.enqueue("web", processes.run_web, settings, project, password, owner_marker)
     mlflow_is_ours = not settings.tracking_uri.startswith("http")
     if mlflow_is_ours:
-        queue.enqueue("mlflow", _run_mlflow, settings)
+        queue.enqueue("mlflow", processes.run_mlflow, settings)
 
     server = settings.server
     local = "127.0.0.1" if server.host in ("", "0.0.0.0") else server.host
@@ -110,23 +110,6 @@ def _check_nothing_is_in_the_way(settings: Settings) -> None:
                 ) from error
 
 
-def _run_mlflow(settings: Settings) -> None:
-    """Serve the MLflow UI on the tracking store. It has no sign-in: loopback only."""
-    from mlops.registry.connection import connect
-
-    connect(settings)  # creates or checks the tables, under the registry's own lock
-    from mlflow.cli import cli
-
-    arguments = {
-        "--backend-store-uri": settings.tracking_uri,
-        "--default-artifact-root": settings.artifact_root,
-        "--host": "127.0.0.1",
-        "--port": str(settings.server.mlflow_port),
-        "--workers": "2",
-    }
-    cli(["server", *(part for pair in arguments.items() for part in pair)], standalone_mode=False)
-
-
 def _wait_until_up(
     queue: ForkQueue,
     checks: dict[str, Callable[[], bool]],
@@ -154,9 +137,8 @@ def _tick(queue: ForkQueue, logs: Path) -> None:
 
 def _died(end: JobEnd, logs: Path) -> ServerError:
     lines: list[str] = []
-    for log in (logs / f"{end.job_id}.log",):
-        with contextlib.suppress(OSError):
-            lines = log.read_text(errors="replace").splitlines()[-LAST_LINES:]
+    with contextlib.suppress(OSError):
+        lines = (logs / f"{end.job_id}.log").read_text(errors="replace").splitlines()[-LAST_LINES:]
     return ServerError(
         f"{end.job_id} ended by itself with code {end.exit_code}; its last lines:\n"
         + "\n".join(f"    {line}" for line in lines),
@@ -168,7 +150,7 @@ def _answers(url: str) -> bool:
     try:
         with urllib.request.urlopen(url, timeout=2) as response:
             return bool(response.status == 200)
-    except (OSError, urllib.error.URLError):
+    except (OSError, http.client.HTTPException):
         return False
 
 

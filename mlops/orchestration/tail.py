@@ -33,7 +33,7 @@ class ProgressTail:
             try:
                 step = json.loads(line)
                 message = str(step.pop("message"))
-            except (ValueError, KeyError, AttributeError):
+            except (ValueError, KeyError, AttributeError, TypeError):
                 continue  # not ours: a block may write what it likes
             step.pop("at", None)
             steps.append((message, step))

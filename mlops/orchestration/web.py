@@ -1,53 +1,45 @@
-"""The web server's process: Mage's own server with its dashboards repaired and its doors shut.
+"""Mage's own web server with its dashboards repaired and its doors shut.
 
 Nothing of the installed package is changed on disk: rules are put in front of the application.
+Import only after `environment.boot`.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Awaitable
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlparse
 
-from mlops.orchestration import access, environment
+from mage_ai.api.utils import authenticate_client_and_token, parse_cookie_header
+from mage_ai.authentication.oauth2 import decode_token
+from mage_ai.authentication.passwords import create_bcrypt_hash, generate_salt
+from mage_ai.orchestration.db.models.oauth import Oauth2Application, User
+from mage_ai.server import server
+from mage_ai.server.api.blocks import ApiPipelineBlockAnalysisHandler
+from mage_ai.server.events.stream import EventStreamHandler
+from mage_ai.server.scheduler_manager import scheduler_manager
+from mage_ai.server.terminal_server import TerminalWebsocketServer
+from mage_ai.server.websocket_server import WebSocketServer
+from mage_ai.settings import OAUTH2_APPLICATION_CLIENT_ID
+from tornado.web import RequestHandler, url
+
+from mlops.orchestration import access
 from mlops.orchestration.lock import is_held
 from mlops.orchestration.naming import SCHEDULER_LOCK
 from mlops.settings import Settings
 
 
-def run(settings: Settings, project: Path, new_password: str, owner_marker: Path) -> None:
-    """Serve Mage's user interface until the process is ended.
-
-    Args:
-        settings: The configuration.
-        project: The Mage project's root.
-        new_password: Given to the owner if there is no user yet.
-        owner_marker: Created if that happened.
-    """
-    os.environ.update(
-        REQUIRE_USER_AUTHENTICATION="1",
-        DEFAULT_OWNER_EMAIL=settings.server.owner_email,
-        DEFAULT_OWNER_USERNAME=settings.server.owner_email.partition("@")[0],
-        DEFAULT_OWNER_PASSWORD=new_password,
-        JWT_SECRET=access.private_secret(settings.home / "server" / "jwt_secret"),
-        MAGE_PUBLIC_HOST=f"http://{settings.server.host}:{settings.server.mage_port}",
-    )
-    environment.prepare(settings, project)
-    access.protect_secrets(settings.home / "mage")
-    environment.boot(log=None)
-
-    from mage_ai.server import scheduler_manager, server
-
-    _enter_owner(settings, new_password, owner_marker)
+def run(settings: Settings, project: Path, password: str, owner_marker: Path) -> None:
+    """Serve Mage's user interface until the process is ended (see `processes.run_web`)."""
+    _enter_owner(settings.server.owner_email, password, owner_marker)
     make_app = server.make_app
     server.make_app = lambda *args, **kwargs: _guard(make_app(*args, **kwargs))
     # Mage waits for tables that another process may still be creating; ours exist.
     server.sleep = lambda seconds: None
     # Mage would make a folder for SSH tunnels in the project.
     server.file_path_aws_emr = lambda: str(settings.home / "server" / "ssh_tunnel.json")
-    _show_our_scheduler(scheduler_manager.scheduler_manager, settings.home / SCHEDULER_LOCK)
+    _show_our_scheduler(settings.home / SCHEDULER_LOCK)
     server.start_server(
         host=settings.server.host,
         port=settings.server.mage_port,
@@ -56,45 +48,38 @@ def run(settings: Settings, project: Path, new_password: str, owner_marker: Path
     )
 
 
-def _enter_owner(settings: Settings, new_password: str, marker: Path) -> None:
-    """Note whether the owner is about to be created; apply a password chosen by a person."""
-    from mage_ai.authentication.passwords import create_bcrypt_hash, generate_salt
-    from mage_ai.orchestration.db.models.oauth import User
-
+def _enter_owner(email: str, password: str, marker: Path) -> None:
+    """Note whether Mage is about to create the owner; apply a password chosen by a person."""
     if User.query.count() == 0:
         marker.touch()
     elif access.chosen_password() is not None:
-        owner = User.query.filter(User.email == settings.server.owner_email).first()
+        owner = User.query.filter(User.email == email).first()
         if owner is not None:
             salt = generate_salt()
-            owner.update(password_salt=salt, password_hash=create_bcrypt_hash(new_password, salt))
+            owner.update(password_salt=salt, password_hash=create_bcrypt_hash(password, salt))
 
 
-def _show_our_scheduler(manager: Any, lock: Path) -> None:
+def _show_our_scheduler(lock: Path) -> None:
     """Let the page tell the truth about our scheduler, and never start a second one."""
-    status = manager.SchedulerStatus
-    manager.get_status = lambda auto_restart=False: (
+    status = scheduler_manager.SchedulerStatus
+    scheduler_manager.get_status = lambda auto_restart=False: (
         status.RUNNING if is_held(lock) else status.STOPPED
     )
-    manager.start_scheduler = manager.stop_scheduler = lambda *args, **kwargs: None
+    scheduler_manager.start_scheduler = lambda *args, **kwargs: None
+    scheduler_manager.stop_scheduler = lambda *args, **kwargs: None
+
+
+class Refused(RequestHandler):
+    """Answers what Mage would answer to anybody, even with sign-in on."""
+
+    def prepare(self) -> None:
+        """Refuse every method."""
+        self.set_status(403)
+        self.finish({"error": {"code": 403, "message": "refused: open to anybody in Mage"}})
 
 
 def _guard(app: Any) -> Any:
     """Put our rules in front of Mage's."""
-    from mage_ai.server import server
-    from mage_ai.server.api.blocks import ApiPipelineBlockAnalysisHandler
-    from mage_ai.server.events.stream import EventStreamHandler
-    from mage_ai.server.terminal_server import TerminalWebsocketServer
-    from mage_ai.server.websocket_server import WebSocketServer
-    from tornado.web import RequestHandler, url
-
-    class Refused(RequestHandler):
-        """Answers what Mage would answer to anybody, even with sign-in on."""
-
-        def prepare(self) -> None:
-            self.set_status(403)
-            self.finish({"error": {"code": 403, "message": "refused: open to anybody in Mage"}})
-
     terminal = next(
         rule.target_kwargs
         for rule in app.wildcard_router.rules
@@ -145,11 +130,6 @@ def _for_the_signed_in(handler: type[Any]) -> type[Any]:
 
 
 def _is_signed_in(cookie_header: str) -> bool:
-    from mage_ai.api.utils import authenticate_client_and_token, parse_cookie_header
-    from mage_ai.authentication.oauth2 import decode_token
-    from mage_ai.orchestration.db.models.oauth import Oauth2Application
-    from mage_ai.settings import OAUTH2_APPLICATION_CLIENT_ID
-
     cookie = parse_cookie_header(cookie_header).get("oauth_token")
     client = Oauth2Application.query_client(OAUTH2_APPLICATION_CLIENT_ID)
     if not cookie or client is None:

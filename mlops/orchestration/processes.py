@@ -1,0 +1,61 @@
+"""What each process of `mlops up` does first: make its environment, then become a server."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from mlops.orchestration import access, environment
+from mlops.settings import Settings
+
+
+def run_scheduler(settings: Settings, project: Path) -> None:
+    """Be the scheduler until ended."""
+    environment.prepare(settings, project)
+    environment.boot(log=None)
+    from mlops.orchestration import scheduler  # imports Mage: only now
+
+    scheduler.run(settings)
+
+
+def run_web(settings: Settings, project: Path, password: str, owner_marker: Path) -> None:
+    """Be Mage's web server until ended.
+
+    Args:
+        settings: The configuration.
+        project: The Mage project's root.
+        password: Given to the owner if there is no user yet, or if a person chose it.
+        owner_marker: Created if the owner is.
+    """
+    server = settings.server
+    os.environ.update(
+        REQUIRE_USER_AUTHENTICATION="1",
+        DEFAULT_OWNER_EMAIL=server.owner_email,
+        DEFAULT_OWNER_USERNAME=server.owner_email.partition("@")[0],
+        DEFAULT_OWNER_PASSWORD=password,
+        JWT_SECRET=access.private_secret(settings.home / "server" / "jwt_secret"),
+        MAGE_PUBLIC_HOST=f"http://{server.host}:{server.mage_port}",
+    )
+    environment.prepare(settings, project)
+    access.protect_secrets(settings.home / "mage")
+    environment.boot(log=None)
+    from mlops.orchestration import web  # imports Mage: only now
+
+    web.run(settings, project, password, owner_marker)
+
+
+def run_mlflow(settings: Settings) -> None:
+    """Be the MLflow UI on the tracking store. It has no sign-in: loopback only."""
+    from mlops.registry.connection import connect
+
+    connect(settings)  # creates or checks the tables, under the registry's own lock
+    from mlflow.cli import cli
+
+    arguments = {
+        "--backend-store-uri": settings.tracking_uri,
+        "--default-artifact-root": settings.artifact_root,
+        "--host": "127.0.0.1",
+        "--port": str(settings.server.mlflow_port),
+        "--workers": "2",
+    }
+    cli(["server", *(part for pair in arguments.items() for part in pair)], standalone_mode=False)

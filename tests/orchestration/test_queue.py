@@ -1,0 +1,168 @@
+"""The fork queue, without Mage: limits, logs, kills, and what dies with whom."""
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+
+import pytest
+
+from mlops.orchestration.queue import ForkQueue, JobPlan
+
+
+@pytest.fixture
+def queue(tmp_path):
+    queue = ForkQueue(2, lambda job_id, arguments: JobPlan(tmp_path / f"{job_id}.log"))
+    yield queue
+    queue.stop()
+
+
+def run_down(queue, seconds=20):
+    """Tick until nothing is left; return how each job ended."""
+    ends = {}
+    deadline = time.monotonic() + seconds
+    while not queue.idle:
+        assert time.monotonic() < deadline
+        ended, _ = queue.tick()
+        ends.update({end.job_id: end for end in ended})
+        time.sleep(0.005)
+    return ends
+
+
+def test_each_job_runs_once_and_writes_to_its_own_log(queue, tmp_path):
+    for name in "abc":
+        queue.enqueue(name, print, f"this is {name}")
+    queue.enqueue("a", print, "again")
+    ends = run_down(queue)
+    assert {name: end.exit_code for name, end in ends.items()} == {"a": 0, "b": 0, "c": 0}
+    assert (tmp_path / "a.log").read_text() == "this is a\n"
+
+
+def test_an_exception_is_exit_code_one_and_in_the_log(queue, tmp_path):
+    queue.enqueue("bad", int, "nonsense")
+    assert run_down(queue)["bad"].exit_code == 1
+    assert "ValueError: invalid literal" in (tmp_path / "bad.log").read_text()
+
+
+def test_no_more_jobs_run_than_workers_first_come_first_served(queue):
+    for name in "abcd":
+        queue.enqueue(name, time.sleep, 0.05)
+    _, started = queue.tick()
+    assert started == ["a", "b"] and queue.running == ("a", "b")
+    run_down(queue)
+
+
+def test_a_job_is_present_until_its_end_was_reported(queue):
+    queue.enqueue("a", int)
+    queue.tick()
+    time.sleep(0.2)
+    # It has ended, but nobody was told: Mage must not take it for crashed.
+    assert queue.has_job("a")
+    ended, _ = queue.tick()
+    assert [end.job_id for end in ended] == ["a"] and not queue.has_job("a")
+
+
+def test_a_waiting_job_is_dropped_and_a_running_one_ended(queue):
+    for name in "abc":
+        queue.enqueue(name, time.sleep, 60)
+    queue.tick()
+    queue.kill_job("c")
+    queue.kill_job("a")
+    queue.kill_job("unknown")
+    assert not queue.has_job("c")
+    started = time.monotonic()
+    while queue.has_job("a"):
+        ended, _ = queue.tick()
+        assert time.monotonic() - started < 5
+    assert [end.exit_code for end in ended] == [-signal.SIGTERM]
+    assert queue.has_job("b")
+
+
+def test_a_job_that_ignores_requests_is_killed(queue, monkeypatch):
+    monkeypatch.setattr("mlops.orchestration.queue.KILL_GRACE_SECONDS", 0.1)
+
+    def stubborn():
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        time.sleep(60)
+
+    queue.enqueue("a", stubborn)
+    queue.tick()
+    time.sleep(0.2)
+    queue.kill_job("a")
+    assert run_down(queue)["a"].exit_code == -signal.SIGKILL
+
+
+def test_a_job_past_its_time_is_ended_and_said_to_be(tmp_path):
+    queue = ForkQueue(1, lambda job_id, arguments: JobPlan(tmp_path / "log", timeout_seconds=0.1))
+    queue.enqueue("slow", time.sleep, 60)
+    end = run_down(queue)["slow"]
+    assert end.timed_out and 0.1 <= end.seconds < 5
+
+
+def test_children_of_a_job_end_with_it(queue, tmp_path, helpers):
+    def leave_a_child():
+        child = subprocess.Popen(["sleep", "60"])
+        (tmp_path / "pid").write_text(str(child.pid))
+
+    queue.enqueue("a", leave_a_child)
+    run_down(queue)
+    assert helpers.gone({int((tmp_path / "pid").read_text())})
+
+
+def test_a_job_gets_its_environment_default_signals_and_no_input(tmp_path):
+    plan = JobPlan(tmp_path / "log", {"GIVEN": "yes"})
+    queue = ForkQueue(1, lambda job_id, arguments: plan, in_child=lambda: print("in child"))
+
+    def look():
+        print(os.environ["GIVEN"], signal.getsignal(signal.SIGINT) == signal.SIG_DFL)
+        print(repr(sys.stdin.read()))
+
+    queue.enqueue("a", look)
+    assert run_down(queue)["a"].exit_code == 0, plan.log.read_text()
+    assert plan.log.read_text().splitlines() == ["in child", "yes True", "''"]
+    assert "GIVEN" not in os.environ
+
+
+def test_stop_ends_everything_and_refuses_more_until_started_again(queue):
+    for name in "abc":
+        queue.enqueue(name, time.sleep, 60)
+    queue.tick()
+    queue.stop()
+    assert queue.idle
+    queue.enqueue("d", int)
+    assert queue.idle
+    queue.start()
+    queue.enqueue("d", int)
+    assert run_down(queue)["d"].exit_code == 0
+
+
+def test_jobs_and_their_children_die_with_a_killed_parent(tmp_path, helpers):
+    script = textwrap.dedent(
+        f"""
+        import subprocess, sys, time
+        from pathlib import Path
+        from mlops.orchestration.queue import ForkQueue, JobPlan
+
+        def work():
+            child = subprocess.Popen(["sleep", "60"])
+            Path({str(tmp_path)!r}, "child").write_text(str(child.pid))
+            time.sleep(60)
+
+        queue = ForkQueue(1, lambda job_id, arguments: JobPlan(Path({str(tmp_path)!r}, "log")))
+        queue.enqueue("a", work)
+        queue.tick()
+        while not Path({str(tmp_path)!r}, "child").exists():
+            time.sleep(0.01)
+        print("ready", flush=True)
+        time.sleep(60)
+        """
+    )
+    parent = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
+    assert parent.stdout.readline() == "ready\n"
+    pids = helpers.descendants(parent.pid)
+    assert len(pids) == 2
+    parent.kill()
+    parent.wait()
+    assert helpers.gone(pids)
