@@ -19,6 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import BaseModel
 
+from mlops import progress
 from mlops.data.atomic import atomic_file
 from mlops.data.months import month_bounds
 from mlops.data.reading import read_trips
@@ -176,6 +177,7 @@ def _validate_month(
     )
     with atomic_file(_count_file(folder, month)) as path:
         path.write_text(count.model_dump_json())
+    progress.report("validated", month=month, kept=count.kept, read=count.read)
     return count
 
 
