@@ -1,0 +1,148 @@
+"""How batch scoring scales: trips per second from files to predictions, memory, and where time goes."""
+
+from __future__ import annotations
+
+import cProfile
+import pstats
+import shutil
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from benchmarks import main_job, plain_job
+from benchmarks.measuring import Measured, measure
+from benchmarks.report import Section, Table, judged
+from benchmarks.trips import COPIES, TAXI, Bench, copies_folder, copy_months, file_name
+from mlops.inference.batch import score
+from mlops.registry.versions import Registry
+from mlops.settings import load_settings
+
+AIM_TRIPS_PER_SECOND = 500_000
+PROFILED_COPIES = 16
+# Where time goes: share → functions whose time, with all they call, it is (file, function).
+SHARES: Mapping[str, tuple[tuple[str, str], ...]] = {
+    "reading": (("inference/batch.py", "_chunks"),),
+    "validation": (("data/validation.py", "split_requests"),),
+    "features": (),
+    "model": (),
+    "interval": (),
+    "writing": (
+        ("inference/writing.py", "predicted"),
+        ("inference/writing.py", "set_aside"),
+        ("inference/writing.py", "__exit__"),
+    ),
+}
+
+
+def run(bench: Bench) -> Section:
+    """Score 1, 4, 16 and 64 copies of a month, each in a fresh process."""
+    home = _home_with_champion(bench)
+    sizes = {copies: _measured(bench, home, copies) for copies in COPIES}
+    profile = measure(profile_files, home, files=_files(bench, PROFILED_COPIES)).result
+    return section(bench, sizes, profile)
+
+
+def score_files(files: Sequence[str]) -> dict[str, Any]:
+    """Score files with the champion; returns rows, seconds of the scoring, and the model's name."""
+    settings = load_settings()
+    model, champion = Registry(settings).load("champion")
+    # The same input and model are scored once: forget what an earlier measurement left.
+    shutil.rmtree(settings.predictions, ignore_errors=True)
+    started = time.perf_counter()
+    summary = score(model, files, TAXI, settings, model_version=champion.version, run_id="bench")
+    seconds = time.perf_counter() - started
+    return {
+        "rows": summary.rows + summary.rejected,
+        "seconds": seconds,
+        "model": model.family,
+    }
+
+
+def profile_files(files: Sequence[str]) -> dict[str, float]:
+    """Score files under the profiler; returns seconds by `SHARES`, the rest, and the total."""
+    profiler = cProfile.Profile()
+    total = profiler.runcall(score_files, files)["seconds"]
+    stats: Any = pstats.Stats(profiler)
+    seconds = {
+        share: sum(
+            entry[3]
+            for (path, _, name), entry in stats.stats.items()
+            if any(path.endswith(file) and name == function for file, function in functions)
+        )
+        for share, functions in SHARES.items()
+    }
+    return {**seconds, "the rest": total - sum(seconds.values()), "all": total}
+
+
+def _home_with_champion(bench: Bench) -> Path:
+    """Return the home that the main job left, or fit a champion on the spot."""
+    home = main_job.champion_home(bench)
+    if not home.exists():
+        variables = {
+            **bench.source,
+            "training.families": "",
+            "training.objectives": "squared_error,quantiles",
+            "training.max_evals": 1,
+        }
+        measure(plain_job.run, home, variables=variables)
+    return home
+
+
+def _files(bench: Bench, copies: int) -> list[str]:
+    return [str(copies_folder(bench) / file_name(m)) for m in copy_months(bench, copies)]
+
+
+def _measured(bench: Bench, home: Path, copies: int) -> list[Measured]:
+    files = _files(bench, copies)
+    return [measure(score_files, home, files=files) for _ in range(3 if copies <= 4 else 1)]
+
+
+def section(
+    bench: Bench, sizes: Mapping[int, Sequence[Measured]], profile: Mapping[str, float]
+) -> Section:
+    """Lay the sizes out: throughput against the aim, memory against 4 copies, shares of time."""
+    rows = {copies: runs[0].result["rows"] for copies, runs in sizes.items()}
+    seconds = {copies: median(r.result["seconds"] for r in runs) for copies, runs in sizes.items()}
+    peak = {copies: median(run.peak_mb for run in runs) for copies, runs in sizes.items()}
+    idle = median(run.idle_mb for runs in sizes.values() for run in runs)
+    family = next(iter(sizes.values()))[0].result["model"]
+    reference = 4
+    throughput = Table(
+        (
+            "copies of a month",
+            "trips",
+            "seconds",
+            "trips/s",
+            "aim",
+            "peak MB",
+            f"peak ÷ {reference} copies",
+        ),
+        [
+            (
+                copies,
+                rows[copies],
+                seconds[copies],
+                round(rows[copies] / seconds[copies]),
+                judged(rows[copies] / seconds[copies], AIM_TRIPS_PER_SECOND, at_most=False),
+                peak[copies],
+                peak[copies] / peak[reference],
+            )
+            for copies in sizes
+        ],
+    )
+    parts = [(name, s) for name, s in profile.items() if name != "all"]
+    shares = Table(
+        (f"of {PROFILED_COPIES} copies, under a profiler", "seconds", "% of the time"),
+        [(name, s, 100 * s / profile["all"]) for name, s in parts],
+    )
+    return Section(
+        title="Batch inference: from files to predictions",
+        method=f"Copies of the first of {bench.label}, each a file, scored with its interval by the"
+        f" champion ({family}) on all cores: reading, validation, prediction and writing, hashes of"
+        " the files included. A fresh process per size, its imports and the loading of the model"
+        " not counted (median of three for 1 and 4).",
+        tables=(throughput, shares),
+        notes=(f"An idle process with everything imported holds {idle:,.0f} MB of each peak.",),
+    )

@@ -1,0 +1,140 @@
+"""What orchestration costs: the main job through Mage against the same calls in plain Python."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmarks import plain_job
+from benchmarks.measuring import Cost, measure, run_command
+from benchmarks.report import Section, Table, judged
+from benchmarks.trips import TAXI, Bench
+
+MAX_EVALS = 3
+# Never reached, so that every run does the same trials.
+TIME_BUDGET_SECONDS = 3_600
+ONE_WORKER_AIM = 1.15
+TWO_WORKERS_AIM = 0.65
+# One thread per child in all three runs, of every library that has a pool of its own.
+ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+STAGES = {
+    "data_preparation": ("data_preparation",),
+    "route_statistics": ("route_statistics",),
+    "both trainings": ("sklearn_training", "xgboost_training"),
+    "model_selection": ("model_selection",),
+    "batch_inference": ("batch_inference",),
+}
+
+
+@dataclass(frozen=True)
+class JobRun:
+    """One run of the main job."""
+
+    name: str
+    cost: Cost
+    stages: dict[str, float]  # seconds, by the names of `STAGES`
+    work: dict[str, tuple[int, float]]  # candidate → trials, validation RMSE
+
+
+def run(bench: Bench) -> Section:
+    """Run the main job three times, each in a fresh home, and compare."""
+    plain = _plain(bench)
+    one, two = (_orchestrated(bench, workers) for workers in (1, 2))
+    return section(bench, plain, one, two)
+
+
+def champion_home(bench: Bench) -> Path:
+    """Return the home in which this part leaves a champion."""
+    return bench.scratch / "main-1-worker"
+
+
+def _variables(bench: Bench) -> dict[str, Any]:
+    return {
+        **bench.source,
+        "source.taxi": TAXI,
+        "training.max_evals": MAX_EVALS,
+        "training.time_budget_seconds": TIME_BUDGET_SECONDS,
+        "training.threads": 1,
+    }
+
+
+def _plain(bench: Bench) -> JobRun:
+    measured = measure(
+        plain_job.run,
+        bench.scratch / "main-plain",
+        environment=ONE_THREAD,
+        variables=_variables(bench),
+    )
+    seconds = measured.result["seconds"]
+    stages = {stage: sum(seconds[name] for name in names) for stage, names in STAGES.items()}
+    return JobRun("plain Python", measured.process, stages, _work(measured.result["contenders"]))
+
+
+def _orchestrated(bench: Bench, workers: int) -> JobRun:
+    home = champion_home(bench) if workers == 1 else bench.scratch / f"main-{workers}-workers"
+    mlops = str(Path(sys.executable).with_name("mlops"))
+    assignments = {**_variables(bench), "engine.workers": workers}
+    options = [part for k, v in assignments.items() for part in ("--set", f"{k}={v}")]
+    cost = run_command([mlops, "run", "--json", *options], home, environment=ONE_THREAD)
+    runs = json.loads(run_command([mlops, "status", "--json"], home).output)
+    seconds = {row["pipeline"]: row["seconds"] for row in runs}
+    # The pipelines of one stage start together: the stage lasts as long as the longest.
+    stages = {stage: max(seconds[name] for name in names) for stage, names in STAGES.items()}
+    name = f"Mage, {workers} worker{'s' if workers > 1 else ''}"
+    return JobRun(name, cost, stages, _work(json.loads(cost.output)["candidates"]))
+
+
+def _work(contenders: Sequence[dict[str, Any]]) -> dict[str, tuple[int, float]]:
+    return {c["family"]: (c["trials"], round(c["validation_rmse"], 3)) for c in contenders}
+
+
+def section(bench: Bench, plain: JobRun, one: JobRun, two: JobRun) -> Section:
+    """Lay the three runs out side by side."""
+    runs = (plain, one, two)
+    ratios = [run.cost.seconds / plain.cost.seconds for run in runs]
+    aims = (
+        "",
+        judged(ratios[1], ONE_WORKER_AIM, at_most=True),
+        judged(ratios[2], TWO_WORKERS_AIM, at_most=True),
+    )
+    whole = Table(
+        ("main job", "wall, s", "÷ plain Python", "aim", "CPU, s", "CPU ÷ plain Python"),
+        [
+            (
+                run.name,
+                run.cost.seconds,
+                ratio,
+                aim,
+                run.cost.cpu_seconds,
+                run.cost.cpu_seconds / plain.cost.cpu_seconds,
+            )
+            for run, ratio, aim in zip(runs, ratios, aims, strict=True)
+        ],
+    )
+    outside = [run.cost.seconds - sum(run.stages.values()) for run in runs]
+    stages = Table(
+        ("seconds in", *(run.name for run in runs)),
+        [
+            *([stage, *(run.stages[stage] for run in runs)] for stage in STAGES),
+            ["start, imports, between pipelines", *outside],
+        ],
+    )
+    same = all(run.work == plain.work for run in runs)
+    return Section(
+        title="The main job: through Mage ÷ in plain Python",
+        method=f"Raw trips to champion to predictions on {bench.label}: {len(plain.work)}"
+        f" candidates, {MAX_EVALS} trials each, one thread per child, a fresh home and process per"
+        " run, from the start of the process to its end. Plain Python calls the very functions that"
+        " the blocks call, one after the other, and records the same in MLflow.",
+        tables=(whole, stages),
+        notes=(
+            "All three did the same work: the same trials and validation errors per candidate."
+            if same
+            else f"The runs did NOT do the same work: {[run.work for run in runs]}",
+            "CPU counts every process of a run; the work itself costs the same, the rest is Mage.",
+        ),
+    )
