@@ -1,4 +1,4 @@
-"""How batch scoring scales: trips per second from files to predictions, memory, and where time goes."""
+"""How batch scoring scales: trips per second, memory, and where the time goes."""
 
 from __future__ import annotations
 
