@@ -45,6 +45,8 @@ class Conductor:
             return self._describe(run)
         in_progress = run.status in (runs.RunStatus.INITIAL, runs.RunStatus.RUNNING)
         of_the_server = server_is_up and in_progress and not runs.is_marked(run)
+        finished = {b.block_uuid for b in run.block_runs if b.status in runs.FINISHED}
+        products.require_fresh(runs.load_pipeline(run.pipeline_uuid, self.project), finished)
         if of_the_server or not runs.take(run):
             raise BusyError(
                 f"pipeline run {run_id}: the server's scheduler is driving it",

@@ -35,9 +35,9 @@ from mlops.orchestration.tail import ProgressTail
 from mlops.progress import PROGRESS_FILE_VARIABLE
 from mlops.settings import Settings
 
-TICK_SECONDS = 0.05
+TICK_SECONDS = 0.02
 PROGRESS_SECONDS = 0.25
-# How often a run is looked at although none of its blocks ended: somebody may have cancelled it.
+# How often runs are looked at although no block ended: somebody may have cancelled one.
 LOOK_SECONDS = 2.0
 
 
@@ -127,12 +127,21 @@ class Drive:
             touched = {self._settle(end).run_id: None for end in ended}
             if now >= next_look:
                 next_look = now + LOOK_SECONDS
-                touched.update(dict.fromkeys(self._active))
+                touched.update(dict.fromkeys(self._cancelled()))
             for run_id in touched:
                 if run_id in self._active:
                     self._advance(self._active[run_id])
             if not ended:
                 time.sleep(TICK_SECONDS)
+
+    def _cancelled(self) -> list[int]:
+        """Return the runs that somebody else has ended."""
+        runs.forget()
+        return [
+            run_id
+            for run_id, active in self._active.items()
+            if active.scheduler.pipeline_run.status != runs.RunStatus.RUNNING
+        ]
 
     def _advance(self, active: _Active) -> None:
         """Let Mage schedule what has become possible; retire the run when it is over."""

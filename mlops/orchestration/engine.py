@@ -91,7 +91,8 @@ class Engine:
 
         Raises:
             BusyError: If another engine or the server is driving it.
-            ConfigurationError: If there is no such run.
+            ConfigurationError: If there is no such run, or a data product that one of its
+                unfinished blocks reads is outdated.
         """
         with self._at_work():
             server_is_up = is_held(self.settings.home / SCHEDULER_LOCK)

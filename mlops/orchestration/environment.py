@@ -16,6 +16,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from mlops.errors import ConfigurationError
 from mlops.orchestration.lock import HomeLock
@@ -92,6 +93,12 @@ def boot(log: Path | None, preload: Sequence[str] = ()) -> None:
         # Mage's own queue starts a process as soon as the scheduler is imported.
         factory = importlib.import_module("mage_ai.orchestration.queue.queue_factory")
         factory.QueueFactory.queue = factory.QueueFactory.queue or NoQueue()
+        # Mage cancels runs, without a word, when 95 % of the host's or the container's memory is
+        # in use, file cache included; and starts a process to measure it at each step.
+        scheduler: Any = importlib.import_module(
+            "mage_ai.orchestration.pipeline_scheduler_original"
+        )
+        scheduler.get_memory = lambda: (None, None, None)
         importlib.import_module("mlops.orchestration.drive")
 
 
@@ -157,27 +164,27 @@ class _MageLog(logging.handlers.RotatingFileHandler):
     """The log of this process's own part of Mage."""
 
 
-def _suit_sqlite(engine: object) -> None:
+def _suit_sqlite(engine: Any) -> None:
     """Let several processes use one SQLite file: readers beside a writer, and patience.
 
     https://www.sqlite.org/wal.html, https://www.sqlite.org/pragma.html#pragma_busy_timeout
     """
     from sqlalchemy import event
 
-    if engine.dialect.name != "sqlite":  # type: ignore[attr-defined]
+    if engine.dialect.name != "sqlite":
         return
 
     @event.listens_for(engine, "connect")
-    def configure(connection: object, record: object) -> None:
-        cursor = connection.cursor()  # type: ignore[attr-defined]
+    def configure(connection: Any, record: object) -> None:
+        cursor = connection.cursor()
         for pragma in ("busy_timeout = 30000", "journal_mode = WAL", "synchronous = NORMAL"):
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()
 
-    engine.dispose()  # type: ignore[attr-defined]
+    engine.dispose()
 
 
-def _migrate(engine: object) -> None:
+def _migrate(engine: Any) -> None:
     """Run Mage's migrations, only when the database is behind: they take seconds."""
     lock = HomeLock(Path(os.environ["MAGE_DATA_DIR"]) / "migration.lock", "a database migration")
     if _is_behind(engine):
@@ -190,7 +197,7 @@ def _migrate(engine: object) -> None:
             lock.release()
 
 
-def _is_behind(engine: object) -> bool:
+def _is_behind(engine: Any) -> bool:
     from alembic.config import Config
     from alembic.runtime.migration import MigrationContext
     from alembic.script import ScriptDirectory
@@ -200,6 +207,6 @@ def _is_behind(engine: object) -> bool:
     configuration.set_main_option(
         "script_location", str(Path(package.__file__ or "").parent / "migrations")
     )
-    with engine.connect() as connection:  # type: ignore[attr-defined]
+    with engine.connect() as connection:
         present = MigrationContext.configure(connection).get_current_heads()
     return set(present) != set(ScriptDirectory.from_config(configuration).get_heads())

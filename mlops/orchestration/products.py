@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from mage_ai.data_preparation.models.global_data_product import GlobalDataProduct
@@ -10,6 +11,8 @@ from mage_ai.data_preparation.models.pipeline import Pipeline
 from mage_ai.orchestration.db.models.schedules import PipelineRun
 
 from mlops.errors import ConfigurationError
+
+MARGIN_SECONDS = 60
 
 
 def load_product(name: str) -> GlobalDataProduct:
@@ -29,20 +32,46 @@ def load_product(name: str) -> GlobalDataProduct:
 
 
 def product_is_fresh(product: GlobalDataProduct) -> bool:
-    """Tell whether Mage would use the newest completed build rather than start another."""
+    """Tell whether Mage will use the newest completed build rather than start another.
+
+    A build about to expire counts as outdated: a consumer that starts before and looks after
+    would wait for a build that nobody drives.
+    """
     latest = latest_build(product)
-    outdated, gate_open = product.is_outdated(latest)
-    return not (outdated and gate_open)
+    if latest is None:
+        return False
+    expires = product.next_run_at(latest)
+    if expires is None:
+        return True
+    lifetime = (expires - latest.execution_date.replace(tzinfo=timezone.utc)).total_seconds()
+    margin = timedelta(seconds=min(MARGIN_SECONDS, lifetime / 10))
+    outdated = datetime.now(timezone.utc) >= expires - margin
+    return not (outdated and product.is_outdated_after())
+
+
+def require_fresh(pipeline: Pipeline, finished: Container[str] = ()) -> None:
+    """Make sure that no block of a pipeline will wait for a data product.
+
+    Args:
+        pipeline: The consumer.
+        finished: Blocks that have their product already.
+
+    Raises:
+        ConfigurationError: Naming the product and how to build it.
+    """
+    for block in pipeline.blocks_by_uuid.values():
+        if block.type != "global_data_product" or block.uuid in finished:
+            continue
+        product = block.get_global_data_product()
+        if not product_is_fresh(product):
+            raise ConfigurationError(
+                f"pipelines/{pipeline.uuid}: it reads the data product {product.uuid!r}, which "
+                "has not been built yet or is outdated",
+                f"build it first: mlops pipeline run {product.object_uuid}",
+            )
 
 
 def latest_build(product: GlobalDataProduct) -> Any | None:
     """Return a detached copy of the newest completed run that built a product, or ``None``."""
     builds = product.pipeline_runs(limit=1, status=PipelineRun.PipelineRunStatus.COMPLETED)
     return builds[0] if builds else None
-
-
-def products_read_by(pipeline: Pipeline) -> Iterable[GlobalDataProduct]:
-    """Return the global data products that a pipeline's blocks wait for."""
-    for block in pipeline.blocks_by_uuid.values():
-        if block.type == "global_data_product":
-            yield block.get_global_data_product()

@@ -29,7 +29,7 @@ from mage_ai.orchestration.triggers.global_data_product import fetch_or_create_p
 
 from mlops.errors import ConfigurationError
 from mlops.orchestration.contract import PipelineRequest
-from mlops.orchestration.products import load_product, product_is_fresh, products_read_by
+from mlops.orchestration.products import load_product, require_fresh
 
 MARK = "headless_engine"
 TRIGGER_NAME = "mlops run"
@@ -76,13 +76,7 @@ def check(request: PipelineRequest, project: Path) -> None:
                 f"global_data_products.yaml: {product.uuid!r} is built by "
                 f"pipelines/{product.object_uuid}, not by pipelines/{request.pipeline}"
             )
-    for product in products_read_by(pipeline):
-        if not product_is_fresh(product):
-            raise ConfigurationError(
-                f"pipelines/{request.pipeline}: it reads the data product {product.uuid!r}, which "
-                "has not been built yet or is outdated",
-                f"build it first: mlops pipeline run {product.object_uuid}",
-            )
+    require_fresh(pipeline)
 
 
 def create_run(request: PipelineRequest, project: Path) -> PipelineRun:
