@@ -11,7 +11,7 @@ from mlops.errors import ConfigurationError, PipelineFailureError
 from mlops.settings import PROJECT_ROOT, load_settings
 
 pipeline_app = typer.Typer(no_args_is_help=True, help="Run one pipeline; list them.")
-RUN_VARIABLES = {"promote", "reason"}  # what blocks read besides settings
+RUN_VARIABLES = {"promote", "score_months"}  # what blocks read besides settings
 
 
 def register(app: typer.Typer) -> None:

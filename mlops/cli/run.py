@@ -125,7 +125,9 @@ def run(
     selection = job.results["model_selection"]
     judgement = selection.output("judge_challenger")
     registered = selection.output("register_challenger")
-    scored = job.results["batch_inference"].output("score_trips")
+    scored = None
+    if "batch_inference" in job.results:
+        scored = job.results["batch_inference"].output("score_trips")
     seconds = time.monotonic() - started
     if as_json:
         content = {
@@ -139,10 +141,10 @@ def run(
         print(json.dumps(content, indent=1, default=str))
     else:
         _show_outcome(console, settings, judgement, registered, scored, seconds)
-    if promote and not judgement["verdict"]["passed"]:
+    if (promote or scored is None) and not judgement["verdict"]["passed"]:
         raise GateRefusalError(
-            f"not promoted: {judgement['verdict']['summary']}",
-            "the champion stays; see every rule with: mlops models --verdict",
+            f"no new champion: {judgement['verdict']['summary']}",
+            "see every rule with: mlops models --verdict; then mend the data or search harder",
         )
 
 
@@ -186,7 +188,7 @@ def _show_outcome(
     settings: Settings,
     judgement: Mapping[str, Any],
     registered: Mapping[str, Any],
-    scored: Mapping[str, Any],
+    scored: Mapping[str, Any] | None,
     seconds: float,
 ) -> None:
     synthetic = " (synthetic trips)" if settings.source.kind == "sample" else ""
@@ -201,7 +203,8 @@ def _show_outcome(
     colour = "green" if verdict["passed"] else "yellow"
     console.print(f"[bold {colour}]Gate[/] {verdict['summary']}")
     console.print(f"[bold]Registry[/] {registered['summary']}")
-    console.print(f"[bold]Predictions[/] {scored['summary']}")
+    predictions = scored["summary"] if scored else "none, because there is no champion yet"
+    console.print(f"[bold]Predictions[/] {predictions}")
     console.print(f"[bold]Time[/] {seconds:.0f} s")
     console.print()
     console.print("Look closer:  mlops models · mlops status · mlops up (Mage and MLflow pages)")

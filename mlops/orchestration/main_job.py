@@ -127,7 +127,13 @@ def run_main_job(
             if "data_preparation" in names:
                 _remember_request(settings)
             journal.write()
+            if "model_selection" in names and not _has_champion(results["model_selection"]):
+                break  # the gate refused the first model: there is nothing to predict with
     return MainJobResult(results=results, data_reason=reason)
+
+
+def _has_champion(selection: PipelineResult) -> bool:
+    return selection.output("register_challenger")["champion"] is not None
 
 
 def _wanted(stage: tuple[str, ...], settings: Settings) -> list[str]:

@@ -42,4 +42,4 @@ def score_trips(extraction: dict[str, Any], variables: Variables) -> dict[str, A
         run_id=str(variables.get("pipeline_run_id", "editor")),
     )
     progress.report("scored", rows=summary.rows, rejected=summary.rejected)
-    return summary.model_dump(mode="json")
+    return {**summary.model_dump(mode="json"), "summary": summary.summary}

@@ -12,6 +12,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
+from threadpoolctl import threadpool_limits
+
 from mlops import progress
 from mlops.data.atomic import atomic_file
 from mlops.data.references import Reference, TrainingSetManifest
@@ -110,7 +112,8 @@ def refit_and_evaluate(candidate: Mapping[str, Any], variables: Variables) -> di
     }
     try:
         settings = load_settings(variables, strict=False)
-        model, metrics = _refit(item, settings)
+        with threadpool_limits(threads(settings)):
+            model, metrics = _refit(item, settings)
         path = _model_path(settings, variables, item.family)
         model.save(path)
         progress.report("evaluated on test", rmse=metrics.rmse, mae=metrics.mae)

@@ -9,6 +9,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
+from threadpoolctl import threadpool_limits
+
 from mlops import progress
 from mlops.data.references import Reference
 from mlops.data.snapshots import load_manifest, read_window
@@ -90,7 +92,9 @@ def tune_and_train(candidate: Mapping[str, Any], variables: Variables) -> dict[s
     item = CandidateItem.model_validate(candidate)
     started = time.monotonic()
     try:
-        report = _train(item, load_settings(variables, strict=False), variables, started)
+        settings = load_settings(variables, strict=False)
+        with threadpool_limits(threads(settings)):
+            report = _train(item, settings, variables, started)
     except Exception as error:  # any library may raise anything here: the report carries it
         traceback.print_exc()
         report = CandidateReport(
