@@ -13,9 +13,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from mlops import errors
 from mlops.data.atomic import atomic_file
 from mlops.data.snapshots import current_training_set
-from mlops.errors import ConfigurationError, PipelineFailureError
+from mlops.errors import ConfigurationError, MlopsError, PipelineFailureError
 from mlops.features.build import feature_version
 from mlops.orchestration.contract import Event, PipelineRequest, PipelineResult, RunStarted
 from mlops.orchestration.engine import Engine
@@ -166,10 +167,20 @@ def _require_success(result: PipelineResult) -> None:
             f"{result.pipeline} run {result.run_id} {result.status}", "go on: mlops run --resume"
         )
     failed = result.failed_blocks[0]
-    raise PipelineFailureError(
-        f"{result.pipeline}: block {failed.block} failed: {failed.error}",
+    kind, message = _error_kind(failed.error)
+    raise kind(
+        f"{result.pipeline}: block {failed.block} failed: {message}",
         f"read {failed.log}; mend the cause; then go on with: mlops run --resume",
     )
+
+
+def _error_kind(text: str) -> tuple[type[MlopsError], str]:
+    """Find the class of an error that was raised in a block's process, for its exit code."""
+    name, colon, message = text.partition(": ")
+    kind = getattr(errors, name.rpartition(".")[2], None) if colon else None
+    if isinstance(kind, type) and issubclass(kind, MlopsError):
+        return kind, message
+    return PipelineFailureError, text
 
 
 def request_fingerprint(settings: Settings) -> str:

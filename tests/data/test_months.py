@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -38,7 +40,7 @@ def test_a_range_is_consecutive_and_inclusive(one: str, other: str) -> None:
     months = parse_months(f"{first}..{last}")
 
     assert (months[0], months[-1]) == (first, last)
-    assert all(next_month(a) == b for a, b in zip(months, months[1:], strict=False))
+    assert all(next_month(a) == b for a, b in pairwise(months))
 
 
 @given(MONTHS)

@@ -1,0 +1,186 @@
+"""The main job in real Mage: what a person runs, with the pipelines and blocks of this project."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+pytestmark = pytest.mark.mage
+
+ROOT = Path(__file__).resolve().parents[2]
+SMALL = (
+    "--families=global_mean,route_median,linear_regression,hist_gradient_boosting",
+    "--objectives=squared_error,quantiles",
+    "--max-evals=2",
+    "--set=source.sample_rows=4000",
+)
+
+
+@dataclass(frozen=True)
+class Home:
+    """An isolated home, and the command line working in it."""
+
+    path: Path
+
+    def call(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run `mlops` as a process of its own, from a folder that is not the project's."""
+        return subprocess.run(
+            [sys.executable, "-m", "mlops.cli", *arguments],
+            env={**os.environ, "MLOPS_HOME": str(self.path)},
+            cwd=self.path.parent,
+            capture_output=True,
+            text=True,
+            timeout=280,
+            check=False,
+        )
+
+    def json(self, *arguments: str) -> Any:
+        """Run `mlops … --json`, expect success, and return what it printed."""
+        done = self.call(*arguments, "--json")
+        assert done.returncode == 0, done.stderr + done.stdout
+        return json.loads(done.stdout)
+
+
+def tracked_changes() -> str:
+    """Return what git sees as changed among tracked files."""
+    return subprocess.run(
+        ["git", "-C", str(ROOT), "status", "--porcelain", "--untracked-files=no"],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
+    return Home(tmp_path_factory.mktemp("main_job") / "home")
+
+
+@pytest.fixture(scope="module")
+def first(home: Home) -> dict[str, Any]:
+    """The first main job of a fresh home."""
+    before = tracked_changes()
+    outcome: dict[str, Any] = home.json("run", *SMALL)
+    assert tracked_changes() == before
+    return outcome
+
+
+def test_the_first_model_that_passes_is_champion_and_predicts(
+    first: dict[str, Any], home: Home
+) -> None:
+    assert first["verdict"]["passed"]
+    assert first["registered"]["promoted"]
+    predictions = pd.read_parquet(first["predictions"]["predictions_uri"])
+    assert len(predictions) == first["predictions"]["rows"] > 3_000
+    assert predictions["prediction_minutes"].between(0, 120).all()
+    assert (predictions["lower_minutes"] <= predictions["prediction_minutes"]).all()
+    assert (predictions["prediction_minutes"] <= predictions["upper_minutes"]).all()
+    assert set(predictions["model_version"].astype(str)) == {"1"}
+
+
+def test_every_candidate_was_measured_and_baselines_lose(first: dict[str, Any]) -> None:
+    rmse = {c["family"]: c["metrics"]["rmse"] for c in first["candidates"]}
+
+    assert len(rmse) == 6
+    assert min(rmse["squared_error"], rmse["hist_gradient_boosting"]) < rmse["route_median"]
+    assert rmse["route_median"] < rmse["global_mean"]
+
+
+def test_the_winner_is_chosen_by_validation_not_by_test(first: dict[str, Any]) -> None:
+    learned = [c for c in first["candidates"] if not c["baseline"]]
+
+    best = min(learned, key=lambda candidate: candidate["validation_rmse"])
+    assert first["candidates"][0]["family"] == best["family"]
+
+
+def test_the_version_carries_its_evidence(first: dict[str, Any], home: Home) -> None:
+    champion = home.json("models", "champion")
+
+    assert champion["version"] == 1
+    assert "champion" in champion["aliases"]
+    assert champion["receipt"]["synthetic"] is True
+    assert champion["receipt"]["pipeline"] == "model_selection"
+    assert {rule["rule"] for rule in champion["verdict"]["rules"]} >= {"baseline", "slices"}
+    assert champion["evaluation"]["interval"]["coverage"] > 0.6
+
+
+def test_runs_show_in_mages_own_tables(first: dict[str, Any], home: Home) -> None:
+    runs = {run["pipeline"]: run for run in home.json("status")}
+
+    assert set(first["runs"]) == set(runs)
+    assert all(run["status"] == "completed" for run in runs.values())
+    assert runs["sklearn_training"]["blocks"] == 4 + len(SMALL[0].split(","))
+
+
+def test_one_trip_is_predicted_from_json(first: dict[str, Any], home: Home) -> None:
+    trip = {"pickup_at": "2024-03-01T08:30:00", "pickup_zone": 74, "dropoff_zone": 166}
+
+    (answer,) = home.json("predict", json.dumps(trip))
+
+    assert 1 < answer["prediction_minutes"] < 60
+    assert answer["model_version"] == "1"
+
+
+def test_a_second_job_reuses_the_data_and_refuses_an_equal_model(
+    first: dict[str, Any], home: Home
+) -> None:
+    again = home.json("run", *SMALL)
+
+    assert "data_preparation" not in again["runs"]
+    assert not again["verdict"]["passed"]
+    assert "champion" in again["verdict"]["summary"]
+    assert again["registered"]["champion"] == 1
+    # the same input and model: the predictions that were there
+    assert again["predictions"]["uri"] == first["predictions"]["uri"]
+    assert again["predictions"]["run_id"] == first["predictions"]["run_id"]
+
+
+def test_rebuilding_the_same_input_gives_the_same_hash(first: dict[str, Any], home: Home) -> None:
+    before = home.json("models", "champion")["receipt"]["data_hash"]
+
+    result = home.json("pipeline", "run", "data_preparation", "--var", "source.sample_rows=4000")
+
+    assert result["status"] == "completed"
+    assert [p.name for p in (home.path / "store" / "training_sets").glob("[0-9a-f]*")] == [before]
+
+
+def test_a_broken_contract_fails_with_the_table_and_keeps_what_is_published(
+    first: dict[str, Any], home: Home
+) -> None:
+    pointer = home.path / "store" / "training_sets" / "current"
+    before = pointer.read_text()
+
+    done = home.call("run", *SMALL, "--set", "validation.max_bad_share=0.0001")
+
+    assert done.returncode == 4, done.stdout + done.stderr
+    assert "max_bad_share" in done.stderr
+    assert "duration" in done.stderr
+    assert pointer.read_text() == before
+
+
+def test_one_failing_family_does_not_lose_the_others(first: dict[str, Any], home: Home) -> None:
+    # given a family whose hyperparameter no library accepts
+    broken = 'training.overrides={"lasso": {"alpha": -1.0}}'
+
+    result = home.json(
+        "pipeline",
+        "run",
+        "sklearn_training",
+        "--var=families=lasso,linear_regression",
+        "--var=max_evals=1",
+        "--var=source.sample_rows=4000",
+        f"--var={broken}",
+    )
+
+    # then the run completes and says which one failed
+    assert result["status"] == "completed"
+    log = next(b["log"] for b in result["blocks"] if b["block"] == "collect_candidates")
+    assert "lasso failed" in Path(log).read_text()
