@@ -1,4 +1,4 @@
-"""The wiring of pipelines and blocks: consistent, thin, free of what editors write by themselves."""
+"""The wiring of pipelines and blocks: consistent, thin, and free of what editors write."""
 
 from __future__ import annotations
 
