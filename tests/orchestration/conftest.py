@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -187,7 +188,15 @@ def shared_toy(tmp_path_factory: pytest.TempPathFactory, migrated: Path) -> Toy:
     return new_toy(tmp_path_factory.mktemp("shared"), migrated)
 
 
+def free_port() -> int:
+    """A port nobody listens on."""
+    with socket.socket() as attempt:
+        attempt.bind(("127.0.0.1", 0))
+        port: int = attempt.getsockname()[1]
+        return port
+
+
 @pytest.fixture(scope="session")
 def helpers() -> SimpleNamespace:
-    """What tests ask about processes."""
-    return SimpleNamespace(alive=alive, gone=gone, descendants=descendants)
+    """What tests ask about processes and ports."""
+    return SimpleNamespace(alive=alive, gone=gone, descendants=descendants, free_port=free_port)

@@ -5,7 +5,6 @@ import json
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -21,12 +20,6 @@ pytestmark = pytest.mark.mage
 SCRIPT = Path(__file__).parent / "serve_toy.py"
 # Mage's constant, in its package and in its pages; not a secret.
 API_KEY = "zkWlN0PkIKSN0C11CfUHUj84OT5XOJ6tDZ6bDRO2"
-
-
-def free_port() -> int:
-    with socket.socket() as attempt:
-        attempt.bind(("127.0.0.1", 0))
-        return attempt.getsockname()[1]
 
 
 @dataclass
@@ -102,8 +95,11 @@ class Server:
         return self.popen.wait(60)
 
 
-def start(toy, **settings):
-    ports = {"MLOPS_SERVER__MAGE_PORT": free_port(), "MLOPS_SERVER__MLFLOW_PORT": free_port()}
+def start(toy, helpers, **settings):
+    ports = {
+        "MLOPS_SERVER__MAGE_PORT": helpers.free_port(),
+        "MLOPS_SERVER__MLFLOW_PORT": helpers.free_port(),
+    }
     ports.update({k: v for k, v in settings.items() if k in ports})
     environment = toy.environment(
         MLOPS_SERVER__SCHEDULER_INTERVAL_SECONDS="1",
@@ -122,7 +118,7 @@ def start(toy, **settings):
 
 @pytest.fixture(scope="module")
 def up(shared_toy, helpers):
-    server = start(shared_toy).wait_until_up()
+    server = start(shared_toy, helpers).wait_until_up()
     answer = server.sign_in("owner@mlops.local", server.password)
     server.cookie = f"oauth_token={answer['session']['token']}"
     yield server
@@ -227,12 +223,12 @@ def test_a_headless_run_can_be_cancelled_in_the_user_interface(up, shared_toy, h
     assert process.results[-1][0]["blocks"]["fit:b"]["status"] == "cancelled"
 
 
-def test_a_second_server_and_a_taken_port_are_refused_by_name(up, toy, shared_toy):
-    second = start(shared_toy)
+def test_a_second_server_and_a_taken_port_are_refused_by_name(up, toy, shared_toy, helpers):
+    second = start(shared_toy, helpers)
     assert second.popen.wait(60) == 1
     said = second.popen.stdout.read()
     assert said.startswith("BusyError") and "`mlops up` runs already" in said
-    taken = start(toy, MLOPS_SERVER__MAGE_PORT=up.port)
+    taken = start(toy, helpers, MLOPS_SERVER__MAGE_PORT=up.port)
     assert taken.popen.wait(60) == 1
     said = taken.popen.stdout.read()
     assert "server.mage_port" in said and str(up.port) in said
@@ -247,7 +243,7 @@ def test_ctrl_c_leaves_no_process_and_a_second_start_is_silent_about_the_passwor
     assert up.stop() == 0
     assert helpers.gone(pids)
     # When it starts again, the password is not told, and still the same.
-    again = start(shared_toy).wait_until_up()
+    again = start(shared_toy, helpers).wait_until_up()
     assert "password" not in again.said
     assert "session" in again.sign_in("owner@mlops.local", password)
     # When one of its processes dies, all stop and say why.
