@@ -38,12 +38,13 @@ def main() -> None:
     with contextlib.redirect_stdout(sys.stderr):
         function = getattr(importlib.import_module(module), name)
         idle = memory_mb("VmRSS")
-        started = time.perf_counter()
+        started, cpu_started = time.perf_counter(), time.process_time()
         result = function(**arguments)
-        seconds = time.perf_counter() - started
+        seconds, cpu_seconds = time.perf_counter() - started, time.process_time() - cpu_started
     content = {
         "result": result,
         "seconds": seconds,
+        "cpu_seconds": cpu_seconds,
         "idle_mb": idle,
         "peak_mb": memory_mb("VmHWM"),
     }

@@ -12,7 +12,7 @@ from typing import Any
 from benchmarks import plain_job
 from benchmarks.measuring import Cost, measure, run_command
 from benchmarks.report import Cell, Section, Table, judged
-from benchmarks.trips import TAXI, Bench
+from benchmarks.trips import MONTHS, TAXI, Bench
 
 MAX_EVALS = 3
 # Never reached, so that every run does the same trials.
@@ -119,13 +119,15 @@ def section(bench: Bench, plain: JobRun, one: JobRun, two: JobRun) -> Section:
     outside = [run.cost.seconds - sum(run.stages.values()) for run in runs]
     lines.append(["start, imports, between pipelines", *outside])
     stages = Table(("seconds in", *(run.name for run in runs)), lines)
+    months = " and ".join(MONTHS)
     same = all(run.work == plain.work for run in runs)
     return Section(
         title="The main job: through Mage ÷ in plain Python",
-        method=f"Raw trips to champion to predictions on {bench.label}: {len(plain.work)}"
-        f" candidates, {MAX_EVALS} trials each, one thread per child, a fresh home and process per"
-        " run, from the start of the process to its end. Plain Python calls the very functions that"
-        " the blocks call, one after the other, and records the same in MLflow.",
+        method=f"Raw trips to champion to predictions on {months} ({bench.label}):"
+        f" {len(plain.work)} candidates, {MAX_EVALS} trials each, one thread per child, a fresh home"
+        " and process per run, from the start of the process to its end. Plain Python calls the"
+        " very functions that the blocks call, one after the other, and records the same in"
+        " MLflow.",
         tables=(whole, stages),
         notes=(
             "All three did the same work: the same trials and validation errors per candidate."

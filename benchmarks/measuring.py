@@ -36,6 +36,7 @@ class Measured:
 
     result: Any  # what the function returned
     seconds: float  # the call alone
+    cpu_seconds: float  # of all its threads
     process: Cost  # interpreter and imports included
     idle_mb: float  # resident before the call: interpreter and imports
     peak_mb: float  # most that was ever resident

@@ -11,7 +11,7 @@ from typing import Any
 
 from benchmarks.measuring import Measured, measure
 from benchmarks.report import Section, Table
-from benchmarks.trips import COPIES, Bench, copies_folder, copy_months, source_variables
+from benchmarks.trips import COPIES, MONTHS, Bench, copies_folder, copy_months, source_variables
 from mlops.steps import data_preparation
 
 STEPS = ("extract", "validate", "build features", "publish")
@@ -68,6 +68,7 @@ def section(bench: Bench, sizes: dict[int, list[Measured]]) -> Section:
             "copies of a month",
             "trips",
             "seconds",
+            "CPU, s",
             "trips/s",
             f"time per trip ÷ {first} copy",
             "peak MB",
@@ -78,12 +79,13 @@ def section(bench: Bench, sizes: dict[int, list[Measured]]) -> Section:
                 copies,
                 rows[copies],
                 seconds[copies],
+                median(run.cpu_seconds for run in runs),
                 round(rows[copies] / seconds[copies]),
                 seconds[copies] / rows[copies] / (seconds[first] / rows[first]),
                 peak[copies],
                 peak[copies] / peak[reference] if reference in peak else None,
             )
-            for copies in sizes
+            for copies, runs in sizes.items()
         ],
     )
     shares = Table(
@@ -95,7 +97,7 @@ def section(bench: Bench, sizes: dict[int, list[Measured]]) -> Section:
     )
     return Section(
         title="Preparation: from raw files to the published training set",
-        method=f"Copies of the first of {bench.label}, each shifted by whole months, through"
+        method=f"Copies of {MONTHS[0]} ({bench.label}), each shifted by whole months, through"
         " extract, validate, build features and publish in one fresh process per size (median of"
         " three for 1 and 4). Linear time is a time per trip of about 1, flat memory a peak of"
         " about 1.",

@@ -10,7 +10,7 @@ from statistics import median
 from benchmarks.measuring import measure
 from benchmarks.preparation import prepared_set
 from benchmarks.report import Section, Table
-from benchmarks.trips import Bench
+from benchmarks.trips import MONTHS, Bench
 from mlops.data.snapshots import load_manifest, read_window
 
 REPEATS = 9
@@ -33,9 +33,10 @@ def run(bench: Bench) -> Section:
         ("a forked child, as the engine starts them", median(forked)),
         ("the same process again", median(warm)),
     ]
+    months = " and ".join(MONTHS)
     return Section(
         title="Loading the training set, per child",
-        method=f"Manifest, train and validation windows of {bench.label} as two frames:"
+        method=f"Manifest, train and validation windows of {months} ({bench.label}) as two frames:"
         f" {rows:,} trips of {len(manifest['columns'])} columns, out of a snapshot of {size:.1f} MB"
         f" with {manifest['rows']:,} trips. Medians of {FRESH_PROCESSES} processes or"
         f" {REPEATS} loads.",

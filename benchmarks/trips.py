@@ -52,14 +52,14 @@ def find_months(scratch: Path) -> tuple[Path, str]:
     base = Path(os.environ.get("MLOPS_TEST_DATA", REPOSITORY.parent / "shared" / "data"))
     for folder in (base / TAXI, base):
         if all((folder / file_name(month)).exists() for month in MONTHS):
-            return folder.resolve(), f"the real {TAXI} months {' and '.join(MONTHS)}"
+            return folder.resolve(), f"real {TAXI} trips"
     folder = scratch / "sample"
     folder.mkdir(parents=True)
     for month in MONTHS:
         pq.write_table(generate_month(month, SAMPLE_ROWS, SAMPLE_SEED), folder / file_name(month))
     return (
         folder,
-        f"synthetic months {' and '.join(MONTHS)} (the real ones are not in {base.name}/)",
+        "synthetic trips: the real months are not here",
     )
 
 
