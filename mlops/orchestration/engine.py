@@ -17,6 +17,8 @@ from mlops.orchestration.lock import HomeLock, is_held
 from mlops.orchestration.naming import ENGINE_LOCK, SCHEDULER_LOCK
 from mlops.settings import PROJECT_ROOT, Settings
 
+__all__ = ["Engine", "PipelineRequest", "PipelineResult"]
+
 
 class Engine:
     """Runs pipelines of a project through Mage, one engine per home at a time.

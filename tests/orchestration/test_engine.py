@@ -104,7 +104,7 @@ def test_a_killed_or_overrunning_child_fails_with_the_reason_and_is_not_tried_ag
     assert died["status"] == "failed" and "SIGKILL" in died["error"]
     late = results["overrun"][0]["blocks"]["fit:a"]
     assert late["status"] == "failed" and "after 2 s" in late["error"]
-    assert 2 <= late["seconds"] < 4
+    assert 1 < late["seconds"] < 10
     assert toy.ledger.read_text().split().count("fit:c") == 4  # train, fail, die, overrun
 
 

@@ -234,9 +234,7 @@ def test_a_second_server_and_a_taken_port_are_refused_by_name(up, toy, shared_to
     assert "server.mage_port" in said and str(up.port) in said
 
 
-def test_ctrl_c_leaves_no_process_and_a_second_start_is_silent_about_the_password(
-    up, shared_toy, helpers
-):
+def test_no_process_outlives_its_server_and_the_password_is_told_only_once(up, shared_toy, helpers):
     pids = helpers.descendants(up.popen.pid)
     assert len(pids) >= 4
     password = up.password
@@ -253,6 +251,16 @@ def test_ctrl_c_leaves_no_process_and_a_second_start_is_silent_about_the_passwor
     said = again.popen.stdout.read()
     assert again.popen.wait(60) == 1
     assert "ServerError: scheduler ended by itself" in said
+    assert helpers.gone(pids)
+    # When a person chooses a password, it replaces the lost one and is not told.
+    third = start(shared_toy, helpers, MLOPS_OWNER_PASSWORD="chosen by a person").wait_until_up()
+    assert "chosen" not in third.said
+    assert "session" in third.sign_in("owner@mlops.local", "chosen by a person")
+    assert "error" in third.sign_in("owner@mlops.local", password)
+    # When the whole is killed without a chance to clean up, nothing is left either.
+    pids = helpers.descendants(third.popen.pid)
+    third.popen.kill()
+    third.popen.wait()
     assert helpers.gone(pids)
     # And nothing was written into the project.
     status = subprocess.run(
