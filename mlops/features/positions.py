@@ -19,7 +19,7 @@ Floats = npt.NDArray[np.float64]
 DIMENSIONS: Final = 3
 _FULL_WEIGHT_TRIPS: Final = 20.0  # more trips make a route's mean distance no more trustworthy
 _MAX_STEPS: Final = 300
-_TOLERANCE: Final = 1e-5
+_TOLERANCE: Final = 1e-4
 # Miles, to four places: finer differences come from the order of floating-point sums, and would
 # make the same trips give different models on different machines.
 _DECIMALS: Final = 4
@@ -55,14 +55,16 @@ def zone_positions(miles: Floats, trips: Floats) -> npt.NDArray[np.float32]:
 def _majorise(miles: Floats, weights: Floats) -> Floats:
     laplacian = np.diag(weights.sum(axis=1)) - weights
     inverse = np.linalg.pinv(laplacian, hermitian=True)
-    points, stress = _classical(miles, weights), np.inf
+    points = _classical(miles, weights)
+    apart = _distances(points)
+    stress = float((weights * (miles - apart) ** 2).sum())
     for _ in range(_MAX_STEPS):
+        pull = np.divide(weights * miles, apart, out=np.zeros_like(apart), where=apart > 0)
+        points = inverse @ (pull.sum(axis=1)[:, None] * points - pull @ points)
         apart = _distances(points)
         previous, stress = stress, float((weights * (miles - apart) ** 2).sum())
         if previous - stress <= _TOLERANCE * previous:
             break
-        pull = np.divide(weights * miles, apart, out=np.zeros_like(apart), where=apart > 0)
-        points = inverse @ (pull.sum(axis=1)[:, None] * points - pull @ points)
     return points
 
 

@@ -40,7 +40,7 @@ from mlops.features.sums import (
 )
 from mlops.settings import FeatureSettings
 
-BAND_COLUMNS: Final = ("pickup_hour_log_pace", "dropoff_hour_log_pace")
+BAND_COLUMNS: Final = ("pickup_hour_pace", "dropoff_hour_pace")
 AS_OF_COLUMNS: Final = (*ROUTE_COLUMNS, *BAND_COLUMNS)
 _TABLES: Final = ("routes", "pickup_bands", "dropoff_bands", "positions")
 
@@ -52,8 +52,8 @@ class RouteStatistics:
     Attributes:
         as_of: Only trips that ended before this day are known.
         routes: `ROUTE_COLUMNS` of every route, shape ``(ZONES**2, len(ROUTE_COLUMNS))``.
-        pickup_bands: Log pace from each zone at each part of the day, ``(ZONES * BANDS,)``.
-        dropoff_bands: Log pace to each zone at each part of the day, ``(ZONES * BANDS,)``.
+        pickup_bands: Pace from each zone at each part of the day, ``(ZONES * BANDS,)``.
+        dropoff_bands: Pace to each zone at each part of the day, ``(ZONES * BANDS,)``.
         positions: Where zones lie, in miles, ``(ZONES, dimensions)``; NaN where unknown.
     """
 

@@ -33,13 +33,13 @@ Array = npt.NDArray[np.float32]
 
 ROUTE_COLUMNS: Final = (
     "route_trips",  # past trips of the route, weighted by age
-    "route_log_minutes",
-    "route_log_pace",  # minutes per mile
-    "route_log_miles",
+    "route_minutes",
+    "route_pace",  # minutes per mile
+    "route_miles",
     "pickup_trips",
     "dropoff_trips",
-    "pickup_log_pace",
-    "dropoff_log_pace",
+    "pickup_pace",
+    "dropoff_pace",
 )
 
 # What holds before the first trip: 11 minutes, 5 minutes per mile, 2 miles. One pseudo-trip.
@@ -50,7 +50,7 @@ _WAY_BACK_PULL: Final = 3.0
 
 
 def route_columns(sums: Sums, pickup: Ints, dropoff: Ints, smoothing: float) -> Array:
-    """Read what is known of routes.
+    """Read what is known of routes: trips, and geometric means of minutes, pace and miles.
 
     Args:
         sums: Over past trips.
@@ -75,29 +75,29 @@ def route_columns(sums: Sums, pickup: Ints, dropoff: Ints, smoothing: float) -> 
     # Both ends' deviations from the city add up in minutes and miles; pace is their average.
     columns = (
         there[Quantity.TRIPS],
-        known(minutes, start[minutes] + end[minutes] - city[minutes]),
-        known(pace, (start[pace] + end[pace]) / 2),
-        known(miles, start[miles] + end[miles] - city[miles]),
+        np.exp(known(minutes, start[minutes] + end[minutes] - city[minutes])),
+        np.exp(known(pace, (start[pace] + end[pace]) / 2)),
+        np.exp(known(miles, start[miles] + end[miles] - city[miles])),
         from_zone[Quantity.TRIPS],
         to_zone[Quantity.TRIPS],
-        start[pace],
-        end[pace],
+        np.exp(start[pace]),
+        np.exp(end[pace]),
     )
     return np.asarray(np.stack(columns, axis=1), dtype=np.float32)
 
 
 def pickup_band_pace(sums: Sums, zone: Ints, band: Ints, smoothing: float) -> Array:
-    """Read the log of minutes per mile of trips from a zone at a part of the day, ``(n,)``."""
+    """Read the minutes per mile of trips from a zone at a part of the day, ``(n,)``."""
     broad = _mean(sums[:, PICKUP + zone], Quantity.LOG_PACE, _city_pace(sums), smoothing)
     here = sums[:, PICKUP_BAND + band_code(zone, band)]
-    return np.asarray(_mean(here, Quantity.LOG_PACE, broad, smoothing), dtype=np.float32)
+    return np.asarray(np.exp(_mean(here, Quantity.LOG_PACE, broad, smoothing)), dtype=np.float32)
 
 
 def dropoff_band_pace(sums: Sums, zone: Ints, band: Ints, smoothing: float) -> Array:
-    """Read the log of minutes per mile of trips to a zone at a part of the day, ``(n,)``."""
+    """Read the minutes per mile of trips to a zone at a part of the day, ``(n,)``."""
     broad = _mean(sums[:, DROPOFF + zone], Quantity.LOG_PACE, _city_pace(sums), smoothing)
     here = sums[:, DROPOFF_BAND + band_code(zone, band)]
-    return np.asarray(_mean(here, Quantity.LOG_PACE, broad, smoothing), dtype=np.float32)
+    return np.asarray(np.exp(_mean(here, Quantity.LOG_PACE, broad, smoothing)), dtype=np.float32)
 
 
 def measured_routes(sums: Sums) -> tuple[Floats, Floats]:
