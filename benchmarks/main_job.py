@@ -125,8 +125,8 @@ def section(bench: Bench, plain: JobRun, one: JobRun, two: JobRun) -> Section:
         title="The main job: through Mage ÷ in plain Python",
         method=f"Raw trips to champion to predictions on {months} ({bench.label}):"
         f" {len(plain.work)} candidates, {MAX_EVALS} trials each, one thread per child, a fresh"
-        " home and process per run, from the start of the process to its end. Plain Python calls the"
-        " very functions that the blocks call, one after the other, and records the same in"
+        " home and process per run, from the start of the process to its end. Plain Python calls"
+        " the very functions that the blocks call, one after the other, and records the same in"
         " MLflow.",
         tables=(whole, stages),
         notes=(
