@@ -22,6 +22,7 @@ from mlops.data.trips import (
     PICKUP_AT,
     PICKUP_ZONE,
     RATE_CODE,
+    TARGET,
     TRIP_TYPE,
 )
 from mlops.errors import DataQualityError
@@ -131,6 +132,26 @@ class FeatureEncoder:
         bearing = np.arctan2(way[:, 1], way[:, 0])
         geometry = (start, end, straight[:, None], bearing[:, None])
         return np.ascontiguousarray(np.hstack([self.statistics.routes, *geometry]), np.float32)
+
+
+def training_matrix(
+    encoder: FeatureEncoder, trips: pd.DataFrame
+) -> tuple[Matrix, npt.NDArray[np.float64]]:
+    """Encode training trips with what was known on the day of each.
+
+    Returns:
+        Features, ``(n, len(FEATURES))``, and minutes, ``(n,)``.
+
+    Raises:
+        DataQualityError: If there are no trips, or a column is missing.
+    """
+    missing = [name for name in (*AS_OF_COLUMNS, TARGET) if name not in trips]
+    if missing or trips.empty:
+        what = f"lack {', '.join(missing)}" if missing else "are none"
+        raise DataQualityError(
+            f"the trips to learn from {what}", "train on a window of the training set"
+        )
+    return encoder.encode(trips, history=True), trips[TARGET].to_numpy(dtype=np.float64)
 
 
 def _optional(frame: pd.DataFrame, name: str) -> Matrix:

@@ -1,0 +1,227 @@
+"""The candidates: a family is a name, a builder, defaults and a search space.
+
+Adding one is one entry here. Spaces stay where a fit takes seconds and serving stays fast.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from mlops.errors import ConfigurationError
+from mlops.training.boosting import BoostedTrees, HistogramTrees
+from mlops.training.estimators import Estimator, GlobalMean, RouteMedian
+from mlops.training.family import Build, Family, Params
+from mlops.training.spaces import Choice, Integer, LogUniform, Space, Uniform
+
+QUANTILES: Final = (0.1, 0.5, 0.9)
+
+
+def _linear_regression(params: Mapping[str, Any], seed: int, threads: int) -> Estimator:
+    from sklearn.linear_model import LinearRegression
+
+    return _on_linear_encoding(LinearRegression(**params))
+
+
+def _lasso(params: Mapping[str, Any], seed: int, threads: int) -> Estimator:
+    from sklearn.linear_model import Lasso
+
+    return _on_linear_encoding(Lasso(random_state=seed, **params))
+
+
+def _linear_svr(params: Mapping[str, Any], seed: int, threads: int) -> Estimator:
+    from sklearn.svm import LinearSVR
+
+    return _on_linear_encoding(LinearSVR(random_state=seed, **params))
+
+
+def _on_linear_encoding(model: Any) -> Estimator:
+    from sklearn.pipeline import make_pipeline
+
+    from mlops.training.linear import LinearEncoding
+
+    return make_pipeline(LinearEncoding(), model)  # type: ignore[no-any-return]
+
+
+def _random_forest(params: Mapping[str, Any], seed: int, threads: int) -> Estimator:
+    from sklearn.ensemble import RandomForestRegressor
+
+    return RandomForestRegressor(  # type: ignore[no-any-return]
+        bootstrap=True, random_state=seed, n_jobs=threads, **params
+    )
+
+
+def _extra_trees(params: Mapping[str, Any], seed: int, threads: int) -> Estimator:
+    from sklearn.ensemble import ExtraTreesRegressor
+
+    return ExtraTreesRegressor(  # type: ignore[no-any-return]
+        random_state=seed, n_jobs=threads, **params
+    )
+
+
+def _hist_gradient_boosting(params: Mapping[str, Any], seed: int, threads: int) -> Estimator:
+    return HistogramTrees(seed=seed, **params)
+
+
+def _boosted(objective: str, **constants: Any) -> Build:
+    def build(params: Mapping[str, Any], seed: int, threads: int) -> Estimator:
+        return BoostedTrees(objective, threads=threads, seed=seed, **constants, **params)
+
+    return build
+
+
+_TREES_DEFAULTS: Final[Params] = {
+    "n_estimators": 40,
+    "min_samples_leaf": 8,
+    "max_features": 0.4,
+    "max_leaf_nodes": 4_000,  # bounds the artifact: about 0.6 MB per tree
+}
+
+# The reference splits by objective what is otherwise one family of families.
+_BOOSTED_DEFAULTS: Final[Params] = {
+    "rounds": 150,  # at most: the search stops early and keeps the best
+    "learning_rate": 0.12,
+    "max_depth": 8,
+    "min_child_weight": 20.0,
+    "subsample": 0.8,
+    "colsample_bytree": 0.6,
+    "reg_lambda": 1.0,
+    "max_bin": 256,
+}
+_BOOSTED_SPACE: Final[Space] = {
+    "learning_rate": LogUniform(0.08, 0.2),
+    "max_depth": Integer(6, 9),
+    "min_child_weight": LogUniform(5, 100),
+    "subsample": Uniform(0.6, 1.0),
+    "colsample_bytree": Uniform(0.4, 1.0),
+    "reg_lambda": LogUniform(0.1, 10),
+}
+
+FAMILIES: Final[Mapping[str, Family]] = {
+    family.name: family
+    for family in (
+        Family("global_mean", "baseline", lambda params, seed, threads: GlobalMean()),
+        Family(
+            "route_median",
+            "baseline",
+            lambda params, seed, threads: RouteMedian(**params),
+            {"min_trips": 3},
+        ),
+        Family("linear_regression", "sklearn", _linear_regression, {"fit_intercept": True}, cost=1),
+        Family(
+            "lasso",
+            "sklearn",
+            _lasso,
+            {"alpha": 0.005, "max_iter": 300, "tol": 1e-3},
+            {"alpha": LogUniform(0.001, 0.1)},
+            cost=2,
+        ),
+        Family(
+            "linear_svr",
+            "sklearn",
+            _linear_svr,
+            {
+                "C": 0.01,
+                "epsilon": 0.0,
+                # Solved in the primal, which is both fast and exact for this loss.
+                "loss": "squared_epsilon_insensitive",
+                "dual": False,
+                "max_iter": 200,
+            },
+            {"C": LogUniform(0.0003, 1), "epsilon": Uniform(0, 2)},
+            cost=0.5,
+        ),
+        Family(
+            "random_forest",
+            "sklearn",
+            _random_forest,
+            {**_TREES_DEFAULTS, "max_samples": 0.4},
+            {
+                "min_samples_leaf": Integer(4, 20),
+                "max_features": Uniform(0.2, 0.7),
+                "max_samples": Uniform(0.3, 0.7),
+            },
+            cost=12,
+        ),
+        Family(
+            "extra_trees",
+            "sklearn",
+            _extra_trees,
+            {**_TREES_DEFAULTS, "max_features": 0.7},
+            {"min_samples_leaf": Integer(3, 15), "max_features": Uniform(0.3, 1.0)},
+            cost=8,
+        ),
+        Family(
+            "hist_gradient_boosting",
+            "sklearn",
+            _hist_gradient_boosting,
+            {
+                "rounds": 150,
+                "learning_rate": 0.12,
+                "max_leaf_nodes": 63,
+                "min_samples_leaf": 20,
+                "l2_regularization": 1.0,
+                "max_features": 0.6,
+                "max_bins": 255,
+            },
+            {
+                "learning_rate": LogUniform(0.08, 0.2),
+                "max_leaf_nodes": Integer(31, 127),
+                "min_samples_leaf": Integer(10, 60),
+                "l2_regularization": LogUniform(0.1, 30),
+                "max_features": Choice(0.4, 0.6, 0.8, 1.0),
+            },
+            cost=5,
+        ),
+    )
+}
+
+OBJECTIVES: Final[Mapping[str, Family]] = {
+    family.name: family
+    for family in (
+        Family(
+            "squared_error",
+            "xgboost",
+            _boosted("reg:squarederror"),
+            _BOOSTED_DEFAULTS,
+            _BOOSTED_SPACE,
+            cost=2,
+        ),
+        Family(
+            "absolute_error",
+            "xgboost",
+            _boosted("reg:absoluteerror"),
+            _BOOSTED_DEFAULTS,
+            _BOOSTED_SPACE,
+            cost=2,
+        ),
+        Family(
+            "quantiles",
+            "xgboost",
+            _boosted("reg:quantileerror", quantile_alpha=list(QUANTILES)),
+            # Three trees a round, and a bound needs less detail than the centre: serve it fast.
+            {**_BOOSTED_DEFAULTS, "rounds": 50, "learning_rate": 0.25, "max_depth": 5},
+            {
+                **_BOOSTED_SPACE,
+                "learning_rate": LogUniform(0.15, 0.4),
+                "max_depth": Integer(4, 6),
+            },
+            cost=3,
+        ),
+    )
+}
+
+
+def family_of(name: str) -> Family:
+    """Return a family or objective by its name.
+
+    Raises:
+        ConfigurationError: If there is none of this name, listing those that exist.
+    """
+    found = FAMILIES.get(name) or OBJECTIVES.get(name)
+    if found is None:
+        raise ConfigurationError(
+            f"{name}: there is no such family or objective",
+            f"families: {', '.join(FAMILIES)}; objectives: {', '.join(OBJECTIVES)}",
+        )
+    return found
