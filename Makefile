@@ -44,7 +44,7 @@ bench: $(DEV) ## side-by-side measurements, written to benchmarks/RESULTS.md
 
 lock: $(DEV) ## resolve the lock files again (hashes and versions, no addresses)
 	@uv() { $(BIN)/uv pip compile -q --universal --python-version 3.10 --generate-hashes \
-		--no-emit-index-url --no-annotate --no-header --only-binary sqlglotc "$$@"; }; \
+		--no-emit-index-url --no-annotate --no-header "$$@"; }; \
 	uv requirements/bootstrap.in -o requirements/bootstrap.txt && \
 	uv pyproject.toml -o requirements/runtime.txt && \
 	uv --extra dev -c requirements/runtime.txt pyproject.toml -o requirements/dev.txt
