@@ -102,6 +102,10 @@ class TripDurationModel:
         estimator = definition.build(complete, seed, threads)
         with threadpool_limits(threads):
             estimator.fit(features, minutes)
+        if hasattr(estimator, "n_jobs"):
+            # A forest's threads add up its trees in any order, which changes the last digits;
+            # and blocks of rows already keep all cores busy.
+            estimator.n_jobs = 1
         return cls(
             family=family,
             params=complete,
