@@ -69,6 +69,7 @@ def _score_file(
 
 
 def _records(trips: str) -> list[dict[str, Any]]:
+    content: Any
     if trips == "-":
         text = sys.stdin.read()
     elif trips.endswith(MEMORY_TYPES):
@@ -87,8 +88,9 @@ def _records(trips: str) -> list[dict[str, Any]]:
             f"trips are neither a .parquet or .json file nor JSON text: {error}",
             f"write e.g. '{ONE_TRIP}'",
         ) from error
-    if isinstance(content, dict):
-        content = [content]
-    if not isinstance(content, list) or not all(isinstance(row, dict) for row in content):
-        raise ConfigurationError("trips must be one JSON object or a list of them", "see --help")
-    return content
+    rows = content if isinstance(content, list) else [content]
+    if not all(isinstance(row, dict) for row in rows):
+        raise ConfigurationError(
+            "trips must be one JSON object or a list of them", f"write e.g. '{ONE_TRIP}'"
+        )
+    return rows
