@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import cProfile
-import pstats
 import shutil
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -14,67 +12,56 @@ from typing import Any
 from benchmarks import main_job, plain_job
 from benchmarks.measuring import Measured, measure
 from benchmarks.report import Section, Table, judged
+from benchmarks.shares import shares_of_scoring
 from benchmarks.trips import COPIES, MONTHS, TAXI, Bench, copies_folder, copy_months, file_name
-from mlops.inference.batch import score
+from mlops.inference.batch import PredictionSummary, score
 from mlops.registry.versions import Registry
 from mlops.settings import load_settings
+from mlops.training.artifact import TripDurationModel
 
 AIM_TRIPS_PER_SECOND = 500_000
-PROFILED_COPIES = 16
-# Where time goes: share → functions whose time, with all they call, it is (file, function).
-SHARES: Mapping[str, tuple[tuple[str, str], ...]] = {
-    "reading": (("inference/batch.py", "_chunks"),),
-    "validation": (("data/validation.py", "split_requests"),),
-    "features": (),
-    "model": (),
-    "interval": (),
-    "writing": (
-        ("inference/writing.py", "predicted"),
-        ("inference/writing.py", "set_aside"),
-        ("inference/writing.py", "__exit__"),
-    ),
-}
+DIVIDED_COPIES = 16
 
 
 def run(bench: Bench) -> Section:
     """Score 1, 4, 16 and 64 copies of a month, each in a fresh process."""
     home = _home_with_champion(bench)
     sizes = {copies: _measured(bench, home, copies) for copies in COPIES}
-    profile = measure(profile_files, home, files=_files(bench, PROFILED_COPIES)).result
-    return section(bench, sizes, profile)
+    parts = measure(time_parts, home, files=_files(bench, DIVIDED_COPIES)).result
+    return section(bench, sizes, parts)
 
 
 def score_files(files: Sequence[str]) -> dict[str, Any]:
-    """Score files with the champion; returns rows, seconds of the scoring, and the model's name."""
-    settings = load_settings()
-    model, champion = Registry(settings).load("champion")
-    # The same input and model are scored once: forget what an earlier measurement left.
-    shutil.rmtree(settings.predictions, ignore_errors=True)
+    """Score files with the champion; returns rows, seconds, processor time and the model's name."""
+    model, scoring = _champion()
     started, cpu_started = time.perf_counter(), time.process_time()
-    summary = score(model, files, TAXI, settings, model_version=champion.version, run_id="bench")
-    seconds = time.perf_counter() - started
+    summary = scoring(model, files)
     return {
         "rows": summary.rows + summary.rejected,
-        "seconds": seconds,
+        "seconds": time.perf_counter() - started,
         "cpu_seconds": time.process_time() - cpu_started,
         "model": model.family,
     }
 
 
-def profile_files(files: Sequence[str]) -> dict[str, float]:
-    """Score files under the profiler; returns seconds by `SHARES`, the rest, and the total."""
-    profiler = cProfile.Profile()
-    total = profiler.runcall(score_files, files)["seconds"]
-    stats: Any = pstats.Stats(profiler)
-    seconds = {
-        share: sum(
-            entry[3]
-            for (path, _, name), entry in stats.stats.items()
-            if any(path.endswith(file) and name == function for file, function in functions)
+def time_parts(files: Sequence[str]) -> dict[str, float]:
+    """Score files with the champion; returns the seconds of each part."""
+    model, scoring = _champion()
+    return shares_of_scoring(model, files, scoring)
+
+
+def _champion() -> tuple[TripDurationModel, Callable[..., PredictionSummary]]:
+    settings = load_settings()
+    model, champion = Registry(settings).load("champion")
+    # The same input and model are scored once: forget what an earlier measurement left.
+    shutil.rmtree(settings.predictions, ignore_errors=True)
+
+    def scoring(model: Any, files: Sequence[str]) -> PredictionSummary:
+        return score(
+            model, files, TAXI, settings, model_version=champion.version, run_id="benchmark"
         )
-        for share, functions in SHARES.items()
-    }
-    return {**seconds, "the rest": total - sum(seconds.values()), "all": total}
+
+    return model, scoring
 
 
 def _home_with_champion(bench: Bench) -> Path:
@@ -83,7 +70,7 @@ def _home_with_champion(bench: Bench) -> Path:
     if not home.exists():
         variables = {
             **bench.source,
-            "training.families": "",
+            "training.families": "global_mean,route_median",  # the gate needs a baseline
             "training.objectives": "squared_error,quantiles",
             "training.max_evals": 1,
         }
@@ -101,7 +88,7 @@ def _measured(bench: Bench, home: Path, copies: int) -> list[Measured]:
 
 
 def section(
-    bench: Bench, sizes: Mapping[int, Sequence[Measured]], profile: Mapping[str, float]
+    bench: Bench, sizes: Mapping[int, Sequence[Measured]], parts: Mapping[str, float]
 ) -> Section:
     """Lay the sizes out: throughput against the aim, memory against 4 copies, shares of time."""
     rows = {copies: runs[0].result["rows"] for copies, runs in sizes.items()}
@@ -135,10 +122,10 @@ def section(
             for copies, runs in sizes.items()
         ],
     )
-    parts = [(name, s) for name, s in profile.items() if name != "all"]
+    whole = sum(parts.values())
     shares = Table(
-        (f"of {PROFILED_COPIES} copies, under a profiler", "seconds", "% of the time"),
-        [(name, s, 100 * s / profile["all"]) for name, s in parts],
+        (f"of {DIVIDED_COPIES} copies", "seconds", "% of the time"),
+        [(part, spent, 100 * spent / whole) for part, spent in parts.items()],
     )
     return Section(
         title="Batch inference: from files to predictions",

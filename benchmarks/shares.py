@@ -1,0 +1,121 @@
+"""Where the time of batch scoring goes, by stopwatches around its parts.
+
+A profiler would not do: the model works on blocks of rows in threads of its own.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from typing import Any
+from unittest.mock import patch
+
+from mlops.data.references import SourceFile
+from mlops.inference import batch
+from mlops.inference.writing import PredictionWriter
+from mlops.training.artifact import TripDurationModel
+
+IN_THREADS = ("features", "model", "interval")
+
+
+class Stopwatch:
+    """Adds up the seconds spent in parts, also of several threads."""
+
+    def __init__(self) -> None:
+        # A list per part: appending is atomic, adding to a number is not.
+        self._laps: defaultdict[str, list[float]] = defaultdict(list)
+
+    def seconds(self, part: str) -> float:
+        """Return the sum over all calls and threads."""
+        return sum(self._laps[part])
+
+    def around(self, part: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        """Return the function with its time counted as ``part``."""
+
+        def timed(*arguments: Any, **named: Any) -> Any:
+            started = time.perf_counter()
+            try:
+                return function(*arguments, **named)
+            finally:
+                self._laps[part].append(time.perf_counter() - started)
+
+        return timed
+
+    def around_generator(
+        self, part: str, function: Callable[..., Iterator[Any]]
+    ) -> Callable[..., Iterator[Any]]:
+        """Return the generator function with the time of its own steps counted as ``part``."""
+
+        def timed(*arguments: Any) -> Iterator[Any]:
+            step = self.around(part, function(*arguments).__next__)
+            while True:
+                try:
+                    item = step()
+                except StopIteration:
+                    return
+                yield item
+
+        return timed
+
+
+class Timed:
+    """Stands for an object, with one of its methods timed."""
+
+    def __init__(self, whole: Any, method: str, part: str, watch: Stopwatch) -> None:
+        self._whole = whole
+        setattr(self, method, watch.around(part, getattr(whole, method)))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._whole, name)
+
+
+def timed_model(model: TripDurationModel, watch: Stopwatch) -> Any:
+    """Return the model with its encoder, estimator and interval timed."""
+    parts: Any = {
+        "encoder": Timed(model.encoder, "encode", "features", watch),
+        "estimator": Timed(model.estimator, "predict", "model", watch),
+    }
+    if model.interval is not None:
+        parts["interval"] = Timed(model.interval, "bounds", "interval", watch)
+    return replace(model, **parts)
+
+
+def shares_of_scoring(
+    model: TripDurationModel, files: Sequence[SourceFile | str], score: Callable[..., Any]
+) -> dict[str, float]:
+    """Score files and return the seconds of each part; they add up to the whole.
+
+    Features, model and interval run in threads, which together take as long as `model.predict`:
+    that time is divided among them as their threads' times are.
+
+    Args:
+        model: The model, with an interval.
+        files: What to score.
+        score: Called with a model and the files.
+    """
+    watch = Stopwatch()
+    whole_model = Timed(timed_model(model, watch), "predict", "predict", watch)
+    with ExitStack() as patches:
+        for owner, name, part in (
+            (batch, "_source_file", "hashing"),
+            (batch, "split_requests", "validation"),
+            (PredictionWriter, "predicted", "writing"),
+            (PredictionWriter, "set_aside", "writing"),
+            (PredictionWriter, "__exit__", "writing"),
+        ):
+            around = watch.around(part, getattr(owner, name))
+            patches.enter_context(patch.object(owner, name, around))
+        reading = watch.around_generator("reading", batch._chunks)
+        patches.enter_context(patch.object(batch, "_chunks", reading))
+        started = time.perf_counter()
+        score(whole_model, files)
+        whole = time.perf_counter() - started
+    in_threads = sum(watch.seconds(part) for part in IN_THREADS)
+    scale = watch.seconds("predict") / in_threads
+    found = {part: watch.seconds(part) for part in ("hashing", "reading", "validation")}
+    found |= {part: watch.seconds(part) * scale for part in IN_THREADS}
+    found["writing"] = watch.seconds("writing")
+    return {**found, "the rest": whole - sum(found.values())}
