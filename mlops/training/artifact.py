@@ -93,7 +93,7 @@ class TripDurationModel:
             ConfigurationError: If the family or a hyperparameter does not exist.
             DataQualityError: If there are no trips, or a column is missing.
         """
-        from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+        from threadpoolctl import threadpool_limits
 
         definition = family_of(family)
         complete = definition.complete(params)

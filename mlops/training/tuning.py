@@ -112,7 +112,7 @@ def tune(
         ConfigurationError: If a family or a hyperparameter to override does not exist.
         MlopsError: If every trial failed.
     """
-    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+    from threadpoolctl import threadpool_limits
 
     for name, fixed in settings.overrides.items():
         family_of(name).complete(fixed)  # a typo is an error, not a default
