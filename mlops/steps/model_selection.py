@@ -183,16 +183,16 @@ def judge_contenders(
     model.save(path)
 
     test = read_window(manifest, "test")
-    progress.report("measuring the winner", family=winner.family)
-    challenger = gather_evidence(model, test, settings.evaluation, receipt.gaps)
     registry = Registry(settings)
     champion = registry.champion()
     champion_evidence = None
-    if champion is not None:
-        progress.report("measuring the champion", version=champion.version)
-        champion_evidence = gather_evidence(
-            registry.load(champion.version)[0], test, settings.evaluation
-        )
+    with threadpool_limits(threads(settings)):
+        progress.report("measuring the winner", family=winner.family)
+        challenger = gather_evidence(model, test, settings.evaluation, receipt.gaps)
+        if champion is not None:
+            progress.report("measuring the champion", version=champion.version)
+            champion_model, _ = registry.load(champion.version)
+            champion_evidence = gather_evidence(champion_model, test, settings.evaluation)
     baselines = [r.metrics.rmse for r in finished if r.baseline and r.metrics is not None]
     verdict = judge(challenger, champion_evidence, min(baselines, default=None), settings.gate)
     _remember(verdict, settings)
