@@ -10,11 +10,14 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 
 from mlops.data.months import month_bounds
+from mlops.data.reading import read_trips
 from mlops.data.references import Extraction, SourceFile
-from mlops.data.trips import TRIP_COLUMNS
+from mlops.data.sample import generate_month
+from mlops.data.trips import DROPOFF_AT, PICKUP_AT, TARGET, TRIP_COLUMNS
 
 PROJECT_ROOT = Path(__file__).resolve().parents[1]
 
@@ -87,3 +90,24 @@ def extraction_of() -> Callable[..., Extraction]:
         return Extraction(kind="path", taxi="green", synthetic=False, files=files)
 
     return of
+
+
+@pytest.fixture(scope="session")
+def sample_history(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., pd.DataFrame]:
+    """Return a maker of finished synthetic trips of one or more months, sorted by pickup."""
+    folder = tmp_path_factory.mktemp("sample_history")
+
+    def make(*months: str, rows: int = 3_000, seed: int = 7) -> pd.DataFrame:
+        frames = []
+        for month in months:
+            path = folder / f"{month}-{rows}-{seed}.parquet"
+            pq.write_table(generate_month(month, rows, seed), path)
+            trips = read_trips(path, "green")
+            start, end = month_bounds(month)
+            frames.append(trips[(trips[PICKUP_AT] >= start) & (trips[PICKUP_AT] < end)])
+        history = pd.concat(frames)
+        history[TARGET] = (history[DROPOFF_AT] - history[PICKUP_AT]) / pd.Timedelta(minutes=1)
+        finished = history[history[TARGET].between(1, 60)]
+        return finished.sort_values(PICKUP_AT, kind="stable").reset_index(drop=True)
+
+    return make

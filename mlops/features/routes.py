@@ -9,8 +9,10 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import Final
+from zipfile import BadZipFile
 
 import numpy as np
 import pandas as pd
@@ -112,7 +114,7 @@ class RouteStatistics:
             with np.load(path, allow_pickle=False) as tables:
                 stored = dict(tables)
             return cls(as_of=stored.pop("as_of").item(), **stored)
-        except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        except (OSError, EOFError, BadZipFile, ValueError, TypeError, KeyError) as error:
             raise MlopsError(
                 f"{path}: cannot be read as route statistics: {error}",
                 "build them again with: mlops pipeline run route_statistics",
@@ -148,8 +150,8 @@ class RouteHistory:
         """
         past, day, ended = self._read(trips)
         result = np.empty((len(trips), len(AS_OF_COLUMNS)), dtype=np.float32)
-        starts = np.flatnonzero(np.diff(day, prepend=day[:1] - 1)).tolist()
-        for start, end in zip(starts, [*starts[1:], len(day)], strict=True):
+        first_rows = np.flatnonzero(np.diff(day, prepend=day[:1] - 1))
+        for start, end in pairwise([*first_rows.tolist(), len(day)]):
             today = past.rows(slice(start, end))
             sums = self._known_on(int(day[start]))
             known = result[start:end]
