@@ -49,6 +49,10 @@ def run_mlflow(settings: Settings) -> None:
     from mlops.registry.connection import connect
 
     connect(settings)  # creates or checks the tables, under the registry's own lock
+    from mlops.registry.connection import ensure_tracking
+
+    ensure_tracking(settings)  # one migration, before the server's, and the experiment to look at
+
     from mlflow.cli import cli
 
     arguments = {
