@@ -46,13 +46,9 @@ def run_web(settings: Settings, project: Path, password: str, owner_marker: Path
 
 def run_mlflow(settings: Settings) -> None:
     """Be the MLflow UI on the tracking store. It has no sign-in: loopback only."""
-    from mlops.registry.connection import connect
-
-    connect(settings)  # creates or checks the tables, under the registry's own lock
     from mlops.registry.connection import ensure_tracking
 
-    ensure_tracking(settings)  # one migration, before the server's, and the experiment to look at
-
+    ensure_tracking(settings)  # the tables, under the registry's own lock, and the experiment
     from mlflow.cli import cli
 
     arguments = {
