@@ -37,6 +37,7 @@ class BoostedTrees:
             "tree_method": "hist",
             "nthread": threads,
             "seed": seed,
+            "max_bin": 256,
             **params,
         }
         self.curves_: dict[str, list[float]] = {}
@@ -54,10 +55,9 @@ class BoostedTrees:
         """
         import xgboost
 
-        threads = {"nthread": self.params["nthread"]}
-        train = xgboost.QuantileDMatrix(
-            features, minutes, max_bin=self.params.get("max_bin"), **threads
-        )
+        # The bins of a quantised matrix must be those of the booster.
+        bins = {name: self.params[name] for name in ("nthread", "max_bin")}
+        train = xgboost.QuantileDMatrix(features, minutes, **bins)
         if held_out is None:
             self._booster = xgboost.train(self.params, train, self.rounds)
         else:
@@ -69,7 +69,7 @@ class BoostedTrees:
                 self.rounds,
                 evals=[
                     (train, "train"),
-                    (xgboost.QuantileDMatrix(*held_out, ref=train, **threads), "validation"),
+                    (xgboost.QuantileDMatrix(*held_out, ref=train, **bins), "validation"),
                 ],
                 early_stopping_rounds=_PATIENCE,
                 evals_result=curves,

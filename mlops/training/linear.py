@@ -35,10 +35,11 @@ class LinearEncoding(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     def fit(self, features: Matrix, minutes: Any = None) -> LinearEncoding:
         """Learn ranges, means and spreads of the numbers."""
         numbers = features[:, _NUMBERS].astype(np.float64)
-        self.low_, self.high_ = np.nan_to_num(np.nanquantile(numbers, _TAILS, axis=0))
+        numbers[:, np.isnan(numbers).all(axis=0)] = 0  # yellow taxis have no trip type at all
+        self.low_, self.high_ = np.nanquantile(numbers, _TAILS, axis=0)
         clipped = np.clip(numbers, self.low_, self.high_)
-        self.mean_ = np.nan_to_num(np.nanmean(clipped, axis=0))
-        spread = np.nan_to_num(np.nanstd(clipped, axis=0))
+        self.mean_ = np.nanmean(clipped, axis=0)
+        spread = np.nanstd(clipped, axis=0)
         self.spread_ = np.where(spread > 0, spread, 1.0)
         return self
 

@@ -88,7 +88,7 @@ def test_a_good_first_model_passes_every_rule() -> None:
             evidence(NOISE, interval=IntervalMetrics(rows=1, coverage=0.5, mean_width=1)),
             "50.0% of trips",
         ),
-        ("latency", evidence(NOISE, latency_ms=26), "26.0 ms"),
+        ("latency", evidence(NOISE, latency_ms=101), "101.0 ms"),
         ("size", evidence(NOISE, size_mb=251), "251.0 MB"),
         ("receipt", evidence(NOISE, receipt_gaps=("lock_hash",)), "misses lock_hash"),
     ],
@@ -246,12 +246,12 @@ def test_a_verdict_survives_json() -> None:
 
 
 def test_the_table_is_aligned_and_says_why() -> None:
-    table = verdict_of(evidence(NOISE, latency_ms=40)).table()
+    table = verdict_of(evidence(NOISE, latency_ms=140)).table()
 
     heading, *lines = table.splitlines()
     assert len(lines) == len(RULES)
     column = heading.index("why")
     assert all(line[column - 1] == " " and line[column] != " " for line in lines)
     (latency,) = (line for line in lines if line.startswith("latency"))
-    words = "latency 40.0 ms <= 25.0 ms REFUSED one prediction takes 40.0 ms"
+    words = "latency 140.0 ms <= 100.0 ms REFUSED one prediction takes 140.0 ms"
     assert " ".join(latency.split()) == words
