@@ -7,6 +7,7 @@ never right for trips ordered in time, and XGBoost's needs the curves for the re
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, Final, TypeAlias
 
 import numpy as np
@@ -126,7 +127,8 @@ class HistogramTrees:
 
     def predict(self, features: Matrix) -> Any:
         """Return minutes, shape ``(n,)``."""
-        return self._model.predict(features)
+        with _thread_pools().limit(limits=1):
+            return self._model.predict(features)
 
     def _fitted(self, features: Matrix, minutes: Minutes, rounds: int) -> Any:
         from sklearn.ensemble import HistGradientBoostingRegressor
@@ -135,3 +137,15 @@ class HistogramTrees:
             max_iter=rounds, early_stopping=False, random_state=self.seed, **self.params
         )
         return model.fit(features, minutes)
+
+
+@lru_cache(maxsize=1)
+def _thread_pools() -> Any:
+    """Return the controls of OpenMP; finding its libraries takes longer than a prediction.
+
+    Callers run blocks of rows side by side: with OpenMP's threads below each, they would spend
+    their time waiting for one another.
+    """
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController()

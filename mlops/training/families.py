@@ -113,8 +113,8 @@ FAMILIES: Final[Mapping[str, Family]] = {
             "lasso",
             "sklearn",
             _lasso,
-            {"alpha": 0.005, "max_iter": 300, "tol": 1e-3},
-            {"alpha": LogUniform(0.001, 0.1)},
+            {"alpha": 0.005, "max_iter": 2_000, "tol": 1e-2},
+            {"alpha": LogUniform(0.003, 0.1)},
             cost=2,
         ),
         Family(

@@ -1,0 +1,202 @@
+"""The artifact: raw requests in, minutes and honest bounds out, the same after saving."""
+
+from __future__ import annotations
+
+import pickle
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from mlops.data.trips import REQUEST_COLUMNS
+from mlops.errors import ConfigurationError, DataQualityError, MlopsError
+from mlops.features.routes import RouteStatistics
+from mlops.settings import FeatureSettings
+from mlops.training import artifact
+from mlops.training.artifact import OUTPUTS, TripDurationModel
+from mlops.training.families import FAMILIES, OBJECTIVES
+
+SMALL = {
+    "random_forest": {"n_estimators": 5},
+    "extra_trees": {"n_estimators": 5},
+    "hist_gradient_boosting": {"rounds": 10},
+    "squared_error": {"rounds": 20},
+    "absolute_error": {"rounds": 10},
+    "quantiles": {"rounds": 20},
+}
+
+
+def fitted(family: str, problem: object, **params: object) -> TripDurationModel:
+    return TripDurationModel.fit(
+        family,
+        {**SMALL.get(family, {}), **params},
+        problem.train,
+        problem.statistics,
+        seed=1,
+        threads=1,
+    )
+
+
+@pytest.fixture(scope="module")
+def model(problem: object) -> TripDurationModel:
+    return fitted("squared_error", problem)
+
+
+@pytest.fixture(scope="module")
+def requests(problem: object) -> pd.DataFrame:
+    return problem.validation[list(REQUEST_COLUMNS)]
+
+
+@pytest.mark.parametrize("family", [*FAMILIES, *OBJECTIVES])
+def test_saved_and_loaded_predicts_to_the_bit(
+    family: str, problem: object, requests: pd.DataFrame, tmp_path: Path
+) -> None:
+    model = fitted(family, problem)
+    model = model.with_residual_interval(model, problem.validation)
+
+    model.save(tmp_path / "model")
+    loaded = TripDurationModel.load(tmp_path / "model", threads=1)
+
+    pd.testing.assert_frame_equal(
+        loaded.predict(requests), model.predict(requests), check_exact=True
+    )
+    assert loaded.threads == 1
+    assert dict(loaded.params) == dict(model.params)
+
+
+@pytest.mark.parametrize("interval", ["residual", "quantile"])
+def test_bounds_enclose_the_prediction_and_stay_in_what_was_taught(
+    interval: str, model: TripDurationModel, problem: object, requests: pd.DataFrame
+) -> None:
+    if interval == "residual":
+        model = model.with_residual_interval(model, problem.validation)
+    else:
+        quantiles = fitted("quantiles", problem)
+        model = model.with_quantile_interval(quantiles, quantiles, problem.validation)
+
+    found = model.predict(requests)
+
+    assert tuple(found) == OUTPUTS
+    assert (found["lower_minutes"] <= found["prediction_minutes"]).all()
+    assert (found["prediction_minutes"] <= found["upper_minutes"]).all()
+    assert found.to_numpy().min() >= model.shortest
+    assert found.to_numpy().max() <= model.longest
+    actual = problem.validation["duration_minutes"]
+    covered = (found["lower_minutes"] <= actual) & (actual <= found["upper_minutes"])
+    assert 0.79 < covered.mean() < 0.86  # small samples err on the safe side
+
+
+def test_bounds_are_unknown_before_calibration(
+    model: TripDurationModel, requests: pd.DataFrame
+) -> None:
+    found = model.predict(requests)
+
+    assert found[["lower_minutes", "upper_minutes"]].isna().all(axis=None)
+    np.testing.assert_array_equal(found["prediction_minutes"], model.predict_minutes(requests))
+
+
+def test_blocks_and_threads_change_nothing(
+    model: TripDurationModel, requests: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = model.predict(requests)
+
+    monkeypatch.setattr(artifact, "_BLOCK_ROWS", 64)
+    in_blocks = replace(model, threads=3).predict(requests)
+
+    pd.testing.assert_frame_equal(in_blocks, whole, check_exact=True)
+
+
+def test_index_of_the_requests_is_kept(model: TripDurationModel, requests: pd.DataFrame) -> None:
+    some = requests.iloc[[5, 3]]
+
+    assert model.predict(some).index.tolist() == some.index.tolist()
+    assert model.predict(requests[:0]).shape == (0, 3)
+
+
+def test_a_better_model_than_the_mean(model: TripDurationModel, problem: object) -> None:
+    actual = problem.validation["duration_minutes"].to_numpy()
+    error = model.predict_minutes(problem.validation) - actual
+
+    assert np.sqrt(np.mean(error**2)) < 0.7 * actual.std()
+
+
+def test_serving_does_not_read_history_columns(
+    model: TripDurationModel, problem: object, requests: pd.DataFrame
+) -> None:
+    # given validation trips that carry what was known on their own day
+    np.testing.assert_array_equal(
+        model.predict_minutes(problem.validation), model.predict_minutes(requests)
+    )
+
+
+def test_quantiles_of_other_statistics_are_refused(
+    model: TripDurationModel, problem: object
+) -> None:
+    quantiles = fitted("quantiles", problem, rounds=2)
+    other = RouteStatistics.of(
+        problem.train, problem.statistics.as_of, FeatureSettings(route_smoothing=1)
+    )
+    stranger = TripDurationModel.fit(
+        "quantiles", {"rounds": 2}, problem.train, other, seed=1, threads=1
+    )
+
+    with pytest.raises(ValueError, match="other route statistics"):
+        model.with_quantile_interval(stranger, quantiles, problem.validation)
+
+
+def test_what_cannot_be_fitted_is_named(problem: object) -> None:
+    with pytest.raises(ConfigurationError, match="prophet"):
+        fitted("prophet", problem)
+    with pytest.raises(ConfigurationError, match="alhpa"):
+        fitted("lasso", problem, alhpa=1)
+    with pytest.raises(DataQualityError, match="none"):
+        TripDurationModel.fit("lasso", {}, problem.train[:0], problem.statistics, seed=1, threads=1)
+
+
+@pytest.mark.parametrize(
+    "content", [None, b"", b"garbage", pickle.dumps({"a": 1}), pickle.dumps(("other", 1))]
+)
+def test_a_file_that_is_no_model_is_named(tmp_path: Path, content: bytes | None) -> None:
+    path = tmp_path / "winner.model"
+    if content is not None:
+        path.write_bytes(content)
+
+    with pytest.raises(MlopsError, match=r"winner\.model"):
+        TripDurationModel.load(path)
+
+
+def test_a_failed_save_leaves_the_old_model(
+    model: TripDurationModel, requests: pd.DataFrame, tmp_path: Path
+) -> None:
+    model.save(tmp_path / "model")
+    broken = replace(model, estimator=lambda: None)  # a lambda cannot be pickled
+
+    with pytest.raises(Exception, match="pickle"):
+        broken.save(tmp_path / "model")
+
+    loaded = TripDurationModel.load(tmp_path / "model")
+    np.testing.assert_array_equal(loaded.predict_minutes(requests), model.predict_minutes(requests))
+    assert [p.name for p in tmp_path.iterdir()] == ["model"]
+
+
+def test_serving_needs_neither_search_nor_tracking_nor_mage(
+    model: TripDurationModel, tmp_path: Path
+) -> None:
+    model.save(tmp_path / "model")
+    script = (
+        "import sys; from pathlib import Path;"
+        "from mlops.training.artifact import TripDurationModel;"
+        "from mlops.registry.flavor import example;"
+        f"TripDurationModel.load(Path({str(tmp_path / 'model')!r})).predict(example());"
+        "print([m for m in ('hyperopt', 'mlflow', 'mage_ai') if m in sys.modules])"
+    )
+
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+
+    assert done.stdout.strip() == "[]"
