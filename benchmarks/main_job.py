@@ -76,11 +76,11 @@ def _plain(bench: Bench) -> JobRun:
 
 def _orchestrated(bench: Bench, workers: int) -> JobRun:
     home = champion_home(bench) if workers == 1 else bench.scratch / f"main-{workers}-workers"
-    mlops = str(Path(sys.executable).with_name("mlops"))
+    mlops = [sys.executable, "-m", "mlops.cli"]
     assignments = {**_variables(bench), "engine.workers": workers}
     options = [part for k, v in assignments.items() for part in ("--set", f"{k}={v}")]
-    cost = run_command([mlops, "run", "--json", *options], home, environment=ONE_THREAD)
-    runs = json.loads(run_command([mlops, "status", "--json"], home).output)
+    cost = run_command([*mlops, "run", "--json", *options], home, environment=ONE_THREAD)
+    runs = json.loads(run_command([*mlops, "status", "--json"], home).output)
     seconds = {row["pipeline"]: row["seconds"] for row in runs}
     # The pipelines of one stage start together: the stage lasts as long as the longest.
     stages = {stage: max(seconds[name] for name in names) for stage, names in STAGES.items()}
