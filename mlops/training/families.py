@@ -108,7 +108,7 @@ FAMILIES: Final[Mapping[str, Family]] = {
             lambda params, seed, threads: RouteMedian(**params),
             {"min_trips": 3},
         ),
-        Family("linear_regression", "sklearn", _linear_regression, {"fit_intercept": True}, cost=1),
+        Family("linear_regression", "sklearn", _linear_regression, {"tol": 1e-4}, cost=0.5),
         Family(
             "lasso",
             "sklearn",
