@@ -233,7 +233,7 @@ class TripDurationModel:
         starts = range(0, len(frame), _BLOCK_ROWS)
         if len(starts) <= 1:
             return predict(frame) if len(frame) else np.empty((0, width))
-        threads = self.threads or len(os.sched_getaffinity(0))
+        threads = self.threads or _cores()
         blocks = (frame.iloc[start : start + _BLOCK_ROWS] for start in starts)
         with ThreadPoolExecutor(threads) as pool:
             return np.concatenate(list(pool.map(predict, blocks)))
@@ -253,3 +253,9 @@ def _version(package: str) -> str:
         return version(package)
     except PackageNotFoundError:  # e.g. the other distribution of XGBoost
         return ""
+
+
+def _cores() -> int:
+    if hasattr(os, "sched_getaffinity"):  # what this process may use; not known on macOS
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
