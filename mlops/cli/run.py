@@ -107,6 +107,11 @@ def run(
 
         named.update(source_of(train_data, validation_data, test_data, taxi or "green"))
     overrides = overrides_from(set_, named)
+    if resume:
+        from mlops.orchestration.journal import Journal
+
+        overrides = dict(Journal.read(load_settings(overrides)).variables)
+        promote = bool(overrides.pop("promote", False))
     settings = load_settings(overrides)
     console = terminal(stderr=as_json)
     console.print(headline(settings))

@@ -9,18 +9,19 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from mlops import errors
 from mlops.data.atomic import atomic_file
 from mlops.data.snapshots import current_training_set
-from mlops.errors import ConfigurationError, MlopsError, PipelineFailureError
+from mlops.errors import MlopsError, PipelineFailureError
 from mlops.features.build import feature_version
 from mlops.orchestration.contract import Event, PipelineRequest, PipelineResult, RunStarted
 from mlops.orchestration.engine import Engine
-from mlops.settings import Settings, load_settings
+from mlops.orchestration.journal import Journal
+from mlops.settings import Settings
 
 # Stages run one after the other; the pipelines of one stage share the workers.
 STAGES: tuple[tuple[str, ...], ...] = (
@@ -38,46 +39,12 @@ PRODUCTS: Mapping[str, str] = {
 }
 
 
-@dataclass
-class Journal:
-    """What the last main job was asked and which Mage run did each stage."""
-
-    path: Path
-    variables: dict[str, Any] = field(default_factory=dict)
-    runs: dict[str, int] = field(default_factory=dict)
-    finished: list[str] = field(default_factory=list)
-
-    @classmethod
-    def read(cls, path: Path) -> Journal:
-        """Load the journal of the last job.
-
-        Raises:
-            ConfigurationError: If there is none to resume.
-        """
-        if not path.exists():
-            raise ConfigurationError(
-                f"there is no interrupted job in {path.parent}", "start one with: mlops run"
-            )
-        return cls(path=path, **json.loads(path.read_text(encoding="utf-8")))
-
-    def write(self) -> None:
-        """Store the journal atomically."""
-        content = {"variables": self.variables, "runs": self.runs, "finished": self.finished}
-        with atomic_file(self.path) as path:
-            path.write_text(json.dumps(content, indent=1), encoding="utf-8")
-
-
 @dataclass(frozen=True)
 class MainJobResult:
     """The runs of a main job, by pipeline, and why the training set was built or reused."""
 
     results: Mapping[str, PipelineResult]
     data_reason: str
-
-
-def journal_path(settings: Settings) -> Path:
-    """Where the journal lies."""
-    return settings.home / "runs" / "main_job.json"
 
 
 def run_main_job(
@@ -91,7 +58,7 @@ def run_main_job(
     """Drive all stages through Mage.
 
     Args:
-        settings: The configuration in force.
+        settings: The configuration in force; to resume, the one of the job's own variables.
         variables: Run-time variables given to every pipeline: setting overrides and ``promote``.
         on_event: Told of each run, block and step.
         rebuild: Build the training set even if the published one answers the request.
@@ -100,12 +67,9 @@ def run_main_job(
     Raises:
         PipelineFailureError: If a stage fails, naming the block, its error and its log.
     """
-    journal = Journal(journal_path(settings), variables=dict(variables))
+    journal = Journal.of(settings, variables)
     if resume:
-        journal = Journal.read(journal.path)
-        settings = load_settings(
-            {k: v for k, v in journal.variables.items() if k != "promote"}, strict=False
-        )
+        journal = Journal.read(settings)
 
     def record(event: Event) -> None:
         if isinstance(event, RunStarted):
@@ -116,11 +80,20 @@ def run_main_job(
     engine = Engine(settings, on_event=record, preload=PRELOAD)
     results: dict[str, PipelineResult] = {}
     with engine:
+        if resume:
+            # A run may have been created just before the kill, too late for the journal.
+            for stale in engine.stale_runs():
+                journal.runs.setdefault(stale.pipeline, stale.run_id)
         reason = "resumed" if resume else _reason_to_build(settings, engine, rebuild)
         if not reason:
             journal.finished.append("data_preparation")
         for stage in STAGES:
-            names = [name for name in _wanted(stage, settings) if name not in journal.finished]
+            # What is finished is asked again all the same: its result comes from its run.
+            names = [
+                name
+                for name in _wanted(stage, settings)
+                if name in journal.runs or name not in journal.finished
+            ]
             for result in _drive(engine, names, journal):
                 results[result.pipeline] = result
                 _require_success(result)

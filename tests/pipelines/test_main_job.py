@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -185,3 +186,33 @@ def test_one_failing_family_does_not_lose_the_others(first: dict[str, Any], home
     assert result["status"] == "completed"
     log = next(b["log"] for b in result["blocks"] if b["block"] == "collect_candidates")
     assert "lasso failed" in Path(log).read_text()
+
+
+def test_a_killed_job_is_resumed_where_it_stopped(home: Home) -> None:
+    # given a job of its own home, killed while its candidates are being trained
+    fresh = Home(home.path.with_name("killed"))
+    journal = fresh.path / "runs" / "main_job.json"
+    process = subprocess.Popen(
+        [sys.executable, "-m", "mlops.cli", "run", *SMALL],
+        env={**os.environ, "MLOPS_HOME": str(fresh.path)},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    deadline = time.monotonic() + 120
+    while not (journal.exists() and "sklearn_training" in journal.read_text()):
+        assert process.poll() is None and time.monotonic() < deadline
+        time.sleep(0.1)
+    process.kill()
+    process.wait()
+
+    # when it is resumed, twice
+    outcome = fresh.json("run", "--resume")
+    again = fresh.json("run", "--resume")
+
+    # then it ends as if nothing had happened, and each pipeline ran once
+    assert outcome["registered"]["promoted"]
+    assert outcome["predictions"]["rows"] > 3_000
+    runs = fresh.json("status")
+    assert sorted(run["pipeline"] for run in runs) == sorted(outcome["runs"])
+    assert all(run["status"] == "completed" for run in runs)
+    assert again["registered"] == outcome["registered"]
