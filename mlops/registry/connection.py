@@ -74,8 +74,12 @@ def connect(settings: Settings) -> Any:
         if is_server(uri):
             return MlflowClient(uri, uri)
         _prepare_database(settings)
-        # MLflow's own default would create a folder `mlruns` wherever the process happens to run.
-        with _replaced(utils, "DEFAULT_LOCAL_FILE_AND_ARTIFACT_PATH", settings.artifact_root):
+        # The first client of a database inserts MLflow's default experiment: one at a time. Its
+        # own default location would be a folder `mlruns` wherever the process happens to run.
+        with (
+            _exclusive(settings),
+            _replaced(utils, "DEFAULT_LOCAL_FILE_AND_ARTIFACT_PATH", settings.artifact_root),
+        ):
             client = MlflowClient(uri, uri)
         _relax_synchronisation(uri)
         return client
