@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
@@ -18,6 +19,12 @@ from mlops.data.reading import read_trips
 from mlops.data.references import Extraction, SourceFile
 from mlops.data.sample import generate_month
 from mlops.data.trips import DROPOFF_AT, PICKUP_AT, TARGET, TRIP_COLUMNS
+
+# Machines are shared: how long an example takes says nothing about the code.
+hypothesis.settings.register_profile(
+    "shared machines", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("shared machines")
 
 PROJECT_ROOT = Path(__file__).resolve().parents[1]
 
