@@ -28,7 +28,7 @@ test: $(DEV) ## every test
 	@$(BIN)/python -m pytest
 
 test-fast: $(DEV) ## the tests that need neither Mage nor a browser
-	@$(BIN)/python -m pytest -m "not mage and not browser and not readme"
+	@$(BIN)/python -m pytest -m "not mage and not browser"
 
 lint: $(DEV) ## style, types, and what editors leave behind
 	@$(BIN)/ruff format --check .
