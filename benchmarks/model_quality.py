@@ -11,6 +11,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterable, Sequence
+from contextlib import redirect_stdout
 from pathlib import Path
 
 import pandas as pd
@@ -59,7 +60,10 @@ def main() -> None:
         family_of(name)
     folder = months_folder()
     for (first, last), aim in AIMS.items():
-        with tempfile.TemporaryDirectory(prefix="mlops-quality-") as scratch:
+        with (
+            tempfile.TemporaryDirectory(prefix="mlops-quality-") as scratch,
+            redirect_stdout(sys.stderr),  # where progress belongs: the tables go to a file
+        ):
             section = measured(names, folder, first, last, aim, Path(scratch))
         print(markdown_section(section), flush=True)
 

@@ -85,7 +85,7 @@ def test_rounds_found_are_part_of_the_best_and_repeat_its_score(problem: object)
     predicted = result.model.predict_minutes(problem.validation)
     rmse = np.sqrt(np.mean((predicted - problem.validation["duration_minutes"]) ** 2))
     assert rmse == pytest.approx(result.best_trial.rmse, rel=1e-6)
-    assert result.best_params["rounds"] <= 120
+    assert result.best_params["rounds"] <= OBJECTIVES["squared_error"].defaults["rounds"]
     assert 1 < len(result.learning_curve) == len(result.curve_rounds) <= 100
     assert min(result.learning_curve) >= result.best_trial.rmse - 1e-6
     assert len(result.training_curve) == len(result.learning_curve)
