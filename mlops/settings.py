@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from datetime import date
 from functools import reduce
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -315,23 +315,22 @@ def is_setting(path: str) -> bool:
 
 
 def _annotation(path: str) -> Any:
+    """Return the type of the leaf at a dotted path, or None if there is no such leaf."""
     model: Any = Settings
     *parents, leaf = path.split(".")
     for part in parents:
         field = model.model_fields.get(part)
-        if field is None:
-            # A dictionary such as training.overrides takes any key below it.
+        if field is None or not _is_section(field.annotation):
             return None
         model = field.annotation
-        if not (isinstance(model, type) and issubclass(model, BaseModel)):
-            return None
     field = model.model_fields.get(leaf)
-    if field is None:
-        return None
-    annotation = field.annotation
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return None
-    return annotation
+    return None if field is None or _is_section(field.annotation) else field.annotation
+
+
+def _is_section(annotation: Any) -> bool:
+    # Python 3.10 takes tuple[str, ...] for a class and then refuses it as one.
+    plain = isinstance(annotation, type) and get_origin(annotation) is None
+    return plain and issubclass(annotation, BaseModel)
 
 
 def _split_list(path: str, value: Any) -> Any:
