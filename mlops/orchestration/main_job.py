@@ -21,6 +21,8 @@ from mlops.features.build import feature_version
 from mlops.orchestration.contract import Event, PipelineRequest, PipelineResult, RunStarted
 from mlops.orchestration.engine import Engine
 from mlops.orchestration.journal import Journal
+from mlops.registry.connection import load_mlflow
+from mlops.registry.receipts import code_commit, lock_hash
 from mlops.settings import Settings
 
 # Stages run one after the other; the pipelines of one stage share the workers.
@@ -32,7 +34,19 @@ STAGES: tuple[tuple[str, ...], ...] = (
     ("batch_inference",),
 )
 # Imported once before blocks are forked; each child would pay these seconds again.
-PRELOAD = ("pandas", "pandera.pandas", "sklearn.ensemble", "xgboost", "hyperopt", "mlflow")
+PRELOAD = (
+    "mlops.steps.batch_inference",
+    "mlops.steps.data_preparation",
+    "mlops.steps.model_selection",
+    "mlops.steps.training",
+    "mlflow.store.tracking.sqlalchemy_store",
+    "hyperopt",
+    "sklearn.ensemble",
+    "sklearn.linear_model",
+    "sklearn.pipeline",
+    "sklearn.svm",
+    "xgboost",
+)
 PRODUCTS: Mapping[str, str] = {
     "data_preparation": "training_set",
     "route_statistics": "route_statistics",
@@ -77,6 +91,8 @@ def run_main_job(
             journal.write()
         on_event(event)
 
+    load_mlflow()  # with the settings that it reads at import
+    _ = code_commit(), lock_hash()  # asked of git and the disk once; children inherit the answers
     engine = Engine(settings, on_event=record, preload=PRELOAD)
     results: dict[str, PipelineResult] = {}
     with engine:
