@@ -82,20 +82,20 @@ _TREES_DEFAULTS: Final[Params] = {
 _BOOSTED_DEFAULTS: Final[Params] = {
     "rounds": 100,  # at most: the search stops early and keeps the best
     "learning_rate": 0.16,
-    "max_depth": 7,
+    "max_depth": 8,
     "min_child_weight": 20.0,
     "subsample": 0.9,
     "colsample_bytree": 0.8,
-    "reg_lambda": 3.0,
+    "reg_lambda": 10.0,
     "max_bin": 256,
 }
 _BOOSTED_SPACE: Final[Space] = {
-    "learning_rate": LogUniform(0.1, 0.25),
-    "max_depth": Integer(6, 8),
-    "min_child_weight": LogUniform(5, 100),
+    "learning_rate": LogUniform(0.1, 0.22),
+    "max_depth": Integer(7, 8),
+    "min_child_weight": LogUniform(5, 60),
     "subsample": Uniform(0.7, 1.0),
     "colsample_bytree": Uniform(0.5, 1.0),
-    "reg_lambda": LogUniform(0.3, 30),
+    "reg_lambda": LogUniform(1, 50),
 }
 
 FAMILIES: Final[Mapping[str, Family]] = {
