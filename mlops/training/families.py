@@ -158,17 +158,17 @@ FAMILIES: Final[Mapping[str, Family]] = {
             _hist_gradient_boosting,
             {
                 # Its trees cost three times what XGBoost's do to serve: fewer and smaller ones.
-                "rounds": 80,
-                "learning_rate": 0.18,
-                "max_leaf_nodes": 48,
+                "rounds": 50,
+                "learning_rate": 0.25,
+                "max_leaf_nodes": 40,
                 "min_samples_leaf": 20,
                 "l2_regularization": 1.0,
                 "max_features": 0.6,
                 "max_bins": 255,
             },
             {
-                "learning_rate": LogUniform(0.1, 0.3),
-                "max_leaf_nodes": Integer(24, 63),
+                "learning_rate": LogUniform(0.15, 0.4),
+                "max_leaf_nodes": Integer(20, 48),
                 "min_samples_leaf": Integer(10, 60),
                 "l2_regularization": LogUniform(0.1, 30),
                 "max_features": Choice(0.4, 0.6, 0.8, 1.0),
