@@ -183,6 +183,74 @@ class EngineSettings(Section):
     block_timeout_seconds: int = Field(3_600, ge=1)
 
 
+class ServingSettings(Section):
+    """`mlops serve`: the online server."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(8000, ge=1, le=65535)
+    metrics_host: str = "127.0.0.1"
+    metrics_port: int = Field(8001, ge=1, le=65535)
+    url: str = Field(
+        "", description="where deployments reach the server; empty: http://127.0.0.1:PORT"
+    )
+    metrics_url: str = Field("", description="likewise for its metrics")
+    workers: int = Field(1, ge=1, description="processes that answer requests")
+    poll_seconds: float = Field(1.0, gt=0, description="how often the registry is asked")
+    max_trips: int = Field(10_000, ge=1, description="trips in one request")
+    max_body_bytes: int = Field(4_000_000, ge=1_000, description="of one request")
+    max_days_ahead: int = Field(30, ge=0, description="a pickup later than that is refused")
+    max_days_before: int = Field(
+        366, ge=0, description="a pickup this long before the model's history ends is refused"
+    )
+    require_key: bool = Field(True, description="answer only to holders of an API key")
+    requests_per_second: float = Field(1_000, gt=0, description="rate limit per API key")
+    burst: int = Field(2_000, ge=1, description="requests a key may make at once")
+
+
+class PredictionLogSettings(Section):
+    """Where the online server writes down its answers."""
+
+    sink: Literal["parquet", "postgresql", "none"] = "parquet"
+    database_url: str = Field("", description="postgresql only")
+    flush_seconds: float = Field(2.0, gt=0, description="at most this much is lost by a kill -9")
+    queue_trips: int = Field(200_000, ge=1, description="waiting to be written; beyond: dropped")
+
+
+class DeploymentSettings(Section):
+    """How a version becomes champion, and when it is taken back."""
+
+    policy: Literal["auto", "approve"] = Field(
+        "approve", description="auto: retraining deploys what the gate lets pass; approve: asks"
+    )
+    require_server: bool = Field(
+        False, description="fail without an online server; otherwise say so and skip the canary"
+    )
+    canary_percent: float = Field(10, gt=0, le=100)
+    canary_minutes: float = Field(1, ge=0, description="0: no canary")
+    canary_min_requests: int = Field(
+        50, ge=1, description="per version; the deployment sends probes when traffic is too thin"
+    )
+    max_error_share: float = Field(0.01, ge=0, le=1, description="over the champion's")
+    max_latency_ratio: float = Field(2.0, gt=0, description="of the 95th percentiles")
+    smoke_requests: int = Field(20, ge=1, description="after the promotion, on the endpoint")
+    swap_seconds: float = Field(20, gt=0, description="the server must follow within")
+
+
+class NotificationSettings(Section):
+    """Who is told, and how. Nothing configured: nobody."""
+
+    smtp_url: str = Field("", description="smtp[s]://user:password@host:port")
+    mail_from: str = "mlops@localhost"
+    mail_to: tuple[str, ...] = ()
+    slack_webhooks: tuple[str, ...] = Field((), description="also what takes Slack's format")
+    teams_webhooks: tuple[str, ...] = ()
+    webhooks: tuple[str, ...] = Field((), description="generic: the alert as JSON")
+    timeout_seconds: float = Field(5, gt=0, description="per message")
+    repeat_minutes: float = Field(
+        60, ge=0, description="the same incident is told again only after this long"
+    )
+
+
 class ServerSettings(Section):
     """`mlops up`: Mage's server and the MLflow UI."""
 
@@ -204,6 +272,9 @@ class Settings(BaseSettings):
     )
 
     home: Path = Field(PROJECT_ROOT / ".mlops", description="all state of the project lives here")
+    environment: Literal["dev", "prod"] = Field(
+        "dev", description="prod: schedules are active; dev: they wait to be switched on"
+    )
     source: SourceSettings = SourceSettings()
     validation: ValidationSettings = ValidationSettings()
     windows: WindowSettings = WindowSettings()
@@ -214,6 +285,10 @@ class Settings(BaseSettings):
     inference: InferenceSettings = InferenceSettings()
     tracking: TrackingSettings = TrackingSettings()
     engine: EngineSettings = EngineSettings()
+    serving: ServingSettings = ServingSettings()
+    prediction_log: PredictionLogSettings = PredictionLogSettings()
+    deployment: DeploymentSettings = DeploymentSettings()
+    notifications: NotificationSettings = NotificationSettings()
     server: ServerSettings = ServerSettings()
 
     @field_validator("home")
@@ -245,6 +320,27 @@ class Settings(BaseSettings):
     def logs(self) -> Path:
         """One folder per pipeline run, one file per block; the servers' own under ``server``."""
         return self.home / "logs"
+
+    @property
+    def served(self) -> Path:
+        """What the online server serves: compiled versions and which of them answer."""
+        return self.home / "serving"
+
+    @property
+    def deployments(self) -> Path:
+        """One record per deployment, with every step and decision."""
+        return self.home / "deployments"
+
+    @property
+    def serving_url(self) -> str:
+        """Where the online server answers."""
+        return self.serving.url.rstrip("/") or f"http://127.0.0.1:{self.serving.port}"
+
+    @property
+    def serving_metrics_url(self) -> str:
+        """Where the online server tells its metrics."""
+        serving = self.serving
+        return serving.metrics_url.rstrip("/") or f"http://127.0.0.1:{serving.metrics_port}"
 
     @property
     def tracking_uri(self) -> str:

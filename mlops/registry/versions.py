@@ -16,6 +16,7 @@ from mlops.evaluation.verdict import Verdict
 from mlops.registry.connection import connect, ensure_tracking, registry_errors
 from mlops.registry.models import load_folder, read_artifact
 from mlops.registry.receipts import Receipt
+from mlops.registry.rollout import Rollout
 from mlops.registry.tracking import model_uri
 from mlops.settings import Settings
 
@@ -30,6 +31,7 @@ _PROMOTED_AT: Final = "mlops.promoted_at"
 _PROMOTED_BY: Final = "mlops.promoted_by"
 _REASON: Final = "mlops.promotion_reason"
 _PROMOTED_FROM: Final = "mlops.promoted_from"
+_ROLLOUT: Final = "mlops.rollout"
 
 
 class Record(Reference):
@@ -175,6 +177,28 @@ class Registry:
             reason=reason,
             by=by,
         )
+
+    def rollout(self) -> Rollout | None:
+        """Return the canary or shadow in force, or None; an expired one is none."""
+        with registry_errors(self._settings):
+            found = self._client.search_registered_models(f"name = '{self._name}'")
+        text = found[0].tags.get(_ROLLOUT, "") if found else ""
+        rollout = Rollout.model_validate_json(text) if text else None
+        return rollout if rollout and not rollout.is_over() else None
+
+    def start_rollout(self, rollout: Rollout) -> None:
+        """Let servers give a version a share of the requests; replaces the rollout in force."""
+        self._require(rollout.version)
+        self._tag_model(rollout.model_dump_json())
+
+    def end_rollout(self) -> None:
+        """End the rollout in force, if any."""
+        if self.rollout() is not None:
+            self._tag_model("")
+
+    def _tag_model(self, text: str) -> None:
+        with registry_errors(self._settings):
+            self._client.set_registered_model_tag(self._name, _ROLLOUT, text)
 
     def champion(self) -> VersionInfo | None:
         """Return the version that answers requests, or None before the first promotion."""

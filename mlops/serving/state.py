@@ -1,0 +1,58 @@
+"""What the server's workers serve right now: one small file, replaced whole.
+
+The follower asks the registry, compiles and checks models, and writes this file; workers read it.
+So a worker needs no registry, and starts even when the registry is down.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+from mlops.data.atomic import atomic_file
+from mlops.data.references import Reference
+from mlops.registry.rollout import Rollout
+
+_FILE: Final = "state.json"
+
+
+class Served(Reference):
+    """A compiled version on this machine's disk."""
+
+    version: int
+    bundle: str  # folder written by `mlops.serving.bundle`
+    since: datetime  # when it became champion, or when its rollout began
+
+
+class ServingState(Reference):
+    """Which versions answer.
+
+    Attributes:
+        champion: Answers; None before the first promotion.
+        rollout: Beside the champion, if any, and `beside` the version it names.
+        beside: The version of the rollout.
+        problem: Why the registry's wish could not be followed, in words; empty when it was.
+        updated_at: With time zone.
+    """
+
+    champion: Served | None = None
+    rollout: Rollout | None = None
+    beside: Served | None = None
+    problem: str = ""
+    updated_at: datetime
+
+
+def read_state(folder: Path) -> ServingState | None:
+    """Return the state in a serving folder (`settings.served`), or None before there is one."""
+    file = folder / _FILE
+    try:
+        return ServingState.model_validate_json(file.read_bytes())
+    except FileNotFoundError:
+        return None
+
+
+def write_state(folder: Path, state: ServingState) -> None:
+    """Replace the state, whole or not at all."""
+    with atomic_file(folder / _FILE) as temporary:
+        temporary.write_text(state.model_dump_json(indent=1), encoding="utf-8")
