@@ -11,9 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, Final
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any, Final
 
 from mlops.data.months import month_bounds
 from mlops.data.trips import (
@@ -32,6 +30,9 @@ from mlops.data.trips import (
 from mlops.errors import ConfigurationError
 from mlops.settings import Action, ValidationSettings
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 # Part of the key of staged results: raise it when a rule changes its meaning.
 RULES_VERSION: Final = "1"
 
@@ -41,7 +42,7 @@ FIRST_PICKUP: Final = datetime(2009, 1, 1)
 LAST_PICKUP: Final = datetime(2100, 1, 1)
 RATE_CODES: Final = (1, 2, 3, 4, 5, 6, 99)
 
-Holds = Callable[[pd.DataFrame, ValidationSettings, str], "pd.Series[bool]"]
+Holds = Callable[["pd.DataFrame", ValidationSettings, str], "pd.Series[bool]"]
 
 
 @dataclass(frozen=True)

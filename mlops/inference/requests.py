@@ -1,67 +1,20 @@
-"""A request for one prediction, as JSON: strict types here, the data contract's rules after."""
+"""JSON records to a frame of requests: strict types first, the data contract's rules after."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
-from typing import Annotated, Any
-from zoneinfo import ZoneInfo
+from typing import Any
 
 import pandas as pd
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    StrictInt,
-    StrictStr,
-    ValidationError,
-)
+from pydantic import ValidationError
 
 from mlops.data.rules import RULES, meaning_of
 from mlops.data.trips import REQUEST_COLUMNS
 from mlops.data.validation import REASONS, split_requests
 from mlops.errors import DataQualityError
+from mlops.inference.trip import NEW_YORK as NEW_YORK
+from mlops.inference.trip import TripRequest
 from mlops.settings import Settings
-
-NEW_YORK = ZoneInfo("America/New_York")
-
-
-def _wall_clock(value: Any) -> datetime:
-    """Read ISO 8601; a time with an offset becomes local time in New York, as in the TLC's files.
-
-    Numbers are refused: whether they count seconds or milliseconds is a guess.
-    """
-    if isinstance(value, str):
-        try:
-            # Python 3.10 does not know the Z of ISO 8601.
-            value = datetime.fromisoformat(value.strip().replace("Z", "+00:00"))
-        except ValueError:
-            value = None
-    if not isinstance(value, datetime):
-        raise ValueError("must be a time in ISO 8601, e.g. 2024-03-01T08:30:00")
-    return value.astimezone(NEW_YORK).replace(tzinfo=None) if value.tzinfo else value
-
-
-# Within the type of the column, or a huge number would wrap around to a real zone.
-Zone = Annotated[StrictInt, Field(ge=-(2**31), lt=2**31)]
-Number = Annotated[float, Field(strict=True, allow_inf_nan=False)] | None
-
-
-class TripRequest(BaseModel):
-    """What is known of a trip at pickup; everything but time and zones may be left out."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    trip_id: StrictInt | StrictStr | None = None
-    pickup_at: Annotated[datetime, BeforeValidator(_wall_clock)]
-    pickup_zone: Zone
-    dropoff_zone: Zone
-    trip_distance: Number = None  # miles, estimated
-    passenger_count: Number = None
-    rate_code: Number = None
-    trip_type: Number = None
-    vendor_id: Number = None
 
 
 def parse_requests(

@@ -9,7 +9,8 @@ import pytest
 
 from mlops.data.trips import REQUEST_COLUMNS, TRIP_ID
 from mlops.errors import DataQualityError
-from mlops.inference.requests import TripRequest, parse_requests
+from mlops.inference.requests import parse_requests
+from mlops.inference.trip import TripRequest
 from mlops.settings import load_settings
 
 RECORD = {"pickup_at": "2024-03-01T08:30:00", "pickup_zone": 74, "dropoff_zone": 166}

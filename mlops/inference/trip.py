@@ -1,0 +1,73 @@
+"""One trip to predict, as JSON: strict types, the same for the command line and the server.
+
+Light on purpose: the online server's processes import it, and need neither pandas nor pandera.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, Final
+from zoneinfo import ZoneInfo
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictInt, StrictStr
+
+NEW_YORK: Final = ZoneInfo("America/New_York")
+
+MAX_ID_LENGTH: Final = 128
+# No code or count comes near it, and single precision holds it.
+_LARGEST: Final = 1e9
+
+
+def _wall_clock(value: Any) -> datetime:
+    """Read ISO 8601; a time with an offset becomes local time in New York, as in the TLC's files.
+
+    Numbers are refused: whether they count seconds or milliseconds is a guess.
+    """
+    if isinstance(value, str):
+        try:
+            # Python 3.10 does not know the Z of ISO 8601.
+            value = datetime.fromisoformat(value.strip().replace("Z", "+00:00"))
+        except ValueError:
+            value = None
+    if not isinstance(value, datetime):
+        raise ValueError("must be a time in ISO 8601, e.g. 2024-03-01T08:30:00")
+    if value.tzinfo is None:
+        return value
+    try:
+        return value.astimezone(NEW_YORK).replace(tzinfo=None)
+    except OverflowError as error:  # the first and last days of the calendar
+        raise ValueError("must be a time between the years 2 and 9998") from error
+
+
+WallClock = Annotated[
+    datetime,
+    BeforeValidator(_wall_clock),
+    Field(description="ISO 8601; without an offset: local time in New York"),
+]
+# Within the type of the column, or a huge number would wrap around to a real zone.
+Zone = Annotated[
+    StrictInt, Field(ge=-(2**31), lt=2**31, description="TLC taxi zone, 1 to 265 (264, 265: none)")
+]
+Number = Annotated[float, Field(strict=True, allow_inf_nan=False, ge=-_LARGEST, le=_LARGEST)]
+TripId = (
+    Annotated[StrictInt, Field(ge=-(2**63), lt=2**63)]
+    | Annotated[StrictStr, Field(max_length=MAX_ID_LENGTH)]
+)
+
+
+class TripRequest(BaseModel):
+    """What is known of a trip at pickup; everything but time and zones may be left out."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    trip_id: TripId | None = Field(None, description="comes back with the answer")
+    pickup_at: WallClock
+    pickup_zone: Zone
+    dropoff_zone: Zone
+    trip_distance: Number | None = Field(
+        None, description="miles, estimated; without it the route's history is used"
+    )
+    passenger_count: Number | None = None
+    rate_code: Number | None = None
+    trip_type: Number | None = Field(None, description="1 street hail, 2 dispatch")
+    vendor_id: Number | None = None
