@@ -21,7 +21,7 @@ from mlops.features.build import feature_version
 from mlops.orchestration.contract import Event, PipelineRequest, PipelineResult, RunStarted
 from mlops.orchestration.engine import Engine
 from mlops.orchestration.journal import Journal
-from mlops.registry.connection import load_mlflow
+from mlops.registry.connection import ensure_tracking
 from mlops.registry.receipts import code_commit, lock_hash
 from mlops.settings import Settings
 
@@ -39,8 +39,14 @@ PRELOAD = (
     "mlops.steps.data_preparation",
     "mlops.steps.model_selection",
     "mlops.steps.training",
-    "mlflow.store.tracking.sqlalchemy_store",
+    "mlops.training.linear",
+    "git",  # by MLflow, for each model it logs
     "hyperopt",
+    "mlflow.pyfunc",
+    "mlflow.store.model_registry.sqlalchemy_store",
+    "mlflow.store.tracking.sqlalchemy_store",
+    "pandas.tseries.holiday",
+    "pandera.pandas",
     "sklearn.ensemble",
     "sklearn.linear_model",
     "sklearn.pipeline",
@@ -91,7 +97,9 @@ def run_main_job(
             journal.write()
         on_event(event)
 
-    load_mlflow()  # with the settings that it reads at import
+    # An unreachable registry is told now rather than after the search; and children inherit what
+    # it takes to reach it.
+    ensure_tracking(settings)
     _ = code_commit(), lock_hash()  # asked of git and the disk once; children inherit the answers
     engine = Engine(settings, on_event=record, preload=PRELOAD)
     results: dict[str, PipelineResult] = {}

@@ -34,6 +34,8 @@ _ENVIRONMENT: Final[dict[str, str]] = {
     "GIT_PYTHON_REFRESH": "quiet",
 }
 _BUSY_SECONDS: Final = 20  # MLflow's own patience with a locked SQLite file
+# Databases seen ready by this process or, before the fork, by its parent: looking takes 0.1 s.
+_PREPARED: Final[set[str]] = set()
 _DATABASE_ATTEMPTS: Final = 4  # with MLflow's backoff less than two seconds, instead of 100
 
 
@@ -78,7 +80,7 @@ def connect(settings: Settings) -> Any:
         # own default location would be a folder `mlruns` wherever the process happens to run.
         with (
             _exclusive(settings),
-            _replaced(utils, "DEFAULT_LOCAL_FILE_AND_ARTIFACT_PATH", settings.artifact_root),
+            replaced(utils, "DEFAULT_LOCAL_FILE_AND_ARTIFACT_PATH", settings.artifact_root),
         ):
             client = MlflowClient(uri, uri)
         _relax_synchronisation(uri)
@@ -174,19 +176,23 @@ def _prepare_database(settings: Settings) -> None:
     from mlflow.store.db import utils
 
     uri = settings.tracking_uri
+    file = _sqlite_file(uri)
+    if uri in _PREPARED and (file is None or file.exists()):
+        return
     with _exclusive(settings):
-        if file := _sqlite_file(uri):
+        if file:
             file.parent.mkdir(parents=True, exist_ok=True)
             with contextlib.closing(sqlite3.connect(file, timeout=_BUSY_SECONDS)) as connection:
                 # Readers and a writer do not block each other; the mode is kept in the file.
                 connection.execute("PRAGMA journal_mode=WAL")
         engine = utils.create_sqlalchemy_engine_with_retry(uri)
         # MLflow's migrations configure the root logger of the process: not here.
-        with _replaced(logging.config, "fileConfig", lambda *_, **__: None):
+        with replaced(logging.config, "fileConfig", lambda *_, **__: None):
             if not _has_revision(engine):
                 utils._initialize_tables(engine)
             elif utils._get_schema_version(engine) != utils._get_latest_schema_revision():
                 utils._upgrade_db(engine)
+    _PREPARED.add(uri)
 
 
 def _sqlite_file(uri: str) -> Path | None:
@@ -218,7 +224,8 @@ def _has_revision(engine: Any) -> bool:
 
 
 @contextlib.contextmanager
-def _replaced(module: ModuleType, name: str, value: Any) -> Iterator[None]:
+def replaced(module: ModuleType, name: str, value: Any) -> Iterator[None]:
+    """Give a name of a module another value for a while."""
     original = getattr(module, name)
     setattr(module, name, value)
     try:

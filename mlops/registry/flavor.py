@@ -16,6 +16,7 @@ import pandas as pd
 
 import mlops
 from mlops.data.trips import DROPOFF_ZONE, PICKUP_AT, PICKUP_ZONE, REQUEST_COLUMNS
+from mlops.registry.connection import replaced
 
 if TYPE_CHECKING:
     from mlops.training.artifact import TripDurationModel
@@ -43,8 +44,13 @@ def write_model(
     """
     import mlflow.pyfunc
     from mlflow.models import Model
+    from mlflow.utils import environment
 
-    with tempfile.TemporaryDirectory() as temporary:
+    with (
+        tempfile.TemporaryDirectory() as temporary,
+        # The requirements are what is installed; comparing would read every installed package.
+        replaced(environment, "warn_dependency_requirement_mismatches", lambda requirements: None),
+    ):
         native = Path(temporary) / _ARTIFACT
         model.save(native)
         mlflow.pyfunc.save_model(

@@ -14,7 +14,7 @@ from threadpoolctl import threadpool_limits
 from mlops import progress
 from mlops.data.references import Reference
 from mlops.data.snapshots import load_manifest, read_window
-from mlops.errors import PipelineFailureError
+from mlops.errors import PipelineFailureError, RegistryError
 from mlops.evaluation.metrics import regression_metrics
 from mlops.features.routes import RouteStatistics
 from mlops.registry.receipts import collect_receipt
@@ -23,6 +23,9 @@ from mlops.settings import Settings, load_settings
 from mlops.steps.products import route_statistics_for, training_set_from
 from mlops.training.families import family_of
 from mlops.training.tuning import Trial, tune
+
+# Between attempts to record a candidate.
+RECORD_PAUSES_SECONDS = (1, 5, 20)
 
 Variables = Mapping[str, Any]
 Fan = list[list[dict[str, Any]]]
@@ -132,7 +135,7 @@ def _train(
     receipt = collect_receipt(
         manifest, item.family, search.best_params, settings, variables=variables
     )
-    run_id = log_candidate(
+    run_id = _recorded(
         settings, manifest=manifest, search=search, model=model, metrics=metrics, receipt=receipt
     )
     progress.report("trained", rmse=metrics.rmse, mae=metrics.mae)
@@ -146,6 +149,19 @@ def _train(
         validation_rmse=metrics.rmse,
         validation_mae=metrics.mae,
     )
+
+
+def _recorded(settings: Settings, pauses: Sequence[float] | None = None, **candidate: Any) -> str:
+    """Record a candidate; a hiccup of the record must not cost the search it would hold."""
+    pauses = RECORD_PAUSES_SECONDS if pauses is None else pauses
+    try:
+        return log_candidate(settings, **candidate)
+    except RegistryError as error:
+        if not pauses:
+            raise
+        print(f"{error.message}; trying again in {pauses[0]} s")
+        time.sleep(pauses[0])
+    return _recorded(settings, pauses[1:], **candidate)
 
 
 def collect(reports: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

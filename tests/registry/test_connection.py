@@ -73,7 +73,7 @@ def test_a_deleted_experiment_comes_back(registry_of_one_test: Settings) -> None
     assert connect(settings).get_experiment(first).lifecycle_stage == "active"
 
 
-def test_an_older_database_is_migrated(tmp_path: Path) -> None:
+def test_an_older_database_is_migrated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # Given a database one schema revision behind
     settings = Settings(home=tmp_path)
     ensure_tracking(settings)
@@ -82,6 +82,8 @@ def test_an_older_database_is_migrated(tmp_path: Path) -> None:
         connection.execute("DROP TABLE assessments")
         connection.execute("UPDATE alembic_version SET version_num = 'cbc13b556ace'")
     connection.close()
+    # and a process that has not seen it yet
+    monkeypatch.setattr("mlops.registry.connection._PREPARED", set())
 
     ensure_tracking(settings)
 

@@ -12,7 +12,7 @@ import yaml
 
 from mlops.data.snapshots import read_window
 from mlops.data.trips import PICKUP_AT
-from mlops.errors import PipelineFailureError
+from mlops.errors import PipelineFailureError, RegistryError
 from mlops.steps import batch_inference, data_preparation, model_selection, training
 from mlops.steps.products import training_set_from
 
@@ -149,3 +149,31 @@ def test_when_every_child_fails_the_causes_are_listed() -> None:
 
     with pytest.raises(PipelineFailureError, match="lasso: ValueError: no trips"):
         training.collect([failed])
+
+
+def test_a_hiccup_of_the_record_does_not_cost_the_search(
+    route_statistics: dict[str, Any],
+    training_set: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    # given a registry that fails twice and then recovers
+    record, failures = training.log_candidate, iter(("locked", "still locked"))
+
+    def hiccup(*args: Any, **kwargs: Any) -> str:
+        for failure in failures:
+            raise RegistryError(failure)
+        return record(*args, **kwargs)
+
+    monkeypatch.setattr(training, "log_candidate", hiccup)
+    monkeypatch.setattr(training, "RECORD_PAUSES_SECONDS", (0, 0, 0))
+    items, _ = training.families(
+        [training_set], [route_statistics], {**VARIABLES, "training.families": "global_mean"}
+    )
+
+    # when a child has searched
+    report = training.tune_and_train(items[0], VARIABLES)
+
+    # then its candidate is recorded, and the log says what happened
+    assert report["status"] == "finished" and report["run_id"]
+    assert "still locked; trying again" in capsys.readouterr().out
