@@ -1,6 +1,7 @@
 """How good every candidate is on the real months, and what it costs: searched, refitted, judged.
 
-Run by itself, ``python -m benchmarks.model_quality``: it takes up to half an hour.
+Run by itself, ``python -m benchmarks.model_quality``: it takes up to half an hour. Measured with all
+candidates, the tables go to ``benchmarks/QUALITY.md``.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import tempfile
 import time
 from collections.abc import Iterable, Sequence
 from contextlib import redirect_stdout
+from datetime import date
 from pathlib import Path
 
 import pandas as pd
@@ -34,6 +36,8 @@ from mlops.training.artifact import TripDurationModel
 from mlops.training.families import FAMILIES, OBJECTIVES, family_of
 from mlops.training.tuning import tune
 
+QUALITY = Path(__file__).with_name("QUALITY.md")
+_HEAD = "# Model quality\n\nWritten by `python -m benchmarks.model_quality`; do not edit"
 TEST_MONTH = "2024-02"
 # Training months → the RMSE aimed at, in minutes.
 AIMS = {("2024-01", "2024-01"): 4.30, ("2023-10", "2024-01"): 4.00}
@@ -59,13 +63,17 @@ def main() -> None:
     for name in names:
         family_of(name)
     folder = months_folder()
+    tables = []
     for (first, last), aim in AIMS.items():
         with (
             tempfile.TemporaryDirectory(prefix="mlops-quality-") as scratch,
             redirect_stdout(sys.stderr),  # where progress belongs: the tables go to a file
         ):
             section = measured(names, folder, first, last, aim, Path(scratch))
-        print(markdown_section(section), flush=True)
+        tables.append(markdown_section(section).strip())
+        print(tables[-1], flush=True)
+    if set(names) == {*FAMILIES, *OBJECTIVES}:
+        QUALITY.write_text("\n\n".join([f"{_HEAD}, {date.today()}.", *tables]) + "\n")
 
 
 def months_folder() -> Path:
