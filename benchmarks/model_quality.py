@@ -1,7 +1,7 @@
 """How good every candidate is on the real months, and what it costs: searched, refitted, judged.
 
-Run by itself, ``python -m benchmarks.model_quality``: it takes up to half an hour. Measured with all
-candidates, the tables go to ``benchmarks/QUALITY.md``.
+Run by itself, ``python -m benchmarks.model_quality``: it takes up to half an hour. The tables of
+all candidates go to ``benchmarks/QUALITY.md``.
 """
 
 from __future__ import annotations
