@@ -68,3 +68,9 @@ class ServerError(MlopsError):
     """A server process did not start, or ended by itself."""
 
     exit_code = 9
+
+
+class DeploymentError(MlopsError):
+    """A version was not deployed, or was taken back: nothing answers worse than before."""
+
+    exit_code = 10

@@ -1,13 +1,14 @@
 """The model registry: numbered versions, each with its evidence, and the aliases that deploy them.
 
 ``champion`` is what answers requests, ``challenger`` what passed the gate last, and
-``previous_champion`` where a rollback goes.
+``previous_champion`` what was champion before. The trail of champions (`mlops.registry.trail`)
+remembers every change; it, not the alias, decides where a rollback goes.
 """
 
 from __future__ import annotations
 
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from mlops.data.references import Reference
 from mlops.errors import GateRefusalError, RegistryError
@@ -18,6 +19,7 @@ from mlops.registry.models import load_folder, read_artifact
 from mlops.registry.receipts import Receipt
 from mlops.registry.rollout import Rollout
 from mlops.registry.tracking import model_uri
+from mlops.registry.trail import MAX_REASON, Promotion, entry, read_trail, rollback_target
 from mlops.settings import Settings
 
 if TYPE_CHECKING:
@@ -57,16 +59,6 @@ class VersionInfo(Reference):
     receipt: Receipt | None
     evaluation: Evaluation | None
     verdict: Verdict | None
-
-
-class Promotion(Reference):
-    """A version became champion."""
-
-    version: int
-    previous: int | None  # the champion before it
-    at: datetime
-    reason: str
-    by: str
 
 
 class Registry:
@@ -126,9 +118,9 @@ class Registry:
     def promote(self, version: int | str, reason: str, by: str) -> Promotion:
         """Make a version the champion; the one it replaces stays named ``previous_champion``.
 
-        Promoting ``previous_champion`` is a rollback. Promoting the champion changes nothing. The
-        alias moves in one transaction, after everything else is written: a crash at any point
-        leaves the old or the new champion, and calling again completes the work.
+        Promoting the champion changes nothing. The alias moves in one transaction, after
+        everything else is written: a crash at any point leaves the old or the new champion, and
+        calling again completes the work.
 
         Args:
             version: A number or an alias.
@@ -139,50 +131,103 @@ class Registry:
             GateRefusalError: If the gate refused this version.
             RegistryError: If there is no such version.
         """
-        chosen = self._require(version)
+        return self._move(self._require(version), reason, by, "promotion")
+
+    def rollback(self, reason: str, by: str, to: int | None = None) -> Promotion:
+        """Restore the champion before the last promotion, or the one named.
+
+        A rollback is not undone by another: after one, say where ``to``.
+
+        Args:
+            reason: Why, for whoever reads it later.
+            by: Who or what decided.
+            to: A former champion; if it is champion already nothing changes.
+
+        Raises:
+            RegistryError: If there is nothing to restore, or ``to`` never was champion.
+        """
+        return self._move(self._require(self.rollback_target(to)), reason, by, "rollback")
+
+    def rollback_target(self, to: int | None = None) -> int:
+        """Return the version that `rollback` would restore; raises what it raises."""
+        trail = self.trail()
+        former = sorted({promotion.version for promotion in trail})
+        if to is not None:
+            if to not in former:
+                raise RegistryError(
+                    f"to_version: version {to} never was champion, so it cannot be restored",
+                    f"name one of {former}, or deploy it: mlops deploy {to}",
+                )
+            return to
+        target = rollback_target(trail)
+        if target is not None:
+            return target
+        if trail and trail[0].kind == "rollback":
+            last = trail[0]
+            raise RegistryError(
+                f"version {last.version} was itself restored from version {last.previous} by a "
+                f"rollback ({last.reason}); another one would bring version {last.previous} back",
+                f"name a former champion, one of {former}: mlops rollback --to VERSION",
+            )
+        raise RegistryError(
+            f"the model {self._name} has no champion before the present one",
+            "deploy another version: mlops deploy VERSION",
+        )
+
+    def trail(self) -> tuple[Promotion, ...]:
+        """Return every change of the champion, newest first."""
+        champion = self.champion()
+        return read_trail(self._model_tags(), champion.version if champion else None)
+
+    def previous(self) -> VersionInfo | None:
+        """Return the champion before the present one, or None."""
+        trail = self.trail()
+        return self.get(trail[0].previous) if trail and trail[0].previous else None
+
+    def _move(
+        self, chosen: VersionInfo, reason: str, by: str, kind: Literal["promotion", "rollback"]
+    ) -> Promotion:
         if chosen.verdict and not chosen.verdict.passed:
             raise GateRefusalError(
                 f"version {chosen.version} cannot become champion: {chosen.verdict.summary}",
                 "train a better candidate, or change the gate's limits and judge it again",
             )
         champion = self.champion()
-        if champion and champion.version == chosen.version and champion.promoted_at:
-            self._drop_challenger(chosen.version)
-            previous = self.get(PREVIOUS_CHAMPION)
-            return Promotion(
+        if champion and champion.version == chosen.version and (trail := self.trail()):
+            done = trail[0]
+            self._name_previous(done.previous)  # a crash may have left it naming another
+        else:
+            done = Promotion(
                 version=chosen.version,
-                previous=previous.version if previous else None,
-                at=champion.promoted_at,
-                reason=champion.promotion_reason,
-                by=champion.promoted_by,
+                previous=champion.version if champion else None,
+                at=datetime.now(timezone.utc),
+                reason=reason[:MAX_REASON],
+                by=by,
+                kind=kind,
             )
-        now = datetime.now(timezone.utc)
+            self._write(done)
+        self._drop_challenger(chosen.version)
+        return done
+
+    def _write(self, move: Promotion) -> None:
+        """Write the trail and what people read in MLflow's pages; then move the alias."""
         tags = {
-            _REASON: reason,
-            _PROMOTED_BY: by,
-            _PROMOTED_FROM: str(champion.version) if champion else "",
-            _PROMOTED_AT: now.isoformat(),
+            _REASON: move.reason,
+            _PROMOTED_BY: move.by,
+            _PROMOTED_FROM: str(move.previous or ""),
+            _PROMOTED_AT: move.at.isoformat(),
         }
         with registry_errors(self._settings):
+            self._client.set_registered_model_tag(self._name, *entry(move))
             for key, value in tags.items():
-                self._client.set_model_version_tag(self._name, str(chosen.version), key, value)
-            if champion:
-                self._alias(PREVIOUS_CHAMPION, champion.version)
-            self._alias(CHAMPION, chosen.version)
-        self._drop_challenger(chosen.version)
-        return Promotion(
-            version=chosen.version,
-            previous=champion.version if champion else None,
-            at=now,
-            reason=reason,
-            by=by,
-        )
+                self._client.set_model_version_tag(self._name, str(move.version), key, value)
+        self._name_previous(move.previous)
+        with registry_errors(self._settings):
+            self._client.set_registered_model_alias(self._name, CHAMPION, str(move.version))
 
     def rollout(self) -> Rollout | None:
         """Return the canary or shadow in force, or None; an expired one is none."""
-        with registry_errors(self._settings):
-            found = self._client.search_registered_models(f"name = '{self._name}'")
-        text = found[0].tags.get(_ROLLOUT, "") if found else ""
+        text = self._model_tags().get(_ROLLOUT, "")
         rollout = Rollout.model_validate_json(text) if text else None
         return rollout if rollout and not rollout.is_over() else None
 
@@ -195,6 +240,11 @@ class Registry:
         """End the rollout in force, if any."""
         if self.rollout() is not None:
             self._tag_model("")
+
+    def _model_tags(self) -> dict[str, str]:
+        with registry_errors(self._settings):
+            found = self._client.search_registered_models(f"name = '{self._name}'")
+        return dict(found[0].tags) if found else {}
 
     def _tag_model(self, text: str) -> None:
         with registry_errors(self._settings):
@@ -264,8 +314,12 @@ class Registry:
         found = self._client.search_model_versions(f"name = '{self._name}' and run_id = '{run_id}'")
         return max((int(version.version) for version in found), default=None)
 
-    def _alias(self, alias: str, version: int) -> None:
-        self._client.set_registered_model_alias(self._name, alias, str(version))
+    def _name_previous(self, version: int | None) -> None:
+        with registry_errors(self._settings):
+            if version is not None:
+                self._client.set_registered_model_alias(self._name, PREVIOUS_CHAMPION, str(version))
+            elif self.get(PREVIOUS_CHAMPION):
+                self._client.delete_registered_model_alias(self._name, PREVIOUS_CHAMPION)
 
     def _drop_challenger(self, version: int) -> None:
         challenger = self.challenger()
