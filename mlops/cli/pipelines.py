@@ -11,7 +11,12 @@ from mlops.errors import ConfigurationError, PipelineFailureError
 from mlops.settings import PROJECT_ROOT, load_settings
 
 pipeline_app = typer.Typer(no_args_is_help=True, help="Run one pipeline; list them.")
-RUN_VARIABLES = {"promote", "score_months"}  # what blocks read besides settings
+# What blocks read besides settings.
+RUN_VARIABLES = {
+    "promote",
+    "score_months",
+    *("pickup_zone", "dropoff_zone", "trip_distance", "passenger_count", "pickup_at"),
+}
 
 
 def register(app: typer.Typer) -> None:

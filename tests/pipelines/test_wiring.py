@@ -72,6 +72,8 @@ def test_every_block_has_its_file_or_its_product(name: str) -> None:
     for block in load(name)["blocks"]:
         if block["type"] == "global_data_product":
             assert block["configuration"]["global_data_product"]["uuid"] in products()
+        elif block["type"] == "markdown":
+            assert (ROOT / "markdowns" / f"{block['uuid']}.md").exists(), block["uuid"]
         else:
             assert (ROOT / FOLDERS[block["type"]] / f"{block['uuid']}.py").exists(), block["uuid"]
 

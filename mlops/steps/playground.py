@@ -1,0 +1,119 @@
+"""Step of `predict`: one trip, asked in a form, answered by the champion in words.
+
+For people who want to try the model. Requests of programs go to the online server, which answers
+in milliseconds; a pipeline run takes a second.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import datetime, timezone
+from typing import Any, Final
+
+from mlops import progress
+from mlops.data.trips import DISTANCE, DROPOFF_ZONE, PASSENGERS, PICKUP_AT, PICKUP_ZONE
+from mlops.data.zone_names import zone_label
+from mlops.errors import ConfigurationError
+from mlops.inference.batch import predict_records
+from mlops.inference.requests import NEW_YORK
+from mlops.registry.versions import Registry
+from mlops.settings import load_settings
+from mlops.steps.training import Variables
+
+# What each field of the form asks for.
+FIELDS: Final = {
+    PICKUP_ZONE: "choose a taxi zone, 1 to 263",
+    DROPOFF_ZONE: "choose a taxi zone, 1 to 263",
+    DISTANCE: "write miles as a number, e.g. 2.5, or leave it empty",
+    PASSENGERS: "write a number, e.g. 1, or leave it empty",
+    PICKUP_AT: "write New York time, e.g. 2024-03-01 08:30, or leave it empty for now",
+}
+# An option of a zone starts with its number: "74 East Harlem North, Manhattan".
+_ZONE: Final = re.compile(r"(\d+)(?: .*)?")
+
+
+def predict(variables: Variables) -> dict[str, Any]:
+    """Predict the trip that a form describes; fields left empty are not known.
+
+    Args:
+        variables: ``pickup_zone`` and ``dropoff_zone`` (a number, or a text that starts with it);
+            optional ``trip_distance`` (miles), ``passenger_count`` and ``pickup_at`` (ISO 8601, in
+            New York unless it has an offset; by default now).
+
+    Returns:
+        ``answer`` in words, the minutes with their interval, the model's version, and the trip as
+        it was understood.
+
+    Raises:
+        ConfigurationError: If a field is missing or cannot be read, naming it.
+        DataQualityError: If a value breaks a rule of requests, naming the field.
+        RegistryError: If there is no champion.
+    """
+    settings = load_settings(variables, strict=False)
+    trip = trip_from(variables)
+    model, champion = Registry(settings).load("champion")
+    [minutes] = predict_records(model, [trip], settings)
+    answer = in_words(trip, minutes, champion.version)
+    progress.report(answer)
+    return {
+        "answer": answer,
+        **{name: round(value, 2) for name, value in minutes.items()},
+        "model_version": champion.version,
+        "trip": trip,
+    }
+
+
+def trip_from(variables: Variables, now: datetime | None = None) -> dict[str, Any]:
+    """Read a form whose values may all be text; an empty one is as good as none.
+
+    Args:
+        variables: As for `predict`; names that are no fields are ignored.
+        now: With time zone; by default the clock's.
+
+    Returns:
+        A record for `predict_records`.
+
+    Raises:
+        ConfigurationError: Naming the field.
+    """
+    given = {
+        name: str(variables[name]).strip()
+        for name in FIELDS
+        if variables.get(name) is not None and str(variables[name]).strip()
+    }
+    trip: dict[str, Any] = {PICKUP_AT: given.get(PICKUP_AT) or _this_minute(now)}
+    for name in (PICKUP_ZONE, DROPOFF_ZONE):
+        found = _ZONE.fullmatch(given.get(name, ""))
+        if found is None:
+            raise _unreadable(name, given)
+        trip[name] = int(found[1])
+    for name in (DISTANCE, PASSENGERS):
+        if name in given:
+            try:
+                trip[name] = float(given[name])
+            except ValueError:
+                raise _unreadable(name, given) from None
+    return trip
+
+
+def in_words(trip: Mapping[str, Any], minutes: Mapping[str, float], version: int) -> str:
+    """Say a prediction to a person."""
+    distance = f"{trip[DISTANCE]:g} miles" if DISTANCE in trip else "the route's usual distance"
+    return (
+        f"{minutes['prediction_minutes']:.0f} minutes"
+        f" (8 of 10 such trips take {minutes['lower_minutes']:.0f}"
+        f" to {minutes['upper_minutes']:.0f})"
+        f" from {zone_label(trip[PICKUP_ZONE])} to {zone_label(trip[DROPOFF_ZONE])},"
+        f" {distance}, at {trip[PICKUP_AT]}, says version {version}"
+    )
+
+
+def _this_minute(now: datetime | None) -> str:
+    there = (now or datetime.now(timezone.utc)).astimezone(NEW_YORK)
+    return there.replace(tzinfo=None).isoformat(" ", "minutes")
+
+
+def _unreadable(name: str, given: Mapping[str, str]) -> ConfigurationError:
+    problem = f"{given[name]!r} cannot be read" if name in given else "is missing"
+    return ConfigurationError(f"{name}: {problem}", FIELDS[name])
