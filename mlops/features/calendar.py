@@ -40,13 +40,13 @@ class Moments(NamedTuple):
         return np.asarray(_BAND_OF_HOUR[self.minute_of_day // 60] + NUMBER_OF_BANDS // 2 * free)
 
 
-def moments(pickup_at: pd.Series[Any]) -> Moments:
+def moments(pickup_at: npt.ArrayLike | pd.Series[Any]) -> Moments:
     """Take pickup times apart.
 
     Args:
         pickup_at: Times without a zone, none missing.
     """
-    microseconds = pickup_at.to_numpy(dtype="datetime64[us]").view(np.int64)
+    microseconds = np.asarray(pickup_at, dtype="datetime64[us]").view(np.int64)
     minutes = microseconds // _MICROSECONDS_PER_MINUTE
     day = minutes // _MINUTES_PER_DAY
     return Moments(

@@ -7,9 +7,10 @@ trips, which differ from street hails, so that they are missing is a feature of 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -33,6 +34,8 @@ from mlops.features.smoothing import ROUTE_COLUMNS
 from mlops.features.sums import MAX_MILES, MIN_MILES, ZONES, band_code, route_code, zone_codes
 
 Matrix = npt.NDArray[np.float32]
+# Columns of equal length by name. Arrays spare the server what a frame costs to build.
+Columns: TypeAlias = "pd.DataFrame | Mapping[str, npt.NDArray[Any]]"
 
 _GEOMETRY: Final = (
     *(f"{end}_{axis}" for end in ("pickup", "dropoff") for axis in "xyz"[:DIMENSIONS]),
@@ -79,12 +82,13 @@ class FeatureEncoder:
     def __reduce__(self) -> Any:
         return FeatureEncoder, (self.statistics,)
 
-    def encode(self, frame: pd.DataFrame, *, history: bool = False) -> Matrix:
+    def encode(self, frame: Columns, *, history: bool = False) -> Matrix:
         """Encode requests.
 
         Args:
-            frame: `REQUEST_COLUMNS`; all but pickup time and zones may be missing. A distance that
-                no meter measures (0, or above 100 miles) counts as missing.
+            frame: `REQUEST_COLUMNS`, as a frame or as arrays by name; all but pickup time and zones
+                may be missing. A distance that no meter measures (0, or above 100 miles) counts as
+                missing.
             history: Take `AS_OF_COLUMNS` from the frame: what was known on the day of each trip,
                 which is what a model must learn from. Otherwise the encoder's own statistics.
 
@@ -102,13 +106,13 @@ class FeatureEncoder:
             )
         when = moments(frame[PICKUP_AT])
         pickup, dropoff = zone_codes(frame[PICKUP_ZONE]), zone_codes(frame[DROPOFF_ZONE])
-        out = np.empty((len(frame), len(FEATURES)), dtype=np.float32)
-        known = self._routes.shape[1]
-        self._routes.take(route_code(pickup, dropoff), axis=0, out=out[:, :known], mode="clip")
+        out = np.empty((len(pickup), len(FEATURES)), dtype=np.float32)
+        known = self.route_table.shape[1]
+        self.route_table.take(route_code(pickup, dropoff), axis=0, out=out[:, :known], mode="clip")
         column = {name: out[:, position] for name, position in COLUMN.items()}
         if history:
             for name in AS_OF_COLUMNS:
-                column[name][:] = frame[name].to_numpy()
+                column[name][:] = np.asarray(frame[name])
         else:
             band = when.band
             column[BAND_COLUMNS[0]][:] = self.statistics.pickup_bands[band_code(pickup, band)]
@@ -119,11 +123,11 @@ class FeatureEncoder:
         column["weekday"][:] = when.weekday
         column["holiday"][:] = when.holiday
         _encode_codes(frame, column)
-        _encode_miles(_optional(frame, DISTANCE), column)
+        _encode_miles(_optional(frame, DISTANCE, len(out)), column)
         return out
 
     @cached_property
-    def _routes(self) -> Matrix:
+    def route_table(self) -> Matrix:
         """`ROUTE_COLUMNS` and geometry of every route: one gather serves a request."""
         where = self.statistics.positions
         start, end = np.repeat(where, ZONES, axis=0), np.tile(where, (ZONES, 1))
@@ -154,17 +158,21 @@ def training_matrix(
     return encoder.encode(trips, history=True), trips[TARGET].to_numpy(dtype=np.float64)
 
 
-def _optional(frame: pd.DataFrame, name: str) -> Matrix:
+def _optional(frame: Columns, name: str, rows: int) -> Matrix:
     if name not in frame:
-        return np.full(len(frame), np.nan, dtype=np.float32)
-    return frame[name].to_numpy(dtype=np.float32, na_value=np.nan)
+        return np.full(rows, np.nan, dtype=np.float32)
+    values = frame[name]
+    if isinstance(values, pd.Series):  # maybe of a nullable type
+        return values.to_numpy(dtype=np.float32, na_value=np.nan)
+    return np.asarray(values, dtype=np.float32)
 
 
-def _encode_codes(frame: pd.DataFrame, column: dict[str, Matrix]) -> None:
-    passengers, rate_code = _optional(frame, PASSENGERS), _optional(frame, RATE_CODE)
+def _encode_codes(frame: Columns, column: dict[str, Matrix]) -> None:
+    rows = len(column["passengers"])
+    passengers, rate_code = (_optional(frame, name, rows) for name in (PASSENGERS, RATE_CODE))
     column["passengers"][:] = passengers
     column["rate_code"][:] = rate_code
-    column["trip_type"][:] = _optional(frame, TRIP_TYPE)
+    column["trip_type"][:] = _optional(frame, TRIP_TYPE, rows)
     column["codes_missing"][:] = np.isnan(passengers) & np.isnan(rate_code)
 
 

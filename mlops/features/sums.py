@@ -48,9 +48,9 @@ DROPOFF_BAND: Final = PICKUP_BAND + ZONES * NUMBER_OF_BANDS
 NUMBER_OF_KEYS: Final = DROPOFF_BAND + ZONES * NUMBER_OF_BANDS
 
 
-def zone_codes(zones: pd.Series[Any]) -> Ints:
+def zone_codes(zones: npt.ArrayLike | pd.Series[Any]) -> Ints:
     """Return zones as indices of tables, shape ``(n,)``; what is no zone becomes 0."""
-    numbers = zones.to_numpy()
+    numbers = np.asarray(zones)
     valid = (numbers >= 0) & (numbers <= NUMBER_OF_ZONES)
     return np.where(valid, numbers, 0).astype(np.int64)
 
