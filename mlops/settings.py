@@ -203,6 +203,9 @@ class ServingSettings(Section):
         366, ge=0, description="a pickup this long before the model's history ends is refused"
     )
     require_key: bool = Field(True, description="answer only to holders of an API key")
+    key_hashes: tuple[str, ...] = Field(
+        (), description="SHA-256 of further API keys, beside those of `mlops keys`"
+    )
     requests_per_second: float = Field(1_000, gt=0, description="rate limit per API key")
     burst: int = Field(2_000, ge=1, description="requests a key may make at once")
 
@@ -211,7 +214,9 @@ class PredictionLogSettings(Section):
     """Where the online server writes down its answers."""
 
     sink: Literal["parquet", "postgresql", "none"] = "parquet"
-    database_url: str = Field("", description="postgresql only")
+    database_url: str = Field(
+        "", description="postgresql only: postgresql://user:password@host:port/database"
+    )
     flush_seconds: float = Field(2.0, gt=0, description="at most this much is lost by a kill -9")
     queue_trips: int = Field(200_000, ge=1, description="waiting to be written; beyond: dropped")
 
@@ -325,6 +330,11 @@ class Settings(BaseSettings):
     def served(self) -> Path:
         """What the online server serves: compiled versions and which of them answer."""
         return self.home / "serving"
+
+    @property
+    def prediction_log_folder(self) -> Path:
+        """What the online server answered, as parquet files by day."""
+        return self.home / "prediction_log"
 
     @property
     def deployments(self) -> Path:

@@ -19,9 +19,15 @@ TEMPORARY_PREFIX = ".tmp-"
 
 
 @contextmanager
-def atomic_file(target: Path) -> Iterator[Path]:
-    """Give a temporary path to write to; on success it replaces ``target``, else it vanishes."""
-    with _temporary(target.parent, folder=False) as temporary:
+def atomic_file(target: Path, workplace: Path | None = None) -> Iterator[Path]:
+    """Give a temporary path to write to; on success it replaces ``target``, else it vanishes.
+
+    Args:
+        target: The file to appear.
+        workplace: Where the temporary lies, on the target's file system. By default its folder;
+            name another if that one holds too many files to look for leftovers among them.
+    """
+    with _temporary(workplace or target.parent, folder=False) as temporary:
         yield temporary
         _sync(temporary)
         temporary.chmod(0o644)  # a temporary file's 0600 would hide it from other users
