@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from mage_ai.orchestration.db.models.schedules import PipelineRun
 
@@ -56,11 +55,12 @@ class Conductor:
         return self._drive([run_id])[0]
 
     def stale_runs(self) -> tuple[StaleRun, ...]:
-        """Return the marked runs in progress."""
+        """Return the marked runs in progress; a child goes on with its parent, not by itself."""
         runs.forget()
         return tuple(
             StaleRun(run.id, run.pipeline_uuid, run.started_at.isoformat(timespec="seconds"))
             for run in runs.marked_runs()
+            if runs.parent_of(run) is None
         )
 
     def product_is_fresh(self, name: str) -> bool:
@@ -80,17 +80,4 @@ class Conductor:
         return tuple(self._describe(runs.get_run(run_id)) for run_id in run_ids)
 
     def _describe(self, run: PipelineRun) -> PipelineResult:
-        run_id = run.id
-
-        def read_output(block: str) -> Any:
-            return outcomes.read_output(runs.get_run(run_id), self.project, block)
-
-        end = run.completed_at or run.updated_at
-        return PipelineResult(
-            pipeline=run.pipeline_uuid,
-            run_id=run_id,
-            status=run.status.value,
-            seconds=max((end - run.started_at).total_seconds(), 0.0) if run.started_at else 0.0,
-            blocks=outcomes.block_results(run, self.project, self.settings.logs),
-            read_output=read_output,
-        )
+        return outcomes.describe(run, self.project, self.settings.logs)

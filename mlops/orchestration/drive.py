@@ -12,15 +12,15 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
 from mage_ai.orchestration.db import db_connection
-from mage_ai.orchestration.db import engine as database
 from mage_ai.orchestration.job_manager import get_job_manager
 from mage_ai.orchestration.pipeline_scheduler import PipelineScheduler
 
-from mlops.orchestration import environment, outcomes, runs
+from mlops.orchestration import exits, outcomes, runs
 from mlops.orchestration.contract import (
     BlockFinished,
     BlockProgress,
@@ -29,16 +29,17 @@ from mlops.orchestration.contract import (
     RunFinished,
     RunStarted,
 )
+from mlops.orchestration.jobs import TICK_SECONDS, fork_queue, plan_block, why
 from mlops.orchestration.naming import block_log, run_logs
-from mlops.orchestration.queue import ForkQueue, JobEnd, JobPlan
+from mlops.orchestration.queue import JobEnd, JobPlan
 from mlops.orchestration.tail import ProgressTail
 from mlops.progress import PROGRESS_FILE_VARIABLE
 from mlops.settings import Settings
 
-TICK_SECONDS = 0.02
 PROGRESS_SECONDS = 0.25
-# How often runs are looked at although no block ended: somebody may have cancelled one.
-LOOK_SECONDS = 2.0
+# How often runs are looked at although no block ended: somebody may have cancelled one, or a
+# block may have started the run of another pipeline.
+LOOK_SECONDS = 0.5
 
 
 @dataclass
@@ -72,13 +73,13 @@ class Drive:
     """
 
     def __init__(self, settings: Settings, emit: Callable[[Event], None]) -> None:
-        self._settings = settings.engine
+        self._settings = settings
         self._logs = settings.logs
         self._emit = emit
         self._jobs: dict[str, _Job] = {}
         self._active: dict[int, _Active] = {}
         self._signal: int | None = None
-        self._queue = fork_queue(self._settings.workers, self._plan)
+        self._queue = fork_queue(settings.engine.workers, self._plan)
 
     def until_done(self, run_ids: Sequence[int]) -> None:
         """Drive runs that are RUNNING and marked.
@@ -128,11 +129,21 @@ class Drive:
             if now >= next_look:
                 next_look = now + LOOK_SECONDS
                 touched.update(dict.fromkeys(self._cancelled()))
+                self._adopt_children()
             for run_id in touched:
                 if run_id in self._active:
                     self._advance(self._active[run_id])
             if not ended:
                 time.sleep(TICK_SECONDS)
+
+    def _adopt_children(self) -> None:
+        """Drive what blocks of our runs have started, and end it with its parent."""
+        for run in runs.marked_runs():
+            if run.id not in self._active and runs.parent_of(run) in self._active:
+                self._adopt(run.id)
+        for run in runs.orphans():
+            if run.id in self._active:
+                runs.cancel(run, self._active[run.id].scheduler.pipeline)
 
     def _cancelled(self) -> list[int]:
         """Return the runs that somebody else has ended."""
@@ -197,6 +208,8 @@ class Drive:
                 self._emit(
                     BlockFinished(active.pipeline, result.block, result.status, 0.0, result.error)
                 )
+        project = Path(active.scheduler.pipeline.repo_path)
+        exits.run_ended(self._settings, outcomes.describe(run, project, self._logs))
         seconds = time.monotonic() - active.started
         self._emit(RunFinished(active.pipeline, active.run_id, run.status.value, seconds))
 
@@ -219,7 +232,6 @@ class Drive:
         block = active.scheduler.pipeline.get_block(name)
         log = block_log(run_logs(self._logs, active.pipeline, run_id), name)
         progress = log.with_suffix(".progress")
-        timeout = float((block and block.timeout) or self._settings.block_timeout_seconds)
         self._jobs[job_id] = _Job(
             active=active,
             block_run_id=block_run_id,
@@ -227,7 +239,8 @@ class Drive:
             spawns=outcomes.only_spawns(block, name),
             tail=ProgressTail(progress),
         )
-        return JobPlan(log, {PROGRESS_FILE_VARIABLE: str(progress)}, timeout)
+        environment = {PROGRESS_FILE_VARIABLE: str(progress)}
+        return plan_block(block, log, environment, self._settings.engine.block_timeout_seconds)
 
     def _tell_progress(self, job: _Job) -> None:
         for message, fields in job.tail.read():
@@ -249,34 +262,3 @@ class Drive:
         finally:
             for number, handler in former.items():
                 signal.signal(number, handler)
-
-
-def fork_queue(workers: int, plan: Callable[[str, tuple[Any, ...]], JobPlan]) -> ForkQueue:
-    """Return a queue whose children may use Mage's database."""
-
-    def let_go_of_the_database() -> None:
-        # A connection shared by two processes corrupts both their conversations.
-        db_connection.session.commit()
-        database.dispose()
-
-    return ForkQueue(
-        workers,
-        plan,
-        run=runs.run_job,
-        before_fork=let_go_of_the_database,
-        in_child=environment.log_readably,
-    )
-
-
-def why(end: JobEnd) -> str:
-    """Say why a block's process ended without a result."""
-    if end.timed_out:
-        return (
-            f"stopped after {end.seconds:.0f} s: the block's time-out "
-            "(its `timeout`, or engine.block_timeout_seconds)"
-        )
-    if end.exit_code < 0:
-        name = signal.Signals(-end.exit_code).name
-        memory = ", often because memory ran out" if name == "SIGKILL" else ""
-        return f"the block's process was ended by {name}{memory}"
-    return f"the block's process ended with code {end.exit_code} and no result: see its log"

@@ -13,13 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mlops import errors
 from mlops.data.atomic import atomic_file
 from mlops.data.snapshots import current_training_set
-from mlops.errors import MlopsError, PipelineFailureError
 from mlops.features.build import feature_version
 from mlops.orchestration.contract import Event, PipelineRequest, PipelineResult, RunStarted
 from mlops.orchestration.engine import Engine
+from mlops.orchestration.failures import require_success
 from mlops.orchestration.journal import Journal
 from mlops.registry.connection import ensure_tracking
 from mlops.registry.receipts import code_commit, lock_hash
@@ -120,7 +119,7 @@ def run_main_job(
             ]
             for result in _drive(engine, names, journal):
                 results[result.pipeline] = result
-                _require_success(result)
+                require_success(result, "mlops run --resume")
                 journal.finished.append(result.pipeline)
             if "data_preparation" in names:
                 _remember_request(settings)
@@ -154,30 +153,6 @@ def _drive(engine: Engine, names: list[str], journal: Journal) -> tuple[Pipeline
         for name in fresh
     )
     return (*resumed, *engine.run(*requests))
-
-
-def _require_success(result: PipelineResult) -> None:
-    if result.succeeded:
-        return
-    if not result.failed_blocks:
-        raise PipelineFailureError(
-            f"{result.pipeline} run {result.run_id} {result.status}", "go on: mlops run --resume"
-        )
-    failed = result.failed_blocks[0]
-    kind, message = _error_kind(failed.error)
-    raise kind(
-        f"{result.pipeline}: block {failed.block} failed: {message}",
-        f"read {failed.log}; mend the cause; then go on with: mlops run --resume",
-    )
-
-
-def _error_kind(text: str) -> tuple[type[MlopsError], str]:
-    """Find the class of an error that was raised in a block's process, for its exit code."""
-    name, colon, message = text.partition(": ")
-    kind = getattr(errors, name.rpartition(".")[2], None) if colon else None
-    if isinstance(kind, type) and issubclass(kind, MlopsError):
-        return kind, message
-    return PipelineFailureError, text
 
 
 def request_fingerprint(settings: Settings) -> str:

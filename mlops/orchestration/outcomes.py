@@ -12,9 +12,29 @@ from mage_ai.data_preparation.models.block.dynamic.utils import (
 )
 from mage_ai.orchestration.db.models.schedules import BlockRun, PipelineRun
 
-from mlops.orchestration.contract import BlockResult
+from mlops.orchestration.contract import BlockResult, PipelineResult
 from mlops.orchestration.naming import block_log, run_logs
-from mlops.orchestration.runs import BlockStatus, load_pipeline
+from mlops.orchestration.runs import BlockStatus, get_run, load_pipeline
+
+
+def describe(run: PipelineRun, project: Path, logs: Path) -> PipelineResult:
+    """Describe how a run stands.
+
+    Args:
+        run: Mage's record of it.
+        project: The Mage project's root.
+        logs: The home's folder of logs.
+    """
+    run_id = run.id
+    end = run.completed_at or run.updated_at
+    return PipelineResult(
+        pipeline=run.pipeline_uuid,
+        run_id=run_id,
+        status=run.status.value,
+        seconds=max((end - run.started_at).total_seconds(), 0.0) if run.started_at else 0.0,
+        blocks=block_results(run, project, logs),
+        read_output=lambda block: read_output(get_run(run_id), project, block),
+    )
 
 
 def only_spawns(block: Any, name: str) -> bool:

@@ -15,7 +15,7 @@ def run_scheduler(settings: Settings, project: Path) -> None:
     environment.boot(log=None)
     from mlops.orchestration import scheduler  # imports Mage: only now
 
-    scheduler.run(settings)
+    scheduler.run(settings, project)
 
 
 def run_web(settings: Settings, project: Path, password: str, owner_marker: Path) -> None:

@@ -25,11 +25,12 @@ KILL_GRACE_SECONDS = 5.0
 
 @dataclass(frozen=True)
 class JobPlan:
-    """Where one job writes and how long it may take."""
+    """Where one job writes, how long it may take, and whether it needs a worker."""
 
     log: Path
     environment: Mapping[str, str] = field(default_factory=dict)
     timeout_seconds: float | None = None
+    waits: bool = False  # it only waits for other jobs: were it counted, they might never start
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ class _Job:
 
 
 class ForkQueue:
-    """At most ``workers`` forked jobs at a time, first come first served.
+    """At most ``workers`` forked jobs at a time, first come first served; jobs that wait are extra.
 
     A job counts as present (`has_job`) until `tick` has reported its end, so that whoever asks
     never takes a job that has just ended for one that has crashed.
@@ -147,12 +148,16 @@ class ForkQueue:
                 self._terminate(job)
             if job.kill_at is not None and now > job.kill_at:
                 _signal_group(job.pid, signal.SIGKILL)
-        started = []
-        while self._waiting and len(self._running) < self.workers:
-            job = self._waiting.popleft()
+        free = self.workers - sum(not job.plan.waits for job in self._running.values())
+        started: list[_Job] = []
+        for job in self._waiting:
+            if job.plan.waits or free > 0:
+                free -= not job.plan.waits
+                started.append(job)
+        for job in started:
+            self._waiting.remove(job)
             self._start(job)
-            started.append(job.job_id)
-        return ended, started
+        return ended, [job.job_id for job in started]
 
     def _start(self, job: _Job) -> None:
         self._before_fork()

@@ -2,7 +2,8 @@
 
 A run driven by the headless engine carries a mark in its ``metrics`` for as long as it is
 driven: the server's scheduler leaves marked runs alone (`scheduler`), and a marked run without a
-live engine is one whose engine was killed.
+live engine is one whose engine was killed. A run that a block of another run has started names
+that run as its parent; whoever drives the parent drives it.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ from mlops.orchestration.contract import PipelineRequest
 from mlops.orchestration.products import load_product, require_fresh
 
 MARK = "headless_engine"
+PARENT = "parent_run"
 TRIGGER_NAME = "mlops run"
 BlockStatus = BlockRun.BlockRunStatus
 RunStatus = PipelineRun.PipelineRunStatus
@@ -79,22 +81,57 @@ def check(request: PipelineRequest, project: Path) -> None:
     require_fresh(pipeline)
 
 
-def create_run(request: PipelineRequest, project: Path) -> PipelineRun:
-    """Create a run that is RUNNING and marked from its first moment.
+def create_run(
+    request: PipelineRequest, project: Path, parent: PipelineRun | None = None
+) -> PipelineRun:
+    """Create a run that is RUNNING, and driven by this process or by whoever drives the parent.
 
-    There is no moment at which the server's scheduler could take it for its own.
+    There is no moment at which another driver could take it for its own, or find it without all
+    of its blocks: until it is complete it counts as cancelled, and nobody touches it.
     """
     pipeline = load_pipeline(request.pipeline, project)
     schedule = _schedule(request)
     payload, _ = configure_pipeline_run_payload(
         schedule, pipeline.type, {"variables": dict(request.variables)}
     )
-    return PipelineRun.create(
-        **payload,
-        status=RunStatus.RUNNING,
-        started_at=_now(),
-        metrics=_mark(),
+    metrics = _mark() if parent is None else {**driver(parent), PARENT: parent.id}
+    run = PipelineRun.create(**payload, status=RunStatus.CANCELLED, metrics=metrics)
+    run.update(status=RunStatus.RUNNING, started_at=_now())
+    return run
+
+
+def child_of(parent_id: int, pipeline: str) -> PipelineRun | None:
+    """Return the newest run of a pipeline that a block of ``parent_id`` has started."""
+    started = PipelineRun.query.filter(
+        PipelineRun.pipeline_uuid == pipeline, PipelineRun.started_at.is_not(None)
     )
+    # Later than its parent: how far back to look.
+    candidates = started.filter(PipelineRun.id > parent_id).order_by(PipelineRun.id.desc())
+    return next((run for run in candidates.all() if parent_of(run) == parent_id), None)
+
+
+def parent_of(run: PipelineRun) -> int | None:
+    """Return the run whose block has started this one, if any."""
+    number = (run.metrics or {}).get(PARENT)
+    return None if number is None else int(number)
+
+
+def driver(run: PipelineRun) -> dict[str, Any]:
+    """Return the mark of the engine that drives a run; nothing when the server's scheduler does."""
+    return {MARK: run.metrics[MARK]} if is_marked(run) else {}
+
+
+def orphans() -> list[PipelineRun]:
+    """Return the runs in progress whose parent has ended."""
+    children = [run for run in running() if parent_of(run) is not None]
+    parents = {run.id for run in running()} if children else set()
+    return [run for run in children if parent_of(run) not in parents]
+
+
+def running() -> list[PipelineRun]:
+    """Return the runs in progress, oldest first."""
+    found = PipelineRun.query.filter(PipelineRun.status == RunStatus.RUNNING)
+    return list(found.order_by(PipelineRun.id).all())
 
 
 def _schedule(request: PipelineRequest) -> PipelineSchedule:
@@ -132,8 +169,7 @@ def get_run(run_id: int) -> PipelineRun:
 
 def marked_runs() -> list[PipelineRun]:
     """Return the runs in progress that belong to an engine, oldest first."""
-    running = PipelineRun.query.filter(PipelineRun.status == RunStatus.RUNNING)
-    return [run for run in running.order_by(PipelineRun.id).all() if is_marked(run)]
+    return [run for run in running() if is_marked(run)]
 
 
 def is_marked(run: PipelineRun) -> bool:
@@ -141,14 +177,20 @@ def is_marked(run: PipelineRun) -> bool:
     return MARK in (run.metrics or {})
 
 
-def take(run: PipelineRun) -> bool:
-    """Mark a run and set it running, unless somebody else has changed it meanwhile."""
+def take(run: PipelineRun, parent: PipelineRun | None = None) -> bool:
+    """Set a run running, driven by us or by whoever drives its parent.
+
+    Returns:
+        Whether nobody else has changed it meanwhile.
+    """
+    mark = _mark() if parent is None else driver(parent)
+    metrics = {k: v for k, v in (run.metrics or {}).items() if k != MARK}
     changed = (
         PipelineRun.query.filter(PipelineRun.id == run.id, PipelineRun.status == run.status)
     ).update(
         {
             PipelineRun.status: RunStatus.RUNNING,
-            PipelineRun.metrics: {**(run.metrics or {}), **_mark()},
+            PipelineRun.metrics: {**metrics, **mark},
             PipelineRun.started_at: run.started_at or _now(),
             PipelineRun.completed_at: None,
         },

@@ -9,14 +9,16 @@ from __future__ import annotations
 import functools
 import logging
 import time
+from pathlib import Path
 from typing import Any
 
+from mage_ai.data_preparation.models.pipeline import Pipeline
 from mage_ai.orchestration.db.models.schedules import PipelineRun
 from mage_ai.orchestration.job_manager import get_job_manager
-from mage_ai.orchestration.pipeline_scheduler import check_sla, schedule_all
+from mage_ai.orchestration.pipeline_scheduler import PipelineScheduler, check_sla, schedule_all
 
-from mlops.orchestration import runs
-from mlops.orchestration.drive import TICK_SECONDS, fork_queue, why
+from mlops.orchestration import exits, outcomes, runs
+from mlops.orchestration.jobs import TICK_SECONDS, fork_queue, plan_block, why
 from mlops.orchestration.lock import HomeLock, is_held
 from mlops.orchestration.naming import ENGINE_LOCK, SCHEDULER_LOCK, block_log, run_logs
 from mlops.orchestration.queue import JobEnd, JobPlan
@@ -24,10 +26,14 @@ from mlops.settings import Settings
 
 logger = logging.getLogger(__name__)
 
+# How often it is asked, by one cheap query, whether there is a new run.
+NEWS_SECONDS = 0.2
+EXIT = "exit_of_run_"
 
-def run(settings: Settings) -> None:
+
+def run(settings: Settings, project: Path) -> None:
     """Schedule until the process is ended; holds the scheduler's lock meanwhile."""
-    scheduler = Scheduler(settings)
+    scheduler = Scheduler(settings, project)
     lock = HomeLock(settings.home / SCHEDULER_LOCK, "mlops up")
     lock.acquire()
     while True:
@@ -40,11 +46,15 @@ class Scheduler:
 
     Args:
         settings: Where logs go, and how many blocks run at a time.
+        project: The Mage project's root.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, project: Path) -> None:
         self._settings = settings
-        self._block_runs: dict[str, int] = {}
+        self._project = project
+        self._jobs: dict[str, tuple[int, int]] = {}  # job: pipeline run, block run
+        self._driven: set[int] = set()  # runs whose end is not known yet
+        self._waiting: set[int] = set()  # runs that the last look could not start
         self._seen_marked: set[int] = set()
         self._queue = fork_queue(settings.engine.workers, self._plan)
         get_job_manager().queue = self._queue
@@ -56,36 +66,91 @@ class Scheduler:
             runs.forget()
             schedule_all()
             check_sla()
+            for orphan in runs.orphans():
+                if not runs.is_marked(orphan):
+                    runs.cancel(orphan, self._pipeline(orphan.pipeline_uuid))
+            self._note_ends()
             self._return_abandoned_runs()
+            self._waiting = self._initial_runs()
         except Exception:
             # One bad trigger must not stop all the others.
             logger.exception("a scheduling pass failed")
 
     def work(self, seconds: float) -> None:
-        """Run queued blocks until one ends, at most for ``seconds``."""
-        deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline:
+        """Run queued blocks and what follows them for ``seconds``, or until there is a new run."""
+        now = time.monotonic()
+        deadline, next_news = now + seconds, now + NEWS_SECONDS
+        while now < deadline:
             ended, _ = self._queue.tick()
-            for end in ended:
-                self._settle(end)
-            if ended:
-                return
-            time.sleep(TICK_SECONDS)
+            for run_id in {self._settle(end) for end in ended if end.job_id in self._jobs}:
+                self._advance(run_id)
+            if now >= next_news:
+                next_news = now + NEWS_SECONDS
+                if self._initial_runs() - self._waiting:
+                    return
+            if not ended:
+                time.sleep(TICK_SECONDS)
+            now = time.monotonic()
 
     def _plan(self, job_id: str, arguments: tuple[Any, ...]) -> JobPlan:
         tags = next((a for a in arguments if isinstance(a, dict) and "pipeline_uuid" in a), {})
         if "block_run_id" not in tags:
-            return JobPlan(self._settings.logs / "server" / "jobs.log")
-        self._block_runs[job_id] = tags["block_run_id"]
-        folder = run_logs(self._settings.logs, tags["pipeline_uuid"], tags["pipeline_run_id"])
-        return JobPlan(block_log(folder, tags["block_uuid"]))
+            log = self._settings.logs / "server" / "jobs.log"
+            return JobPlan(log, waits=job_id.startswith(EXIT))
+        pipeline, run_id, block = (
+            tags[name] for name in ("pipeline_uuid", "pipeline_run_id", "block_uuid")
+        )
+        self._jobs[job_id] = run_id, tags["block_run_id"]
+        self._driven.add(run_id)
+        log = block_log(run_logs(self._settings.logs, pipeline, run_id), block)
+        definition = self._pipeline(pipeline).get_block(block)
+        return plan_block(definition, log, {}, self._settings.engine.block_timeout_seconds)
 
-    def _settle(self, end: JobEnd) -> None:
-        """Fail a block whose process died: Mage would start it again and again."""
-        block_run_id = self._block_runs.pop(end.job_id, None)
-        if block_run_id is not None:
+    def _settle(self, end: JobEnd) -> int:
+        """Fail a block whose process died: Mage would start it again and again. Returns its run."""
+        run_id, block_run_id = self._jobs.pop(end.job_id)
+        runs.forget()
+        runs.fail_if_unfinished(block_run_id, why(end))
+        return run_id
+
+    def _advance(self, run_id: int) -> None:
+        """Let Mage queue what has become possible in one run: nothing else has changed."""
+        try:
             runs.forget()
-            runs.fail_if_unfinished(block_run_id, why(end))
+            run = runs.get_run(run_id)
+            if run.status == runs.RunStatus.RUNNING:
+                PipelineScheduler(run).schedule()
+            self._note_ends()
+        except Exception:
+            logger.exception("run %s: scheduling failed", run_id)  # the next look tries again
+
+    def _note_ends(self) -> None:
+        """See to the runs that have ended, here or by somebody else's hand.
+
+        Their hooks run in processes of their own: an alert that takes its time delays no block.
+        """
+        runs.forget()
+        found = PipelineRun.query.filter(PipelineRun.id.in_(self._driven)).all()
+        in_progress = (runs.RunStatus.INITIAL, runs.RunStatus.RUNNING)
+        ended = [run for run in found if run.status not in in_progress]
+        self._driven = {run.id for run in found if run.status in in_progress}
+        for run in ended:
+            self._queue.enqueue(f"{EXIT}{run.id}", self._run_hooks, run.id)
+
+    def _run_hooks(self, run_id: int) -> None:
+        result = outcomes.describe(runs.get_run(run_id), self._project, self._settings.logs)
+        exits.run_ended(self._settings, result)
+
+    def _initial_runs(self) -> set[int]:
+        """Return the runs that have not been started yet."""
+        runs.forget()
+        initial = PipelineRun.select(PipelineRun.id).filter(
+            PipelineRun.status == runs.RunStatus.INITIAL
+        )
+        return {row[0] for row in initial.all()}
+
+    def _pipeline(self, name: str) -> Pipeline:
+        return runs.load_pipeline(name, self._project)
 
     def _leave_engines_alone(self) -> None:
         find_all = PipelineRun.active_runs_for_pipelines
@@ -94,7 +159,9 @@ class Scheduler:
         def find_ours(*args: Any, **kwargs: Any) -> list[Any]:
             found = find_all(*args, **kwargs)
             self._seen_marked.update(run.id for run in found if runs.is_marked(run))
-            return [run for run in found if not runs.is_marked(run)]
+            ours = [run for run in found if not runs.is_marked(run)]
+            self._driven.update(run.id for run in ours)
+            return ours
 
         PipelineRun.active_runs_for_pipelines = find_ours
 

@@ -54,6 +54,22 @@ def test_no_more_jobs_run_than_workers_first_come_first_served(queue):
     run_down(queue)
 
 
+def test_a_job_that_only_waits_for_others_holds_no_worker(tmp_path):
+    # Given one worker, and jobs that each wait for the job after them
+    plans = {name: JobPlan(tmp_path / "log", waits=name != "c") for name in "abc"}
+    queue = ForkQueue(1, lambda job_id, arguments: plans[job_id])
+
+    def wait_for(name):
+        while not (tmp_path / name).exists():
+            time.sleep(0.01)
+
+    queue.enqueue("a", wait_for, "c")
+    queue.enqueue("b", wait_for, "c")
+    queue.enqueue("c", (tmp_path / "c").touch)
+    # When they are run, then all end.
+    assert {end.exit_code for end in run_down(queue).values()} == {0}
+
+
 def test_a_job_is_present_until_its_end_was_reported(queue):
     queue.enqueue("a", int)
     queue.tick()

@@ -1,0 +1,88 @@
+"""Runs of other pipelines from inside a block: started once, waited for, ended with their parent.
+
+A child belongs to the run whose block starts it. Whoever drives that run, the server's scheduler
+or a headless engine, drives the child as well, and cancels it when the parent ends first. A block
+that is started again, after a kill or by a retry, finds its child and goes on with it. Such a block
+needs ``configuration: {waits: true}``, so that it holds no worker while its child needs one.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mlops import progress
+from mlops.errors import ConfigurationError
+from mlops.orchestration.contract import PipelineRequest, PipelineResult
+from mlops.orchestration.failures import require_success
+from mlops.settings import load_settings
+
+if TYPE_CHECKING:
+    from mage_ai.orchestration.db.models.schedules import PipelineRun
+
+POLL_SECONDS = 0.5
+
+
+def run_child(
+    pipeline: str,
+    variables: Mapping[str, Any],
+    parent: Mapping[str, Any],
+    product: str | None = None,
+) -> PipelineResult:
+    """Run another pipeline to its end, as part of the run that calls.
+
+    Args:
+        pipeline: Its name; a run starts at most one child of each pipeline.
+        variables: For every block of the child.
+        parent: The variables that Mage gave to the calling block.
+        product: Run it as the build of this global data product, so that consumers find it fresh.
+
+    Returns:
+        The successful run, with its blocks' outputs.
+
+    Raises:
+        MlopsError: What made the child fail, in its own words.
+        ConfigurationError: If the child cannot run as asked, or outside of a pipeline run.
+    """
+    # Only here, because these import Mage; a block's process has it already.
+    from mage_ai.settings.repo import get_repo_path
+
+    from mlops.orchestration import outcomes, runs
+
+    parent_id = parent.get("pipeline_run_id")
+    if parent_id is None:
+        raise ConfigurationError(
+            f"{pipeline} can only be started from a run, not from the editor",
+            "run the pipeline: mlops pipeline run NAME, or its trigger",
+        )
+    project = Path(get_repo_path())
+    run = _started(PipelineRequest(pipeline, variables, product), project, int(parent_id))
+    run_id = run.id
+    progress.report(f"waiting for {pipeline}", run=run_id)
+    while run.status == runs.RunStatus.RUNNING:
+        time.sleep(POLL_SECONDS)
+        runs.forget()
+        run = runs.get_run(run_id)
+    result = outcomes.describe(run, project, load_settings().logs)
+    require_success(result, f"mlops pipeline resume {parent_id}")
+    return result
+
+
+def _started(request: PipelineRequest, project: Path, parent_id: int) -> PipelineRun:
+    """Return the child that this run has started already, made to go on, or a new one."""
+    from mlops.orchestration import runs
+
+    runs.forget()
+    parent = runs.get_run(parent_id)
+    child = runs.child_of(parent_id, request.pipeline)
+    if child is None:
+        if runs.is_marked(parent):
+            # Headless, nobody builds a product that a consumer misses: it would wait for ever.
+            runs.check(request, project)
+        return runs.create_run(request, project, parent)
+    driven = child.status == runs.RunStatus.RUNNING and runs.driver(child) == runs.driver(parent)
+    if child.status != runs.RunStatus.COMPLETED and not driven and runs.take(child, parent):
+        runs.reopen(child)
+    return runs.get_run(child.id)

@@ -1,0 +1,40 @@
+"""A failed run as the error a person should read: of the kind its block raised, with its log."""
+
+from __future__ import annotations
+
+from mlops import errors
+from mlops.errors import MlopsError, PipelineFailureError
+from mlops.orchestration.contract import PipelineResult
+
+
+def require_success(result: PipelineResult, go_on: str) -> None:
+    """Raise what made a run fail, if it did.
+
+    Args:
+        result: How the run ended.
+        go_on: The command that goes on once the cause is mended.
+
+    Raises:
+        MlopsError: Naming the pipeline, the block, its error and its log.
+    """
+    if result.succeeded:
+        return
+    if not result.failed_blocks:
+        raise PipelineFailureError(
+            f"{result.pipeline} run {result.run_id} {result.status}", f"go on: {go_on}"
+        )
+    failed = result.failed_blocks[0]
+    kind, message = _kind_of(failed.error)
+    raise kind(
+        f"{result.pipeline}: block {failed.block} failed: {message}",
+        f"read {failed.log}; mend the cause; then go on with: {go_on}",
+    )
+
+
+def _kind_of(text: str) -> tuple[type[MlopsError], str]:
+    """Find the class of an error that was raised in a block's process, for its exit code."""
+    name, colon, message = text.partition(": ")
+    kind = getattr(errors, name.rpartition(".")[2], None) if colon else None
+    if isinstance(kind, type) and issubclass(kind, MlopsError):
+        return kind, message
+    return PipelineFailureError, text
