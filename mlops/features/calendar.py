@@ -5,7 +5,7 @@ Times are local wall-clock times in New York, so hours keep their meaning when c
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
@@ -18,10 +18,12 @@ Ints = npt.NDArray[np.int64]
 _MICROSECONDS_PER_MINUTE: Final = 60_000_000
 _MINUTES_PER_DAY: Final = 1_440
 _THURSDAY: Final = 3  # 1970-01-01, counted from Monday = 0
+_FIRST_ORDINAL: Final = date(1970, 1, 1).toordinal()
 
 # Parts of the day with similar traffic: night, early, morning rush, midday, afternoon rush,
 # evening, late. A working day and a day off have their own.
 _BAND_OF_HOUR: Final = np.repeat(np.arange(7), [6, 1, 3, 5, 4, 3, 2])
+_BANDS: Final = _BAND_OF_HOUR.tolist()
 NUMBER_OF_BANDS: Final = 14
 
 
@@ -57,6 +59,28 @@ def moments(pickup_at: npt.ArrayLike | pd.Series[Any]) -> Moments:
     )
 
 
+class Moment(NamedTuple):
+    """One pickup time taken apart, as in `Moments`."""
+
+    minute_of_day: int
+    weekday: int
+    holiday: bool
+    band: int
+
+
+def moment(pickup_at: datetime) -> Moment:
+    """Take one pickup time apart, in a thousandth of the time that arrays take to be set up."""
+    weekday = pickup_at.weekday()
+    holiday = pickup_at.toordinal() in _holidays_of(pickup_at.year)
+    free = weekday >= 5 or holiday
+    return Moment(
+        minute_of_day=pickup_at.hour * 60 + pickup_at.minute,
+        weekday=weekday,
+        holiday=holiday,
+        band=_BANDS[pickup_at.hour] + (NUMBER_OF_BANDS // 2 if free else 0),
+    )
+
+
 def day_number(at: Any) -> int:
     """Return the days from 1970-01-01 to the day of a time."""
     return int(np.datetime64(at, "D").astype(np.int64))
@@ -70,6 +94,12 @@ def _is_holiday(day: Ints) -> npt.NDArray[np.bool_]:
         for d in (day.min(), day.max())
     )
     return np.isin(day, _holidays(first, last))
+
+
+@lru_cache(maxsize=256)
+def _holidays_of(year: int) -> frozenset[int]:
+    """Return the ordinals (`date.toordinal`) of a year's holidays."""
+    return frozenset((_holidays(year, year) + _FIRST_ORDINAL).tolist())
 
 
 @lru_cache(maxsize=64)

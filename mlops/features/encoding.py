@@ -65,7 +65,7 @@ COLUMN: Final[dict[str, int]] = {name: position for position, name in enumerate(
 
 _NEEDED: Final = (PICKUP_AT, PICKUP_ZONE, DROPOFF_ZONE)
 # Zones touch: within half a mile, a ratio to the straight line would explode.
-_SHORT_MILES: Final = 0.5
+SHORT_MILES: Final = 0.5
 
 
 @dataclass(frozen=True, eq=False)
@@ -184,7 +184,7 @@ def _encode_miles(given: Matrix, column: dict[str, Matrix]) -> None:
     column["miles"][:] = np.where(plausible, given, np.float32(np.nan))
     column["likely_miles"][:] = miles
     column["miles_over_route"][:] = miles / route_miles
-    column["miles_over_straight"][:] = miles / (column["straight_miles"] + _SHORT_MILES)
+    column["miles_over_straight"][:] = miles / (column["straight_miles"] + SHORT_MILES)
     column["minutes_at_route_pace"][:] = miles * column["route_pace"]
     column["minutes_at_pickup_pace"][:] = miles * column["pickup_hour_pace"]
     column["minutes_at_dropoff_pace"][:] = miles * column["dropoff_hour_pace"]

@@ -19,9 +19,9 @@ _HOURS: Final = 24
 _DAYS: Final = 7
 # The hour of the week says all about traffic that an additive model can learn from the clock.
 _INDICATORS: Final = (ZONES, ZONES, _HOURS * _DAYS)
-_OFFSETS: Final = np.cumsum((0, *_INDICATORS))
+INDICATOR_OFFSETS: Final = np.cumsum((0, *_INDICATORS))
 _AS_INDICATORS: Final = ("pickup_zone", "dropoff_zone", "minute_of_day", "weekday")
-_NUMBERS: Final = [COLUMN[name] for name in FEATURES if name not in _AS_INDICATORS]
+NUMBERS: Final = [COLUMN[name] for name in FEATURES if name not in _AS_INDICATORS]
 # Shares of the training trips below and above which numbers are clipped.
 _TAILS: Final = (0.005, 0.995)
 
@@ -34,7 +34,7 @@ class LinearEncoding(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
     def fit(self, features: Matrix, minutes: Any = None) -> LinearEncoding:
         """Learn ranges, means and spreads of the numbers."""
-        numbers = features[:, _NUMBERS].astype(np.float64)
+        numbers = features[:, NUMBERS].astype(np.float64)
         numbers[:, np.isnan(numbers).all(axis=0)] = 0  # yellow taxis have no trip type at all
         self.low_, self.high_ = np.nanquantile(numbers, _TAILS, axis=0)
         clipped = np.clip(numbers, self.low_, self.high_)
@@ -45,16 +45,16 @@ class LinearEncoding(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
     def transform(self, features: Matrix) -> Any:
         """Return a CSR matrix, shape ``(n, indicators + numbers)``."""
-        numbers = np.clip(features[:, _NUMBERS], self.low_, self.high_)
+        numbers = np.clip(features[:, NUMBERS], self.low_, self.high_)
         scaled = np.nan_to_num((numbers - self.mean_) / self.spread_)
         pickup, dropoff, minute, day = (features[:, COLUMN[name]] for name in _AS_INDICATORS)
         indicators = np.stack([pickup, dropoff, day * _HOURS + minute // 60], axis=1)
-        rows, width = len(features), len(_INDICATORS) + len(_NUMBERS)
+        rows, width = len(features), len(_INDICATORS) + len(NUMBERS)
         columns = np.empty((rows, width), dtype=np.int32)
-        columns[:, : len(_INDICATORS)] = indicators.astype(np.int32) + _OFFSETS[:-1]
-        columns[:, len(_INDICATORS) :] = _OFFSETS[-1] + np.arange(len(_NUMBERS))
+        columns[:, : len(_INDICATORS)] = indicators.astype(np.int32) + INDICATOR_OFFSETS[:-1]
+        columns[:, len(_INDICATORS) :] = INDICATOR_OFFSETS[-1] + np.arange(len(NUMBERS))
         values = np.ones((rows, width))
         values[:, len(_INDICATORS) :] = scaled
         starts = np.arange(rows + 1) * width
-        shape = (rows, _OFFSETS[-1] + len(_NUMBERS))
+        shape = (rows, INDICATOR_OFFSETS[-1] + len(NUMBERS))
         return csr_matrix((values.ravel(), columns.ravel(), starts), shape=shape)

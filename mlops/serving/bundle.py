@@ -1,0 +1,119 @@
+"""What a compiled model looks like on disk: a folder that anyone may load without trusting it.
+
+Arrays, a model of XGBoost and JSON, each with its hash, no pickle; and golden requests with the
+answers of the model it was compiled from, so that a load proves that this code on this machine
+still gives them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import Field, ValidationError
+
+from mlops.data.atomic import atomic_folder
+from mlops.data.references import Reference
+from mlops.data.sources.cache import sha256_of
+from mlops.data.trips import REQUEST_COLUMNS
+from mlops.errors import MlopsError
+from mlops.features.encoding import FEATURES
+
+FORMAT: Final = "mlops.compiled_model/1"
+_HEAD_FILE: Final = "bundle.json"
+
+
+class Bounds(Reference):
+    """How the interval around a prediction comes about.
+
+    Attributes:
+        kind: ``residuals``: errors by the size of the prediction; ``quantiles``: two more outputs
+            of the kernel; ``none``: bounds are unknown (NaN).
+        edges: Of the bins of predicted minutes.
+        below: Lower bound - prediction, per bin.
+        above: Upper bound - prediction, per bin.
+        margin: Minutes by which quantiles are widened on both sides.
+    """
+
+    kind: Literal["none", "residuals", "quantiles"] = "none"
+    edges: tuple[float, ...] = ()
+    below: tuple[float, ...] = ()
+    above: tuple[float, ...] = ()
+    margin: float = 0.0
+
+
+class Golden(Reference):
+    """Requests, and what the model answered before it was compiled."""
+
+    requests: dict[str, tuple[Any, ...]]
+    answers: tuple[tuple[float | None, float | None, float | None], ...]  # None: not known
+
+    def columns(self) -> dict[str, npt.NDArray[Any]]:
+        """Return the requests as arrays."""
+        return {
+            name: np.array(values, dtype=REQUEST_COLUMNS[name])  # None becomes NaN
+            for name, values in self.requests.items()
+        }
+
+
+class Head(Reference):
+    """What a bundle says of itself."""
+
+    format: str = FORMAT
+    version: int
+    family: str
+    as_of: datetime  # trips that ended before this day are known
+    shortest: float  # no prediction is below
+    longest: float
+    bounds: Bounds
+    features: tuple[str, ...] = FEATURES
+    info: dict[str, str]
+    golden: Golden
+    files: dict[str, str] = Field(default_factory=dict)  # name → SHA-256
+
+
+def write_bundle(folder: Path, head: Head, write: Callable[[Path], None]) -> None:
+    """Write a bundle, whole or not at all; one that is there is replaced.
+
+    Args:
+        folder: Where to.
+        head: Without hashes.
+        write: Writes the other files into the folder that it is given.
+    """
+
+    def write_all(temporary: Path) -> None:
+        write(temporary)
+        files = {path.name: sha256_of(path) for path in sorted(temporary.iterdir())}
+        content = head.model_copy(update={"files": files}).model_dump_json(indent=1)
+        (temporary / _HEAD_FILE).write_text(content, encoding="utf-8")
+
+    atomic_folder(folder, write_all)
+
+
+def read_head(folder: Path) -> Head:
+    """Return what a bundle says of itself, after proving that its files are those written.
+
+    Raises:
+        MlopsError: If one is missing or damaged, or the bundle is of another format.
+    """
+    try:
+        head = Head.model_validate_json((folder / _HEAD_FILE).read_bytes())
+    except OSError as error:
+        raise unusable(folder, f"{_HEAD_FILE} cannot be read: {error}") from error
+    except ValidationError as error:
+        raise unusable(folder, f"{_HEAD_FILE} is damaged: {error}") from error
+    if head.format != FORMAT or head.features != FEATURES:
+        raise unusable(folder, "it was compiled by another version of the project")
+    for name, digest in head.files.items():
+        if not (folder / name).is_file() or sha256_of(folder / name) != digest:
+            raise unusable(folder, f"{name} is missing or damaged")
+    return head
+
+
+def unusable(folder: Path, why: str) -> MlopsError:
+    """Return the error of a bundle that must not answer anybody."""
+    return MlopsError(f"{folder}: this bundle cannot be served: {why}", "compile the model again")
