@@ -47,7 +47,8 @@ lock: $(DEV) ## resolve the lock files again (hashes and versions, no addresses)
 		--no-emit-index-url --no-annotate --no-header "$$@"; }; \
 	uv requirements/bootstrap.in -o requirements/bootstrap.txt && \
 	uv pyproject.toml -o requirements/runtime.txt && \
-	uv --extra dev -c requirements/runtime.txt pyproject.toml -o requirements/dev.txt
+	uv --extra dev -c requirements/runtime.txt pyproject.toml -o requirements/dev.txt && \
+	uv -c requirements/runtime.txt requirements/serving.in -o requirements/serving.txt
 
 clean: ## remove the environment and all state
 	rm -rf $(VENV) .mlops .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info

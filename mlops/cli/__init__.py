@@ -25,7 +25,17 @@ EXIT_CODES = """Exit codes:
 
 def build_app() -> typer.Typer:
     """Assemble the commands. Imports stay inside so that `--help` is instant."""
-    from mlops.cli import configuration, doctor, models, pipelines, predict, run, server
+    from mlops.cli import (
+        configuration,
+        doctor,
+        models,
+        pipelines,
+        predict,
+        run,
+        server,
+        serving,
+        triggers,
+    )
 
     app = typer.Typer(
         name="mlops",
@@ -37,7 +47,17 @@ def build_app() -> typer.Typer:
         add_completion=False,
         context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     )
-    for module in (run, pipelines, models, predict, doctor, configuration, server):
+    for module in (
+        run,
+        pipelines,
+        triggers,
+        models,
+        predict,
+        doctor,
+        configuration,
+        server,
+        serving,
+    ):
         module.register(app)
     return app
 

@@ -7,6 +7,7 @@ remembers every change; it, not the alias, decides where a rollback goes.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -227,9 +228,16 @@ class Registry:
 
     def rollout(self) -> Rollout | None:
         """Return the canary or shadow in force, or None; an expired one is none."""
-        text = self._model_tags().get(_ROLLOUT, "")
-        rollout = Rollout.model_validate_json(text) if text else None
-        return rollout if rollout and not rollout.is_over() else None
+        return _rollout_in(self._model_tags())
+
+    def standing(self) -> tuple[int | None, Rollout | None]:
+        """Return the champion's version and the rollout in force, by one query."""
+        with registry_errors(self._settings):
+            found = self._client.search_registered_models(f"name = '{self._name}'")
+        if not found:
+            return None, None
+        version = found[0].aliases.get(CHAMPION)
+        return int(version) if version else None, _rollout_in(found[0].tags)
 
     def start_rollout(self, rollout: Rollout) -> None:
         """Let servers give a version a share of the requests; replaces the rollout in force."""
@@ -352,6 +360,12 @@ class Registry:
             return Record.model_validate_json(text)
         except (MlflowException, OSError, ValueError):
             return None
+
+
+def _rollout_in(tags: Mapping[str, str]) -> Rollout | None:
+    text = tags.get(_ROLLOUT, "")
+    rollout = Rollout.model_validate_json(text) if text else None
+    return rollout if rollout and not rollout.is_over() else None
 
 
 def _tags(record: Record) -> dict[str, str]:

@@ -21,7 +21,7 @@ class Served(Reference):
     """A compiled version on this machine's disk."""
 
     version: int
-    bundle: str  # folder written by `mlops.serving.bundle`
+    bundle: str  # folder written by `mlops.serving.compiled`; its name, in ``bundles``
     since: datetime  # when it became champion, or when its rollout began
 
 
@@ -43,16 +43,20 @@ class ServingState(Reference):
     updated_at: datetime
 
 
+def state_file(folder: Path) -> Path:
+    """Return the file of a serving folder (`settings.served`) that workers watch."""
+    return folder / _FILE
+
+
 def read_state(folder: Path) -> ServingState | None:
     """Return the state in a serving folder (`settings.served`), or None before there is one."""
-    file = folder / _FILE
     try:
-        return ServingState.model_validate_json(file.read_bytes())
+        return ServingState.model_validate_json(state_file(folder).read_bytes())
     except FileNotFoundError:
         return None
 
 
 def write_state(folder: Path, state: ServingState) -> None:
     """Replace the state, whole or not at all."""
-    with atomic_file(folder / _FILE) as temporary:
+    with atomic_file(state_file(folder)) as temporary:
         temporary.write_text(state.model_dump_json(indent=1), encoding="utf-8")

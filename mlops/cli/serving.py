@@ -1,0 +1,96 @@
+"""`mlops serve` and `mlops keys`: the online server, and who may ask it."""
+
+import logging
+from datetime import datetime, timezone
+from typing import Annotated, Optional
+
+import typer
+
+from mlops.cli.display import show_rows, terminal
+from mlops.cli.options import AsJson, SetOption, examples, settings_from
+from mlops.settings import load_settings
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this module."""
+    app.command(
+        "serve",
+        epilog=examples(
+            "mlops serve",
+            "mlops serve --workers 2 --port 8080",
+            "mlops serve --set serving.host=0.0.0.0 --set serving.max_trips=50000",
+        ),
+    )(serve)
+    keys = typer.Typer(help="API keys of the online server.", no_args_is_help=True)
+    keys.command("add", epilog=examples("mlops keys add batch-team --days 90"))(add)
+    keys.command("list")(list_)
+    keys.command("revoke", epilog=examples("mlops keys revoke batch-team", "mlops keys revoke 2"))(
+        revoke
+    )
+    app.add_typer(keys, name="keys")
+
+
+def serve(
+    workers: Annotated[
+        Optional[int], typer.Option(help="Processes that answer requests.", show_default=False)
+    ] = None,
+    port: Annotated[Optional[int], typer.Option(show_default=False)] = None,
+    set_: SetOption = None,
+) -> None:
+    """Answer predictions over HTTP with the champion, until Ctrl-C.
+
+    A promotion takes effect within seconds, without a restart. API keys are needed; the first is
+    made at the first start and shown once.
+    """
+    settings = settings_from(set_, {"serving.workers": workers, "serving.port": port})
+    logging.basicConfig(
+        level=logging.INFO, format="%(asctime)s %(process)d %(levelname)s %(name)s: %(message)s"
+    )
+
+    from mlops.serving.supervisor import serve as run
+
+    run(settings, lambda line: print(line, flush=True))
+
+
+def add(
+    name: Annotated[str, typer.Argument(help="Whose key it is; the prediction log calls it so.")],
+    days: Annotated[
+        Optional[float], typer.Option(help="Until it expires.", show_default="never")
+    ] = None,
+) -> None:
+    """Make a key and show it, once. To rotate: add, let the caller change over, revoke the old."""
+    from mlops.serving.keys import add_key
+
+    key, token = add_key(load_settings().served, name, days)
+    print(token)
+    until = f"until {key.expires_at:%Y-%m-%d %H:%M} UTC" if key.expires_at else "without end"
+    terminal(stderr=True).print(f"key {key.number} for {name}, {until}; it is stored nowhere")
+
+
+def list_(as_json: AsJson = False) -> None:
+    """List all keys there ever were, without the keys themselves."""
+    from mlops.serving.keys import read_keys
+
+    now = datetime.now(timezone.utc)
+    rows = [
+        {
+            "number": key.number,
+            "name": key.name,
+            "valid": key.is_valid(now),
+            "created": f"{key.created_at:%Y-%m-%d %H:%M}",
+            "expires": f"{key.expires_at:%Y-%m-%d %H:%M}" if key.expires_at else "",
+            "revoked": f"{key.revoked_at:%Y-%m-%d %H:%M}" if key.revoked_at else "",
+        }
+        for key in read_keys(load_settings().served)
+    ]
+    show_rows(rows, as_json=as_json, empty="no key yet; make one with: mlops keys add NAME")
+
+
+def revoke(
+    name: Annotated[str, typer.Argument(metavar="NAME|NUMBER", help="All of a name, or one.")],
+) -> None:
+    """Revoke keys; servers refuse them within a second."""
+    from mlops.serving.keys import revoke_keys
+
+    for key in revoke_keys(load_settings().served, name):
+        print(f"revoked key {key.number} of {key.name}")

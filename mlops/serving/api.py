@@ -1,0 +1,306 @@
+"""What is asked rarely, and the description of everything: a FastAPI application.
+
+Swagger's page loads its scripts from a foreign server, with the API key typed into it: there is
+only ``/openapi.json``, for any client that reads it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+from fastapi import FastAPI, Request
+from fastapi.openapi.utils import get_openapi
+from fastapi.responses import JSONResponse, Response
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.json_schema import models_json_schema
+from starlette.exceptions import HTTPException
+
+import mlops
+from mlops.inference.trip import TripRequest
+from mlops.registry.rollout import Rollout
+from mlops.serving.errors import RequestError
+from mlops.serving.requests import TripList
+from mlops.serving.routing import Role
+from mlops.serving.state import read_state
+
+if TYPE_CHECKING:
+    from mlops.serving.app import Application
+
+TRIP_EXAMPLE: Final = {
+    "pickup_at": "2024-03-01T17:45:00",
+    "pickup_zone": 74,
+    "dropoff_zone": 161,
+    "trip_distance": 3.2,
+    "passenger_count": 1,
+    "rate_code": 1,
+    "trip_type": 1,
+    "vendor_id": 2,
+}
+_SHORT_EXAMPLE: Final = {
+    "trip_id": "a-17",
+    "pickup_at": "2024-03-01T08:30:00-05:00",
+    "pickup_zone": 74,
+    "dropoff_zone": 166,
+}
+
+
+class _Said(BaseModel):
+    model_config = ConfigDict(protected_namespaces=())
+
+
+class Prediction(_Said):
+    """The answer for one trip."""
+
+    trip_id: int | str | None = Field(None, description="the request's, if it has one")
+    prediction_minutes: float
+    lower_minutes: float | None = Field(description="with the upper one: 80 of 100 trips between")
+    upper_minutes: float | None
+    distance_source: Annotated[
+        str | None, Field(description="route_history: the request has no distance")
+    ] = None
+    miles: float | None = Field(None, description="the distance used, if not the request's")
+    flags: list[str] = Field([], description="rules of the data contract that the trip stretches")
+
+
+class _Signed(_Said):
+    model_version: int
+    role: Role
+    request_id: str
+
+
+class SinglePrediction(Prediction, _Signed):
+    """The answer to a request for one trip."""
+
+
+class ManyPredictions(_Signed):
+    """The answer to a list, in its order."""
+
+    predictions: list[Prediction]
+
+
+class Explanation(_Said):
+    """Why a prediction is what it is."""
+
+    trip_id: int | str | None = None
+    prediction_minutes: float
+    sum_minutes: float = Field(description="base and contributions, before limits on durations")
+    base_minutes: float
+    contributions: dict[str, float] = Field(description="minutes per feature; exact SHAP values")
+
+
+class SingleExplanation(Explanation, _Signed):
+    """The explanation of one trip."""
+
+
+class ManyExplanations(_Signed):
+    """The explanations of a list, in its order."""
+
+    explanations: list[Explanation]
+
+
+class Validation(_Said):
+    """A request that would be answered."""
+
+    trips: int
+    flagged: int
+
+
+class ErrorContent(_Said):
+    """What is wrong."""
+
+    field: str = Field(description="e.g. trips.3.pickup_zone, body, or a header's name")
+    message: str
+    request_id: str
+
+
+class ErrorReply(_Said):
+    """A refused request."""
+
+    error: ErrorContent
+
+
+class ServedVersion(_Said):
+    """A version in this process."""
+
+    version: int
+    role: Role
+    since: datetime
+    bundle: str
+    family: str
+    info: dict[str, Any] = Field(description="receipt and metrics, from its bundle")
+
+
+class ModelReply(_Said):
+    """Who answers."""
+
+    champion: ServedVersion
+    beside: ServedVersion | None = Field(None, description="the version of the rollout")
+    rollout: Rollout | None = None
+    problem: str = Field("", description="why the registry cannot be followed at present")
+
+
+_POSTS: Final[dict[str, tuple[str, tuple[type[BaseModel], ...]]]] = {
+    "/predict": ("Predict durations", (SinglePrediction, ManyPredictions)),
+    "/explain": ("Explain predictions of the champion", (SingleExplanation, ManyExplanations)),
+    "/validate": ("Check a request without predicting", (Validation,)),
+}
+_ERRORS: Final = {
+    "400": "the caller left before the body was whole",
+    "401": "no valid API key",
+    "408": "the body did not arrive",
+    "413": "too many trips or bytes",
+    "415": "not JSON by its content type",
+    "422": "a field is wrong",
+    "429": "above the key's rate limit; see Retry-After",
+    "503": "no champion is loaded yet",
+}
+_REQUEST_ID: Final = {"X-Request-Id": {"schema": {"type": "string"}}}
+
+
+def build_api(application: Application) -> FastAPI:
+    """Make the application behind `mlops.serving.app.Application`.
+
+    Args:
+        application: Knows the versions at hand.
+    """
+    api = FastAPI(
+        title="Taxi trip durations",
+        description="Minutes from pickup to dropoff, with an interval, before the trip begins.",
+        version=mlops.__version__,
+        docs_url=None,
+        redoc_url=None,
+    )
+
+    @api.get("/healthz", summary="The process is alive")
+    async def healthz() -> dict[str, str]:
+        return {"status": "ok"}
+
+    @api.get("/readyz", summary="A champion is loaded", responses=_described("503"))
+    async def readyz() -> dict[str, Any]:
+        return {"status": "ready", "model_version": application.require_lineup().champion.number}
+
+    @api.get("/model", summary="Which version answers", responses=_described("401", "429", "503"))
+    async def model() -> ModelReply:
+        lineup = application.require_lineup()
+        versions = [
+            ServedVersion(
+                version=version.number,
+                role=role,
+                since=version.since,
+                bundle=version.bundle,
+                family=version.model.family,
+                info=told(version.model.head.info),
+            )
+            for version, role in lineup.versions
+        ]
+        state = read_state(application.settings.served)
+        return ModelReply(
+            champion=versions[0],
+            beside=versions[1] if len(versions) > 1 else None,
+            rollout=lineup.rollout if len(versions) > 1 else None,
+            problem=state.problem if state else "",
+        )
+
+    @api.exception_handler(RequestError)
+    async def refused(request: Request, error: RequestError) -> Response:
+        return _error(error, request)
+
+    @api.exception_handler(HTTPException)
+    async def unknown(request: Request, error: HTTPException) -> Response:
+        field, said = {404: ("path", "there is no such path"), 405: ("method", "use another")}.get(
+            error.status_code, ("", str(error.detail))
+        )
+        return _error(RequestError(error.status_code, field, said, error.headers), request)
+
+    api.openapi = lambda: _openapi(api)  # type: ignore[method-assign]
+    return api
+
+
+def told(info: Mapping[str, str]) -> dict[str, Any]:
+    """Return what a bundle tells of its model; objects are kept as JSON in it."""
+    return {
+        name: json.loads(text) if text.startswith(("{", "[")) else text
+        for name, text in info.items()
+    }
+
+
+def _error(error: RequestError, request: Request) -> Response:
+    content = {
+        "field": error.field,
+        "message": error.message,
+        "request_id": request.scope["request_id"],
+    }
+    return JSONResponse({"error": content}, error.status, error.headers)
+
+
+def _openapi(api: FastAPI) -> dict[str, Any]:
+    """Describe all paths; those that FastAPI does not see come from the same pydantic models."""
+    if api.openapi_schema:
+        return api.openapi_schema
+    document = get_openapi(
+        title=api.title, version=api.version, description=api.description, routes=api.routes
+    )
+    replies = [reply for _, kinds in _POSTS.values() for reply in kinds]
+    _, schemas = models_json_schema(
+        [
+            (TripList, "validation"),
+            (ErrorReply, "serialization"),
+            *((reply, "serialization") for reply in replies),
+        ],
+        ref_template="#/components/schemas/{model}",
+    )
+    components = document.setdefault("components", {})
+    components.setdefault("schemas", {}).update(schemas["$defs"])
+    components["securitySchemes"] = {
+        "key": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+        "bearer": {"type": "http", "scheme": "bearer"},
+    }
+    document["security"] = [{"key": []}, {"bearer": []}]
+    for path in ("/healthz", "/readyz"):
+        document["paths"][path]["get"]["security"] = []
+    for path, (summary, kinds) in _POSTS.items():
+        document["paths"][path] = {"post": _post(summary, kinds)}
+    api.openapi_schema = document
+    return document
+
+
+def _post(summary: str, replies: tuple[type[BaseModel], ...]) -> dict[str, Any]:
+    examples = {
+        "one trip": {"value": TRIP_EXAMPLE},
+        "without a distance": {"value": _SHORT_EXAMPLE},
+        "a list": {"value": {"trips": [TRIP_EXAMPLE, _SHORT_EXAMPLE]}},
+    }
+    return {
+        "summary": summary,
+        "requestBody": {
+            "required": True,
+            "content": {
+                "application/json": {"schema": _any_of(TripRequest, TripList), "examples": examples}
+            },
+        },
+        "responses": {
+            "200": {
+                "description": "Answered",
+                "headers": _REQUEST_ID,
+                "content": {"application/json": {"schema": _any_of(*replies)}},
+            },
+            **json.loads(json.dumps(_described(*_ERRORS))),
+        },
+    }
+
+
+def _described(*statuses: str) -> dict[int | str, dict[str, Any]]:
+    """Describe errors, all of one shape."""
+    content = {"application/json": {"schema": {"$ref": "#/components/schemas/ErrorReply"}}}
+    return {
+        status: {"description": _ERRORS[status], "headers": _REQUEST_ID, "content": content}
+        for status in statuses
+    }
+
+
+def _any_of(*models: type[BaseModel]) -> dict[str, Any]:
+    references = [{"$ref": f"#/components/schemas/{model.__name__}"} for model in models]
+    return references[0] if len(references) == 1 else {"anyOf": references}

@@ -1,0 +1,281 @@
+"""Keeps what is served equal to what the registry wants: the only part that knows MLflow.
+
+It asks the registry every second, compiles what is new in a process of its own, and writes the
+state that workers watch only after the bundle was proved. So neither a registry that is away nor
+an artifact that is broken, endless or hostile to the process that loads it stops what is serving.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import multiprocessing
+import os
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from mlops.errors import MlopsError
+from mlops.registry.rollout import Rollout
+from mlops.serving.state import Served, ServingState, read_state, write_state
+from mlops.settings import Settings
+
+if TYPE_CHECKING:
+    from mlops.registry.versions import Registry, VersionInfo
+
+logger = logging.getLogger(__name__)
+
+COMPILE_SECONDS: Final = 180  # then the artifact counts as broken
+KEPT_BUNDLES: Final = 3  # beside those in use: a rollback needs no compilation
+_FIRST_WAIT: Final = 5.0  # before a broken artifact is tried again; doubles
+_LONGEST_WAIT: Final = 300.0
+
+
+class Standing(Protocol):
+    """What the follower asks the registry."""
+
+    def standing(self) -> tuple[int | None, Rollout | None]:
+        """Return the champion's version and the rollout in force."""
+
+    def get(self, version: int | str) -> VersionInfo | None:
+        """Return a version."""
+
+
+@dataclass
+class _Failure:
+    why: str
+    again_at: float
+    wait: float
+
+
+@dataclass
+class RegistryFollower:
+    """Follows the registry step by step.
+
+    Attributes:
+        settings: Name the registry and the serving folder.
+        open_registry: Returns the registry; may raise what `Registry` raises.
+        make_bundle: Makes the bundle of a version unless there is a good one; raises an
+            `MlopsError`.
+        clock: Monotonic seconds.
+    """
+
+    settings: Settings
+    open_registry: Callable[[Settings], Standing]
+    make_bundle: Callable[[Settings, VersionInfo, Path], None]
+    clock: Callable[[], float] = time.monotonic
+    _registry: Standing | None = None
+    _failures: dict[str, _Failure] = field(default_factory=dict)
+
+    def step(self) -> ServingState:
+        """Ask the registry once, and write the state if anything is new.
+
+        Returns:
+            The state in force. Whatever fails is in its ``problem``, and what served goes on.
+        """
+        old = _last_state(self.settings)
+        try:
+            new = self._wanted(old)
+        except Exception as error:  # the registry's client may raise anything when half of it is up
+            if not isinstance(error, MlopsError):
+                logger.exception("the registry cannot be read")
+            self._registry = None  # a server that comes back may be another one
+            new = old.model_copy(update={"problem": _said(error)})
+        if new.model_copy(update={"updated_at": old.updated_at}) != old:
+            _report(old, new)
+            write_state(self.settings.served, new)
+            self._clean(new)
+        return new
+
+    def _wanted(self, old: ServingState) -> ServingState:
+        if self._registry is None:
+            self._registry = self.open_registry(self.settings)
+        number, rollout = self._registry.standing()
+        problems = []
+        champion, beside = old.champion, None
+        if number is None and champion is not None:
+            problems.append(
+                f"the registry names no champion any more: version {champion.version} stays"
+            )
+        elif number is not None:
+            champion, problem = self._served(number, None, old.champion)
+            problems += problem
+        if rollout is not None:
+            same = old.rollout is not None and old.rollout.version == rollout.version
+            beside, problem = self._served(
+                rollout.version, rollout.started_at, old.beside if same else None
+            )
+            problems += problem
+        return ServingState(
+            champion=champion,
+            rollout=rollout,
+            beside=beside,
+            problem="; ".join(problems),
+            updated_at=datetime.now(timezone.utc),
+        )
+
+    def _served(
+        self, number: int, since: datetime | None, old: Served | None
+    ) -> tuple[Served | None, list[str]]:
+        """Return what serves as a version: itself, or what did so far and why it still does."""
+        assert self._registry is not None
+        if old is not None and old.version == number and not self._is_gone(old):
+            return old, []
+        info = self._registry.get(number)
+        if info is None:
+            return old, [f"the registry has no version {number}"]
+        bundle = bundle_name(info)
+        failure = self._failures.get(bundle)
+        if failure is None or self.clock() >= failure.again_at:
+            try:
+                self.make_bundle(self.settings, info, bundles_folder(self.settings) / bundle)
+                self._failures.pop(bundle, None)
+                at = since or info.promoted_at or datetime.now(timezone.utc)
+                return Served(version=number, bundle=bundle, since=at), []
+            except (MlopsError, OSError) as error:
+                wait = min(failure.wait * 2, _LONGEST_WAIT) if failure else _FIRST_WAIT
+                failure = _Failure(_said(error), self.clock() + wait, wait)
+                self._failures[bundle] = failure
+                logger.error("version %d cannot be served: %s", number, failure.why)
+        return old, [f"version {number} cannot be served: {failure.why}"]
+
+    def _is_gone(self, served: Served) -> bool:
+        return not (bundles_folder(self.settings) / served.bundle).is_dir()
+
+    def _clean(self, state: ServingState) -> None:
+        """Remove bundles that nobody refers to, but for the last few."""
+        used = {served.bundle for served in (state.champion, state.beside) if served}
+        folder = bundles_folder(self.settings)
+        try:
+            others = [path for path in folder.glob("v*") if path.name not in used]
+            others.sort(key=lambda path: path.stat().st_mtime, reverse=True)
+        except OSError:
+            return
+        for path in others[KEPT_BUNDLES:]:
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def bundles_folder(settings: Settings) -> Path:
+    """Return the folder of all bundles."""
+    return settings.served / "bundles"
+
+
+def bundle_name(info: VersionInfo) -> str:
+    """Name the bundle of a version: another model under the same number has another name."""
+    digest = hashlib.sha256(f"{info.source} {info.run_id}".encode()).hexdigest()
+    return f"v{info.version}-{digest[:12]}"
+
+
+def compile_apart(settings: Settings, info: VersionInfo, target: Path) -> None:
+    """Make a bundle in a process of its own, unless a good one is there.
+
+    Unpickling an artifact can exhaust memory, crash or hang: that is the child's end only.
+
+    Args:
+        settings: Name the registry.
+        info: The version.
+        target: Folder of the bundle.
+
+    Raises:
+        MlopsError: If there is no bundle afterwards, saying why.
+    """
+    context = multiprocessing.get_context("fork")  # all imports are made already
+    ours, theirs = context.Pipe(duplex=False)
+    child = context.Process(target=_compile, args=(settings, info, target, theirs), daemon=True)
+    child.start()
+    theirs.close()
+    try:
+        said = ours.recv() if ours.poll(COMPILE_SECONDS) else f"it takes over {COMPILE_SECONDS} s"
+    except EOFError:
+        child.join()
+        said = f"loading it ended the process with code {child.exitcode}"
+    finally:
+        child.kill()
+        child.join()
+        ours.close()
+    if said:
+        raise MlopsError(said, "look at the model's artifact, or promote another version")
+
+
+def _compile(settings: Settings, info: VersionInfo, target: Path, pipe: Any) -> None:
+    from mlops.registry.models import load_folder
+    from mlops.serving.compilation import compile_model
+    from mlops.serving.compiled import CompiledModel
+
+    try:
+        try:
+            CompiledModel.load(target)
+        except MlopsError:
+            compile_model(load_folder(settings, info.source), info.version, told_of(info)).save(
+                target
+            )
+            CompiledModel.load(target)  # what is on the disk, not what was in memory, is proved
+        pipe.send("")
+    except BaseException as error:
+        pipe.send(_said(error))
+
+
+def told_of(info: VersionInfo) -> dict[str, str]:
+    """Return what a bundle tells of its version; objects as JSON."""
+    told = {"run_id": info.run_id, "created_at": info.created_at.isoformat()}
+    if info.receipt:
+        told["receipt"] = info.receipt.model_dump_json()
+    if info.evaluation:
+        told["metrics"] = info.evaluation.metrics.model_dump_json()
+    return told
+
+
+def run_follower(settings: Settings) -> None:
+    """Follow the registry until the supervisor ends."""
+    from mlops.registry.connection import load_mlflow
+    from mlops.registry.versions import Registry
+    from mlops.serving import compilation  # noqa: F401 - for the children, which are forked
+    from mlops.serving.prediction_log import compact_log
+
+    load_mlflow()
+
+    def open_registry(settings: Settings) -> Registry:
+        return Registry(settings)
+
+    follower = RegistryFollower(settings, open_registry, compile_apart)
+    supervisor, tidied = os.getppid(), time.monotonic()
+    while os.getppid() == supervisor:
+        try:
+            follower.step()
+        except Exception:  # e.g. the disk is full
+            logger.exception("the state cannot be written; what is served stays")
+        if time.monotonic() - tidied > 3600:
+            tidied = time.monotonic()
+            try:
+                compact_log(settings)
+            except Exception:
+                logger.exception("the prediction log cannot be compacted")
+        time.sleep(settings.serving.poll_seconds)
+
+
+def _last_state(settings: Settings) -> ServingState:
+    try:
+        found = read_state(settings.served)
+    except (OSError, ValueError):
+        logger.exception("the state on disk is unreadable and will be written anew")
+        found = None
+    return found or ServingState(updated_at=datetime.now(timezone.utc), problem="starting")
+
+
+def _report(old: ServingState, new: ServingState) -> None:
+    if new.problem and new.problem != old.problem:
+        logger.error("%s", new.problem)
+    if new.champion != old.champion and new.champion:
+        logger.info("champion is version %d", new.champion.version)
+    if new.rollout != old.rollout:
+        logger.info("rollout: %s", new.rollout or "none")
+
+
+def _said(error: BaseException) -> str:
+    if isinstance(error, MlopsError):
+        return error.message
+    return f"{type(error).__name__}: {error}"

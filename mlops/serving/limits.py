@@ -1,0 +1,237 @@
+"""The data contract's rules on requests, without a frame: on one trip, and on columns.
+
+A frame costs more than the prediction. The rules themselves are declared in `mlops.data.rules`;
+here is how a single trip is held to those that a request can break, by the same names, limits and
+actions. A test compares the two on arbitrary trips.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import lru_cache
+from typing import Any, Final, NamedTuple, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from mlops.data.rules import FIRST_PICKUP, LAST_PICKUP, RATE_CODES, meaning_of, rules_in_force
+from mlops.data.trips import (
+    DISTANCE,
+    DROPOFF_ZONE,
+    NUMBER_OF_ZONES,
+    PASSENGERS,
+    PICKUP_AT,
+    PICKUP_ZONE,
+    RATE_CODE,
+    UNKNOWN_ZONES,
+)
+from mlops.inference.trip import NEW_YORK
+from mlops.serving.errors import RequestError
+from mlops.settings import Settings
+
+Columns = dict[str, npt.NDArray[Any]]  # `REQUEST_COLUMNS` by name, of their types, equally long
+
+_FIRST_UNKNOWN: Final = min(UNKNOWN_ZONES)
+_CLOCK_SECONDS: Final = 60  # how long "now" is good for
+
+
+class Trip(Protocol):
+    """What the rules look at."""
+
+    @property
+    def pickup_at(self) -> datetime:
+        """Local time in New York, no time zone."""
+
+    @property
+    def pickup_zone(self) -> int:
+        """TLC taxi zone."""
+
+    @property
+    def dropoff_zone(self) -> int:
+        """TLC taxi zone."""
+
+    @property
+    def trip_distance(self) -> float | None:
+        """Miles."""
+
+    @property
+    def passenger_count(self) -> float | None:
+        """Passengers."""
+
+    @property
+    def rate_code(self) -> float | None:
+        """The TLC's code of the tariff."""
+
+
+class _Row(NamedTuple):
+    pickup_at: datetime
+    pickup_zone: int
+    dropoff_zone: int
+    trip_distance: float | None
+    passenger_count: float | None
+    rate_code: float | None
+
+
+@dataclass(frozen=True)
+class RequestRules:
+    """Which trips are answered, and which answers carry a flag.
+
+    Attributes:
+        refusing: Rule name to its meaning in words; breaking one refuses the request.
+        flagging: Names of the rules whose breach is only said.
+        max_miles: Largest distance.
+        max_passengers: Largest count that is not flagged.
+        days_ahead: How far in the future a pickup may lie, from now.
+        days_before: How long before the end of the model's history.
+    """
+
+    refusing: dict[str, str]
+    flagging: frozenset[str]
+    max_miles: float
+    max_passengers: int
+    days_ahead: int
+    days_before: int
+
+    @classmethod
+    def of(cls, settings: Settings) -> RequestRules:
+        """Take limits and actions from the settings.
+
+        Raises:
+            ConfigurationError: If an action names a rule that does not exist.
+        """
+        limits = settings.validation
+        rules = rules_in_force(limits, at_pickup=True)
+        return cls(
+            refusing={
+                name: meaning_of(rule, limits)
+                for name, rule in rules.items()
+                if rule.action == "quarantine"
+            },
+            flagging=frozenset(name for name, rule in rules.items() if rule.action == "flag"),
+            max_miles=limits.max_distance_miles,
+            max_passengers=limits.max_passengers,
+            days_ahead=settings.serving.max_days_ahead,
+            days_before=settings.serving.max_days_before,
+        )
+
+    def check(self, trip: Trip, as_of: datetime, place: str = "") -> tuple[str, ...]:
+        """Hold one trip to the rules.
+
+        Args:
+            trip: The request.
+            as_of: Where the model's history ends, local time in New York.
+            place: Put before the field's name in a refusal, e.g. ``trips.3.``.
+
+        Returns:
+            The names of the flagging rules it breaks.
+
+        Raises:
+            RequestError: Naming the field, and the rule in words.
+        """
+        at = trip.pickup_at
+        earliest, latest = self.window(as_of)
+        if not earliest <= at <= latest:
+            raise RequestError(
+                422,
+                f"{place}{PICKUP_AT}",
+                f"a pickup from {earliest:%Y-%m-%d %H:%M} to {latest:%Y-%m-%d %H:%M} can be"
+                f" predicted, not {at:%Y-%m-%d %H:%M}",
+            )
+        flags: list[str] = []
+        for name, field in self._broken(trip):
+            if name in self.refusing:
+                raise RequestError(
+                    422, f"{place}{field}", f"{name}: see that {self.refusing[name]}"
+                )
+            if name in self.flagging:
+                flags.append(name)
+        return tuple(flags)
+
+    def check_columns(self, columns: Columns, as_of: datetime) -> dict[int, tuple[str, ...]]:
+        """Hold many trips to the rules.
+
+        Returns:
+            The flags of the trips that have any, by position.
+
+        Raises:
+            RequestError: About the first trip that breaks a rule, e.g. ``trips.3.pickup_zone``.
+        """
+        flags = {}
+        for position in np.flatnonzero(self._remarkable(columns, as_of)).tolist():
+            found = self.check(_row(columns, position), as_of, f"trips.{position}.")
+            if found:
+                flags[position] = found
+        return flags
+
+    def window(self, as_of: datetime) -> tuple[datetime, datetime]:
+        """Return the first and the last pickup that can be predicted."""
+        # Two integers as the key: a minute is precise enough, and a look-up is cheaper.
+        return _window(as_of, self.days_before, self.days_ahead, int(time.time() / _CLOCK_SECONDS))
+
+    def _broken(self, trip: Trip) -> Iterator[tuple[str, str]]:
+        """Yield the rules a trip breaks, each with the field that breaks it."""
+        pickup, dropoff, miles = trip.pickup_zone, trip.dropoff_zone, trip.trip_distance
+        passengers, rate_code = trip.passenger_count, trip.rate_code
+        if not FIRST_PICKUP <= trip.pickup_at < LAST_PICKUP:
+            yield "pickup_date", PICKUP_AT
+        for zone, field in ((pickup, PICKUP_ZONE), (dropoff, DROPOFF_ZONE)):
+            if not 1 <= zone <= NUMBER_OF_ZONES:
+                yield "zone_range", field
+                break
+        for zone, field in ((pickup, PICKUP_ZONE), (dropoff, DROPOFF_ZONE)):
+            if zone in UNKNOWN_ZONES:
+                yield "zone_known", field
+                break
+        if miles is not None:
+            if miles < 0:
+                yield "distance_sign", DISTANCE
+            if miles > self.max_miles:
+                yield "distance_limit", DISTANCE
+            if miles == 0:
+                yield "distance_zero", DISTANCE
+        if passengers is None or rate_code is None:
+            yield "codes_given", PASSENGERS if passengers is None else RATE_CODE
+        if passengers is not None and not 1 <= passengers <= self.max_passengers:
+            yield "passenger_range", PASSENGERS
+        if rate_code is not None and rate_code not in RATE_CODES:
+            yield "rate_code", RATE_CODE
+
+    def _remarkable(self, columns: Columns, as_of: datetime) -> npt.NDArray[np.bool_]:
+        """Return which trips may break a rule: all that do, and few others."""
+        earliest, latest = (np.datetime64(end, "us") for end in self.window(as_of))
+        at, miles = columns[PICKUP_AT], columns[DISTANCE]
+        passengers, rate_code = columns[PASSENGERS], columns[RATE_CODE]
+        ordinary = (at >= max(earliest, np.datetime64(FIRST_PICKUP, "us"))) & (
+            at <= min(latest, np.datetime64(LAST_PICKUP, "us") - 1)
+        )
+        for name in (PICKUP_ZONE, DROPOFF_ZONE):
+            ordinary &= (columns[name] >= 1) & (columns[name] < _FIRST_UNKNOWN)
+        ordinary &= np.isnan(miles) | ((miles > 0) & (miles <= self.max_miles))
+        ordinary &= (passengers >= 1) & (passengers <= self.max_passengers)
+        # The codes from 1 to 6 are common; whatever else is looked at one by one.
+        ordinary &= (rate_code >= 1) & (rate_code <= 6) & (rate_code == np.floor(rate_code))
+        return ~ordinary
+
+
+@lru_cache(maxsize=32)
+def _window(as_of: datetime, before: int, ahead: int, _now: int) -> tuple[datetime, datetime]:
+    now = datetime.now(NEW_YORK).replace(tzinfo=None)
+    return as_of - timedelta(days=before), now + timedelta(days=ahead)
+
+
+def _row(columns: Columns, position: int) -> _Row:
+    def optional(name: str) -> float | None:
+        value = float(columns[name][position])
+        return None if value != value else value  # NaN
+
+    return _Row(
+        columns[PICKUP_AT][position].item(),
+        int(columns[PICKUP_ZONE][position]),
+        int(columns[DROPOFF_ZONE][position]),
+        optional(DISTANCE),
+        optional(PASSENGERS),
+        optional(RATE_CODE),
+    )

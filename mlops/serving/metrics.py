@@ -1,0 +1,218 @@
+"""What Prometheus is told: counted by every worker in shared files, added up by one exporter.
+
+prometheus_client's multiprocess mode needs its folder in the environment before it is first
+imported, so nothing here imports it at the top. See its documentation, "Multiprocess Mode".
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Sequence
+from http.server import ThreadingHTTPServer
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from mlops.serving.state import read_state
+from mlops.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_FOLDER: Final = "PROMETHEUS_MULTIPROC_DIR"
+_MEMORY: Final = Path("/dev/shm")
+# Fine where a prediction lies: percentiles of a canary and its champion are compared.
+SECONDS: Final = (
+    *(0.00005, 0.0001, 0.00015, 0.0002, 0.0003, 0.0004, 0.0006, 0.0008, 0.001, 0.0015),
+    *(0.002, 0.003, 0.005, 0.0075, 0.01, 0.02, 0.03, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0),
+)
+MINUTES: Final = (1.0, 2.0, 3.0, 5.0, 7.5, 10.0, 12.5, 15.0, 20.0, 25.0, 30.0, 40.0, 50.0, 60.0)
+
+
+def prepare_folder() -> Path:
+    """Make a new folder for the workers' counts and name it in the environment.
+
+    In memory if possible: a mapped file on a full disk would kill the process that writes to it.
+    Call it before anything imports prometheus_client.
+    """
+    memory = _MEMORY if os.access(_MEMORY, os.W_OK) else None
+    folder = tempfile.mkdtemp(prefix="mlops-serving-", dir=memory)
+    os.environ[_FOLDER] = folder
+    return Path(folder)
+
+
+def forget_worker(folder: Path, pid: int) -> None:
+    """Drop what a dead worker said of the present; what it counted stays."""
+    from prometheus_client import multiprocess
+
+    multiprocess.mark_process_dead(pid, str(folder))  # type: ignore[no-untyped-call]
+
+
+class VersionMetrics:
+    """What one version did in one role.
+
+    Args:
+        metrics: All metrics of the process.
+        version: Of the model.
+        role: ``champion``, ``canary`` or ``shadow``.
+    """
+
+    def __init__(self, metrics: Metrics, version: int, role: str) -> None:
+        labels = (str(version), role)
+        self._answers = metrics.answers.labels(*labels)
+        self._seconds = metrics.seconds.labels(*labels)
+        self._minutes = metrics.minutes.labels(*labels)
+        self._errors = metrics.errors
+        self._labels = labels
+        self.info = metrics.model_info.labels(*labels)
+
+    def answered(self, seconds: float, minutes: float) -> None:
+        """Count an answer for one trip."""
+        self._answers.inc()
+        self._seconds.observe(seconds)
+        self._minutes.observe(minutes)
+
+    def answered_many(self, seconds: float, minutes: npt.NDArray[Any]) -> None:
+        """Count an answer for a list of trips."""
+        self._answers.inc()
+        self._seconds.observe(seconds)
+        # One by one, ten thousand observations take longer than the predictions.
+        places = np.searchsorted(np.array(MINUTES), minutes, side="left")
+        self._minutes._sum.inc(float(minutes.sum()))
+        for bucket, count in zip(
+            self._minutes._buckets, np.bincount(places, minlength=len(MINUTES) + 1), strict=True
+        ):
+            if count:
+                bucket.inc(int(count))
+
+    def failed(self, error: str) -> None:
+        """Count an error by its kind."""
+        self._errors.labels(*self._labels, error).inc()
+
+
+class Metrics:
+    """The metrics of one process; make it once, after the fork."""
+
+    def __init__(self) -> None:
+        from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+        registry = CollectorRegistry()  # never collected: the exporter reads the files
+        by_version = ("version", "role")
+        self.requests = Counter(
+            "mlops_serving_requests", "Requests", ("endpoint", "status"), registry=registry
+        )
+        self.answers = Counter(
+            "mlops_serving_answers", "Requests a model answered", by_version, registry=registry
+        )
+        self.errors = Counter(
+            "mlops_serving_errors",
+            "Failures of a model: exception, not_finite, load",
+            (*by_version, "error"),
+            registry=registry,
+        )
+        self.seconds = Histogram(
+            "mlops_serving_seconds",
+            "Time of an answered request in the server",
+            by_version,
+            buckets=SECONDS,
+            registry=registry,
+        )
+        self.minutes = Histogram(
+            "mlops_serving_prediction_minutes",
+            "Predicted durations",
+            by_version,
+            buckets=MINUTES,
+            registry=registry,
+        )
+        self.model_info = Gauge(
+            "mlops_serving_model_info",
+            "1 where a worker holds the version in the role, 0 where none does any more",
+            by_version,
+            multiprocess_mode="livemax",
+            registry=registry,
+        )
+        self.log_dropped = Counter(
+            "mlops_serving_log_dropped", "Answers missing in the prediction log", registry=registry
+        )
+        self.shadow_dropped = Counter(
+            "mlops_serving_shadow_dropped", "Requests a busy shadow never saw", registry=registry
+        )
+        self._requests: dict[tuple[str, int], Any] = {}
+        self._versions: dict[tuple[int, str], VersionMetrics] = {}
+
+    def request(self, endpoint: str, status: int) -> None:
+        """Count a request."""
+        counter = self._requests.get((endpoint, status))
+        if counter is None:
+            counter = self.requests.labels(endpoint, str(status))
+            self._requests[endpoint, status] = counter
+        counter.inc()
+
+    def of(self, version: int, role: str) -> VersionMetrics:
+        """Return the metrics of a version in a role."""
+        found = self._versions.get((version, role))
+        if found is None:
+            found = self._versions[version, role] = VersionMetrics(self, version, role)
+        return found
+
+    def holding(self, held: Sequence[tuple[int, str]]) -> None:
+        """Say which versions this worker holds, in which roles."""
+        for version, role in held:
+            self.of(version, role)
+        for key, metrics in self._versions.items():
+            metrics.info.set(1 if key in held else 0)
+
+
+class _Follower:
+    """A collector that says how well the server follows the registry."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+
+    def collect(self) -> Iterator[Any]:
+        """Yield the metrics, read from the state file at each scrape."""
+        from prometheus_client.core import GaugeMetricFamily
+
+        try:
+            state = read_state(self._settings.served)
+        except ValueError:
+            state = None
+        problem = state is None or bool(state.problem)
+        yield GaugeMetricFamily(
+            "mlops_serving_follower_problem",
+            "1 while the registry cannot be followed; GET /model says why",
+            value=float(problem),
+        )
+
+
+def exporter(settings: Settings, folder: Path) -> ThreadingHTTPServer:
+    """Return the bound server of ``/metrics``, adding up the counts in a folder.
+
+    Raises:
+        OSError: If its port is taken.
+    """
+    from prometheus_client import CollectorRegistry
+    from prometheus_client.exposition import MetricsHandler
+    from prometheus_client.multiprocess import MultiProcessCollector
+
+    registry = CollectorRegistry()
+    MultiProcessCollector(registry, str(folder))  # type: ignore[no-untyped-call]
+    registry.register(_Follower(settings))
+
+    class Handler(MetricsHandler):
+        timeout = 10  # seconds for a slow reader
+
+        def do_GET(self) -> None:  # noqa: N802 - the name is http.server's
+            if self.path.partition("?")[0] != "/metrics":
+                self.send_error(404)
+                return
+            super().do_GET()
+
+    Handler.registry = registry
+    serving = settings.serving
+    server = ThreadingHTTPServer((serving.metrics_host, serving.metrics_port), Handler)
+    server.daemon_threads = True
+    return server
