@@ -7,6 +7,7 @@ still gives them.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
@@ -18,7 +19,6 @@ from pydantic import Field, ValidationError
 
 from mlops.data.atomic import atomic_folder
 from mlops.data.references import Reference
-from mlops.data.sources.cache import sha256_of
 from mlops.data.trips import REQUEST_COLUMNS
 from mlops.errors import MlopsError
 from mlops.features.encoding import FEATURES
@@ -87,7 +87,7 @@ def write_bundle(folder: Path, head: Head, write: Callable[[Path], None]) -> Non
 
     def write_all(temporary: Path) -> None:
         write(temporary)
-        files = {path.name: sha256_of(path) for path in sorted(temporary.iterdir())}
+        files = {path.name: _sha256(path) for path in sorted(temporary.iterdir())}
         content = head.model_copy(update={"files": files}).model_dump_json(indent=1)
         (temporary / _HEAD_FILE).write_text(content, encoding="utf-8")
 
@@ -109,7 +109,7 @@ def read_head(folder: Path) -> Head:
     if head.format != FORMAT or head.features != FEATURES:
         raise unusable(folder, "it was compiled by another version of the project")
     for name, digest in head.files.items():
-        if not (folder / name).is_file() or sha256_of(folder / name) != digest:
+        if not (folder / name).is_file() or _sha256(folder / name) != digest:
             raise unusable(folder, f"{name} is missing or damaged")
     return head
 
@@ -117,3 +117,7 @@ def read_head(folder: Path) -> Head:
 def unusable(folder: Path, why: str) -> MlopsError:
     """Return the error of a bundle that must not answer anybody."""
     return MlopsError(f"{folder}: this bundle cannot be served: {why}", "compile the model again")
+
+
+def _sha256(file: Path) -> str:
+    return hashlib.sha256(file.read_bytes()).hexdigest()

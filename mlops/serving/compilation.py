@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 import numpy as np
@@ -23,7 +23,6 @@ from mlops.data.trips import (
 )
 from mlops.errors import MlopsError
 from mlops.features.encoding import COLUMN, FEATURES
-from mlops.features.routes import RouteStatistics
 from mlops.features.sums import ZONES
 from mlops.serving.bundle import Bounds, Golden, Head
 from mlops.serving.compiled import PARITY_MINUTES, CompiledModel
@@ -174,7 +173,7 @@ def _bounds(interval: Any) -> Bounds:
 
 
 def _golden(model: TripDurationModel) -> Golden:
-    requests = golden_requests(model.encoder.statistics)
+    requests = golden_requests(model.encoder.statistics.as_of)
     answers = model.predict(requests)[list(OUTPUTS)].to_numpy()
     certain = _away_from_edges(answers[:, 0], model.interval)
     requests, answers = requests[certain], answers[certain]
@@ -200,10 +199,10 @@ def _away_from_edges(center: Values, interval: Any) -> npt.NDArray[np.bool_]:
     return np.asarray((np.abs(center[:, None] - interval.edges) > PARITY_MINUTES).all(axis=1))
 
 
-def golden_requests(statistics: RouteStatistics) -> pd.DataFrame:
+def golden_requests(as_of: datetime) -> pd.DataFrame:
     """Make the requests that prove a bundle: always the same for the same day.
 
-    Times of a year after the statistics, all kinds of zones, distances and missing values.
+    All kinds of zones, distances and missing values, at times of the year after that day.
 
     Returns:
         The columns that `CompiledModel.predict_one` takes, in its order.
@@ -222,7 +221,7 @@ def golden_requests(statistics: RouteStatistics) -> pd.DataFrame:
     miles[:4] = (0.0, 0.03, 99.9, 150.0)
     return pd.DataFrame(
         {
-            PICKUP_AT: [statistics.as_of + timedelta(minutes=int(m)) for m in minutes],
+            PICKUP_AT: [as_of + timedelta(minutes=int(m)) for m in minutes],
             PICKUP_ZONE: zones[0],
             DROPOFF_ZONE: zones[1],
             DISTANCE: some(miles, 0.2),

@@ -12,9 +12,10 @@ from threading import Lock
 from typing import Any, Final, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from mlops.data.trips import PICKUP_AT
-from mlops.features.encoding import Columns, FeatureEncoder
+from mlops.features.encoding import Columns, FeatureEncoder, Matrix
 from mlops.features.routes import RouteStatistics
 from mlops.serving.bundle import Head, read_head, unusable, write_bundle
 from mlops.serving.kernels import LINEAR_FILE, Kernel, LinearKernel, TreeKernel, Values
@@ -147,6 +148,10 @@ class CompiledModel:
         """Return the miles that trips of a route usually drive: for requests without a distance."""
         return self._one_trip.route_miles(pickup_zone, dropoff_zone)
 
+    def routes_miles(self, pickup_zones: npt.ArrayLike, dropoff_zones: npt.ArrayLike) -> Matrix:
+        """Return `route_miles` of many routes, ``(n,)``."""
+        return self._one_trip.routes_miles(pickup_zones, dropoff_zones)
+
     def parity(self) -> float:
         """Return the largest difference from the golden answers, minutes.
 
@@ -154,13 +159,16 @@ class CompiledModel:
         """
         golden = self.head.golden
         columns = golden.columns()
-        expected = np.array(golden.answers, dtype=np.float64)
+        expected = np.array(golden.answers, dtype=np.float64).reshape(-1, 3)
         names = [name for name in columns if name != PICKUP_AT]
         one_by_one = [
             self.predict_one(at.item(), *(_known(columns[name][row]) for name in names))
             for row, at in enumerate(columns[PICKUP_AT])
         ]
-        return max(_distance(self.predict(columns), expected), _distance(one_by_one, expected))
+        together = self.predict(columns)
+        return max(
+            _distance(together, expected), _distance(np.reshape(one_by_one, (-1, 3)), together)
+        )
 
     def save(self, folder: Path) -> None:
         """Write the bundle, whole or not at all; one that is there is replaced."""
@@ -248,7 +256,7 @@ def _known(value: Any) -> Any:
     return None if np.isnan(value) else value.item()
 
 
-def _distance(answers: Any, expected: Values) -> float:
-    difference = np.abs(np.asarray(answers) - expected)
-    difference[np.isnan(expected) & np.isnan(np.asarray(answers))] = 0
+def _distance(answers: Values, expected: Values) -> float:
+    difference = np.abs(answers - expected)
+    difference[np.isnan(expected) & np.isnan(answers)] = 0
     return float(np.nan_to_num(difference, nan=np.inf).max(initial=0))

@@ -55,6 +55,8 @@ class TreeKernel:
 
     def predict(self, features: Matrix) -> npt.NDArray[Any]:
         """Return minutes, ``(n, outputs)``, float32."""
+        if not len(features):  # XGBoost forgets how many outputs there are
+            return np.empty((0, self._row.outputs))
         return np.asarray(self._booster.inplace_predict(features, strict_shape=True))
 
     def predict_row(self, row: Matrix) -> list[float]:
@@ -69,12 +71,15 @@ class TreeKernel:
         """
         import xgboost
 
+        if not len(features):
+            nothing, base = self.contributions(np.zeros((1, features.shape[1]), np.float32))
+            return nothing[:0], base
         matrix = xgboost.DMatrix(features, nthread=1)
         # The first layer is the centre's trees: the others' values are not asked for.
         values = self._booster.predict(
             matrix, pred_contribs=True, iteration_range=(0, 1), strict_shape=True
         )[:, 0].astype(np.float64)
-        return values[:, :-1], float(values[0, -1]) if len(values) else 0.0
+        return values[:, :-1], float(values[0, -1])
 
     def save(self, folder: Path) -> None:
         """Write the booster."""
@@ -130,15 +135,13 @@ class _RowPredictor:
             ctypes.byref(self._dimensions),
             ctypes.byref(self._result),
         )
-        self(self._row[0])  # the shape is known from now on
-        self._outputs = int(self._shape[1])
-
-    _outputs = 1
+        self._check(self._predict(*self._arguments))  # now the shape is known
+        self.outputs = int(self._shape[1])
 
     def __call__(self, row: Matrix) -> list[float]:
         self._row[0] = row
         self._check(self._predict(*self._arguments))
-        return self._result[: self._outputs]
+        return self._result[: self.outputs]
 
     def _check(self, status: int) -> None:
         if status:

@@ -12,11 +12,12 @@ from math import isnan, nan
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 
 from mlops.data.trips import NUMBER_OF_ZONES
 from mlops.features.calendar import NUMBER_OF_BANDS, moment
 from mlops.features.encoding import COLUMN, FEATURES, SHORT_MILES, FeatureEncoder, Matrix
-from mlops.features.sums import MAX_MILES, MIN_MILES, ZONES
+from mlops.features.sums import MAX_MILES, MIN_MILES, ZONES, route_code, zone_codes
 
 _ROUTE_MILES: Final = COLUMN["route_miles"]
 _ROUTE_PACE: Final = COLUMN["route_pace"]
@@ -86,6 +87,11 @@ class TripEncoder:
     def route_miles(self, pickup_zone: int, dropoff_zone: int) -> float:
         """Return the miles that past trips of a route drove (their geometric mean, smoothed)."""
         return float(self._routes[_zone(pickup_zone) * ZONES + _zone(dropoff_zone), _ROUTE_MILES])
+
+    def routes_miles(self, pickup_zones: npt.ArrayLike, dropoff_zones: npt.ArrayLike) -> Matrix:
+        """Return the same for many routes, ``(n,)``."""
+        codes = route_code(zone_codes(pickup_zones), zone_codes(dropoff_zones))
+        return np.asarray(self._routes[codes, _ROUTE_MILES])
 
 
 def _zone(zone: int) -> int:

@@ -9,7 +9,7 @@ import pandas as pd
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlops.features.calendar import NUMBER_OF_BANDS, day_number, moments
+from mlops.features.calendar import NUMBER_OF_BANDS, day_number, moment, moments
 
 TIMES = st.datetimes(datetime(2009, 1, 1), datetime(2035, 12, 31))
 
@@ -54,3 +54,16 @@ def test_a_holiday_has_the_bands_of_a_weekend() -> None:
 
 def test_no_pickups() -> None:
     assert len(moments(pd.Series([], dtype="datetime64[us]")).band) == 0
+
+
+def test_one_time_is_taken_apart_like_many() -> None:
+    # given every day of a generation, at an hour and minute that keep changing
+    times = pd.date_range("2009-01-01", "2036-01-01", freq="1493min")
+
+    found = [moment(at.to_pydatetime()) for at in times]
+
+    many = moments(times)
+    assert [each.minute_of_day for each in found] == many.minute_of_day.tolist()
+    assert [each.weekday for each in found] == many.weekday.tolist()
+    assert [each.holiday for each in found] == many.holiday.tolist()
+    assert [each.band for each in found] == many.band.tolist()
