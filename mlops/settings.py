@@ -232,13 +232,25 @@ class DeploymentSettings(Section):
     )
     canary_percent: float = Field(10, gt=0, le=100)
     canary_minutes: float = Field(1, ge=0, description="0: no canary")
+    shadow_minutes: float = Field(0, ge=0, description="before the canary; 0: no shadow")
     canary_min_requests: int = Field(
         50, ge=1, description="per version; the deployment sends probes when traffic is too thin"
     )
     max_error_share: float = Field(0.01, ge=0, le=1, description="over the champion's")
     max_latency_ratio: float = Field(2.0, gt=0, description="of the 95th percentiles")
+    latency_floor_ms: float = Field(
+        2.0, ge=0, description="a champion faster than this is compared as if it took this long"
+    )
     smoke_requests: int = Field(20, ge=1, description="after the promotion, on the endpoint")
     swap_seconds: float = Field(20, gt=0, description="the server must follow within")
+
+
+class RetrainingSettings(Section):
+    """What a retraining learns from."""
+
+    max_months: int = Field(
+        13, ge=1, description="the training set grows to this many months, then the oldest go"
+    )
 
 
 class NotificationSettings(Section):
@@ -264,6 +276,10 @@ class ServerSettings(Section):
     mlflow_port: int = Field(5000, ge=1, le=65535)
     database_url: str = Field("", description="Mage's database; empty: SQLite under the home")
     owner_email: str = "owner@mlops.local"
+    sign_ins_per_minute: int = Field(20, ge=1, description="attempts per address")
+    public_url: str = Field(
+        "", description="where a reverse proxy shows Mage; its X-Forwarded-For is then believed"
+    )
     scheduler_interval_seconds: float = Field(
         2, ge=1, description="how often triggers and queued runs are looked at"
     )
@@ -293,6 +309,7 @@ class Settings(BaseSettings):
     serving: ServingSettings = ServingSettings()
     prediction_log: PredictionLogSettings = PredictionLogSettings()
     deployment: DeploymentSettings = DeploymentSettings()
+    retraining: RetrainingSettings = RetrainingSettings()
     notifications: NotificationSettings = NotificationSettings()
     server: ServerSettings = ServerSettings()
 

@@ -19,7 +19,8 @@ EXIT_CODES = """Exit codes:
 
 0 done · 1 unexpected error · 2 wrong option or setting · 3 trips could not be read ·
 4 data contract broken · 5 the gate refused a model · 6 a pipeline failed · 7 another run is busy ·
-8 registry or tracking problem · 130 interrupted
+8 registry or tracking problem · 9 a server ended · 10 a version was not deployed, or taken back ·
+130 interrupted
 """
 
 
@@ -27,6 +28,7 @@ def build_app() -> typer.Typer:
     """Assemble the commands. Imports stay inside so that `--help` is instant."""
     from mlops.cli import (
         configuration,
+        deployments,
         doctor,
         models,
         pipelines,
@@ -52,6 +54,7 @@ def build_app() -> typer.Typer:
         pipelines,
         triggers,
         models,
+        deployments,
         predict,
         doctor,
         configuration,

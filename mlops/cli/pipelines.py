@@ -16,6 +16,8 @@ RUN_VARIABLES = {
     "promote",
     "score_months",
     *("pickup_zone", "dropoff_zone", "trip_distance", "passenger_count", "pickup_at"),
+    *("version", "alias", "to_version", "reason", "by"),
+    *("canary_percent", "canary_minutes", "shadow_minutes", "require_server"),
 }
 
 

@@ -1,0 +1,14 @@
+"""The former champion becomes champion again: one alias moves."""
+
+from typing import Any
+
+from mlops.steps import deployment
+
+if "custom" not in globals():
+    from mage_ai.data_preparation.decorators import custom
+
+
+@custom
+def restore(opened: dict[str, Any], **variables: Any) -> dict[str, Any]:
+    """Return the reference."""
+    return deployment.restore_champion(opened, variables)

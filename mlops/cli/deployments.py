@@ -1,0 +1,164 @@
+"""`mlops deploy`, `mlops rollback`, `mlops deployments`: who answers, and how that came to be."""
+
+import getpass
+import json
+from typing import Annotated, Any, Optional
+
+import typer
+
+from mlops.cli.display import RunDisplay, show_rows, terminal
+from mlops.cli.options import AsJson, SetOption, examples, overrides_from
+from mlops.settings import Settings, load_settings
+
+DEPLOY_CODES = (
+    "Exit codes: 0 deployed, or champion already · 2 no such version, or a wrong option · "
+    "5 refused by the gate · 7 another deployment is in progress · 8 registry problem · "
+    "10 refused by its artifact or canary, or rolled back"
+)
+ROLLBACK_CODES = (
+    "Exit codes: 0 restored, or a deployment stopped · 7 another rollback is in progress · "
+    "8 nothing to go back to, or registry problem · 10 restored, but the endpoint answers wrong"
+)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this module."""
+    deploy_examples = examples(
+        "mlops deploy challenger",
+        "mlops deploy 12 --canary-percent 5 --canary-minutes 10 --reason 'better on airports'",
+        "mlops deploy 12 --shadow-minutes 30",
+    )
+    rollback_examples = examples(
+        "mlops rollback --reason 'complaints about short trips'", "mlops rollback --to 7"
+    )
+    listing = examples("mlops deployments", "mlops deployments 20240301T083000-v12 --json")
+    app.command("deploy", epilog=f"{deploy_examples}\n\n{DEPLOY_CODES}")(deploy)
+    app.command("rollback", epilog=f"{rollback_examples}\n\n{ROLLBACK_CODES}")(rollback)
+    app.command("deployments", epilog=listing)(deployments)
+
+
+def deploy(
+    version: Annotated[str, typer.Argument(help="A version, or an alias such as challenger.")],
+    canary_percent: Annotated[
+        Optional[float], typer.Option(help="Share of the requests.", show_default=False)
+    ] = None,
+    canary_minutes: Annotated[
+        Optional[float], typer.Option(help="0: no canary.", show_default=False)
+    ] = None,
+    shadow_minutes: Annotated[
+        Optional[float], typer.Option(help="Before the canary.", show_default=False)
+    ] = None,
+    reason: Annotated[str, typer.Option(help="Why; kept with the version.")] = "",
+    set_: SetOption = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make a version the champion: test its artifact, watch a canary, promote, ask the endpoint.
+
+    It is rolled back by itself if the endpoint does not answer right.
+    """
+    overrides = overrides_from(
+        set_,
+        {
+            "deployment.canary_percent": canary_percent,
+            "deployment.canary_minutes": canary_minutes,
+            "deployment.shadow_minutes": shadow_minutes,
+        },
+    )
+    name = "version" if version.isdigit() else "alias"
+    variables = {**overrides, name: version, **_who(reason)}
+    settings = load_settings(overrides)
+
+    from mlops.orchestration.deployments import deploy as run
+
+    _show(settings, run(settings, variables, _watch(as_json)), as_json)
+
+
+def rollback(
+    to: Annotated[
+        Optional[int],
+        typer.Option(help="A former champion; else the previous one.", show_default=False),
+    ] = None,
+    reason: Annotated[str, typer.Option(help="Why; kept with the version.")] = "",
+    set_: SetOption = None,
+    as_json: AsJson = False,
+) -> None:
+    """Restore the previous champion; a deployment in progress is stopped.
+
+    A deployment that has not promoted its version yet is only stopped: its champion is still
+    there. A rollback is not undone by another: name a version then, with --to.
+    """
+    overrides = overrides_from(set_)
+    variables = {**overrides, **_who(reason), **({} if to is None else {"to_version": str(to)})}
+    settings = load_settings(overrides)
+
+    from mlops.orchestration.deployments import roll_back
+
+    _show(settings, roll_back(settings, variables, _watch(as_json)), as_json)
+
+
+def deployments(
+    id_: Annotated[str, typer.Argument(metavar="[ID]", help="One deployment: every step.")] = "",
+    last: Annotated[int, typer.Option(help="How many.")] = 20,
+    as_json: AsJson = False,
+) -> None:
+    """Deployments and rollbacks, newest first; with ID, what was decided at each step and why."""
+    settings = load_settings()
+
+    from mlops.deployment.records import Records
+
+    records = Records(settings.deployments)
+    if id_:
+        record = records.load(id_)
+        if as_json:
+            print(json.dumps(_content(record), indent=1))
+        else:
+            _tell(settings, record)
+        return
+    rows = [
+        {
+            "id": record.id,
+            "kind": record.kind,
+            "version": record.version,
+            "from": record.from_version,
+            "state": record.state.replace("_", " "),
+            "by": record.by,
+            "reason": record.reason,
+            "last_step": record.summary,
+        }
+        for record in records.all()[:last]
+    ]
+    empty = "nothing was deployed yet; deploy a version with: mlops deploy VERSION"
+    show_rows(rows, as_json=as_json, title="Deployments", empty=empty)
+
+
+def _who(reason: str) -> dict[str, str]:
+    return {"by": getpass.getuser(), **({"reason": reason} if reason else {})}
+
+
+def _watch(as_json: bool) -> RunDisplay:
+    console = terminal(stderr=as_json)
+    console.print("[dim]loading Mage …[/]")
+    return RunDisplay(console)
+
+
+def _show(settings: Settings, record: Any, as_json: bool) -> None:
+    if as_json:
+        print(json.dumps(_content(record), indent=1))
+    else:
+        _tell(settings, record)
+    record.require_success()
+
+
+def _content(record: Any) -> dict[str, Any]:
+    content: dict[str, Any] = {**record.model_dump(mode="json"), "state": record.state}
+    return content
+
+
+def _tell(settings: Settings, record: Any) -> None:
+    from mlops.deployment.story import tell
+    from mlops.registry.versions import Registry
+
+    champion = Registry(settings).champion()
+    console = terminal()
+    for line in tell(record, champion.version if champion else None):
+        console.print(line, markup=False)

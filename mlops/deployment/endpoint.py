@@ -1,0 +1,123 @@
+"""The running online server, as a deployment sees it: its answers, its metrics, its time-outs.
+
+A deployment asks with a key of its own, named ``deployment``: the environment variable
+``MLOPS_SERVING_TOKEN`` holds its token, or the file ``deployment.token`` in the serving folder,
+which only its owner can read and which is made here, with its key, when first needed. A server
+takes new keys within a second.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import requests
+
+from mlops.deployment.traffic import Scrape, parse_metrics
+from mlops.serving.keys import add_key
+from mlops.settings import Settings
+
+TOKEN_VARIABLE: Final = "MLOPS_SERVING_TOKEN"
+KEY_NAME: Final = "deployment"
+TIMEOUT_SECONDS: Final = 5.0
+_TOKEN_FILE: Final = "deployment.token"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One answer of the endpoint, or why there is none.
+
+    Attributes:
+        version: That answered; None without an answer.
+        minutes: The prediction.
+        problem: Empty, or what went wrong.
+    """
+
+    version: int | None = None
+    minutes: float = float("nan")
+    problem: str = ""
+
+
+class Endpoint:
+    """The online server over HTTP.
+
+    Args:
+        settings: Say where it is.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.url = settings.serving_url
+        self._metrics_url = settings.serving_metrics_url
+        self._served = settings.served
+        self._session = requests.Session()
+        self._session.trust_env = False  # no proxy between a deployment and its server
+
+    def is_up(self) -> bool:
+        """Tell whether an online server answers, ready to predict or not."""
+        try:
+            return self._get(f"{self.url}/healthz").ok
+        except requests.RequestException:
+            return False
+
+    def problem(self) -> str:
+        """Return why the server could not follow the registry, in its own words, or nothing."""
+        try:
+            content = self._get(f"{self.url}/model", headers=self._headers()).json()
+        except (requests.RequestException, ValueError):
+            return ""
+        return str(content.get("problem") or "") if isinstance(content, dict) else ""
+
+    def scrape(self) -> Scrape | None:
+        """Return the server's metrics, or None if it does not tell them now."""
+        try:
+            reply = self._get(f"{self._metrics_url}/metrics")
+            reply.raise_for_status()
+            return parse_metrics(reply.text)
+        except (requests.RequestException, ValueError):
+            return None
+
+    def ask(self, trip: Mapping[str, Any]) -> Answer:
+        """Ask for one prediction."""
+        try:
+            reply = self._session.post(
+                f"{self.url}/predict", json=trip, headers=self._headers(), timeout=TIMEOUT_SECONDS
+            )
+            content = reply.json()
+            if not reply.ok:
+                return Answer(problem=f"{reply.status_code}: {str(content)[:200]}")
+            return Answer(int(content["model_version"]), float(content["prediction_minutes"]))
+        except requests.RequestException as error:
+            return Answer(problem=f"{type(error).__name__}: {str(error)[:200]}")
+        except (KeyError, TypeError, ValueError) as error:
+            return Answer(problem=f"an answer that is none: {type(error).__name__}: {error}")
+
+    def _get(self, url: str, **options: Any) -> requests.Response:
+        return self._session.get(url, timeout=TIMEOUT_SECONDS, **options)
+
+    def _headers(self) -> dict[str, str]:
+        return {"X-API-Key": deployment_token(self._served)}
+
+
+def deployment_token(served: Path) -> str:
+    """Return the token by which deployments ask; make it and its key when there is none.
+
+    Args:
+        served: The serving folder, `settings.served`.
+    """
+    given = os.environ.get(TOKEN_VARIABLE, "").strip()
+    if given:
+        return given
+    file = served / _TOKEN_FILE
+    try:
+        return file.read_text(encoding="utf-8").strip()
+    except FileNotFoundError:
+        _, token = add_key(served, KEY_NAME)
+    temporary = file.with_suffix(f".{os.getpid()}")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
+        stream.write(token)
+    temporary.replace(file)
+    return token

@@ -1,0 +1,150 @@
+"""What a deployment asks of the world: the artifact, the running server, and who is told.
+
+Everything else in this package is bookkeeping and judgement; tests put another world in place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Literal, Protocol
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from mlops.deployment.artifact import artifact_verdict
+from mlops.deployment.canary import Watch
+from mlops.deployment.checks import none_of, verdict
+from mlops.deployment.endpoint import Endpoint
+from mlops.deployment.golden import as_json, golden_requests
+from mlops.deployment.records import DeploymentRecord, now
+from mlops.deployment.smoke import smoke_test
+from mlops.evaluation.verdict import Verdict
+from mlops.registry.rollout import Rollout
+from mlops.registry.versions import Registry, VersionInfo
+from mlops.settings import Settings
+
+Mode = Literal["canary", "shadow"]
+_MARGIN_SECONDS = 60  # a rollout outlives its watch by no more
+
+
+class World(Protocol):
+    """What can be asked; a text instead of a verdict says why it was not."""
+
+    def artifact(self, registry: Registry, version: int) -> Verdict:
+        """Test a stored artifact."""
+        ...
+
+    def rollout(
+        self,
+        registry: Registry,
+        record: DeploymentRecord,
+        champion: int,
+        mode: Mode,
+        still_ours: Callable[[], None],
+    ) -> Verdict | str:
+        """Let a version work beside the champion for a while, and compare them."""
+        ...
+
+    def smoke(
+        self, registry: Registry, record: DeploymentRecord, still_ours: Callable[[], None]
+    ) -> Verdict | str:
+        """Ask the running endpoint for what the artifact of the new champion predicts."""
+        ...
+
+    def tell(self, record: DeploymentRecord) -> None:
+        """Tell who wants to know how it ended."""
+        ...
+
+
+@dataclass(frozen=True)
+class RealWorld:
+    """The artifact store, the online server over HTTP, and the notifications.
+
+    Args:
+        settings: Say where they are, and hold the limits.
+    """
+
+    settings: Settings
+
+    def artifact(self, registry: Registry, version: int) -> Verdict:
+        """Test a stored artifact, as it is and as the server will run it."""
+        return artifact_verdict(self.settings, registry, version, _compiled)
+
+    def rollout(
+        self,
+        registry: Registry,
+        record: DeploymentRecord,
+        champion: int,
+        mode: Mode,
+        still_ours: Callable[[], None],
+    ) -> Verdict | str:
+        """Start a rollout, wait for the server, compare, and end it whatever happens."""
+        limits = self.settings.deployment
+        minutes = limits.canary_minutes if mode == "canary" else limits.shadow_minutes
+        if not minutes:
+            return f"no {mode}: {mode}_minutes is 0"
+        endpoint = Endpoint(self.settings)
+        missing = self._missing(endpoint)
+        if missing:
+            if limits.require_server:
+                return verdict([none_of("server", 1, missing)], "")
+            return f"no {mode}: {missing}"
+        model, _ = registry.load(record.version)
+        trips = as_json(golden_requests(model.encoder.statistics.as_of))
+        seconds = 60 * minutes + 2 * limits.swap_seconds + _MARGIN_SECONDS
+        rollout = Rollout(
+            deployment=record.id,
+            version=record.version,
+            mode=mode,
+            percent=limits.canary_percent if mode == "canary" else 100,
+            started_at=now(),
+            expires_at=now() + timedelta(seconds=seconds),
+            by=record.by,
+            reason=record.reason,
+        )
+        watch = Watch(endpoint, limits, trips, still_ours)
+        registry.start_rollout(rollout)
+        try:
+            return watch.follow(rollout) or watch.compare(rollout, champion, minutes)
+        finally:
+            present = registry.rollout()
+            if present and present.deployment == record.id:
+                registry.end_rollout()
+
+    def _missing(self, endpoint: Endpoint) -> str:
+        if not endpoint.is_up():
+            return f"no online server answers at {endpoint.url}"
+        if endpoint.scrape() is None:
+            return f"the server's metrics cannot be read at {self.settings.serving_metrics_url}"
+        return ""
+
+    def smoke(
+        self, registry: Registry, record: DeploymentRecord, still_ours: Callable[[], None]
+    ) -> Verdict | str:
+        """Ask the endpoint; a server that was there for the canary must still be there."""
+        limits = self.settings.deployment
+        endpoint = Endpoint(self.settings)
+        if not endpoint.is_up():
+            missing = f"no online server answers at {endpoint.url}"
+            was_there = any(step.event == "canary_passed" for step in record.steps)
+            if limits.require_server or was_there:
+                return verdict([none_of("server", 1, missing)], "")
+            return f"no smoke test: {missing}"
+        model, _ = registry.load(record.version)
+        requests = golden_requests(model.encoder.statistics.as_of)
+        expected = model.predict_minutes(requests).tolist()
+        trips = as_json(requests)
+        return smoke_test(endpoint, trips, expected, record.version, limits, still_ours)
+
+    def tell(self, record: DeploymentRecord) -> None:
+        """Send a notification."""
+
+
+def _compiled(model: Any, info: VersionInfo) -> Callable[[pd.DataFrame], npt.NDArray[np.float64]]:
+    from mlops.serving.compilation import compile_model
+
+    bundle = compile_model(model, info.version)
+    return lambda requests: bundle.predict(requests)

@@ -1,0 +1,177 @@
+"""Steps of `deployment` and `rollback`: from what was asked to a champion that answers right."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any, Final
+
+from mlops.deployment.claim import Claim, Claims
+from mlops.deployment.ledger import Asked, Ledger
+from mlops.deployment.process import Deployer
+from mlops.deployment.records import DeploymentRecord, Records, RunKey
+from mlops.deployment.rollback import Rollback
+from mlops.deployment.world import RealWorld
+from mlops.errors import ConfigurationError
+from mlops.orchestration.liveness import run_is_alive
+from mlops.registry.versions import Registry
+from mlops.settings import Settings, load_settings
+
+Variables = Mapping[str, Any]
+
+# Variables of a run that are short names of settings.
+_SETTINGS: Final = ("canary_percent", "canary_minutes", "shadow_minutes", "require_server")
+
+
+def resolve_version(variables: Variables) -> dict[str, Any]:
+    """Open the deployment of ``version`` or ``alias``; returns a reference to its record.
+
+    Raises:
+        ConfigurationError: If none or both are given, or there is no such version.
+        GateRefusalError: If its receipt or verdict is missing or against it.
+        BusyError: If another deployment is in progress.
+    """
+    asked = Asked(
+        what=_asked_version(variables),
+        by=_by(variables),
+        reason=_text(variables, "reason") or "asked to",
+        run=_run(variables),
+    )
+    return _reference(_deployer(variables).open(asked))
+
+
+def test_artifact(deployment: Mapping[str, Any], variables: Variables) -> dict[str, Any]:
+    """Test the stored artifact; raises a `DeploymentError` that ends the deployment if it fails."""
+    return _reference(_deployer(variables).test_artifact(deployment["deployment"]))
+
+
+def canary(deployment: Mapping[str, Any], variables: Variables) -> dict[str, Any]:
+    """Let it work beside the champion; raises a `DeploymentError` if it does worse."""
+    return _reference(_deployer(variables).watch(deployment["deployment"]))
+
+
+def promote(deployment: Mapping[str, Any], variables: Variables) -> dict[str, Any]:
+    """Make it the champion."""
+    return _reference(_deployer(variables).promote(deployment["deployment"]))
+
+
+def smoke_test(deployment: Mapping[str, Any], variables: Variables) -> dict[str, Any]:
+    """Ask the running endpoint; what it finds decides the next step."""
+    return _reference(_deployer(variables).smoke_test(deployment["deployment"]))
+
+
+def keep_or_roll_back(deployment: Mapping[str, Any], variables: Variables) -> dict[str, Any]:
+    """Keep it, or restore the previous champion and raise a `DeploymentError` that says why."""
+    return _reference(_deployer(variables).keep_or_roll_back(deployment["deployment"]))
+
+
+def stop_deployments(variables: Variables) -> dict[str, Any]:
+    """Open the rollback to ``to_version`` or the previous champion, ending what is in progress.
+
+    Raises:
+        ConfigurationError: If ``to_version`` is not a number.
+        RegistryError: If there is nothing to go back to.
+        BusyError: If another rollback is in progress.
+    """
+    to = _text(variables, "to_version")
+    if to and not to.isdigit():
+        raise ConfigurationError(f"to_version: {to!r} is not a version number", "give one, e.g. 7")
+    asked = Asked(
+        what=to or "previous champion",
+        by=_by(variables),
+        reason=_text(variables, "reason") or "asked to",
+        run=_run(variables),
+    )
+    return _reference(_rollback(variables).take_over(asked, int(to) if to else None))
+
+
+def restore_champion(rollback: Mapping[str, Any], variables: Variables) -> dict[str, Any]:
+    """Move the alias back."""
+    return _reference(_rollback(variables).restore(rollback["deployment"]))
+
+
+def roll_back_at_once(variables: Variables) -> dict[str, Any]:
+    """Do all of the rollback in this process, without a pipeline run."""
+    reference = restore_champion(stop_deployments(variables), variables)
+    return keep_or_roll_back(smoke_test(reference, variables), variables)
+
+
+def _deployer(variables: Variables) -> Deployer:
+    settings = _settings(variables)
+    return Deployer(_ledger(settings), RealWorld(settings))
+
+
+def _rollback(variables: Variables) -> Rollback:
+    settings = _settings(variables)
+    return Rollback(_ledger(settings), RealWorld(settings))
+
+
+def _settings(variables: Variables) -> Settings:
+    given = {
+        f"deployment.{name}": variables[name]
+        for name in _SETTINGS
+        if variables.get(name) not in (None, "")
+    }
+    return load_settings({**variables, **given}, strict=False)
+
+
+def _ledger(settings: Settings) -> Ledger:
+    def is_alive(claim: Claim) -> bool:
+        return run_is_alive(settings, claim.run.id) if claim.run.id else _lives(claim.pid)
+
+    folder = settings.deployments
+    return Ledger(Registry(settings), Records(folder), Claims(folder, is_alive))
+
+
+def _lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _asked_version(variables: Variables) -> str:
+    given = {name: text for name in ("version", "alias") if (text := _text(variables, name))}
+    if len(given) != 1:
+        said = "both are given" if given else "neither is given"
+        raise ConfigurationError(
+            f"version, alias: one of them is needed, and {said}",
+            'send e.g. {"version": "12"} or {"alias": "challenger"}',
+        )
+    ((name, text),) = given.items()
+    if text.isdigit() == (name == "alias"):
+        raise ConfigurationError(
+            f"{name}: {text!r} is not {'a number' if name == 'version' else 'an alias'}",
+            'send e.g. {"version": "12"} or {"alias": "challenger"}',
+        )
+    return text
+
+
+def _text(variables: Variables, name: str) -> str:
+    value = variables.get(name)
+    return "" if value is None else str(value).strip()
+
+
+def _by(variables: Variables) -> str:
+    trigger = variables.get("trigger_name") or variables.get("pipeline_uuid") or "the editor"
+    return _text(variables, "by") or str(trigger)
+
+
+def _run(variables: Variables) -> RunKey:
+    return RunKey(
+        id=_text(variables, "pipeline_run_id"), partition=_text(variables, "execution_partition")
+    )
+
+
+def _reference(record: DeploymentRecord) -> dict[str, Any]:
+    """Return what blocks hand on: which record, and for people how it stands."""
+    return {
+        "deployment": record.id,
+        "version": record.version,
+        "from_version": record.from_version,
+        "state": record.state,
+        "summary": record.summary,
+    }
