@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable
+import shutil
+import socket
+import subprocess
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -118,3 +122,62 @@ def sample_history(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., pd
         return finished.sort_values(PICKUP_AT, kind="stable").reset_index(drop=True)
 
     return make
+
+
+@dataclass(frozen=True)
+class PostgresqlServer:
+    """A PostgreSQL server of our own, reached over the loopback."""
+
+    url: str
+    command: tuple[str, ...]
+    start_options: tuple[str, ...]
+    folder: Path
+
+    def start(self) -> None:
+        self._run(*self.start_options, "start")
+
+    def stop(self) -> None:
+        self._run("-m", "immediate", "stop")
+
+    def _run(self, *arguments: str) -> None:
+        # No pipes: the server would hold them open.
+        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        subprocess.run([*self.command, *arguments], cwd=self.folder, check=True, **quiet)  # type: ignore[call-overload]
+
+
+@pytest.fixture(scope="session")
+def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresqlServer]:
+    """Return a running PostgreSQL server, or skip where there are no server programs."""
+    search = os.pathsep.join(
+        [os.environ.get("PATH", ""), *map(str, Path("/usr/lib/postgresql").glob("*/bin"))]
+    )
+    initdb, pg_ctl = shutil.which("initdb", path=search), shutil.which("pg_ctl", path=search)
+    if not initdb or not pg_ctl:
+        pytest.skip("no PostgreSQL server programs on this machine")
+    folder = tmp_path_factory.mktemp("postgresql")
+    user: tuple[str, ...] = ()
+    if os.geteuid() == 0:  # PostgreSQL refuses to run as root
+        user = ("runuser", "-u", "nobody", "--")
+        for path in (folder, folder.parent, folder.parent.parent):
+            path.chmod(0o755)
+        shutil.chown(folder, "nobody")
+    data = str(folder / "data")
+    subprocess.run(
+        [*user, initdb, "-D", data, "-U", "mage", "--auth=trust"],
+        cwd=folder,
+        check=True,
+        stdout=subprocess.DEVNULL,
+    )
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    options = f"-p {port} -k {folder} -c listen_addresses=127.0.0.1 -c fsync=off"
+    server = PostgresqlServer(
+        f"postgresql+psycopg2://mage@127.0.0.1:{port}/postgres",
+        (*user, pg_ctl, "-D", data, "-w"),
+        ("-o", options, "-l", str(folder / "log")),
+        folder,
+    )
+    server.start()
+    yield server
+    server.stop()

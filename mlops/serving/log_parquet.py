@@ -81,10 +81,7 @@ def _read_day(day: Path, start: datetime, end: datetime, columns: Sequence[str])
         replaced, files = _files(day)
         inside = (pc.field(AT) >= pa.scalar(start)) & (pc.field(AT) < pa.scalar(end))
         try:
-            tables = [
-                pq.read_table(file, columns=columns, partitioning=None).filter(inside)
-                for file in files
-            ]
+            tables = [_read(file, columns).filter(inside) for file in files]
         except FileNotFoundError:
             continue  # joined meanwhile
         # A folder's listing is no snapshot: it may have missed both a part and what replaced it.
@@ -100,6 +97,12 @@ def _files(day: Path) -> tuple[set[str], list[Path]]:
         if file.name.startswith("joined-"):
             replaced.update(_replaces(file))
     return replaced, [file for file in files if file.name not in replaced]
+
+
+def _read(file: Path, columns: Sequence[str] | None = None) -> Any:
+    # Small files, and maybe a forked process: Arrow's threads cost more than they give.
+    with pq.ParquetFile(file) as opened:
+        return opened.read(columns, use_threads=False)
 
 
 def _replaces(file: Path) -> list[str]:
@@ -145,7 +148,7 @@ def _batches(parts: Sequence[Path]) -> Iterator[Any]:
     waiting: list[Any] = []
     rows = 0
     for part in parts:
-        waiting.append(pq.read_table(part, partitioning=None))
+        waiting.append(_read(part))
         rows += waiting[-1].num_rows
         if rows >= _ROW_GROUP:
             yield pa.concat_tables(waiting)
