@@ -43,9 +43,8 @@ def serve(
     made at the first start and shown once.
     """
     settings = settings_from(set_, {"serving.workers": workers, "serving.port": port})
-    logging.basicConfig(
-        level=logging.INFO, format="%(asctime)s %(process)d %(levelname)s %(name)s: %(message)s"
-    )
+    logging.basicConfig(format="%(asctime)s %(process)d %(levelname)s %(name)s: %(message)s")
+    logging.getLogger("mlops").setLevel(logging.INFO)
 
     from mlops.serving.supervisor import serve as run
 

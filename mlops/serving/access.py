@@ -6,14 +6,15 @@ import math
 import mmap
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timezone
 from hmac import compare_digest
-from typing import Any, Final
+from typing import Final
 
 from mlops.errors import ConfigurationError
 from mlops.serving.errors import RequestError
-from mlops.serving.keys import MAX_KEYS, ApiKey, hash_of, read_keys
+from mlops.serving.keys import MAX_KEYS, ApiKey, hash_of, key_file, read_keys
+from mlops.serving.state import mark_of
 from mlops.settings import Settings
 
 Headers = Iterable[tuple[bytes, bytes]]
@@ -72,21 +73,21 @@ class Door:
 
     settings: Settings
     limiter: RateLimiter
-    _entries: Sequence[_Entry] = field(default=())
-    _seen: Any = None
+    _entries: Sequence[_Entry] | None = None
+    _seen: object = None
 
-    def reload(self) -> bool:
-        """Read the keys again; returns whether there are others than before.
+    def reload(self) -> None:
+        """Read the keys if their file is new.
 
         Raises:
-            ConfigurationError: If the file of keys is damaged; the keys in force stay.
+            ConfigurationError: If the file is damaged; the keys in force stay.
         """
+        found = mark_of(key_file(self.settings.served))
+        if self._entries is not None and found == self._seen:
+            return
+        self._seen = found
         keys = (*read_keys(self.settings.served), *configured_keys(self.settings))
-        if keys == self._seen:
-            return False
-        self._seen = keys
         self._entries = [_Entry(bytes.fromhex(key.sha256), key) for key in keys]
-        return True
 
     def caller(self, headers: Headers) -> str:
         """Return who is asking: the name of a key, or nothing where no key is needed.
@@ -123,7 +124,7 @@ class Door:
     def _key(self, token: bytes) -> ApiKey | None:
         digest = hash_of(token)
         found = None
-        for entry in self._entries:  # all of them: how long it takes tells nothing
+        for entry in self._entries or ():  # all of them: how long it takes tells nothing
             if compare_digest(entry.digest, digest):
                 found = entry.key
         if found is None or (

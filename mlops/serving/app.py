@@ -16,6 +16,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+import numpy as np
+
 from mlops.inference.trip import TripRequest
 from mlops.serving.access import Door
 from mlops.serving.answering import (
@@ -245,11 +247,9 @@ class Application:
     def _record(
         self, request: Request, version: int, role: Role, answer: Answer, seconds: float
     ) -> None:
-        metrics = self._metrics.of(version, role)
-        if len(answer.minutes) == 1:
-            metrics.answered(seconds, float(answer.minutes[0][0]))
-        else:
-            metrics.answered_many(seconds, answer.minutes[:, 0])
+        minutes = answer.minutes
+        center = minutes[:, 0] if isinstance(minutes, np.ndarray) else minutes[0][:1]
+        self._metrics.of(version, role).answered(seconds, center)
         if self._log is not None:
             self._log.append(
                 request_id=request.id,

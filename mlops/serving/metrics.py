@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections import Counter as Counts
+from collections import deque
 from collections.abc import Sequence
 from http.server import ThreadingHTTPServer
 from pathlib import Path
@@ -67,30 +69,40 @@ class VersionMetrics:
         self._minutes = metrics.minutes.labels(*labels)
         self._errors = metrics.errors
         self._labels = labels
+        # Noted now, counted by `flush`: counting takes longer than encoding a trip.
+        self._noted: deque[tuple[float, npt.ArrayLike]] = deque()
         self.info = metrics.model_info.labels(*labels)
 
-    def answered(self, seconds: float, minutes: float) -> None:
-        """Count an answer for one trip."""
-        self._answers.inc()
-        self._seconds.observe(seconds)
-        self._minutes.observe(minutes)
+    def answered(self, seconds: float, minutes: npt.ArrayLike) -> None:
+        """Note an answer.
 
-    def answered_many(self, seconds: float, minutes: npt.NDArray[Any]) -> None:
-        """Count an answer for a list of trips."""
-        self._answers.inc()
-        self._seconds.observe(seconds)
-        # One by one, ten thousand observations take longer than the predictions.
-        places = np.searchsorted(np.array(MINUTES), minutes, side="left")
-        self._minutes._sum.inc(float(minutes.sum()))
-        for bucket, count in zip(
-            self._minutes._buckets, np.bincount(places, minlength=len(MINUTES) + 1), strict=True
-        ):
-            if count:
-                bucket.inc(int(count))
+        Args:
+            seconds: It took.
+            minutes: Predicted, one or more.
+        """
+        self._noted.append((seconds, minutes))
 
     def failed(self, error: str) -> None:
         """Count an error by its kind."""
         self._errors.labels(*self._labels, error).inc()
+
+    def flush(self) -> None:
+        """Count what was noted."""
+        noted = [self._noted.popleft() for _ in range(len(self._noted))]
+        if noted:
+            self._answers.inc(len(noted))
+            _observe(self._seconds, SECONDS, np.array([seconds for seconds, _ in noted]))
+            _observe(self._minutes, MINUTES, np.concatenate([minutes for _, minutes in noted]))
+
+
+def _observe(histogram: Any, bounds: Sequence[float], values: npt.NDArray[Any]) -> None:
+    """Observe many values: one by one, ten thousand take longer than their predictions."""
+    places = np.searchsorted(np.array(bounds), values, side="left")
+    counts = np.bincount(places, minlength=len(bounds) + 1).tolist()
+    histogram._sum.inc(float(values.sum()))
+    for bucket, count in zip(histogram._buckets, counts, strict=True):
+        if count:
+            bucket.inc(count)
 
 
 class Metrics:
@@ -140,16 +152,20 @@ class Metrics:
         self.shadow_dropped = Counter(
             "mlops_serving_shadow_dropped", "Requests a busy shadow never saw", registry=registry
         )
-        self._requests: dict[tuple[str, int], Any] = {}
+        self._noted: Counts[tuple[str, int]] = Counts()
         self._versions: dict[tuple[int, str], VersionMetrics] = {}
 
     def request(self, endpoint: str, status: int) -> None:
-        """Count a request."""
-        counter = self._requests.get((endpoint, status))
-        if counter is None:
-            counter = self.requests.labels(endpoint, str(status))
-            self._requests[endpoint, status] = counter
-        counter.inc()
+        """Note a request; only for the event loop's thread."""
+        self._noted[endpoint, status] += 1
+
+    def flush(self) -> None:
+        """Count what was noted since the last time; likewise, and several times per second."""
+        noted, self._noted = self._noted, Counts()
+        for (endpoint, status), count in noted.items():
+            self.requests.labels(endpoint, str(status)).inc(count)
+        for version in tuple(self._versions.values()):
+            version.flush()
 
     def of(self, version: int, role: str) -> VersionMetrics:
         """Return the metrics of a version in a role."""

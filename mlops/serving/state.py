@@ -60,3 +60,12 @@ def write_state(folder: Path, state: ServingState) -> None:
     """Replace the state, whole or not at all."""
     with atomic_file(state_file(folder)) as temporary:
         temporary.write_text(state.model_dump_json(indent=1), encoding="utf-8")
+
+
+def mark_of(file: Path) -> object:
+    """Return what changes when a file is replaced, appears or vanishes: cheap to ask often."""
+    try:
+        status = file.stat()
+    except OSError:
+        return None
+    return status.st_mtime_ns, status.st_ino, status.st_size

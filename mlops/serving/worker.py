@@ -11,7 +11,7 @@ import signal
 import socket
 import sys
 from collections.abc import Iterator
-from pathlib import Path
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import uvicorn
@@ -24,7 +24,7 @@ from mlops.serving.compiled import CompiledModel
 from mlops.serving.metrics import Metrics
 from mlops.serving.prediction_log import PredictionLog
 from mlops.serving.routing import Lineup, Version
-from mlops.serving.state import Served, ServingState, read_state, state_file
+from mlops.serving.state import Served, ServingState, mark_of, read_state, state_file
 from mlops.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -54,7 +54,7 @@ class Follower:
 
     async def follow(self) -> None:
         """Take over a new state, if there is one, in the background."""
-        found = _mark(state_file(self._folder))
+        found = mark_of(state_file(self._folder))
         if found == self._seen:
             if not self._polls_to_retry:
                 return
@@ -139,48 +139,61 @@ async def _serve(
     metrics = Metrics()
     log = PredictionLog(settings, f"{number}-{os.getpid()}")
     door = Door(settings, limiter)
-    door.reload()
     application = Application(settings, door, metrics, log)
     server = _Server(_config(application))
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGTERM, server.stop)
-    keeper = asyncio.create_task(
-        _keep_up(Follower(application, settings, metrics), door, log, metrics, server)
-    )
+    upkeep = _Upkeep(Follower(application, settings, metrics), door, log, metrics, server)
+    await upkeep.round()  # before the first request
+    task = asyncio.create_task(upkeep.go_on())
     try:
         await server.serve(sockets=[listener])
     finally:
-        keeper.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await keeper
+        task.cancel()
         application.close()
         log.close()
-        _count_dropped(log, metrics, 0)
+        upkeep.count()
 
 
-async def _keep_up(
-    follower: Follower, door: Door, log: PredictionLog, metrics: Metrics, server: _Server
-) -> None:
-    """Follow the state, the keys and the supervisor until cancelled."""
-    supervisor, dropped = os.getppid(), 0
-    while True:
-        await follower.follow()
+@dataclass
+class _Upkeep:
+    """What a worker does beside answering."""
+
+    follower: Follower
+    door: Door
+    log: PredictionLog
+    metrics: Metrics
+    server: _Server
+    supervisor: int = field(default_factory=os.getppid)
+    dropped: int = 0
+
+    async def go_on(self) -> None:
+        """Repeat `round` until cancelled."""
+        while True:
+            await asyncio.sleep(_POLL_SECONDS)
+            try:
+                await self.round()
+            except Exception:  # whatever it is, the next round may do better
+                logger.exception("the worker's upkeep failed")
+
+    async def round(self) -> None:
+        """Follow the state, the keys and the supervisor, and count."""
+        await self.follower.follow()
         try:
-            door.reload()
+            self.door.reload()
         except ConfigurationError as error:
             logger.error("the API keys in force stay: %s", error.message)
-        dropped = _count_dropped(log, metrics, dropped)
-        if os.getppid() != supervisor:
+        self.count()
+        if os.getppid() != self.supervisor:
             logger.error("the supervisor died: stopping")
-            server.stop()
-        await asyncio.sleep(_POLL_SECONDS)
+            self.server.stop()
 
-
-def _count_dropped(log: PredictionLog, metrics: Metrics, known: int) -> int:
-    dropped = log.dropped
-    if dropped > known:
-        metrics.log_dropped.inc(dropped - known)
-    return dropped
+    def count(self) -> None:
+        """Hand what was noted to Prometheus."""
+        dropped = self.log.dropped
+        self.metrics.log_dropped.inc(dropped - self.dropped)
+        self.dropped = dropped
+        self.metrics.flush()
 
 
 def _config(application: Any) -> uvicorn.Config:
@@ -209,12 +222,3 @@ class _Server(uvicorn.Server):
     def stop(self) -> None:
         """Take no more connections, finish what runs, then return from `serve`."""
         self.should_exit = True
-
-
-def _mark(file: Path) -> object:
-    """Return what changes when a file is replaced."""
-    try:
-        status = file.stat()
-    except OSError:
-        return None
-    return status.st_mtime_ns, status.st_ino, status.st_size
