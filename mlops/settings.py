@@ -2,25 +2,50 @@
 
 Order of precedence, last wins: the defaults below, environment variables (``MLOPS_SOURCE__KIND``),
 command-line options and run-time variables of a pipeline (``source.kind`` or a short alias such as
-``months``). Every section is strict and frozen; ``mlops config schema`` prints the JSON schema.
+``months``). Wherever text is given, lists are written with commas or as JSON. Every section is
+strict and frozen; ``mlops config schema`` prints the JSON schema.
 """
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Mapping
 from datetime import date
 from functools import reduce
 from pathlib import Path
-from typing import Any, Literal, get_origin
+from typing import Annotated, Any, Literal, get_origin
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+)
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict, SettingsError
 
 from mlops.data.months import parse_months
 from mlops.errors import ConfigurationError
 
 PROJECT_ROOT = Path(os.environ.get("MLOPS_PROJECT", Path(__file__).resolve().parents[1]))
+
+
+def _listed(value: Any) -> Any:
+    """Turn ``a, b`` or ``["a", "b"]`` into a tuple."""
+    if not isinstance(value, str):
+        return value
+    if value.lstrip().startswith("["):
+        return tuple(json.loads(value))
+    return tuple(part.strip() for part in value.split(",") if part.strip())
+
+
+Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_listed)]
+# What `mlops config show`, errors and logs must not disclose.
+Secrets = Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_listed)]
+_SECRET = (SecretStr, tuple[SecretStr, ...])
 
 
 class Section(BaseModel):
@@ -107,7 +132,7 @@ class FeatureSettings(Section):
 class TrainingSettings(Section):
     """Which candidates are trained and how hard each is searched."""
 
-    families: tuple[str, ...] = (
+    families: Names = (
         "global_mean",
         "route_median",
         "linear_regression",
@@ -117,7 +142,7 @@ class TrainingSettings(Section):
         "extra_trees",
         "hist_gradient_boosting",
     )
-    objectives: tuple[str, ...] = ("squared_error", "absolute_error", "quantiles")
+    objectives: Names = ("squared_error", "absolute_error", "quantiles")
     max_evals: int = Field(8, ge=1, description="TPE trials per child")
     time_budget_seconds: float = Field(45, gt=0, description="search time per child")
     no_progress_trials: int = Field(8, ge=1, description="stop the search after this many in vain")
@@ -203,7 +228,7 @@ class ServingSettings(Section):
         366, ge=0, description="a pickup this long before the model's history ends is refused"
     )
     require_key: bool = Field(True, description="answer only to holders of an API key")
-    key_hashes: tuple[str, ...] = Field(
+    key_hashes: Names = Field(
         (), description="SHA-256 of further API keys, beside those of `mlops keys`"
     )
     requests_per_second: float = Field(1_000, gt=0, description="rate limit per API key")
@@ -214,8 +239,8 @@ class PredictionLogSettings(Section):
     """Where the online server writes down its answers."""
 
     sink: Literal["parquet", "postgresql", "none"] = "parquet"
-    database_url: str = Field(
-        "", description="postgresql only: postgresql://user:password@host:port/database"
+    database_url: SecretStr = Field(
+        SecretStr(""), description="postgresql only: postgresql://user:password@host:port/database"
     )
     flush_seconds: float = Field(2.0, gt=0, description="at most this much is lost by a kill -9")
     queue_trips: int = Field(200_000, ge=1, description="waiting to be written; beyond: dropped")
@@ -254,15 +279,23 @@ class RetrainingSettings(Section):
 
 
 class NotificationSettings(Section):
-    """Who is told, and how. Nothing configured: nobody."""
+    """Who is told of failures, delays, promotions, rollbacks and refused models, and how.
 
-    smtp_url: str = Field("", description="smtp[s]://user:password@host:port")
+    Nothing configured: nobody. In the environment, e.g.
+    ``MLOPS_NOTIFICATIONS__SLACK_WEBHOOKS=https://…,https://…``; try it with `mlops notify --test`.
+    """
+
+    smtp_url: SecretStr = Field(
+        SecretStr(""),
+        description="smtp[s]://user:password@host:port (percent-encoded); with smtp:// the"
+        " connection is encrypted (STARTTLS) when the server offers it",
+    )
     mail_from: str = "mlops@localhost"
-    mail_to: tuple[str, ...] = ()
-    slack_webhooks: tuple[str, ...] = Field((), description="also what takes Slack's format")
-    teams_webhooks: tuple[str, ...] = ()
-    webhooks: tuple[str, ...] = Field((), description="generic: the alert as JSON")
-    timeout_seconds: float = Field(5, gt=0, description="per message")
+    mail_to: Names = ()
+    slack_webhooks: Secrets = Field((), description="URLs, comma-separated; Slack's format")
+    teams_webhooks: Secrets = Field((), description="URLs, comma-separated; adaptive cards")
+    webhooks: Secrets = Field((), description="URLs, comma-separated; the alert as JSON")
+    timeout_seconds: float = Field(5, gt=0, description="all channels together")
     repeat_minutes: float = Field(
         60, ge=0, description="the same incident is told again only after this long"
     )
@@ -419,17 +452,23 @@ def load_settings(overrides: Mapping[str, Any] | None = None, *, strict: bool = 
             continue
         *parents, leaf = path.split(".")
         target = reduce(lambda node, key: node.setdefault(key, {}), parents, nested)
-        target[leaf] = _split_list(path, value)
+        target[leaf] = value
     try:
         # Overrides are merged over the environment's values section by section.
         return Settings(**nested)
+    except SettingsError as error:
+        raise ConfigurationError(
+            f"environment: {error}", "write lists with commas, and mappings as JSON"
+        ) from error
     except ValidationError as error:
         first = error.errors()[0]
         name = ".".join(str(part) for part in first["loc"])
+        secret = _annotation(".".join(str(part) for part in first["loc"][:2])) in _SECRET
+        got = "" if secret else f" (got {first.get('input')!r})"
         raise ConfigurationError(
-            f"{name}: {first['msg']} (got {first.get('input')!r})",
+            f"{name}: {first['msg']}{got}",
             "see the accepted values with: mlops config schema",
-        ) from error
+        ) from (None if secret else error)
 
 
 def is_setting(path: str) -> bool:
@@ -454,9 +493,3 @@ def _is_section(annotation: Any) -> bool:
     # Python 3.10 takes tuple[str, ...] for a class and then refuses it as one.
     plain = isinstance(annotation, type) and get_origin(annotation) is None
     return plain and issubclass(annotation, BaseModel)
-
-
-def _split_list(path: str, value: Any) -> Any:
-    if isinstance(value, str) and _annotation(path) == tuple[str, ...]:
-        return tuple(part.strip() for part in value.split(",") if part.strip())
-    return value

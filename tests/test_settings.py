@@ -42,6 +42,35 @@ def test_lists_may_be_comma_separated() -> None:
     )
 
 
+@pytest.mark.parametrize("text", ["lasso, global_mean", '["lasso", "global_mean"]'])
+def test_lists_are_the_same_in_the_environment(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    monkeypatch.setenv("MLOPS_TRAINING__FAMILIES", text)
+    assert load_settings().training.families == ("lasso", "global_mean")
+
+
+def test_secrets_come_from_the_environment_and_are_not_disclosed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # given secrets in the environment
+    monkeypatch.setenv("MLOPS_NOTIFICATIONS__WEBHOOKS", "https://a/hush,https://b/hush")
+    monkeypatch.setenv("MLOPS_NOTIFICATIONS__SMTP_URL", "smtp://me:hush@host")
+    settings = load_settings()
+
+    # then code reads them, and neither a dump nor an error shows them
+    urls = [url.get_secret_value() for url in settings.notifications.webhooks]
+    assert urls == ["https://a/hush", "https://b/hush"]
+    assert "hush" not in settings.model_dump_json() + repr(settings)
+    with pytest.raises(ConfigurationError, match="webhooks") as raised:
+        load_settings({"notifications.webhooks": '["https://a/hush'})
+    assert "hush" not in str(raised.value)
+
+
+def test_a_mapping_that_cannot_be_read_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLOPS_VALIDATION__ACTIONS", "not json")
+    with pytest.raises(ConfigurationError, match="validation"):
+        load_settings()
+
+
 @pytest.mark.parametrize(
     ("overrides", "named"),
     [

@@ -65,7 +65,7 @@ def _rows(model: BaseModel, prefix: str) -> list[dict[str, Any]]:
             rows += _rows(value, f"{prefix}{name}.")
             continue
         path = f"{prefix}{name}"
-        shown = ",".join(value) if isinstance(value, tuple) else str(value)
+        shown = ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
         rows.append(
             {
                 "setting": path,

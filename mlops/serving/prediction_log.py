@@ -264,7 +264,8 @@ def read_log(
     else:
         from mlops.serving.log_postgresql import read_postgresql
 
-        table = read_postgresql(settings.prediction_log.database_url, start, end, names)
+        url = settings.prediction_log.database_url.get_secret_value()
+        table = read_postgresql(url, start, end, names)
     frame: pd.DataFrame = table.to_pandas()
     return frame
 
@@ -298,7 +299,7 @@ def _sink(settings: Settings) -> Sink | None:
         )
     from mlops.serving.log_postgresql import PostgresqlSink
 
-    return PostgresqlSink(log.database_url)
+    return PostgresqlSink(log.database_url.get_secret_value())
 
 
 _WARM_UP: Final = Answers(
