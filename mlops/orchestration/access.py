@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import secrets
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Final
 
 from mlops.errors import ConfigurationError
 
 PASSWORD_VARIABLE = "MLOPS_OWNER_PASSWORD"
 MIN_PASSWORD_LENGTH = 10
+MAX_ADDRESSES: Final = 10_000  # remembered at a time; full buckets are forgotten beyond
+SECONDS_PER_MINUTE: Final = 60.0
 
 
 def private_secret(path: Path) -> str:
@@ -48,3 +53,53 @@ def protect_secrets(data_folder: Path) -> None:
     folder.chmod(0o700)
     for path in folder.rglob("*"):
         path.chmod(0o700 if path.is_dir() else 0o600)
+
+
+def client_address(peer: str, forwarded_for: str, behind_proxy: bool) -> str:
+    """Return who is asking: one address per IPv4 host and per IPv6 network of a customer.
+
+    Args:
+        peer: The connection's other end.
+        forwarded_for: The header ``X-Forwarded-For``. Anybody may send one, so only its last entry
+            counts, which our proxy wrote, and only behind a proxy.
+        behind_proxy: Whether there is one.
+    """
+    last = forwarded_for.rpartition(",")[2].strip()
+    text = last if behind_proxy and last else peer
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError:
+        return peer
+    if address.version == 6:
+        # Whoever has one IPv6 address has 2^64 of them (RFC 4291, section 2.5.4).
+        return str(ipaddress.ip_network((address, 64), strict=False))
+    return str(address)
+
+
+class SignInLimit:
+    """A token bucket per address, against guessing of passwords.
+
+    Kept as one number per bucket, the moment at which it is full again: the generic cell rate
+    algorithm in its virtual scheduling form (ITU-T I.371, annex A).
+
+    Args:
+        per_minute: Attempts in the long run, and at once after a pause.
+        now: A monotonic clock, seconds.
+    """
+
+    def __init__(self, per_minute: int, now: Callable[[], float] = time.monotonic) -> None:
+        self._interval = SECONDS_PER_MINUTE / per_minute
+        self._now = now
+        self._full_at: dict[str, float] = {}
+
+    def wait_seconds(self, address: str) -> float:
+        """Count an attempt; return 0 if it may go on, else how long to wait."""
+        now = self._now()
+        if len(self._full_at) >= MAX_ADDRESSES:
+            self._full_at = {a: full_at for a, full_at in self._full_at.items() if full_at > now}
+        full_at = max(self._full_at.get(address, now), now) + self._interval
+        wait = full_at - now - SECONDS_PER_MINUTE
+        if wait > 0:
+            return wait
+        self._full_at[address] = full_at
+        return 0.0

@@ -34,7 +34,7 @@ def run_web(settings: Settings, project: Path, password: str, owner_marker: Path
         DEFAULT_OWNER_USERNAME=server.owner_email.partition("@")[0],
         DEFAULT_OWNER_PASSWORD=password,
         JWT_SECRET=access.private_secret(settings.home / "server" / "jwt_secret"),
-        MAGE_PUBLIC_HOST=f"http://{server.host}:{server.mage_port}",
+        MAGE_PUBLIC_HOST=server.public_url or f"http://{server.host}:{server.mage_port}",
     )
     environment.prepare(settings, project)
     access.protect_secrets(settings.home / "mage")

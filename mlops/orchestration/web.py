@@ -6,25 +6,17 @@ Import only after `environment.boot`.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlparse
 
-from mage_ai.api.utils import authenticate_client_and_token, parse_cookie_header
-from mage_ai.authentication.oauth2 import decode_token
 from mage_ai.authentication.passwords import create_bcrypt_hash, generate_salt
-from mage_ai.orchestration.db.models.oauth import Oauth2Application, User
+from mage_ai.orchestration.db.models.oauth import User
 from mage_ai.server import server
-from mage_ai.server.api.blocks import ApiPipelineBlockAnalysisHandler
-from mage_ai.server.events.stream import EventStreamHandler
+from mage_ai.server.api.base import BaseHandler
 from mage_ai.server.scheduler_manager import scheduler_manager
-from mage_ai.server.terminal_server import TerminalWebsocketServer
-from mage_ai.server.websocket_server import WebSocketServer
-from mage_ai.settings import OAUTH2_APPLICATION_CLIENT_ID
-from tornado.web import RequestHandler, url
+from tornado.web import url
 
-from mlops.orchestration import access
+from mlops.orchestration import access, doors
 from mlops.orchestration.lock import is_held
 from mlops.orchestration.naming import SCHEDULER_LOCK
 from mlops.settings import Settings
@@ -34,7 +26,8 @@ def run(settings: Settings, project: Path, password: str, owner_marker: Path) ->
     """Serve Mage's user interface until the process is ended (see `processes.run_web`)."""
     _enter_owner(settings.server.owner_email, password, owner_marker)
     make_app = server.make_app
-    server.make_app = lambda *args, **kwargs: _guard(make_app(*args, **kwargs))
+    server.make_app = lambda *args, **kwargs: repair(make_app(*args, **kwargs), settings)
+    _only_our_own_pages()
     # Mage waits for tables that another process may still be creating; ours exist.
     server.sleep = lambda seconds: None
     # Mage would make a folder for SSH tunnels in the project.
@@ -69,73 +62,25 @@ def _show_our_scheduler(lock: Path) -> None:
     scheduler_manager.stop_scheduler = lambda *args, **kwargs: None
 
 
-class Refused(RequestHandler):
-    """Answers what Mage would answer to anybody, even with sign-in on."""
-
-    def prepare(self) -> None:
-        """Refuse every method."""
-        self.set_status(403)
-        self.finish({"error": {"code": 403, "message": "refused: open to anybody in Mage"}})
-
-
-def _guard(app: Any) -> Any:
-    """Put our rules in front of Mage's."""
-    terminal = next(
-        rule.target_kwargs
-        for rule in app.wildcard_router.rules
-        if rule.target is TerminalWebsocketServer
+def repair(app: Any, settings: Settings) -> Any:
+    """Shut the doors; put the rules that Mage lacks in front of the others."""
+    server_settings = settings.server
+    limit = access.SignInLimit(server_settings.sign_ins_per_minute)
+    # Mage's own rule for page layouts swallows the charts below them.
+    charts = url(
+        r"/api/(?P<resource>page_block_layouts)/(?P<pk>.+)"
+        r"/(?P<child>block_layout_items)/(?P<child_pk>.+)",
+        server.ApiChildDetailHandler,
     )
-    rules = [
-        # Runs pipelines and discloses trigger tokens without sign-in.
-        url(r"/api/events/?", Refused),
-        url(r"/api/event_matchers(?:/.*)?", Refused),
-        url(r"/metrics", Refused),
-        # Sent kernel and terminal output of signed-in users to anybody who listened.
-        url(r"/websocket/", _for_the_signed_in(WebSocketServer)),
-        url(r"/websocket/terminal", _for_the_signed_in(TerminalWebsocketServer), terminal),
-        url(r"/event-streams/(?P<uuid>[^/]+)", _for_the_signed_in(EventStreamHandler)),
-        url(
-            r"/api/pipelines/(?P<pipeline_uuid>\w+)/blocks/(?P<block_uuid>[\w\-\%\.]+)/analyses",
-            _for_the_signed_in(ApiPipelineBlockAnalysisHandler),
-        ),
-        # Mage's own rule for page layouts swallows the charts below them.
-        url(
-            r"/api/(?P<resource>page_block_layouts)/(?P<pk>.+)"
-            r"/(?P<child>block_layout_items)/(?P<child_pk>.+)",
-            server.ApiChildDetailHandler,
-        ),
-    ]
-    app.wildcard_router.rules[:0] = rules
+    app.wildcard_router.rules.insert(0, charts)
+    doors.shut(app, limit, behind_proxy=bool(server_settings.public_url))
     return app
 
 
-def _for_the_signed_in(handler: type[Any]) -> type[Any]:
-    """Return a handler that asks for the sign-in cookie before anything else."""
+def _only_our_own_pages() -> None:
+    """Let browsers keep other sites' pages away from the API: Mage allows them all."""
 
-    class Guarded(handler):  # type: ignore[misc]
-        def check_origin(self, origin: str) -> bool:
-            # Another site's page in the same browser would bring the cookie along.
-            return bool(urlparse(origin).netloc == self.request.headers.get("Host"))
+    def set_default_headers(handler: BaseHandler) -> None:
+        handler.set_header("Content-Type", "application/json")
 
-        async def get(self, *args: Any, **kwargs: Any) -> None:
-            if not _is_signed_in(self.request.headers.get("Cookie", "")):
-                self.set_status(403)
-                self.finish("sign in first")
-                return
-            result = super().get(*args, **kwargs)
-            if isinstance(result, Awaitable):
-                await result
-
-    return Guarded
-
-
-def _is_signed_in(cookie_header: str) -> bool:
-    cookie = parse_cookie_header(cookie_header).get("oauth_token")
-    client = Oauth2Application.query_client(OAUTH2_APPLICATION_CLIENT_ID)
-    if not cookie or client is None:
-        return False
-    try:
-        token = decode_token(cookie).get("token")
-    except Exception:  # not one of ours
-        return False
-    return bool(authenticate_client_and_token(client.id, token)[1])
+    BaseHandler.set_default_headers = set_default_headers

@@ -12,6 +12,8 @@ import sqlite3
 import subprocess
 import sys
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,6 +24,9 @@ import pytest
 
 HERE = Path(__file__).parent
 PATIENCE_SECONDS = 90
+# Mage's constant, in its package and in its pages; not a secret.
+API_KEY = "zkWlN0PkIKSN0C11CfUHUj84OT5XOJ6tDZ6bDRO2"
+API_TOKEN = "toy-token-of-tests"
 
 
 @dataclass
@@ -196,7 +201,110 @@ def free_port() -> int:
         return port
 
 
+@dataclass
+class Server:
+    """A real `mlops up` in a process of its own."""
+
+    popen: subprocess.Popen[str]
+    port: int
+    mlflow_port: int
+    said: str = ""
+    cookie: str = ""
+
+    def wait_until_up(self) -> Server:
+        for line in self.popen.stdout or ():
+            self.said += line
+            if "Ctrl-C" in line:
+                return self
+        raise AssertionError(self.said)
+
+    @property
+    def password(self) -> str:
+        return self.said.partition("password ")[2].split()[0]
+
+    def call(
+        self,
+        path: str,
+        body: Any = None,
+        method: str | None = None,
+        headers: dict[str, str] | None = None,
+        port: int | None = None,
+    ) -> tuple[int, Any]:
+        """Return the status and the body's JSON, or its text."""
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{port or self.port}{path}",
+            data=None if body is None else json.dumps(body).encode(),
+            method=method,
+            headers={"Content-Type": "application/json", **(headers or {})},
+        )
+        try:
+            with urllib.request.urlopen(request, timeout=30) as response:
+                status, text = response.status, response.read().decode()
+        except urllib.error.HTTPError as error:
+            status, text = error.code, error.read().decode()
+        try:
+            return status, json.loads(text)
+        except ValueError:
+            return status, text
+
+    def sign_in(self, email: str, password: str) -> Any:
+        session = {"api_key": API_KEY, "session": {"email": email, "password": password}}
+        return self.call("/api/sessions", session)[1]
+
+    def enter(self) -> Server:
+        """Sign in as the owner, with the password that was told."""
+        answer = self.sign_in("owner@mlops.local", self.password)
+        self.cookie = f"oauth_token={answer['session']['token']}"
+        return self
+
+    def ask(self, path: str, **options: Any) -> tuple[int, Any]:
+        """Call as the owner."""
+        return self.call(path, headers={"Cookie": self.cookie, "X-API-KEY": API_KEY}, **options)
+
+    def stop(self, number: int = signal.SIGINT) -> int:
+        self.popen.send_signal(number)
+        self.said += self.popen.stdout.read() if self.popen.stdout else ""
+        return self.popen.wait(60)
+
+    def kill(self) -> None:
+        """End it with all its processes, if it still lives."""
+        if self.popen.poll() is None:
+            pids = descendants(self.popen.pid)
+            self.popen.kill()
+            self.popen.wait()
+            gone(pids)
+
+
+def start_server(toy: Toy, **settings: Any) -> Server:
+    """Start `mlops up` on a toy project."""
+    ports = {
+        name: settings.pop(name, None) or free_port()
+        for name in ("MLOPS_SERVER__MAGE_PORT", "MLOPS_SERVER__MLFLOW_PORT")
+    }
+    environment = toy.environment(
+        MLOPS_SERVER__SCHEDULER_INTERVAL_SECONDS="1",
+        **{k: str(v) for k, v in {"MLOPS_API_TOKEN": API_TOKEN, **settings, **ports}.items()},
+    )
+    popen = subprocess.Popen(
+        [sys.executable, HERE / "serve_toy.py", toy.project],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        cwd=toy.folder,
+        env=environment,
+    )
+    return Server(popen, *ports.values())
+
+
 @pytest.fixture(scope="session")
 def helpers() -> SimpleNamespace:
-    """What tests ask about processes and ports."""
-    return SimpleNamespace(alive=alive, gone=gone, descendants=descendants, free_port=free_port)
+    """What tests ask about processes, ports and servers."""
+    return SimpleNamespace(
+        alive=alive,
+        gone=gone,
+        descendants=descendants,
+        free_port=free_port,
+        start_server=start_server,
+        api_key=API_KEY,
+        api_token=API_TOKEN,
+    )
