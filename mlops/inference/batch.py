@@ -7,9 +7,10 @@ import json
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import fsspec
 import numpy as np
@@ -19,6 +20,7 @@ import pyarrow.parquet as pq
 from pydantic import ConfigDict
 
 from mlops import progress
+from mlops.cores import usable_cores
 from mlops.data.atomic import atomic_folder
 from mlops.data.reading import check_trip_file, iter_trips
 from mlops.data.references import Reference, SourceFile
@@ -27,18 +29,12 @@ from mlops.data.sources.cache import sha256_of
 from mlops.data.trips import TRIP_ID
 from mlops.data.validation import split_requests
 from mlops.errors import MlopsError
+from mlops.inference.overlap import Model, predicted_chunks, predicted_minutes
 from mlops.inference.requests import parse_requests
 from mlops.inference.writing import OUTPUTS, PREDICTIONS, REJECTED, Distribution, PredictionWriter
 from mlops.settings import Settings, load_settings
 
 _SUMMARY: Final = "summary.json"
-
-
-class Model(Protocol):
-    """What scoring needs of a model."""
-
-    def predict(self, requests: pd.DataFrame) -> pd.DataFrame:
-        """Turn `REQUEST_COLUMNS` into one row of `OUTPUTS` (minutes) per request."""
 
 
 class PredictionSummary(Reference):
@@ -91,7 +87,8 @@ def score(
 ) -> PredictionSummary:
     """Predict every trip of the files that can be predicted, and set the others aside.
 
-    Memory holds one chunk of `settings.inference.chunk_rows`. The same files and model version are
+    Memory holds a few chunks of `settings.inference.chunk_rows`: while one is predicted, the next
+    is read and the one before is written. The same files and model version are
     scored once: a repetition returns the summary that is there.
 
     Args:
@@ -126,19 +123,18 @@ def score(
     }
 
     id_type = _id_type(sources)
+    threads = settings.inference.threads or usable_cores()
 
     def write(temporary: Path) -> None:
         started = time.perf_counter()
         with PredictionWriter(temporary, id_type, constants) as output:
-            for source in sources:
-                for ids, trips in _chunks(source, id_type, taxi, settings.inference.chunk_rows):
-                    good, bad = split_requests(trips, settings)
-                    if len(good):
-                        output.predicted(
-                            ids.take(pa.array(good.index)), source.name, model.predict(good)
-                        )
-                    output.set_aside(ids.take(pa.array(bad.index)), source.name, bad)
-                progress.report("scored", file=source.name, rows=output.rows)
+            chunks = _checked_chunks(sources, id_type, taxi, settings)
+            for chunk, minutes in predicted_chunks(model, chunks, threads):
+                if len(minutes):
+                    output.predicted(chunk.ids, chunk.source, minutes)
+                output.set_aside(chunk.bad_ids, chunk.source, chunk.bad)
+                if chunk.last:
+                    progress.report("scored", file=chunk.source, rows=output.rows)
         seconds = time.perf_counter() - started
         summary = PredictionSummary(
             uri=str(folder),
@@ -182,13 +178,13 @@ def predict_records(
     if not records:
         return []
     requests, frame = parse_requests(records, settings or load_settings())
-    minutes = model.predict(frame)[list(OUTPUTS)].astype(float).to_dict("records")
+    minutes = predicted_minutes(model, frame).astype(float).tolist()
     return [
         {
-            **({TRIP_ID: r.trip_id} if r.trip_id is not None else {}),
-            **{str(k): v for k, v in m.items()},
+            **({TRIP_ID: request.trip_id} if request.trip_id is not None else {}),
+            **dict(zip(OUTPUTS, values, strict=True)),
         }
-        for r, m in zip(requests, minutes, strict=True)
+        for request, values in zip(requests, minutes, strict=True)
     ]
 
 
@@ -214,6 +210,30 @@ def _data_hash(sources: Sequence[SourceFile], taxi: str, settings: Settings) -> 
 def _stored(folder: Path) -> PredictionSummary | None:
     file = folder / _SUMMARY
     return PredictionSummary.model_validate_json(file.read_bytes()) if file.exists() else None
+
+
+@dataclass(frozen=True, eq=False)
+class _Chunk:
+    """What is written of consecutive rows of one file, but for the predictions."""
+
+    source: str  # name of the file
+    ids: Any  # Arrow array: of the rows that are predicted
+    bad: pd.DataFrame  # the others, with their reasons
+    bad_ids: Any
+    last: bool  # of its file
+
+
+def _checked_chunks(
+    sources: Sequence[SourceFile], id_type: Any, taxi: str, settings: Settings
+) -> Iterator[tuple[_Chunk, pd.DataFrame]]:
+    """Read the files in chunks, and yield with each the requests that can be answered."""
+    for source in sources:
+        read = 0
+        for ids, trips in _chunks(source, id_type, taxi, settings.inference.chunk_rows):
+            good, bad = split_requests(trips, settings)
+            read += len(trips)
+            good_ids, bad_ids = (ids.take(pa.array(rows.index)) for rows in (good, bad))
+            yield _Chunk(source.name, good_ids, bad, bad_ids, last=read == source.rows), good
 
 
 def _chunks(

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -62,26 +63,26 @@ class PredictionWriter:
         self.reasons: Counter[str] = Counter()
 
     def __enter__(self) -> PredictionWriter:
-        nothing = pd.DataFrame(columns=list(OUTPUTS), dtype=np.float32)
-        self.predicted(pa.array([], self._id_type), "", nothing)
+        self.predicted(pa.array([], self._id_type), "", np.empty((0, len(OUTPUTS))))
         return self
 
     def __exit__(self, *_: object) -> None:
         for file in self._files.values():
             file.close()
 
-    def predicted(self, ids: Any, source: str, minutes: pd.DataFrame) -> None:
+    def predicted(self, ids: Any, source: str, minutes: npt.NDArray[Any]) -> None:
         """Append predictions.
 
         Args:
             ids: Arrow array, one per row.
             source: Name of the file the trips come from.
-            minutes: `OUTPUTS`, one row per id.
+            minutes: One row per id, one column per name in `OUTPUTS`.
 
         Raises:
             MlopsError: If a prediction is not a finite number.
         """
-        values = {name: minutes[name].to_numpy(np.float32) for name in OUTPUTS}
+        columns = np.ascontiguousarray(minutes.T, dtype=np.float32)
+        values = dict(zip(OUTPUTS, columns, strict=True))
         wrong = sum(int((~np.isfinite(column)).sum()) for column in values.values())
         if wrong:
             raise MlopsError(
@@ -90,8 +91,8 @@ class PredictionWriter:
             )
         rows = len(minutes)
         constants = {name: _repeated(value, rows) for name, value in self._constants.items()}
-        columns = {TRIP_ID: ids, SOURCE: _repeated(source, rows), **values, **constants}
-        self._append(PREDICTIONS, pa.table(columns), [SOURCE, *constants])
+        table = {TRIP_ID: ids, SOURCE: _repeated(source, rows), **values, **constants}
+        self._append(PREDICTIONS, pa.table(table), [SOURCE, *constants])
         center = values[OUTPUTS[0]]
         bins = np.clip(center * _BINS_PER_MINUTE, 0, _BINS - 1).astype(np.int64)
         self._counts += np.bincount(bins, minlength=_BINS)

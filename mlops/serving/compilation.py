@@ -83,6 +83,19 @@ def compile_model(
     return compiled
 
 
+def fastest_model(model: TripDurationModel, version: int) -> TripDurationModel | CompiledModel:
+    """Return what predicts many trips fastest, with the same answers.
+
+    One booster for centre and bounds beats one each. Forests stay with scikit-learn: it walks one
+    big tree at a time, which then lies in a core's cache for all rows of a block.
+
+    Raises:
+        MlopsError: As `compile_model`.
+    """
+    boosted = isinstance(model.estimator, BoostedTrees | HistogramTrees)
+    return compile_model(model, version) if boosted else model
+
+
 def _kernel(model: TripDurationModel) -> Kernel:
     bounds: list[list[Tree]] = []
     if isinstance(model.interval, QuantileInterval):

@@ -26,7 +26,7 @@ PARITY_MINUTES: Final = 1e-4
 
 _ROUTES_FILE: Final = "routes.npz"
 # Rows at a time: their features stay in a core's cache between encoding and prediction.
-_BLOCK_ROWS: Final = 8_192
+_BLOCK_ROWS: Final = 16_384
 
 
 class Explanation(NamedTuple):

@@ -9,6 +9,7 @@ from mlops.data.references import Extraction
 from mlops.data.sources import extract
 from mlops.inference.batch import score
 from mlops.registry.versions import Registry
+from mlops.serving.compilation import fastest_model
 from mlops.settings import load_settings
 from mlops.steps.training import Variables
 
@@ -34,7 +35,7 @@ def score_trips(extraction: dict[str, Any], variables: Variables) -> dict[str, A
     trips = Extraction.model_validate(extraction)
     model, champion = Registry(settings).load("champion")
     summary = score(
-        model,
+        fastest_model(model, champion.version),
         trips.files,
         trips.taxi,
         settings,

@@ -6,7 +6,6 @@ cannot drift apart. Loading needs neither the search nor the tracking library.
 
 from __future__ import annotations
 
-import os
 import pickle
 import platform
 from collections.abc import Callable, Mapping
@@ -20,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from mlops.cores import usable_cores
 from mlops.data.atomic import atomic_file
 from mlops.data.trips import TARGET
 from mlops.errors import MlopsError
@@ -233,7 +233,7 @@ class TripDurationModel:
         starts = range(0, len(frame), _BLOCK_ROWS)
         if len(starts) <= 1:
             return predict(frame) if len(frame) else np.empty((0, width))
-        threads = self.threads or _cores()
+        threads = self.threads or usable_cores()
         blocks = (frame.iloc[start : start + _BLOCK_ROWS] for start in starts)
         with ThreadPoolExecutor(threads) as pool:
             return np.concatenate(list(pool.map(predict, blocks)))
@@ -253,9 +253,3 @@ def _version(package: str) -> str:
         return version(package)
     except PackageNotFoundError:  # e.g. the other distribution of XGBoost
         return ""
-
-
-def _cores() -> int:
-    if hasattr(os, "sched_getaffinity"):  # what this process may use; not known on macOS
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

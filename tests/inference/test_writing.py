@@ -25,8 +25,8 @@ def test_the_distribution_is_exact_to_the_hundredth(values: list[float], cut: in
         # Given predictions in two chunks, one of them maybe empty
         with PredictionWriter(Path(folder), pa.int64(), {"run_id": "1"}) as writer:
             for chunk in (minutes[:cut], minutes[cut:]):
-                frame = pd.DataFrame(dict.fromkeys(OUTPUTS, chunk))
-                writer.predicted(pa.array(np.arange(len(chunk))), "a", frame)
+                same = np.stack([chunk] * len(OUTPUTS), axis=1)
+                writer.predicted(pa.array(np.arange(len(chunk))), "a", same)
         assert len(pd.read_parquet(Path(folder) / "predictions.parquet")) == len(minutes)
     # Then mean and quantiles are those of the values
     found = writer.distribution()

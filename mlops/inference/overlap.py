@@ -1,0 +1,81 @@
+"""Predict in threads while the caller reads what comes next and writes what came before.
+
+Predicting is three quarters of the work and needs no GIL; done in turn with reading and writing, it
+would leave all cores but one idle a third of the time.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, Final, Protocol, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from mlops.inference.writing import OUTPUTS
+
+Label = TypeVar("Label")
+Minutes = npt.NDArray[np.float64]
+
+# Rows one thread predicts at a time: few enough to share even one chunk evenly.
+_BLOCK_ROWS: Final = 8_192
+# Chunks that wait for their predictions while the next one is read.
+_AHEAD: Final = 1
+
+
+class Model(Protocol):
+    """What scoring needs of a model; it is called from several threads."""
+
+    def predict(self, requests: pd.DataFrame) -> Any:
+        """Turn `REQUEST_COLUMNS` into minutes: `OUTPUTS` as a frame, or an array ``(n, 3)``."""
+
+
+def predicted_minutes(model: Model, requests: pd.DataFrame) -> Minutes:
+    """Return a model's predictions as an array in the order of `OUTPUTS`."""
+    found = model.predict(requests)
+    return np.asarray(found[list(OUTPUTS)] if isinstance(found, pd.DataFrame) else found)
+
+
+def predicted_chunks(
+    model: Model, chunks: Iterable[tuple[Label, pd.DataFrame]], threads: int
+) -> Iterator[tuple[Label, Minutes]]:
+    """Predict chunk after chunk, in order.
+
+    At most ``_AHEAD + 1`` chunks are in memory at a time.
+
+    Args:
+        model: Turns requests into minutes.
+        chunks: Requests, each with anything that tells what they are; read in the caller's thread.
+        threads: That predict.
+
+    Yields:
+        The label of each chunk, and its predictions: minutes, ``(n, 3)``.
+    """
+    pool = ThreadPoolExecutor(threads, thread_name_prefix="predict")
+    waiting: deque[tuple[Label, list[Future[Minutes]]]] = deque()
+    try:
+        for label, requests in chunks:
+            blocks = range(0, len(requests), _BLOCK_ROWS)
+            waiting.append(
+                (
+                    label,
+                    [
+                        pool.submit(predicted_minutes, model, requests.iloc[b : b + _BLOCK_ROWS])
+                        for b in blocks
+                    ],
+                )
+            )
+            if len(waiting) > _AHEAD:
+                yield _finished(*waiting.popleft())
+        while waiting:
+            yield _finished(*waiting.popleft())
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _finished(label: Label, blocks: list[Future[Minutes]]) -> tuple[Label, Minutes]:
+    found = [block.result() for block in blocks]
+    return label, np.concatenate(found) if found else np.empty((0, len(OUTPUTS)))
