@@ -17,6 +17,7 @@ RUN_VARIABLES = {
     "score_months",
     *("pickup_zone", "dropoff_zone", "trip_distance", "passenger_count", "pickup_at"),
     *("version", "alias", "to_version", "reason", "by"),
+    "force",
     *("canary_percent", "canary_minutes", "shadow_minutes", "require_server"),
 }
 
