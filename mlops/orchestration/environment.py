@@ -86,6 +86,7 @@ def boot(log: Path | None, preload: Sequence[str] = ()) -> None:
     with quiet(log) if log else contextlib.nullcontext():
         for module in preload:
             importlib.import_module(module)
+        _leave_tracked_files_alone()
         database = importlib.import_module("mage_ai.orchestration.db")
         _suit_sqlite(database.engine)
         _migrate(database.engine)
@@ -100,6 +101,20 @@ def boot(log: Path | None, preload: Sequence[str] = ()) -> None:
         )
         scheduler.get_memory = lambda: (None, None, None)
         importlib.import_module("mlops.orchestration.drive")
+
+
+def _leave_tracked_files_alone() -> None:
+    """Keep Mage from rewriting ``triggers.yaml``: what its pages switch stays in its tables.
+
+    Before anything else imports these functions by name.
+    """
+    files: Any = importlib.import_module("mage_ai.data_preparation.models.triggers")
+    for name in (
+        "add_or_update_trigger_for_pipeline_and_persist",
+        "update_triggers_for_pipeline_and_persist",
+        "remove_trigger",
+    ):
+        setattr(files, name, lambda *args, **kwargs: None)
 
 
 @contextlib.contextmanager

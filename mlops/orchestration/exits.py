@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from mlops.orchestration.contract import PipelineResult
+from mlops.retraining.records import close_record
 from mlops.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -42,7 +43,14 @@ def _changed_at(path: Path) -> float:
         return float("inf")
 
 
-HOOKS: tuple[Callable[[Settings, PipelineResult], None], ...] = (clean_up,)
+def close_retraining(settings: Settings, result: PipelineResult) -> None:
+    """Note in the record of a retraining that it ended before its end, and why."""
+    if result.pipeline == "retraining":
+        error = next((f"{block.block}: {block.error}" for block in result.failed_blocks), "")
+        close_record(settings, result.run_id, result.status, error)
+
+
+HOOKS: tuple[Callable[[Settings, PipelineResult], None], ...] = (clean_up, close_retraining)
 
 
 def run_ended(settings: Settings, result: PipelineResult) -> None:

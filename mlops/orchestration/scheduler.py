@@ -22,6 +22,7 @@ from mlops.orchestration.jobs import TICK_SECONDS, fork_queue, plan_block, why
 from mlops.orchestration.lock import HomeLock, is_held
 from mlops.orchestration.naming import ENGINE_LOCK, SCHEDULER_LOCK, block_log, run_logs
 from mlops.orchestration.queue import JobEnd, JobPlan
+from mlops.orchestration.schedules import Schedules
 from mlops.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -33,6 +34,7 @@ EXIT = "exit_of_run_"
 
 def run(settings: Settings, project: Path) -> None:
     """Schedule until the process is ended; holds the scheduler's lock meanwhile."""
+    Schedules(settings, project).install()
     scheduler = Scheduler(settings, project)
     lock = HomeLock(settings.home / SCHEDULER_LOCK, "mlops up")
     lock.acquire()

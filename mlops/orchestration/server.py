@@ -16,7 +16,7 @@ from types import FrameType
 from typing import Any
 
 from mlops.errors import BusyError, ConfigurationError, ServerError
-from mlops.orchestration import access, processes
+from mlops.orchestration import access, processes, trigger_lint
 from mlops.orchestration.lock import HomeLock, is_held
 from mlops.orchestration.naming import SCHEDULER_LOCK
 from mlops.orchestration.queue import ForkQueue, JobEnd, JobPlan
@@ -41,10 +41,12 @@ def serve(
 
     Raises:
         BusyError: If servers of this home are up already.
-        ConfigurationError: If a port is taken, naming its setting.
+        ConfigurationError: If a port is taken, naming its setting; or a trigger is wrong.
         ServerError: If one of the processes ends by itself; the others are stopped first.
     """
     _check_nothing_is_in_the_way(settings)
+    trigger_lint.check(project)
+    trigger_lint.make_tokens(settings, project)
     chosen = access.chosen_password()
     password = chosen or secrets.token_urlsafe(15)
     owner_marker = settings.home / "server" / "owner-created"

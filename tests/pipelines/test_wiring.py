@@ -16,9 +16,19 @@ FOLDERS = {
     "transformer": "transformers",
     "custom": "custom",
     "data_exporter": "data_exporters",
+    "conditional": "conditionals",
 }
 BLOCK_FILES = sorted(path for folder in FOLDERS.values() for path in ROOT.glob(f"{folder}/*.py"))
-PIPELINE_KEYS = {"uuid", "name", "type", "description", "tags", "blocks", "concurrency_config"}
+PIPELINE_KEYS = {
+    "uuid",
+    "name",
+    "type",
+    "description",
+    "tags",
+    "blocks",
+    "conditionals",
+    "concurrency_config",
+}
 BLOCK_KEYS = {
     "uuid",
     "name",
@@ -109,6 +119,11 @@ def test_a_block_is_one_call(path: Path) -> None:
 
 
 def test_every_block_is_used() -> None:
-    used = {block["uuid"] for name in PIPELINES for block in load(name)["blocks"]}
+    used = {
+        block["uuid"]
+        for name in PIPELINES
+        for part in ("blocks", "conditionals")
+        for block in load(name).get(part, [])
+    }
 
     assert {path.stem for path in BLOCK_FILES} <= used

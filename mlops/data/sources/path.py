@@ -56,16 +56,13 @@ def _months_in_folder(location: str, source: SourceSettings) -> list[tuple[str |
     found: list[tuple[str | None, str]] = []
     missing: list[str] = []
     for month in source.month_list:
-        name = cache.month_file_name(source.taxi, month)
-        base = location.rstrip("/")
-        candidates = (f"{base}/{name}", f"{base}/{source.taxi}/{name}")
-        url = next((url for url in candidates if _exists(url)), None)
+        url = _url_of_month(location, source.taxi, month)
         if url is None:
             missing.append(month)
         else:
             found.append((month, url))
     if missing:
-        there = _months_there(location, source.taxi)
+        there = months_there(source)
         raise SourceError(
             f"{location}: no {source.taxi} trips for {', '.join(missing)}"
             f" (there are: {', '.join(there) or 'none'})",
@@ -73,6 +70,18 @@ def _months_in_folder(location: str, source: SourceSettings) -> list[tuple[str |
             " or ask for other months with --months",
         )
     return found
+
+
+def has_month(source: SourceSettings, month: str) -> bool:
+    """Tell whether the folder or base URL of ``source.location`` has a month."""
+    return _url_of_month(source.location.strip(), source.taxi, month) is not None
+
+
+def _url_of_month(location: str, taxi: str, month: str) -> str | None:
+    name = cache.month_file_name(taxi, month)
+    base = location.rstrip("/")
+    candidates = (f"{base}/{name}", f"{base}/{taxi}/{name}")
+    return next((url for url in candidates if _exists(url)), None)
 
 
 def _existing_files(locations: list[str]) -> list[str]:
@@ -151,16 +160,23 @@ def _exists(url: str) -> bool:
             return False
 
 
-def _months_there(location: str, taxi: str) -> list[str]:
+def months_there(source: SourceSettings) -> list[str]:
+    """Return the months of ``source.location``, by the names of its files, sorted."""
+    locations = [part.strip() for part in source.location.split(",") if part.strip()]
+    if len(locations) == 1 and not locations[0].endswith(".parquet"):
+        locations = _listed(locations[0], source.taxi)
+    found = (_MONTH_IN_NAME.search(PurePosixPath(name).name) for name in locations)
+    return sorted({match.group() for match in found if match})
+
+
+def _listed(location: str, taxi: str) -> list[str]:
     fs, root = _file_system(location)
     pattern = cache.month_file_name(taxi, "*")
     try:
-        names = [*fs.glob(f"{root}/{pattern}"), *fs.glob(f"{root}/{taxi}/{pattern}")]
+        return [*fs.glob(f"{root}/{pattern}"), *fs.glob(f"{root}/{taxi}/{pattern}")]
     except (OSError, NotImplementedError):
         # A plain web server cannot list its files; the message does without.
         return []
-    found = (_MONTH_IN_NAME.search(PurePosixPath(name).name) for name in names)
-    return sorted({match.group() for match in found if match})
 
 
 @contextmanager

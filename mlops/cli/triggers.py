@@ -1,0 +1,138 @@
+"""`mlops triggers`: what starts each pipeline, and the command that starts it from outside."""
+
+import json
+import shlex
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from mlops.cli.display import show_rows, terminal
+from mlops.cli.options import AsJson, examples
+from mlops.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from mlops.orchestration.history import TriggerState
+    from mlops.orchestration.triggers import Trigger
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this module."""
+    app.command(
+        "triggers",
+        epilog=examples(
+            "mlops triggers",
+            "mlops triggers --json",
+            "mlops triggers --write",
+            "mlops triggers --lint",
+        ),
+    )(triggers)
+
+
+def triggers(
+    show_tokens: Annotated[
+        bool, typer.Option("--show-tokens", help="Put the tokens into the commands.")
+    ] = False,
+    write: Annotated[
+        bool, typer.Option("--write", help="Write pipelines/*/triggers.yaml from the code.")
+    ] = False,
+    lint: Annotated[
+        bool, typer.Option("--lint", help="Only look for what would keep them from working.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Every trigger: its state, next run (UTC), last result; and how to start it by a POST."""
+    from mlops.orchestration import trigger_lint
+    from mlops.orchestration import triggers as definitions
+
+    console = terminal()
+    if write:
+        changed = definitions.write()
+        console.print("\n".join(f"written {path}" for path in changed) or "nothing to write")
+    if lint or write:
+        trigger_lint.check()
+        console.print(f"{len(definitions.TRIGGERS)} triggers, nothing wrong")
+        return
+    settings = load_settings()
+    rows = trigger_rows(settings)
+    commands = api_commands(settings, show_tokens=show_tokens)
+    if as_json:
+        print(json.dumps({"triggers": rows, "commands": commands}, indent=1, default=str))
+        return
+    show_rows(rows, as_json=False, title=f"Triggers ({settings.environment})", console=console)
+    if not commands:
+        console.print("The commands that start them appear after the first: mlops up")
+    for pipeline, command in commands.items():
+        console.print(f"\n[bold]{pipeline}[/]")
+        console.print(command, markup=False)
+
+
+def trigger_rows(settings: Settings, now: datetime | None = None) -> list[dict[str, Any]]:
+    """Describe every trigger, one row each.
+
+    Args:
+        settings: Say where Mage's database is.
+        now: The time from which the next run is reckoned; by default the present.
+    """
+    from mlops.orchestration.history import trigger_states
+    from mlops.orchestration.triggers import TRIGGERS
+
+    states = trigger_states(settings)
+    moment = now or datetime.now(timezone.utc)
+    return [
+        {
+            "pipeline": trigger.pipeline,
+            "trigger": trigger.name,
+            **_state(trigger, states.get((trigger.pipeline, trigger.name)), moment),
+            "what_it_does": trigger.description,
+        }
+        for trigger in TRIGGERS
+    ]
+
+
+def _state(trigger: "Trigger", state: "TriggerState | None", now: datetime) -> dict[str, Any]:
+    from mlops.orchestration.cron import next_time
+
+    columns: dict[str, Any] = {"id": None, "starts": trigger.cron or "POST", "state": "unknown"}
+    columns |= {"next_run": "", "last_result": ""}
+    if state is not None:
+        columns |= {"id": state.id, "state": "active" if state.active else "inactive"}
+        if state.active and trigger.cron:
+            columns["next_run"] = f"{next_time(trigger.cron, now):%Y-%m-%d %H:%M}"
+        if state.last_at is not None:
+            columns["last_result"] = f"{state.last_result} {state.last_at:%Y-%m-%d %H:%M}"
+    return columns
+
+
+def api_commands(settings: Settings, *, show_tokens: bool = False) -> dict[str, str]:
+    """Return, for each pipeline with an API trigger, the command that starts it.
+
+    Args:
+        settings: Say where the server answers.
+        show_tokens: Put the tokens in; otherwise the shell reads them when the command is run.
+    """
+    from mlops.orchestration.history import trigger_states
+    from mlops.orchestration.tokens import api_token, shell_expression
+    from mlops.orchestration.triggers import TRIGGERS
+
+    server = settings.server
+    host = "127.0.0.1" if server.host in ("", "0.0.0.0") else server.host
+    states = trigger_states(settings)
+    commands = {}
+    for trigger in TRIGGERS:
+        state = states.get((trigger.pipeline, trigger.name))
+        if trigger.kind != "api" or state is None:
+            continue
+        token = (
+            api_token(settings, trigger.pipeline)
+            if show_tokens
+            else shell_expression(settings, trigger.pipeline)
+        )
+        body = json.dumps({"pipeline_run": {"variables": dict(trigger.example)}})
+        address = f"http://{host}:{server.mage_port}/api/pipeline_schedules/{state.id}/api_trigger"
+        commands[trigger.pipeline] = (
+            f"curl -sS -X POST {address} \\\n"
+            f'  -H "Authorization: Bearer {token}" -H "Content-Type: application/json" \\\n'
+            f"  -d {shlex.quote(body)}"
+        )
+    return commands

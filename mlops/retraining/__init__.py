@@ -1,0 +1,1 @@
+"""Retraining: whether there is something new to learn, and what was done about it."""

@@ -1,0 +1,240 @@
+"""Steps of `retraining`: look for new months; prepare, train, select, deploy, each by its own run.
+
+The steps are given the function that runs a pipeline, so that they know nothing of Mage.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timezone
+from typing import Any, Protocol
+
+from mlops import progress
+from mlops.data.snapshots import current_training_set
+from mlops.data.sources.news import months_after
+from mlops.errors import ConfigurationError
+from mlops.retraining.decision import Decision, decide
+from mlops.retraining.records import (
+    PendingApproval,
+    RetrainingRecord,
+    ask_for_approval,
+    now,
+    read_record,
+    write_record,
+)
+from mlops.settings import ALIASES, Settings, is_setting, load_settings
+
+Variables = Mapping[str, Any]
+YES = (True, "true", "True", "1", 1)
+
+
+class Run(Protocol):
+    """A finished run of a pipeline."""
+
+    @property
+    def run_id(self) -> int:
+        """Number of the run."""
+
+    def output(self, block: str) -> Any:
+        """Return what a block returned."""
+
+
+class RunPipeline(Protocol):
+    """Runs a pipeline to its end, or raises what made it fail."""
+
+    def __call__(
+        self,
+        pipeline: str,
+        variables: Mapping[str, Any],
+        parent: Mapping[str, Any],
+        product: str | None = None,
+    ) -> Run:
+        """See `mlops.orchestration.children.run_child`."""
+
+
+def look_for_new_data(variables: Variables) -> dict[str, Any]:
+    """Decide whether there is something to learn; returns a `Decision`, and starts the record.
+
+    A run that was given months learns from those, whatever is new.
+
+    Raises:
+        ConfigurationError: If the training set in use comes from another source than the one
+            configured: its months say nothing about what is new there.
+        SourceError: If the source cannot be asked.
+    """
+    settings = load_settings(variables, strict=False)
+    given = {ALIASES.get(name, name) for name in variables}
+    reason = str(variables.get("reason") or "")
+    months = settings.source.month_list
+    if "source.months" in given:
+        decision = Decision(
+            needed=True, reason=reason or "months were asked for", months=months, new_months=()
+        )
+    else:
+        had = _months_in_use(settings, switched="source.kind" in given)
+        new = months_after(settings.source, had[-1], _today()) if had else months
+        limit = settings.retraining.max_months
+        forced = variables.get("force") in YES
+        decision = decide(had, new, force=forced, reason=reason, max_months=limit)
+    progress.report(decision.reason, months=len(decision.months))
+    moment = now()
+    write_record(
+        settings,
+        RetrainingRecord(
+            run_id=_run_id(variables),
+            trigger=str(variables.get("trigger_name", "")),
+            status="running" if decision.needed else "nothing to do",
+            summary=decision.reason,
+            decision=decision,
+            started_at=moment,
+            ended_at=None if decision.needed else moment,
+        ),
+    )
+    return decision.model_dump(mode="json")
+
+
+def is_needed(decision: Mapping[str, Any]) -> bool:
+    """Tell whether to go on after the decision."""
+    return Decision.model_validate(decision).needed
+
+
+def prepare(decision: Mapping[str, Any], variables: Variables, run: RunPipeline) -> dict[str, Any]:
+    """Build both data products for the months decided on.
+
+    Returns:
+        ``training_set``: its hash; ``variables``: what the runs that follow are to be given.
+    """
+    months = Decision.model_validate(decision).months
+    given = {**_settings_among(variables), "source.months": ",".join(months)}
+    built = run("data_preparation", given, variables, "training_set")
+    run("route_statistics", given, variables, "route_statistics")
+    return {
+        "training_set": built.output("publish_training_set")["sha256"],
+        "variables": given,
+    }
+
+
+def train(
+    pipeline: str, prepared: Mapping[str, Any], variables: Variables, run: RunPipeline
+) -> dict[str, Any]:
+    """Run one training, unless nothing is asked of it.
+
+    Returns:
+        ``run``: its number, or None; ``pipeline``.
+    """
+    training = load_settings(prepared["variables"], strict=False).training
+    asked = {"sklearn_training": training.families, "xgboost_training": training.objectives}
+    if not asked[pipeline]:
+        return {"pipeline": pipeline, "run": None}
+    return {"pipeline": pipeline, "run": run(pipeline, prepared["variables"], variables).run_id}
+
+
+def select(prepared: Mapping[str, Any], variables: Variables, run: RunPipeline) -> dict[str, Any]:
+    """Let the gate judge every candidate of the training set.
+
+    Returns:
+        What `model_selection` registered, its verdict in words, and its candidates.
+    """
+    selection = run("model_selection", prepared["variables"], variables)
+    judged = selection.output("judge_challenger")
+    columns = ("family", "status", "validation_rmse", "error")
+    return {
+        **selection.output("register_challenger"),
+        "training_set": prepared["training_set"],
+        "verdict": judged["verdict"]["summary"],
+        "candidates": [
+            {
+                **{name: report.get(name) for name in columns},
+                "test_rmse": (report.get("metrics") or {}).get("rmse"),
+            }
+            for report in judged["contenders"]
+        ],
+    }
+
+
+def deploy(selection: Mapping[str, Any], variables: Variables, run: RunPipeline) -> dict[str, Any]:
+    """Deploy the version that passed, or let it wait for approval, as the policy says.
+
+    Returns:
+        ``summary``: what became of it, in words.
+    """
+    settings = load_settings(variables, strict=False)
+    version = selection["version"]
+    if version is None or selection["promoted"]:
+        return {"summary": selection["summary"]}
+    reason = f"retraining: {variables.get('reason') or 'on request'}"
+    if settings.deployment.policy == "approve":
+        ask_for_approval(
+            settings,
+            PendingApproval(
+                version=version,
+                reason=reason,
+                verdict=selection["verdict"],
+                run_id=_run_id(variables),
+                requested_at=now(),
+            ),
+        )
+        return {"summary": f"version {version} waits for approval: mlops approve {version}"}
+    deployment = run("deployment", {"version": str(version), "reason": reason}, variables)
+    return {"summary": f"version {version} was deployed by run {deployment.run_id}"}
+
+
+def record(
+    selection: Mapping[str, Any], deployment: Mapping[str, Any], variables: Variables
+) -> dict[str, Any]:
+    """Complete the record of this retraining and return it."""
+    settings = load_settings(variables, strict=False)
+    begun = read_record(settings, _run_id(variables))
+    if begun is None:
+        raise ConfigurationError(
+            f"the record of run {_run_id(variables)} is gone from {settings.home}",
+            "keep MLOPS_HOME the same while a run is in progress",
+        )
+    changes = {
+        "status": "completed",
+        "summary": deployment["summary"],
+        "training_set": selection["training_set"],
+        "candidates": tuple(selection["candidates"]),
+        "verdict": selection["verdict"],
+        "version": selection["version"],
+        "deployment": deployment["summary"],
+        "ended_at": now(),
+    }
+    done = begun.model_copy(update=changes)
+    write_record(settings, done)
+    progress.report(done.summary)
+    return done.model_dump(mode="json")
+
+
+def _months_in_use(settings: Settings, switched: bool) -> tuple[str, ...]:
+    manifest = current_training_set(settings)
+    if manifest is None:
+        return ()
+    in_use, wanted = manifest.extraction, settings.source
+    if (in_use.kind, in_use.taxi) == (wanted.kind, wanted.taxi):
+        return in_use.months
+    if switched:
+        return ()
+    raise ConfigurationError(
+        f"source.kind: the training set in use holds {in_use.taxi} trips from {in_use.kind!r}, "
+        f"but {wanted.taxi} trips from {wanted.kind!r} are configured",
+        f"set MLOPS_SOURCE__KIND={in_use.kind} (and its location) for the server, "
+        "or give the run a source to switch to",
+    )
+
+
+def _settings_among(variables: Variables) -> dict[str, Any]:
+    """Return the overrides of settings that the run was given, but for the months."""
+    return {
+        name: value
+        for name, value in variables.items()
+        if is_setting(ALIASES.get(name, name)) and ALIASES.get(name, name) != "source.months"
+    }
+
+
+def _run_id(variables: Variables) -> int:
+    return int(variables.get("pipeline_run_id") or 0)
+
+
+def _today() -> Any:
+    return datetime.now(timezone.utc).date()
