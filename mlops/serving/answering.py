@@ -92,15 +92,8 @@ def answer_many(version: Version, trips: Trips) -> Answer:
     miles = given
     try:
         if imputed.any():
-            miles = given.copy()
-            miles[imputed] = [
-                version.model.route_miles(pickup, dropoff)
-                for pickup, dropoff in zip(
-                    columns[PICKUP_ZONE][imputed].tolist(),
-                    columns[DROPOFF_ZONE][imputed].tolist(),
-                    strict=True,
-                )
-            ]
+            route = version.model.routes_miles(columns[PICKUP_ZONE], columns[DROPOFF_ZONE])
+            miles = np.where(imputed, route, given)
         minutes = version.model.predict(columns)
     except Exception as error:
         raise ModelFailureError("exception") from error

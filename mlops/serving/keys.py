@@ -22,6 +22,7 @@ from mlops.errors import ConfigurationError
 
 PREFIX: Final = "mlops_"  # so that a leaked key is recognised by scanners
 FIRST: Final = "first"
+DEPLOYMENT: Final = "deployment"  # the key by which the project's own deployments ask
 MAX_KEYS: Final = 4_096
 _FILE: Final = "keys.json"
 
@@ -145,8 +146,10 @@ def revoke_keys(served: Path, name: str) -> tuple[ApiKey, ...]:
 
 
 def first_key(served: Path) -> str | None:
-    """Make the first key if there never was one; returns its token, or None."""
-    return None if read_keys(served) else add_key(served, FIRST)[1]
+    """Make a person's first key if there never was one; returns its token, or None."""
+    if any(key.name != DEPLOYMENT for key in read_keys(served)):
+        return None
+    return add_key(served, FIRST)[1]
 
 
 def hash_of(token: str | bytes) -> bytes:

@@ -176,7 +176,12 @@ def _times(texts: list[str]) -> npt.NDArray[Any] | None:
     characters = np.frombuffer(joined.encode(), dtype=np.uint8).reshape(-1, _SECOND)
     digits = characters[:, _DIGITS] - ord("0")  # what is no digit wraps around to above 9
     separators = characters[:, (4, 7, 10, 13, 16)]
-    if (digits > 9).any() or (separators != np.frombuffer(b"--T::", dtype=np.uint8)).any():
+    no_year = (digits[:, :4] == 0).all(axis=1)  # numpy has a year 0, Python does not
+    if (
+        (digits > 9).any()
+        or no_year.any()
+        or (separators != np.frombuffer(b"--T::", dtype=np.uint8)).any()
+    ):
         return None
     try:
         return np.array(texts, dtype="datetime64[us]")  # refuses what the calendar does not have

@@ -1,0 +1,146 @@
+"""What is refused names its field; what is recognised quickly is what pydantic would accept."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mlops.data.trips import REQUEST_COLUMNS
+from mlops.inference.trip import TripRequest
+from mlops.serving.errors import RequestError
+from mlops.serving.requests import Trips, parse_body, recognised, validated
+
+TRIP = {"pickup_at": "2024-03-01T08:30:00", "pickup_zone": 74, "dropoff_zone": 166}
+
+ODD_TIMES = (
+    "2024-02-30T00:00:00",
+    "2024-01-01T24:00:00",
+    "2024-01-01T08:30:60",
+    "2024-01-01 08:30:00",
+    "2024-01-01T08:30:00Z",
+    "2024-01-01T08:30:0٣",
+    "0000-01-01T00:00:00",
+    "0001-01-01T00:00:00",
+    "today",
+    "NaT",
+)
+
+times = st.one_of(
+    st.datetimes().map(lambda at: at.isoformat()),
+    st.datetimes().map(lambda at: at.isoformat(timespec="seconds")),
+    st.sampled_from(ODD_TIMES),
+)
+values = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(-5, 300),
+    st.integers(),
+    st.floats(),
+    st.text(max_size=3),
+    st.text(min_size=127, max_size=130),
+    st.lists(st.none(), max_size=1),
+    times,
+)
+fields = st.fixed_dictionaries(
+    {"pickup_at": times, "pickup_zone": st.integers(1, 263), "dropoff_zone": st.integers(1, 263)},
+    optional={
+        "trip_id": st.one_of(st.none(), st.integers(-(2**63), 2**63), st.text(max_size=129)),
+        "trip_distance": st.one_of(st.none(), st.floats(), st.integers(0, 10)),
+        **{
+            name: st.one_of(st.none(), st.floats(-1e9, 1e9), st.integers(0, 6))
+            for name in ("passenger_count", "rate_code", "trip_type", "vendor_id")
+        },
+    },
+)
+
+
+@st.composite
+def lists_of_trips(draw: st.DrawFn) -> list[Any]:
+    """Draw lists that are mostly good: one value of one trip may be anything."""
+    trips: list[Any] = draw(st.lists(fields, min_size=1, max_size=4))
+    if draw(st.booleans()):
+        broken = draw(st.sampled_from(trips))
+        broken[draw(st.sampled_from(["trip_id", *REQUEST_COLUMNS, "color"]))] = draw(values)
+    return trips
+
+
+@pytest.mark.parametrize("text", ODD_TIMES)
+def test_odd_times_are_left_to_pydantic(text: str) -> None:
+    quick = recognised([{**TRIP, "pickup_at": text}])
+    if quick is not None:
+        slow = validated([{**TRIP, "pickup_at": text}])
+        np.testing.assert_array_equal(quick.columns["pickup_at"], slow.columns["pickup_at"])
+
+
+@given(trips=lists_of_trips())
+def test_what_is_recognised_is_what_pydantic_makes_of_it(trips: list[Any]) -> None:
+    quick = recognised(trips)
+    if quick is None:
+        return
+    slow = validated(trips)
+    assert quick.ids == slow.ids
+    for name in REQUEST_COLUMNS:
+        assert quick.columns[name].dtype == slow.columns[name].dtype
+        np.testing.assert_array_equal(quick.columns[name], slow.columns[name])
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{}, {"trip_distance": 3}, {"trip_id": 7}, {"trip_id": "a", "rate_code": None}],
+)
+def test_ordinary_lists_are_recognised(change: dict[str, Any]) -> None:
+    assert recognised([TRIP, {**TRIP, **change}]) is not None
+
+
+def test_one_trip_and_a_list_are_told_apart() -> None:
+    one = parse_body(json.dumps(TRIP).encode(), 10)
+    late = parse_body(json.dumps({"trips": [TRIP] * 2}, indent=3).encode(), 10)
+    assert isinstance(one, TripRequest)
+    assert isinstance(late, Trips)
+    assert len(late) == 2
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "field"),
+    [
+        (b"", 422, "body"),
+        (b"\xff\xfe", 422, "body"),
+        (b"{", 422, "body"),
+        (b"[" * 10_000, 422, "body"),
+        (b'{"trips":' * 5_000, 422, "body"),
+        (b"5", 422, "body"),
+        (b"[]", 422, "body"),
+        (b"{}", 422, "pickup_at"),
+        (b'{"trips": []}', 422, "trips"),
+        (b'{"trips": 5}', 422, "trips"),
+        (b'{"trips": [5]}', 422, "trips.0"),
+        (b'{"trips": [{}], "more": 1}', 422, "more"),
+        (json.dumps({"trips": [TRIP] * 11}).encode(), 413, "trips"),
+        (json.dumps({**TRIP, "pickup_zone": "74"}).encode(), 422, "pickup_zone"),
+        (json.dumps({**TRIP, "pickup_zone": True}).encode(), 422, "pickup_zone"),
+        (json.dumps({**TRIP, "pickup_zone": 10**30}).encode(), 422, "pickup_zone"),
+        (json.dumps({**TRIP, "trip_distance": float("nan")}).encode(), 422, "trip_distance"),
+        (json.dumps({**TRIP, "trip_distance": float("inf")}).encode(), 422, "trip_distance"),
+        (json.dumps({**TRIP, "rate_code": 1e300}).encode(), 422, "rate_code"),
+        (json.dumps({**TRIP, "pickup_at": "0001-01-01T00:00:00Z"}).encode(), 422, "pickup_at"),
+        (json.dumps({**TRIP, "pickup_at": 1.7e9}).encode(), 422, "pickup_at"),
+        (json.dumps({**TRIP, "trip_id": "x" * 129}).encode(), 422, "trip_id"),
+        (json.dumps({**TRIP, "color": "green"}).encode(), 422, "color"),
+        (json.dumps({"trips": [TRIP, {**TRIP, "color": 1}]}).encode(), 422, "trips.1.color"),
+        (
+            json.dumps({"trips": [TRIP] * 3 + [{**TRIP, "pickup_zone": 7.5}]}).encode(),
+            422,
+            "trips.3.pickup_zone",
+        ),
+    ],
+)
+def test_a_refusal_names_the_field(body: bytes, status: int, field: str) -> None:
+    with pytest.raises(RequestError) as caught:
+        parse_body(body, 10)
+    assert (caught.value.status, caught.value.field) == (status, field)
+    assert caught.value.message
