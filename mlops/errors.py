@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Final
+
+HINT: Final = "\n  what to do: "  # between message and hint, in the text of an error
+
 
 class MlopsError(Exception):
     """A failure that a person can act on.
@@ -19,7 +23,7 @@ class MlopsError(Exception):
         self.hint = hint
 
     def __str__(self) -> str:
-        return f"{self.message}\n  what to do: {self.hint}" if self.hint else self.message
+        return f"{self.message}{HINT}{self.hint}" if self.hint else self.message
 
 
 class ConfigurationError(MlopsError):
@@ -74,3 +78,9 @@ class DeploymentError(MlopsError):
     """A version was not deployed, or was taken back: nothing answers worse than before."""
 
     exit_code = 10
+
+
+class NotificationError(MlopsError):
+    """A message did not arrive."""
+
+    exit_code = 11

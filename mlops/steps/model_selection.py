@@ -25,6 +25,7 @@ from mlops.evaluation.gate import judge
 from mlops.evaluation.metrics import Metrics, regression_metrics
 from mlops.evaluation.verdict import Verdict
 from mlops.features.routes import RouteStatistics
+from mlops.notifications import events
 from mlops.registry.receipts import Receipt, collect_receipt
 from mlops.registry.tracking import finished_candidates, load_candidate, log_candidate
 from mlops.registry.versions import Registry
@@ -247,7 +248,9 @@ def register(judgement: Mapping[str, Any], variables: Variables) -> dict[str, An
     judged = Judgement.model_validate(judgement)
     registry = Registry(settings)
     champion = registry.champion()
+    by = str(variables.get("pipeline_uuid", ""))
     if not judged.verdict.passed:
+        events.refused(settings, judged.winner, judged.verdict.summary, by)
         stays = f"; version {champion.version} stays champion" if champion else ""
         return {
             "version": None,
@@ -269,7 +272,8 @@ def register(judgement: Mapping[str, Any], variables: Variables) -> dict[str, An
     summary = f"version {version} ({judged.winner}) is challenger"
     if promote:
         reason = "the first model that passed the gate" if champion is None else "--promote"
-        registry.promote(version, reason=reason, by=str(variables.get("pipeline_uuid", "")))
+        promotion = registry.promote(version, reason=reason, by=by)
+        events.promoted(settings, version, promotion.previous, reason, by)
         summary = f"version {version} ({judged.winner}) is champion ({reason})"
     elif champion is not None:
         summary += f"; version {champion.version} stays champion (promote with --promote)"

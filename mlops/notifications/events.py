@@ -1,0 +1,178 @@
+"""What happens in this project and is told: each event in one function, worded once.
+
+None of them raises, and none takes longer than `notifications.timeout_seconds`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from mlops.notifications.alerts import Alert
+from mlops.notifications.delivery import Delivery
+from mlops.notifications.incidents import notify, resolve
+from mlops.settings import Settings
+
+
+@dataclass(frozen=True)
+class BlockFailure:
+    """A block that failed by itself.
+
+    Args:
+        block: Its name.
+        error: ``module.Class: message``, or why it was stopped.
+        log: Its log.
+    """
+
+    block: str
+    error: str
+    log: Path
+
+
+def run_failed(
+    settings: Settings, pipeline: str, run_id: int, failures: Sequence[BlockFailure]
+) -> Delivery:
+    """Tell that a pipeline run failed; the same failure of a retry is the same incident.
+
+    Args:
+        settings: As for `notify`.
+        pipeline: Its name.
+        run_id: Mage's number of the run.
+        failures: The blocks at fault, if any is known.
+    """
+    first = failures[0] if failures else BlockFailure("", "no block says why", settings.logs)
+    where = f" in {first.block}" if first.block else ""
+    others = {"also failed": ", ".join(f.block for f in failures[1:])} if failures[1:] else {}
+    alert = Alert(
+        kind="failure",
+        incident=f"failure:{pipeline}:{first.block}:{first.error.partition(':')[0]}",
+        title=f"{pipeline} failed{where}",
+        text=first.error,
+        facts={"pipeline": pipeline, "run": str(run_id), **others, "log": str(first.log)},
+        command=f"mlops pipeline run {pipeline}",
+    )
+    return notify(settings, alert)
+
+
+def run_succeeded(settings: Settings, pipeline: str) -> None:
+    """Tell that a pipeline that was failing works again; nothing if it was not."""
+    resolve(settings, f"failure:{pipeline}:")
+
+
+def run_late(settings: Settings, pipeline: str, run_id: int, sla_seconds: int) -> Delivery:
+    """Tell that a run in progress takes longer than promised."""
+    alert = Alert(
+        kind="sla",
+        incident=f"sla:{pipeline}:{run_id}",
+        title=f"{pipeline} takes longer than {_duration(sla_seconds)}",
+        text="It still runs.",
+        facts={"pipeline": pipeline, "run": str(run_id), "promised": _duration(sla_seconds)},
+        command="mlops status",
+    )
+    return notify(settings, alert)
+
+
+def promoted(
+    settings: Settings,
+    version: int,
+    previous: int | None,
+    reason: str,
+    by: str,
+    *,
+    deployment: str = "",
+    facts: Mapping[str, str] | None = None,
+) -> Delivery:
+    """Tell that a version became champion.
+
+    Args:
+        settings: As for `notify`.
+        version: The new champion.
+        previous: The champion before it.
+        reason: Why, as recorded.
+        by: Who or what decided.
+        deployment: Id of the deployment, if it was one; tells the same promotion from the next.
+        facts: More of them.
+    """
+    instead = f" instead of {previous}" if previous is not None else ""
+    alert = Alert(
+        kind="promotion",
+        incident=f"promotion:{deployment or f'{previous}-{version}'}",
+        title=f"version {version} is champion{instead}",
+        text=reason,
+        facts=_facts(by, deployment, facts),
+        command="mlops rollback" if previous is not None else "",
+    )
+    return notify(settings, alert)
+
+
+def rolled_back(
+    settings: Settings,
+    version: int,
+    restored: int | None,
+    reason: str,
+    by: str,
+    *,
+    deployment: str = "",
+    facts: Mapping[str, str] | None = None,
+) -> Delivery:
+    """Tell that a version is champion no more; arguments as for `promoted`.
+
+    Args:
+        settings: As for `notify`.
+        version: The version taken back.
+        restored: The champion now; None if there was nothing to go back to.
+        reason: Why.
+        by: Who or what decided.
+        deployment: Id of the deployment or rollback.
+        facts: More of them.
+    """
+    now = f": version {restored} is champion again" if restored is not None else ""
+    alert = Alert(
+        kind="rollback",
+        incident=f"rollback:{deployment or f'{version}-{restored}'}",
+        title=f"version {version} was taken back{now}",
+        text=reason,
+        facts=_facts(by, deployment, facts),
+        command=f"mlops deployments {deployment}" if deployment else "mlops models",
+    )
+    return notify(settings, alert)
+
+
+def refused(
+    settings: Settings,
+    what: str,
+    reason: str,
+    by: str,
+    *,
+    deployment: str = "",
+    facts: Mapping[str, str] | None = None,
+) -> Delivery:
+    """Tell that a model was refused, by the gate or by a deployment's checks.
+
+    Args:
+        settings: As for `notify`.
+        what: The model: a family before it is registered, else ``version N``.
+        reason: Why: the verdict's summary.
+        by: What refused it.
+        deployment: Id of the deployment, if it was one.
+        facts: More of them.
+    """
+    alert = Alert(
+        kind="refused",
+        incident=f"refused:{deployment or f'{by}:{what}:{reason}'}",
+        title=f"{what} was refused",
+        text=reason,
+        facts=_facts(by, deployment, facts),
+        command=f"mlops deployments {deployment}" if deployment else "mlops models --verdict",
+    )
+    return notify(settings, alert)
+
+
+def _facts(by: str, deployment: str, facts: Mapping[str, str] | None) -> dict[str, str]:
+    told = {"by": by, "deployment": deployment, **(facts or {})}
+    return {name: value for name, value in told.items() if value}
+
+
+def _duration(seconds: int) -> str:
+    return f"{seconds} s" if seconds < 120 else f"{seconds / 60:.0f} min"
