@@ -32,7 +32,7 @@ from mlops.data.references import (
     ValidatedTrips,
 )
 from mlops.data.rules import RULES_VERSION, Rule, meaning_of, rules_in_force
-from mlops.data.schema import broken_rules, reasons_of, trip_schema
+from mlops.data.schema import broken_by_requests, broken_rules, reasons_of, trip_schema
 from mlops.data.trips import DROPOFF_AT, PICKUP_AT, TARGET, TRIP_COLUMNS
 from mlops.errors import DataQualityError
 from mlops.settings import Settings, ValidationSettings
@@ -104,7 +104,7 @@ def split_requests(requests: pd.DataFrame, settings: Settings) -> tuple[pd.DataF
     """
     rules = rules_in_force(settings.validation, at_pickup=True)
     rejecting = {name: rule for name, rule in rules.items() if rule.action == "quarantine"}
-    broken = broken_rules(requests, trip_schema(rejecting, settings.validation))
+    broken = broken_by_requests(requests, rejecting, settings.validation)
     if not broken:
         return requests, requests.iloc[:0].assign(**{REASONS: pd.Series(dtype=object)})
     bad = np.logical_or.reduce(list(broken.values()))

@@ -40,6 +40,8 @@ from mlops.training.boosting import BoostedTrees, HistogramTrees
 from mlops.training.estimators import GlobalMean
 from mlops.training.intervals import QuantileInterval, ResidualInterval
 
+# Compiling takes 0.15 s, and spares each trip 0.3 microseconds on two cores.
+_WORTH_COMPILING: Final = 500_000
 _GOLDEN_ROWS: Final = 48
 _GOLDEN_SEED: Final = 20_240_119
 
@@ -83,17 +85,20 @@ def compile_model(
     return compiled
 
 
-def fastest_model(model: TripDurationModel, version: int) -> TripDurationModel | CompiledModel:
-    """Return what predicts many trips fastest, with the same answers.
+def fastest_model(
+    model: TripDurationModel, version: int, trips: int
+) -> TripDurationModel | CompiledModel:
+    """Return what predicts a number of trips soonest, with the same answers.
 
-    One booster for centre and bounds beats one each. Forests stay with scikit-learn: it walks one
-    big tree at a time, which then lies in a core's cache for all rows of a block.
+    One booster for centre and bounds beats one each, if there are enough trips to make up for the
+    compilation. Forests stay with scikit-learn: it walks one big tree at a time, which then lies in
+    a core's cache for all rows of a block.
 
     Raises:
         MlopsError: As `compile_model`.
     """
     boosted = isinstance(model.estimator, BoostedTrees | HistogramTrees)
-    return compile_model(model, version) if boosted else model
+    return compile_model(model, version) if boosted and trips >= _WORTH_COMPILING else model
 
 
 def _kernel(model: TripDurationModel) -> Kernel:

@@ -202,7 +202,7 @@ def _to_json(unordered: Tree, number: int, features: int) -> dict[str, Any]:
     tree = _breadth_first(unordered)
     size = len(tree.left)
     return {
-        "base_weights": tree.value.tolist(),
+        "base_weights": [0.0] * size,  # what training keeps for itself
         "categories": [],
         "categories_nodes": [],
         "categories_segments": [],

@@ -35,7 +35,7 @@ def score_trips(extraction: dict[str, Any], variables: Variables) -> dict[str, A
     trips = Extraction.model_validate(extraction)
     model, champion = Registry(settings).load("champion")
     summary = score(
-        fastest_model(model, champion.version),
+        fastest_model(model, champion.version, sum(file.rows for file in trips.files)),
         trips.files,
         trips.taxi,
         settings,

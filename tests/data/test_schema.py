@@ -8,25 +8,54 @@ import numpy as np
 import pytest
 
 from mlops.data.rules import rules_in_force
-from mlops.data.schema import broken_rules, reasons_of, trip_schema
+from mlops.data.schema import broken_by_requests, broken_rules, reasons_of, trip_schema
 from mlops.data.trips import REQUEST_COLUMNS
 from mlops.errors import DataQualityError
 from mlops.settings import ValidationSettings
 
 LIMITS = ValidationSettings()
-SCHEMA = trip_schema(rules_in_force(LIMITS, at_pickup=True), LIMITS)
+RULES = rules_in_force(LIMITS, at_pickup=True)
+SCHEMA = trip_schema(RULES, LIMITS)
 
 
 @pytest.mark.parametrize("column", list(REQUEST_COLUMNS))
 def test_a_missing_column_is_named(make_trips: Any, column: str) -> None:
     with pytest.raises(DataQualityError, match=column):
         broken_rules(make_trips(3).drop(columns=column), SCHEMA)
+    with pytest.raises(DataQualityError, match=f"{column} is missing"):
+        broken_by_requests(make_trips(3).drop(columns=column), RULES, LIMITS)
 
 
 @pytest.mark.parametrize("column", list(REQUEST_COLUMNS))
 def test_a_column_of_the_wrong_type_is_named(make_trips: Any, column: str) -> None:
     with pytest.raises(DataQualityError, match=column):
         broken_rules(make_trips(3).astype({column: str}), SCHEMA)
+    with pytest.raises(DataQualityError, match=f"{column} is object"):
+        broken_by_requests(make_trips(3).astype({column: str}), RULES, LIMITS)
+
+
+def test_requests_break_the_same_rules_with_and_without_pandera(make_trips: Any) -> None:
+    # Given requests with every kind of fault, some more than one
+    trips = make_trips(400, seed=3)
+    random = np.random.default_rng(3)
+    for column, worst in {
+        "pickup_at": np.datetime64("NaT"),
+        "pickup_zone": 0,
+        "dropoff_zone": 265,
+        "trip_distance": -1.0,
+        "rate_code": np.nan,
+        "passenger_count": 11.0,
+    }.items():
+        trips.loc[random.random(len(trips)) < 0.1, column] = worst
+    trips.loc[:3, "trip_distance"] = [0.0, 101.0, np.nan, 5_000.0]
+    # When they are held to all rules for requests
+    found = broken_by_requests(trips, RULES, LIMITS)
+    # Then pandera says the same
+    expected = broken_rules(trips, SCHEMA)
+    assert list(found) == list(expected)
+    assert len(found) == len(RULES) - 1  # no rate code is unheard of
+    for name, mask in expected.items():
+        np.testing.assert_array_equal(found[name], mask)
 
 
 def test_the_trips_are_not_changed(make_trips: Any) -> None:
