@@ -85,10 +85,11 @@ class RegistryFollower:
                 logger.exception("the registry cannot be read")
             self._registry = None  # a server that comes back may be another one
             new = old.model_copy(update={"problem": _said(error)})
-        if new.model_copy(update={"updated_at": old.updated_at}) != old:
-            _report(old, new)
-            write_state(self.settings.served, new)
-            self._clean(new)
+        if new.model_copy(update={"updated_at": old.updated_at}) == old:
+            return old
+        _report(old, new)
+        write_state(self.settings.served, new)
+        self._clean(new)
         return new
 
     def _wanted(self, old: ServingState) -> ServingState:
@@ -237,6 +238,7 @@ def run_follower(settings: Settings) -> None:
     from mlops.serving.prediction_log import compact_log
 
     load_mlflow()
+    logging.getLogger("alembic").setLevel(logging.WARNING)
 
     def open_registry(settings: Settings) -> Registry:
         return Registry(settings)

@@ -111,7 +111,7 @@ class Metrics:
     def __init__(self) -> None:
         from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-        registry = CollectorRegistry()  # never collected: the exporter reads the files
+        registry = self.registry = CollectorRegistry()  # the exporter reads the files instead
         by_version = ("version", "role")
         self.requests = Counter(
             "mlops_serving_requests", "Requests", ("endpoint", "status"), registry=registry

@@ -1,0 +1,277 @@
+"""Whatever the registry does, what served goes on; what is new serves only once it is proved."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mlops.errors import MlopsError, RegistryError
+from mlops.registry.rollout import Rollout
+from mlops.registry.versions import VersionInfo
+from mlops.serving import follower
+from mlops.serving.follower import KEPT_BUNDLES, RegistryFollower, bundles_folder, compile_apart
+from mlops.serving.state import read_state, state_file
+from mlops.settings import Settings
+
+
+@dataclass
+class FakeRegistry:
+    """A registry whose wishes are set by the test."""
+
+    champion: int | None = None
+    rollout: Rollout | None = None
+    missing: set[int] = field(default_factory=set)
+    error: Exception | None = None
+
+    def standing(self) -> tuple[int | None, Rollout | None]:
+        if self.error:
+            raise self.error
+        return self.champion, self.rollout
+
+    def get(self, version: int | str) -> VersionInfo | None:
+        return None if version in self.missing else info_of(int(version))
+
+
+def info_of(version: int, source: str = "") -> VersionInfo:
+    now = datetime(2024, 3, 1, tzinfo=timezone.utc)
+    return VersionInfo(
+        version=version,
+        aliases=(),
+        run_id=f"run-{version}",
+        source=source or f"/models/{version}",
+        created_at=now,
+        promoted_at=now,
+        promotion_reason="",
+        promoted_by="",
+        receipt=None,
+        evaluation=None,
+        verdict=None,
+    )
+
+
+@dataclass
+class World:
+    """A follower, its registry, its clock, and which versions cannot be compiled."""
+
+    settings: Settings
+    registry: FakeRegistry = field(default_factory=FakeRegistry)
+    broken: dict[int, Exception] = field(default_factory=dict)
+    made: list[int] = field(default_factory=list)
+    opened: int = 0
+    now: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.follower = RegistryFollower(
+            self.settings, self._open, self._make, clock=lambda: self.now
+        )
+
+    def _open(self, settings: Settings) -> FakeRegistry:
+        self.opened += 1
+        return self.registry
+
+    def _make(self, settings: Settings, info: VersionInfo, target: Path) -> None:
+        self.made.append(info.version)
+        if info.version in self.broken:
+            raise self.broken[info.version]
+        target.mkdir(parents=True, exist_ok=True)
+
+    def step(self) -> Any:
+        state = self.follower.step()
+        assert read_state(self.settings.served) == state
+        return state
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    return World(Settings(home=tmp_path))
+
+
+def test_the_champion_is_followed(world: World) -> None:
+    assert world.step().champion is None
+    for version in (1, 2, 1):
+        world.registry.champion = version
+        state = world.step()
+        assert state.champion.version == version
+        assert state.problem == ""
+        assert (bundles_folder(world.settings) / state.champion.bundle).is_dir()
+
+
+def test_nothing_new_writes_nothing(world: World) -> None:
+    world.registry.champion = 1
+    world.step()
+    written = state_file(world.settings.served).stat().st_mtime_ns
+    for _ in range(3):
+        world.step()
+    assert state_file(world.settings.served).stat().st_mtime_ns == written
+    assert world.made == [1]
+
+
+@pytest.mark.parametrize("error", [RegistryError("MLflow is away"), RuntimeError("a bug")])
+def test_without_the_registry_what_served_goes_on(world: World, error: Exception) -> None:
+    world.registry.champion = 1
+    world.step()
+    world.registry.error = error
+    state = world.step()
+    assert state.champion.version == 1
+    assert str(error).splitlines()[0] in state.problem
+
+    world.registry.error, world.registry.champion = None, 2
+    state = world.step()
+    assert (state.champion.version, state.problem) == (2, "")
+    assert world.opened == 2
+
+
+def test_a_registry_that_never_was_there_is_awaited(world: World) -> None:
+    world.registry.error = RegistryError("MLflow is away")
+    assert "away" in world.step().problem
+    world.registry.error, world.registry.champion = None, 1
+    assert world.step().champion.version == 1
+
+
+def test_a_broken_artifact_replaces_nothing_and_is_tried_again_later(world: World) -> None:
+    world.registry.champion = 1
+    world.step()
+    world.registry.champion, world.broken[2] = 2, MlopsError("is not a whole model")
+    for _ in range(5):
+        state = world.step()
+        assert state.champion.version == 1
+        assert "version 2 cannot be served: is not a whole model" in state.problem
+    assert world.made == [1, 2]
+
+    del world.broken[2]
+    world.step()
+    assert world.made == [1, 2]
+    world.now += 6
+    state = world.step()
+    assert (state.champion.version, state.problem) == (2, "")
+
+
+def test_a_wish_taken_back_is_no_problem_any_more(world: World) -> None:
+    world.registry.champion = 1
+    world.step()
+    world.registry.champion, world.broken[2] = 2, OSError("the disk is full")
+    assert "disk is full" in world.step().problem
+    world.registry.champion = 1
+    assert world.step().problem == ""
+
+
+def test_a_champion_that_is_not_named_any_more_stays(world: World) -> None:
+    world.registry.champion = 1
+    world.step()
+    world.registry.champion = None
+    state = world.step()
+    assert state.champion.version == 1
+    assert "no champion any more" in state.problem
+
+
+def test_a_version_that_does_not_exist_is_said(world: World) -> None:
+    world.registry.champion, world.registry.missing = 7, {7}
+    state = world.step()
+    assert state.champion is None
+    assert "no version 7" in state.problem
+
+
+def test_a_rollout_comes_and_goes(world: World, make_rollout: Callable[..., Rollout]) -> None:
+    world.registry.champion = 1
+    world.registry.rollout = make_rollout(version=2)
+    state = world.step()
+    assert (state.champion.version, state.beside.version) == (1, 2)
+    assert state.beside.since == world.registry.rollout.started_at
+
+    world.registry.rollout = make_rollout(version=3, mode="shadow")
+    assert world.step().beside.version == 3
+
+    world.registry.rollout = None
+    state = world.step()
+    assert (state.rollout, state.beside) == (None, None)
+
+
+def test_a_broken_rollout_leaves_the_champion_alone(
+    world: World, make_rollout: Callable[..., Rollout]
+) -> None:
+    world.broken[2] = MlopsError("broken")
+    world.registry.champion, world.registry.rollout = 1, make_rollout(version=2)
+    state = world.step()
+    assert state.champion.version == 1
+    assert state.beside is None
+    assert "version 2" in state.problem
+
+
+def test_a_bundle_that_vanished_is_made_again(world: World) -> None:
+    world.registry.champion = 1
+    bundle = bundles_folder(world.settings) / world.step().champion.bundle
+    bundle.rmdir()
+    world.step()
+    assert bundle.is_dir()
+
+
+def test_old_bundles_are_removed_but_the_last_few(world: World) -> None:
+    for version in range(1, 8):
+        world.registry.champion = version
+        world.step()
+        folder = bundles_folder(world.settings)
+        newest = max(folder.iterdir(), key=lambda path: int(path.name[1:].split("-")[0]))
+        os.utime(newest, (version, version))
+    left = {int(path.name[1:].split("-")[0]) for path in folder.iterdir()}
+    assert left == {7, *range(6, 6 - KEPT_BUNDLES, -1)}
+
+
+def test_a_damaged_state_is_written_anew(world: World) -> None:
+    world.registry.champion = 1
+    world.step()
+    state_file(world.settings.served).write_text("{")
+    assert world.step().champion.version == 1
+
+
+def test_a_full_disk_leaves_the_old_state(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.registry.champion = 1
+    before = world.step()
+
+    def full(*_: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    world.registry.champion = 2
+    with monkeypatch.context() as patch:
+        patch.setattr(follower, "write_state", full)
+        with pytest.raises(OSError, match="No space"):
+            world.follower.step()
+    assert read_state(world.settings.served) == before
+    assert world.step().champion.version == 2
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"not a pickle", "whole model"),
+        # A pickle that ends the process that loads it: os._exit(3).
+        (b"cposix\n_exit\n(I3\ntR.", "code 3"),
+        (b"", "whole model"),
+    ],
+)
+def test_hostile_artifacts_end_only_the_child(tmp_path: Path, content: bytes, said: str) -> None:
+    source = tmp_path / "model"
+    (source / "data").mkdir(parents=True)
+    (source / "data" / "trip_duration_model").write_bytes(content)
+    settings = Settings(home=tmp_path / "home")
+    target = bundles_folder(settings) / "v1"
+    with pytest.raises(MlopsError, match=said):
+        compile_apart(settings, info_of(1, source.as_uri()), target)
+    assert not target.exists()
+
+
+def test_an_artifact_that_hangs_is_given_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = tmp_path / "model"
+    (source / "data").mkdir(parents=True)
+    (source / "data" / "trip_duration_model").write_bytes(b"ctime\nsleep\n(I600\ntR.")
+    monkeypatch.setattr(follower, "COMPILE_SECONDS", 1)
+    settings = Settings(home=tmp_path / "home")
+    with pytest.raises(MlopsError, match="over 1 s"):
+        compile_apart(settings, info_of(1, source.as_uri()), bundles_folder(settings) / "v1")
