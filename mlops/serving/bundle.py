@@ -24,6 +24,8 @@ from mlops.errors import MlopsError
 from mlops.features.encoding import FEATURES
 
 FORMAT: Final = "mlops.compiled_model/1"
+# How far an answer may be from that of the model it was compiled from.
+PARITY_MINUTES: Final = 1e-4
 _HEAD_FILE: Final = "bundle.json"
 
 

@@ -4,28 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
 from typing import Any, Final
 
 import numpy as np
-import numpy.typing as npt
-import pandas as pd
 
-from mlops.data.trips import (
-    DISTANCE,
-    DROPOFF_ZONE,
-    PASSENGERS,
-    PICKUP_AT,
-    PICKUP_ZONE,
-    RATE_CODE,
-    TRIP_TYPE,
-    UNKNOWN_ZONES,
-)
 from mlops.errors import MlopsError
 from mlops.features.encoding import COLUMN, FEATURES
 from mlops.features.sums import ZONES
-from mlops.serving.bundle import Bounds, Golden, Head
-from mlops.serving.compiled import PARITY_MINUTES, CompiledModel
+from mlops.serving.bundle import PARITY_MINUTES, Bounds, Head
+from mlops.serving.compiled import CompiledModel
+from mlops.serving.golden import golden_answers
 from mlops.serving.kernels import Kernel, LinearKernel, TreeKernel, Values
 from mlops.serving.trees import (
     Tree,
@@ -35,15 +23,13 @@ from mlops.serving.trees import (
     histogram_trees,
     merged_booster,
 )
-from mlops.training.artifact import OUTPUTS, TripDurationModel, middle
+from mlops.training.artifact import MEDIAN, TripDurationModel
 from mlops.training.boosting import BoostedTrees, HistogramTrees
 from mlops.training.estimators import GlobalMean
 from mlops.training.intervals import QuantileInterval, ResidualInterval
 
 # Compiling takes 0.15 s, and spares each trip 0.3 microseconds on two cores.
 _WORTH_COMPILING: Final = 500_000
-_GOLDEN_ROWS: Final = 48
-_GOLDEN_SEED: Final = 20_240_119
 
 
 def compile_model(
@@ -70,7 +56,7 @@ def compile_model(
             longest=model.longest,
             bounds=_bounds(model.interval),
             info=dict(info or {}),
-            golden=_golden(model),
+            golden=golden_answers(model),
         ),
         statistics=statistics,
         kernel=_kernel(model),
@@ -101,52 +87,52 @@ def fastest_model(
     return compile_model(model, version) if boosted and trips >= _WORTH_COMPILING else model
 
 
-def _kernel(model: TripDurationModel) -> Kernel:
-    bounds: list[list[Tree]] = []
+def output_trees(model: TripDurationModel) -> list[list[Tree]]:
+    """Return the trees of each output of a model.
+
+    Returns:
+        The trees of the prediction, none if it is a linear model; and those of the lower and the
+        upper bound if the interval has a model of its own.
+
+    Raises:
+        MlopsError: If the family cannot be served.
+    """
+    outputs = [_center_trees(model)]
     if isinstance(model.interval, QuantileInterval):
-        quantiles = booster_trees(_booster(model.interval.estimator))
-        bounds = [quantiles[0], quantiles[-1]]
-    center = _center_trees(model)
-    if center is None:
-        bound_kernel = _tree_kernel(bounds) if bounds else None
-        return replace(_linear_kernel(model), bounds=bound_kernel)
-    return _tree_kernel([center, *bounds])
+        quantiles: Any = model.interval.estimator
+        first, *_, last = booster_trees(quantiles.booster)
+        outputs += [first, last]
+    return outputs
+
+
+def _kernel(model: TripDurationModel) -> Kernel:
+    center, *bounds = output_trees(model)
+    if center:
+        return _tree_kernel([center, *bounds])
+    return replace(_linear_kernel(model), bounds=_tree_kernel(bounds) if bounds else None)
 
 
 def _tree_kernel(outputs: Sequence[Sequence[Tree]]) -> TreeKernel:
     return TreeKernel(merged_booster(outputs, len(FEATURES)))
 
 
-def _center_trees(model: TripDurationModel) -> list[Tree] | None:
-    """Return the trees whose sum is the prediction; None for a linear model.
-
-    Raises:
-        MlopsError: If the family cannot be served.
-    """
+def _center_trees(model: TripDurationModel) -> list[Tree]:
     estimator: Any = model.estimator
     if isinstance(estimator, BoostedTrees):
-        outputs = booster_trees(_booster(estimator))
-        return outputs[0] if len(outputs) == 1 else outputs[_middle_of(len(outputs))]
+        outputs = booster_trees(estimator.booster)
+        return outputs[0] if len(outputs) == 1 else outputs[MEDIAN]
     if isinstance(estimator, HistogramTrees):
-        return histogram_trees(estimator._model)
+        return histogram_trees(estimator.model)
     if isinstance(estimator, GlobalMean):
         return [constant_tree(estimator.mean_)]
     if hasattr(estimator, "estimators_"):
         return forest_trees(estimator)
     if hasattr(estimator, "named_steps"):
-        return None
+        return []
     raise MlopsError(
         f"{model.family}: models of this family cannot be served online",
         "deploy a version of another family",
     )
-
-
-def _booster(estimator: Any) -> Any:
-    return estimator._booster
-
-
-def _middle_of(outputs: int) -> int:
-    return int(middle(np.arange(outputs)[None])[0])
 
 
 def _linear_kernel(model: TripDurationModel) -> LinearKernel:
@@ -188,67 +174,3 @@ def _bounds(interval: Any) -> Bounds:
             above=tuple(interval.above.tolist()),
         )
     return Bounds()
-
-
-def _golden(model: TripDurationModel) -> Golden:
-    requests = golden_requests(model.encoder.statistics.as_of)
-    answers = model.predict(requests)[list(OUTPUTS)].to_numpy()
-    certain = _away_from_edges(answers[:, 0], model.interval)
-    requests, answers = requests[certain], answers[certain]
-    return Golden(
-        requests={
-            name: tuple(
-                at.isoformat() if name == PICKUP_AT else _json_number(at)
-                for at in requests[name].tolist()
-            )
-            for name in requests
-        },
-        answers=tuple(tuple(_json_number(value) for value in row) for row in answers.tolist()),
-    )
-
-
-def _away_from_edges(center: Values, interval: Any) -> npt.NDArray[np.bool_]:
-    """Tell which answers have the same bounds when the prediction changes in its last digits.
-
-    Errors seen around predictions jump from bin to bin.
-    """
-    if not isinstance(interval, ResidualInterval):
-        return np.ones(len(center), bool)
-    return np.asarray((np.abs(center[:, None] - interval.edges) > PARITY_MINUTES).all(axis=1))
-
-
-def golden_requests(as_of: datetime) -> pd.DataFrame:
-    """Make the requests that prove a bundle: always the same for the same day.
-
-    All kinds of zones, distances and missing values, at times of the year after that day.
-
-    Returns:
-        The columns that `CompiledModel.predict_one` takes, in its order.
-    """
-    random = np.random.default_rng(_GOLDEN_SEED)
-    rows = _GOLDEN_ROWS
-
-    def some(values: Any, share_missing: float) -> Values:
-        return np.where(random.random(rows) < share_missing, np.nan, values)
-
-    minutes = random.integers(0, 365 * 24 * 60, rows)
-    zones = random.integers(1, ZONES, (2, rows)).astype(np.int32)
-    zones[:, 0] = max(UNKNOWN_ZONES)
-    zones[1, 1:4] = zones[0, 1:4]
-    miles = np.round(random.lognormal(0.8, 0.9, rows), 2)
-    miles[:4] = (0.0, 0.03, 99.9, 150.0)
-    return pd.DataFrame(
-        {
-            PICKUP_AT: [as_of + timedelta(minutes=int(m)) for m in minutes],
-            PICKUP_ZONE: zones[0],
-            DROPOFF_ZONE: zones[1],
-            DISTANCE: some(miles, 0.2),
-            PASSENGERS: some(random.integers(0, 7, rows), 0.2),
-            RATE_CODE: some(random.choice([1, 2, 5], rows), 0.2),
-            TRIP_TYPE: some(random.choice([1, 2], rows), 0.2),
-        }
-    )
-
-
-def _json_number(value: float) -> float | None:
-    return None if np.isnan(value) else value

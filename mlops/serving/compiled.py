@@ -17,12 +17,9 @@ import numpy.typing as npt
 from mlops.data.trips import PICKUP_AT
 from mlops.features.encoding import Columns, FeatureEncoder, Matrix
 from mlops.features.routes import RouteStatistics
-from mlops.serving.bundle import Head, read_head, unusable, write_bundle
+from mlops.serving.bundle import PARITY_MINUTES, Head, read_head, unusable, write_bundle
 from mlops.serving.kernels import LINEAR_FILE, Kernel, LinearKernel, TreeKernel, Values
 from mlops.serving.one_trip import TripEncoder
-
-# How far an answer may be from the model it was compiled from.
-PARITY_MINUTES: Final = 1e-4
 
 _ROUTES_FILE: Final = "routes.npz"
 # Rows at a time: their features stay in a core's cache between encoding and prediction.

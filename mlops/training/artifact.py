@@ -34,7 +34,7 @@ OUTPUTS: Final = ("prediction_minutes", "lower_minutes", "upper_minutes")
 _FORMAT: Final = "mlops.trip_duration_model/1"
 # Rows encoded and predicted at a time: a block's matrix stays in a core's cache.
 _BLOCK_ROWS: Final = 16_384
-_MEDIAN: Final = QUANTILES.index(0.5)
+MEDIAN: Final = QUANTILES.index(0.5)
 _PACKAGES: Final = ("numpy", "pandas", "scikit-learn", "xgboost-cpu")
 
 
@@ -241,7 +241,7 @@ class TripDurationModel:
 
 def middle(predicted: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """Return the prediction itself: of quantiles, ``(n, quantiles)``, the median."""
-    return predicted if predicted.ndim == 1 else predicted[:, _MEDIAN]
+    return predicted if predicted.ndim == 1 else predicted[:, MEDIAN]
 
 
 def _versions() -> dict[str, str]:

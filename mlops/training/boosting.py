@@ -82,6 +82,11 @@ class BoostedTrees:
         self._booster.set_param({"nthread": 1})
         return self
 
+    @property
+    def booster(self) -> Any:
+        """XGBoost's own model, once fitted."""
+        return self._booster
+
     def predict(self, features: Matrix) -> Any:
         """Return minutes, ``(n,)``, or one column per quantile."""
         return self._booster.inplace_predict(features)
@@ -124,6 +129,11 @@ class HistogramTrees:
                 self.rounds = best
                 self._model = self._fitted(features, minutes, best)
         return self
+
+    @property
+    def model(self) -> Any:
+        """scikit-learn's own model, once fitted."""
+        return self._model
 
     def predict(self, features: Matrix) -> Any:
         """Return minutes, shape ``(n,)``."""

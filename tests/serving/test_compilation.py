@@ -20,8 +20,10 @@ from mlops.data.trips import REQUEST_COLUMNS, VENDOR
 from mlops.errors import MlopsError
 from mlops.features.encoding import FEATURES
 from mlops.features.routes import RouteHistory, RouteStatistics
-from mlops.serving.compilation import compile_model, golden_requests
-from mlops.serving.compiled import PARITY_MINUTES, CompiledModel
+from mlops.serving.bundle import PARITY_MINUTES
+from mlops.serving.compilation import compile_model
+from mlops.serving.compiled import CompiledModel
+from mlops.serving.golden import golden_requests
 from mlops.serving.kernels import TreeKernel
 from mlops.settings import FeatureSettings
 from mlops.training.artifact import TripDurationModel

@@ -16,8 +16,9 @@ from mlops.errors import DataQualityError, MlopsError
 from mlops.features.encoding import FEATURES
 from mlops.features.routes import RouteHistory, RouteStatistics
 from mlops.serving import compiled as module
-from mlops.serving.compilation import compile_model, golden_requests
+from mlops.serving.compilation import compile_model
 from mlops.serving.compiled import CompiledModel
+from mlops.serving.golden import golden_requests
 from mlops.settings import FeatureSettings
 from mlops.training.artifact import TripDurationModel
 
