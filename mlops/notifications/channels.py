@@ -75,7 +75,7 @@ class Webhook:
         """Post an alert; raises what `Channel.send` raises."""
         import requests
 
-        if urlsplit(self.url).scheme not in ("http", "https"):
+        if not self.url.startswith(("http://", "https://")):
             raise ChannelError("the address must begin with https:// or http://")
         try:
             answer = requests.post(
