@@ -1,14 +1,17 @@
 """`mlops pipeline run` and `mlops status`: single pipelines, and what ran."""
 
 import json
-from typing import Annotated, Optional
+from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
 from mlops.cli.display import RunDisplay, show_rows, terminal
-from mlops.cli.options import AsJson, examples, parse_assignments
-from mlops.errors import ConfigurationError, PipelineFailureError
+from mlops.cli.options import AsJson, SetOption, examples, parse_assignments, settings_from
+from mlops.errors import ConfigurationError
 from mlops.settings import PROJECT_ROOT, load_settings
+
+if TYPE_CHECKING:
+    from mlops.orchestration.contract import PipelineResult
 
 pipeline_app = typer.Typer(no_args_is_help=True, help="Run one pipeline; list them.")
 # What blocks read besides settings.
@@ -16,7 +19,7 @@ RUN_VARIABLES = {
     "promote",
     "score_months",
     *("pickup_zone", "dropoff_zone", "trip_distance", "passenger_count", "pickup_at"),
-    *("version", "alias", "to_version", "reason", "by"),
+    *("version", "alias", "to_version", "reason", "by", "force"),
     "force",
     *("canary_percent", "canary_minutes", "shadow_minutes", "require_server"),
 }
@@ -89,6 +92,28 @@ def run_pipeline(
 
     engine = Engine(settings, on_event=RunDisplay(console))
     (result,) = engine.run(PipelineRequest(name, variables, global_data_product=PRODUCTS.get(name)))
+    _show(result, as_json)
+
+
+@pipeline_app.command("resume", epilog=examples("mlops pipeline resume 12"))
+def resume_pipeline(
+    run: Annotated[int, typer.Argument(help="Number of the run; see: mlops status.")],
+    set_: SetOption = None,
+    as_json: AsJson = False,
+) -> None:
+    """Go on with a run that was killed, cancelled or failed: only what is unfinished runs again."""
+    settings = settings_from(set_)
+    console = terminal(stderr=as_json)
+
+    from mlops.orchestration.engine import Engine
+
+    _show(Engine(settings, on_event=RunDisplay(console)).resume(run), as_json)
+
+
+def _show(result: "PipelineResult", as_json: bool) -> None:
+    """Print how each block ended; raise if one failed."""
+    from mlops.orchestration.failures import require_success
+
     rows = [
         {
             "block": block.block,
@@ -100,14 +125,18 @@ def run_pipeline(
         for block in result.blocks
     ]
     if as_json:
-        content = {"pipeline": name, "run": result.run_id, "status": result.status, "blocks": rows}
+        content = {
+            "pipeline": result.pipeline,
+            "run": result.run_id,
+            "status": result.status,
+            "blocks": rows,
+        }
         print(json.dumps(content, indent=1, default=str))
     else:
-        show_rows(rows, as_json=False, title=f"{name}, run {result.run_id}: {result.status}")
-    if not result.succeeded:
-        raise PipelineFailureError(
-            f"{name} run {result.run_id} {result.status}", "read the log of the failed block above"
+        show_rows(
+            rows, as_json=False, title=f"{result.pipeline}, run {result.run_id}: {result.status}"
         )
+    require_success(result, f"mlops pipeline resume {result.run_id}")
 
 
 def status(

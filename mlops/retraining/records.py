@@ -43,6 +43,11 @@ class RetrainingRecord(Reference):
     started_at: datetime
     ended_at: datetime | None = None
 
+    @property
+    def ended_well(self) -> bool:
+        """Whether there is nothing left to do."""
+        return self.status in ("completed", "nothing to do")
+
 
 class PendingApproval(Reference):
     """A version that passed the gate and waits for somebody to let it replace the champion."""
@@ -63,6 +68,12 @@ def read_record(settings: Settings, run_id: int) -> RetrainingRecord | None:
     """Return the record of a run, if it has one."""
     path = _record_path(settings, run_id)
     return RetrainingRecord.model_validate_json(path.read_bytes()) if path.exists() else None
+
+
+def newest_record(settings: Settings) -> RetrainingRecord | None:
+    """Return the record of the newest retraining, if there was one."""
+    paths = sorted(_record_path(settings, 0).parent.glob("*.json"))
+    return RetrainingRecord.model_validate_json(paths[-1].read_bytes()) if paths else None
 
 
 def close_record(settings: Settings, run_id: int, status: str, error: str) -> None:

@@ -1,0 +1,96 @@
+"""`mlops retrain` and `mlops approve`: learn from what is new, and let it replace the champion."""
+
+import json
+from typing import Annotated, Any
+
+import typer
+
+from mlops.cli.deployments import deploy
+from mlops.cli.display import RunDisplay, show_rows, terminal
+from mlops.cli.options import AsJson, SetOption, examples, overrides_from
+from mlops.errors import ConfigurationError
+from mlops.settings import load_settings
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this module."""
+    app.command(
+        "retrain",
+        epilog=examples(
+            "mlops retrain",
+            "mlops retrain --force --reason 'a new fare zone'",
+            "mlops retrain --set source=tlc --set deployment.policy=auto",
+            "mlops retrain --resume",
+        ),
+    )(retrain)
+    app.command(
+        "approve",
+        epilog=examples("mlops approve", "mlops approve 12 --reason 'seen the slices'"),
+    )(approve)
+
+
+def retrain(
+    force: Annotated[
+        bool, typer.Option("--force", help="Train although the source has no new month.")
+    ] = False,
+    reason: Annotated[str, typer.Option(help="Why; kept with the record.")] = "",
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the last retraining that did not end.")
+    ] = False,
+    set_: SetOption = None,
+    as_json: AsJson = False,
+) -> None:
+    """Look for new months; if there are any, prepare, train, select and deploy: its triggers' work.
+
+    Whether a version that passes the gate is deployed or waits: deployment.policy.
+    """
+    overrides = overrides_from(set_)
+    settings = load_settings(overrides)
+    console = terminal(stderr=as_json)
+    console.print("[dim]loading Mage …[/]")
+
+    from mlops.orchestration.retraining import run_retraining
+
+    variables = {**overrides, "force": force, "reason": reason or "mlops retrain"}
+    record = run_retraining(settings, variables, RunDisplay(console), resume=resume)
+    if as_json:
+        print(record.model_dump_json(indent=1))
+        return
+    console.print()
+    rows: list[dict[str, Any]] = [
+        {"": "why", "retraining": record.decision.reason},
+        {"": "months", "retraining": ", ".join(record.decision.months)},
+        {"": "candidates", "retraining": ", ".join(c["family"] for c in record.candidates)},
+        {"": "gate", "retraining": record.verdict},
+        {"": "outcome", "retraining": record.summary},
+    ]
+    show_rows([row for row in rows if row["retraining"]], as_json=False, console=console)
+
+
+def approve(
+    version: Annotated[int, typer.Argument(help="The version that waits; may be left out.")] = 0,
+    reason: Annotated[str, typer.Option(help="Why; kept with the version.")] = "",
+    show: Annotated[bool, typer.Option("--show", help="Only show what waits.")] = False,
+    set_: SetOption = None,
+    as_json: AsJson = False,
+) -> None:
+    """Deploy the version that passed the gate and waits for approval."""
+    settings = load_settings(overrides_from(set_))
+
+    from mlops.retraining.records import pending_approval, settle_approval
+
+    pending = pending_approval(settings)
+    if pending is None or version not in (0, pending.version):
+        waiting = f"version {pending.version}" if pending else "no version"
+        raise ConfigurationError(
+            f"{waiting} waits for approval" + (f", not version {version}" if version else ""),
+            "to deploy a version all the same: mlops deploy VERSION",
+        )
+    content = pending.model_dump(mode="json")
+    if show:
+        rows = [{"": name, "waits for approval": str(value)} for name, value in content.items()]
+        print(json.dumps(content, indent=1)) if as_json else show_rows(rows, as_json=False)
+        return
+    text = f"{pending.reason}; approved" + (f": {reason}" if reason else "")
+    deploy(str(pending.version), reason=text, set_=set_, as_json=as_json)
+    settle_approval(settings, pending.version)

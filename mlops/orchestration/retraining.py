@@ -1,0 +1,52 @@
+"""The pipeline `retraining` from the command line, through the headless engine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from mlops.errors import ConfigurationError
+from mlops.orchestration import deployments, main_job
+from mlops.orchestration.contract import Event, PipelineRequest
+from mlops.orchestration.engine import Engine
+from mlops.orchestration.failures import require_success
+from mlops.registry.connection import ensure_tracking
+from mlops.retraining.records import RetrainingRecord, newest_record, read_record
+from mlops.settings import Settings
+
+
+def run_retraining(
+    settings: Settings,
+    variables: Mapping[str, Any],
+    on_event: Callable[[Event], None],
+    *,
+    resume: bool = False,
+) -> RetrainingRecord:
+    """Run `retraining` to its end.
+
+    Args:
+        settings: The configuration.
+        variables: Of the run: overrides of settings, ``force``, ``reason``.
+        on_event: Told of each run, block and step.
+        resume: Go on with the last retraining instead, with its own variables.
+
+    Raises:
+        ConfigurationError: If there is nothing to resume.
+        MlopsError: What made it fail.
+    """
+    last = newest_record(settings) if resume else None
+    if resume and (last is None or last.ended_well):
+        raise ConfigurationError(
+            "there is no retraining to go on with", "start one with: mlops retrain"
+        )
+    ensure_tracking(settings)
+    engine = Engine(settings, on_event=on_event, preload=main_job.PRELOAD + deployments.PRELOAD)
+    with engine:
+        if last is None:
+            (result,) = engine.run(PipelineRequest("retraining", variables))
+        else:
+            result = engine.resume(last.run_id)
+    require_success(result, "mlops retrain --resume")
+    record = read_record(settings, result.run_id)
+    assert record is not None  # written by the first block
+    return record
