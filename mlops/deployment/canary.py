@@ -28,11 +28,12 @@ _MOST_PROBES: Final = 500  # per lap: a deployment is not a load test
 _FOLLOW_POLL_SECONDS: Final = 0.25
 
 
-def judge(canary: Traffic, champion: Traffic, limits: DeploymentSettings) -> Verdict:
+def judge(mode: str, canary: Traffic, champion: Traffic, limits: DeploymentSettings) -> Verdict:
     """Decide whether a version that took part of the traffic may take all of it.
 
     Args:
-        canary: What it did.
+        mode: ``canary`` or ``shadow``, for the words.
+        canary: What the version did.
         champion: What the champion did meanwhile; too little of it is nothing to compare with, as
             when the canary takes everything.
         limits: How much worse the version may be.
@@ -54,7 +55,7 @@ def judge(canary: Traffic, champion: Traffic, limits: DeploymentSettings) -> Ver
     against = f"{champion.requests} of the champion" if compared else "none of the champion"
     return verdict(
         rules,
-        f"{canary.requests} requests against {against}: "
+        f"{mode}: {canary.requests} requests against {against}: "
         + "; ".join(rule.why for rule in rules[1:]),
     )
 
@@ -170,7 +171,7 @@ class Watch:
             over = self.clock() >= ends and not lacking
             too_late = self.clock() >= ends + self.limits.swap_seconds
             if over or too_late or clearly_failing(mine, others, self.limits):
-                return judge(mine, others, self.limits)
+                return judge(rollout.mode, mine, others, self.limits)
             laps_left = max((ends - self.clock()) / lap, 1)
             self._probe(min(math.ceil(lacking / laps_left), _MOST_PROBES))
 

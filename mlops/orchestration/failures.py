@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mlops import errors
-from mlops.errors import MlopsError, PipelineFailureError
+from mlops.errors import HINT, MlopsError, PipelineFailureError
 from mlops.orchestration.contract import PipelineResult
 
 
@@ -24,10 +24,11 @@ def require_success(result: PipelineResult, go_on: str) -> None:
             f"{result.pipeline} run {result.run_id} {result.status}", f"go on: {go_on}"
         )
     failed = result.failed_blocks[0]
-    kind, message = _kind_of(failed.error)
+    kind, text = _kind_of(failed.error)
+    message, _, own = text.partition(HINT)
     raise kind(
         f"{result.pipeline}: block {failed.block} failed: {message}",
-        f"read {failed.log}; mend the cause; then go on with: {go_on}",
+        f"{own or f'read {failed.log} and mend the cause'}; then go on with: {go_on}",
     )
 
 
