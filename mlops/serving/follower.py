@@ -7,6 +7,7 @@ an artifact that is broken, endless or hostile to the process that loads it stop
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import logging
 import multiprocessing
@@ -245,9 +246,11 @@ def run_follower(settings: Settings) -> None:
 
     follower = RegistryFollower(settings, open_registry, compile_apart)
     supervisor, tidied = os.getppid(), time.monotonic()
+    mine = _claim(settings.served)  # freed by the operating system with this process
     while os.getppid() == supervisor:
         try:
-            follower.step()
+            if mine():
+                follower.step()
         except Exception:  # e.g. the disk is full
             logger.exception("the state cannot be written; what is served stays")
         if time.monotonic() - tidied > 3600:
@@ -257,6 +260,21 @@ def run_follower(settings: Settings) -> None:
             except Exception:
                 logger.exception("the prediction log cannot be compacted")
         time.sleep(settings.serving.poll_seconds)
+
+
+def _claim(served: Path) -> Callable[[], bool]:
+    """Return whether this process follows for the folder: of several servers, one does."""
+    served.mkdir(parents=True, exist_ok=True)
+    lock = os.open(served / "follower.lock", os.O_RDWR | os.O_CREAT, 0o600)
+
+    def mine() -> bool:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
+
+    return mine
 
 
 def _last_state(settings: Settings) -> ServingState:

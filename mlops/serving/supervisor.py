@@ -18,6 +18,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -71,13 +72,23 @@ def serve(settings: Settings, say: Callable[[str], None] = print) -> None:
 
         from mlops.serving import worker  # everything a worker needs, once, before the fork
 
-        def answer(number: int) -> Callable[[], None]:
-            return lambda: worker.run_worker(settings, listener, limiter, number)
+        def answer(number: int) -> None:
+            exporter.socket.close()
+            worker.run_worker(settings, listener, limiter, number)
+
+        def follow() -> None:
+            exporter.socket.close()
+            listener.close()
+            run_follower(settings)
+
+        def export() -> None:
+            listener.close()
+            exporter.serve_forever()
 
         children = [
-            _Child("follower", lambda: run_follower(settings)),
-            _Child("metrics", exporter.serve_forever),
-            *(_Child(f"worker-{number}", answer(number)) for number in range(serving.workers)),
+            _Child("follower", follow),
+            _Child("metrics", export),
+            *(_Child(f"worker-{n}", partial(answer, n)) for n in range(serving.workers)),
         ]
         with _stop_wanted() as stop_wanted:
             _greet(settings, token, say)
