@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import json
 import os
 import shutil
 import socket
 import subprocess
+import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -181,3 +185,63 @@ def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresqlS
     server.start()
     yield server
     server.stop()
+
+
+@dataclass
+class WebReceiver:
+    """Takes what is posted, and answers as told: a status, ``wait``, ``hang`` or ``drip``."""
+
+    port: int = 0
+    answers: dict[str, list[Any]] = field(default_factory=dict)  # by path; the last one stays
+    received: list[tuple[str, Any]] = field(default_factory=list)
+    release: threading.Event = field(default_factory=threading.Event)
+
+    def url(self, path: str) -> str:
+        return f"http://127.0.0.1:{self.port}{path}"
+
+    def bodies(self, path: str) -> list[Any]:
+        return [body for where, body in self.received if where == path]
+
+
+@pytest.fixture
+def web(monkeypatch: pytest.MonkeyPatch) -> Iterator[WebReceiver]:
+    """Return a running receiver of webhooks on the loopback."""
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1,localhost")
+    receiver = WebReceiver()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            length = int(self.headers["Content-Length"])
+            receiver.received.append((self.path, json.loads(self.rfile.read(length))))
+            answers = receiver.answers.get(self.path, [200])
+            answer = answers.pop(0) if len(answers) > 1 else answers[0]
+            if answer == "hang":
+                receiver.release.wait(120)
+                return
+            if answer == "drip":  # a byte now and then keeps any socket time-out from firing
+                while not receiver.release.wait(0.05):
+                    self.wfile.write(b"H")
+                return
+            if answer == "wait":
+                receiver.release.wait(120)
+                answer = 200
+            self.send_response(answer)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *arguments: object) -> None:
+            pass
+
+        def handle(self) -> None:
+            with contextlib.suppress(OSError):  # who posted has given up
+                super().handle()
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        server.daemon_threads = True
+        receiver.port = server.server_address[1]
+        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+        thread.start()
+        yield receiver
+        receiver.release.set()
+        server.shutdown()
+        thread.join()

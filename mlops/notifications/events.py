@@ -5,6 +5,7 @@ None of them raises, and none takes longer than `notifications.timeout_seconds`.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,7 +47,7 @@ def run_failed(
     others = {"also failed": ", ".join(f.block for f in failures[1:])} if failures[1:] else {}
     alert = Alert(
         kind="failure",
-        incident=f"failure:{pipeline}:{first.block}:{first.error.partition(':')[0]}",
+        incident=f"failure:{pipeline}:{first.block}:{_cause(first.error)}",
         title=f"{pipeline} failed{where}",
         text=first.error,
         facts={"pipeline": pipeline, "run": str(run_id), **others, "log": str(first.log)},
@@ -172,6 +173,11 @@ def refused(
 def _facts(by: str, deployment: str, facts: Mapping[str, str] | None) -> dict[str, str]:
     told = {"by": by, "deployment": deployment, **(facts or {})}
     return {name: value for name, value in told.items() if value}
+
+
+def _cause(error: str) -> str:
+    """Return what the same failure has in common each time: no message, no numbers."""
+    return re.sub(r"\d+", "#", error.partition(":")[0])
 
 
 def _duration(seconds: int) -> str:

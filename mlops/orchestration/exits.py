@@ -13,6 +13,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+from mlops.notifications import events
+from mlops.notifications.events import BlockFailure
 from mlops.orchestration.contract import PipelineResult
 from mlops.retraining.records import close_record
 from mlops.settings import Settings
@@ -50,7 +52,20 @@ def close_retraining(settings: Settings, result: PipelineResult) -> None:
         close_record(settings, result.run_id, result.status, error)
 
 
-HOOKS: tuple[Callable[[Settings, PipelineResult], None], ...] = (clean_up, close_retraining)
+def tell(settings: Settings, result: PipelineResult) -> None:
+    """Tell people that a run failed, or that its pipeline works again."""
+    if result.succeeded:
+        events.run_succeeded(settings, result.pipeline)
+    elif result.status == "failed":
+        failures = [BlockFailure(b.block, b.error, b.log) for b in result.failed_blocks]
+        events.run_failed(settings, result.pipeline, result.run_id, failures)
+
+
+HOOKS: tuple[Callable[[Settings, PipelineResult], None], ...] = (
+    clean_up,
+    close_retraining,
+    tell,
+)
 
 
 def run_ended(settings: Settings, result: PipelineResult) -> None:

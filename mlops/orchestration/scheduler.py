@@ -17,6 +17,7 @@ from mage_ai.orchestration.db.models.schedules import PipelineRun
 from mage_ai.orchestration.job_manager import get_job_manager
 from mage_ai.orchestration.pipeline_scheduler import PipelineScheduler, check_sla, schedule_all
 
+from mlops.notifications import events
 from mlops.orchestration import exits, outcomes, runs
 from mlops.orchestration.jobs import TICK_SECONDS, fork_queue, plan_block, why
 from mlops.orchestration.lock import HomeLock, is_held
@@ -30,6 +31,7 @@ logger = logging.getLogger(__name__)
 # How often it is asked, by one cheap query, whether there is a new run.
 NEWS_SECONDS = 0.2
 EXIT = "exit_of_run_"
+LATE = "late_run_"
 
 
 def run(settings: Settings, project: Path) -> None:
@@ -56,6 +58,7 @@ class Scheduler:
         self._project = project
         self._jobs: dict[str, tuple[int, int]] = {}  # job: pipeline run, block run
         self._driven: set[int] = set()  # runs whose end is not known yet
+        self._late: set[int] = set()  # runs whose delay was told
         self._waiting: set[int] = set()  # runs that the last look could not start
         self._seen_marked: set[int] = set()
         self._queue = fork_queue(settings.engine.workers, self._plan)
@@ -68,6 +71,7 @@ class Scheduler:
             runs.forget()
             schedule_all()
             check_sla()
+            self._note_delays()
             for orphan in runs.orphans():
                 if not runs.is_marked(orphan):
                     runs.cancel(orphan, self._pipeline(orphan.pipeline_uuid))
@@ -98,7 +102,7 @@ class Scheduler:
         tags = next((a for a in arguments if isinstance(a, dict) and "pipeline_uuid" in a), {})
         if "block_run_id" not in tags:
             log = self._settings.logs / "server" / "jobs.log"
-            return JobPlan(log, waits=job_id.startswith(EXIT))
+            return JobPlan(log, waits=job_id.startswith((EXIT, LATE)))
         pipeline, run_id, block = (
             tags[name] for name in ("pipeline_uuid", "pipeline_run_id", "block_uuid")
         )
@@ -138,6 +142,19 @@ class Scheduler:
         self._driven = {run.id for run in found if run.status in in_progress}
         for run in ended:
             self._queue.enqueue(f"{EXIT}{run.id}", self._run_hooks, run.id)
+
+    def _note_delays(self) -> None:
+        """Tell of the runs in progress that have passed their SLA, in processes of their own."""
+        in_progress = (runs.RunStatus.INITIAL, runs.RunStatus.RUNNING)
+        passed = PipelineRun.query.filter(
+            PipelineRun.status.in_(in_progress), PipelineRun.passed_sla.is_(True)
+        )
+        found = {run.id: run for run in passed.all()}
+        for run_id in found.keys() - self._late:
+            run = found[run_id]
+            arguments = run.pipeline_uuid, run_id, run.pipeline_schedule.sla or 0
+            self._queue.enqueue(f"{LATE}{run_id}", events.run_late, self._settings, *arguments)
+        self._late = set(found)
 
     def _run_hooks(self, run_id: int) -> None:
         result = outcomes.describe(runs.get_run(run_id), self._project, self._settings.logs)
