@@ -46,19 +46,18 @@ def compile_model(
         MlopsError: If the family cannot be served, or if answers to golden requests differ by more
             than `PARITY_MINUTES`.
     """
-    statistics = model.encoder.statistics
     compiled = CompiledModel(
         head=Head(
             version=version,
             family=model.family,
-            as_of=statistics.as_of,
+            as_of=model.encoder.statistics.as_of,
             shortest=model.shortest,
             longest=model.longest,
             bounds=_bounds(model.interval),
             info=dict(info or {}),
             golden=golden_answers(model),
         ),
-        statistics=statistics,
+        encoder=model.encoder,
         kernel=_kernel(model),
     )
     difference = compiled.parity()

@@ -44,12 +44,12 @@ class CompiledModel:
 
     Attributes:
         head: What the bundle says of itself.
-        statistics: What it knows of routes.
+        encoder: From requests to features, with what it knows of routes.
         kernel: From features to minutes.
     """
 
     head: Head
-    statistics: RouteStatistics
+    encoder: FeatureEncoder
     kernel: Kernel
 
     @property
@@ -138,7 +138,7 @@ class CompiledModel:
         Raises:
             DataQualityError: If a needed column is missing.
         """
-        contributions, base = self.kernel.contributions(self._encoder.encode(requests))
+        contributions, base = self.kernel.contributions(self.encoder.encode(requests))
         return Explanation(self.features, contributions, base, base + contributions.sum(axis=1))
 
     def route_miles(self, pickup_zone: int, dropoff_zone: int) -> float:
@@ -171,7 +171,7 @@ class CompiledModel:
         """Write the bundle, whole or not at all; one that is there is replaced."""
 
         def write(temporary: Path) -> None:
-            self.statistics.save(temporary / _ROUTES_FILE)
+            self.encoder.statistics.save(temporary / _ROUTES_FILE)
             self.kernel.save(temporary)
 
         write_bundle(folder, self.head, write)
@@ -188,7 +188,8 @@ class CompiledModel:
             LinearKernel if LINEAR_FILE in head.files else TreeKernel
         )
         try:
-            model = cls(head, RouteStatistics.load(folder / _ROUTES_FILE), kind.load(folder))
+            encoder = FeatureEncoder(RouteStatistics.load(folder / _ROUTES_FILE))
+            model = cls(head, encoder, kind.load(folder))
             difference = model.parity()
         except Exception as error:  # whatever a file of the right hash but the wrong content does
             raise unusable(folder, f"{type(error).__name__}: {error}") from error
@@ -197,19 +198,15 @@ class CompiledModel:
         return model
 
     @cached_property
-    def _encoder(self) -> FeatureEncoder:
-        return FeatureEncoder(self.statistics)
-
-    @cached_property
     def _one_trip(self) -> TripEncoder:
-        return TripEncoder(self._encoder)
+        return TripEncoder(self.encoder)
 
     @cached_property
     def _one_at_a_time(self) -> Lock:
         return Lock()
 
     def _predict_block(self, requests: Columns) -> Values:
-        outputs = self.kernel.predict(self._encoder.encode(requests)).astype(np.float64)
+        outputs = self.kernel.predict(self.encoder.encode(requests)).astype(np.float64)
         bounds = self.head.bounds
         center = self._clipped(outputs[:, 0])
         answers = np.full((len(center), 3), np.nan)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
@@ -124,7 +125,7 @@ def test_a_failed_save_leaves_the_old_bundle(model: CompiledModel, bundle: Path)
             raise OSError("disk full")
 
     with pytest.raises(OSError, match="disk full"):
-        CompiledModel(model.head, model.statistics, Broken()).save(bundle)
+        replace(model, kernel=Broken()).save(bundle)
 
     assert CompiledModel.load(bundle).version == 12
     assert [path.name for path in bundle.parent.iterdir()] == ["v12"]
