@@ -12,13 +12,12 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from mlops import progress
+from mlops.deployment.evidence import require_deployable
 from mlops.deployment.ledger import Asked, Ledger
 from mlops.deployment.records import DeploymentRecord
 from mlops.deployment.states import Event, State
 from mlops.deployment.world import World
-from mlops.errors import ConfigurationError, GateRefusalError
 from mlops.evaluation.verdict import Verdict
-from mlops.registry.versions import Registry, VersionInfo
 
 # A version whose last deployment ended so may be champion without having been proven.
 _UNPROVEN: Final[frozenset[State]] = frozenset({"stopped", "unproven"})
@@ -26,38 +25,6 @@ _STAGES: Final[tuple[tuple[Literal["shadow", "canary"], Event, Event], ...]] = (
     ("shadow", "shadow_passed", "shadow_failed"),
     ("canary", "canary_passed", "canary_failed"),
 )
-
-
-def require_deployable(registry: Registry, asked: str) -> VersionInfo:
-    """Return the version that is asked for, if its evidence speaks for it.
-
-    Raises:
-        ConfigurationError: If there is no such version.
-        GateRefusalError: If the receipt or the verdict is missing, or against it.
-    """
-    name = "version" if asked.isdigit() else "alias"
-    info = registry.get(asked)
-    if info is None:
-        raise ConfigurationError(
-            f"{name}: there is no version {asked!r}", "list the versions with: mlops models"
-        )
-    title = f"{name}: version {info.version}"
-    if info.receipt is None or info.verdict is None:
-        raise GateRefusalError(
-            f"{title} was registered by hand: it has no receipt and no verdict of the gate",
-            "let the gate judge a candidate: mlops run",
-        )
-    if info.receipt.gaps:
-        raise GateRefusalError(
-            f"{title} cannot be made again: its receipt lacks {', '.join(info.receipt.gaps)}",
-            "train it where its code is in git and its packages are locked",
-        )
-    if not info.verdict.passed:
-        raise GateRefusalError(
-            f"{title} was not let pass by the gate: {info.verdict.summary}",
-            f"see every rule: mlops models {info.version}",
-        )
-    return info
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,8 @@ from mlops.errors import RegistryError
 @dataclass(frozen=True)
 class _Plan:
     version: int  # that shall be champion in the end
-    why_nothing: str  # why that needs no change; empty if it does
+    why_nothing: str = ""  # why that needs no change; empty if it does
+    stopped: int | None = None  # version of the deployment that this takes out of the way
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,11 @@ class Rollback(Deployer):
                 self._stop(asked)
                 record = ledger.open("rollback", plan.version, ledger.champion(), asked)
                 if plan.why_nothing:
-                    ledger.append(record.id, "nothing_to_restore", plan.why_nothing)
+                    evidence = {"stopped": plan.stopped}
+                    ledger.append(record.id, "nothing_to_restore", plan.why_nothing, evidence)
+            record = ledger.records.load(record.id)
+            if record.is_over:
+                self.world.tell(record)
         return self._settled(record.id)
 
     def _plan(self, asked: Asked, to: int | None) -> _Plan:
@@ -63,13 +68,14 @@ class Rollback(Deployer):
         unfinished = ledger.unfinished(claim)
         if unfinished and to is None:
             if unfinished.kind == "rollback":
-                return _Plan(unfinished.version, "")  # it died: this one completes it
+                return _Plan(unfinished.version)  # it died: this one completes it
             in_progress = alive or self._has_rollout(unfinished)
             if in_progress and unfinished.version != champion:
                 return _Plan(
                     champion,
                     f"deployment {unfinished.id} of version {unfinished.version} was stopped; "
                     f"version {champion} never ceased to be champion",
+                    unfinished.version,
                 )
         version = ledger.registry.rollback_target(to)
         same = f"version {version} is champion already" if version == champion else ""

@@ -22,6 +22,7 @@ from mlops.deployment.golden import as_json, golden_requests
 from mlops.deployment.records import DeploymentRecord, now
 from mlops.deployment.smoke import smoke_test
 from mlops.evaluation.verdict import Verdict
+from mlops.notifications import events
 from mlops.registry.rollout import Rollout
 from mlops.registry.versions import Registry, VersionInfo
 from mlops.settings import Settings
@@ -140,7 +141,47 @@ class RealWorld:
         return smoke_test(endpoint, trips, expected, record.version, limits, still_ours)
 
     def tell(self, record: DeploymentRecord) -> None:
-        """Send a notification."""
+        """Send a notification; nothing to tell if nothing changed."""
+        settings, id_ = self.settings, record.id
+        match record.kind, record.state:
+            case "deployment", "kept":
+                events.promoted(
+                    settings,
+                    record.version,
+                    record.from_version,
+                    record.reason,
+                    record.by,
+                    deployment=id_,
+                )
+            case "deployment", "rolled_back":
+                events.rolled_back(
+                    settings,
+                    record.version,
+                    record.from_version,
+                    record.summary,
+                    "deployment",
+                    deployment=id_,
+                )
+            case "deployment", "refused" | "unproven":
+                what = f"version {record.version}"
+                events.refused(settings, what, record.summary, "deployment", deployment=id_)
+            case "rollback", _ if (taken_back := _taken_back(record)) is not None:
+                events.rolled_back(
+                    settings,
+                    taken_back,
+                    record.version,
+                    f"{record.reason} ({record.summary})",
+                    record.by,
+                    deployment=id_,
+                )
+
+
+def _taken_back(record: DeploymentRecord) -> int | None:
+    """Return the version that a rollback took away: from users, or from a deployment."""
+    if record.state != "unchanged":
+        return record.from_version
+    stopped = record.steps[-1].evidence.get("stopped")
+    return None if stopped is None else int(stopped)
 
 
 def _compiled(model: Any, info: VersionInfo) -> Callable[[pd.DataFrame], npt.NDArray[np.float64]]:

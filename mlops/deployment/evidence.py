@@ -1,0 +1,38 @@
+"""Whether what is stored with a version allows to deploy it."""
+
+from __future__ import annotations
+
+from mlops.errors import ConfigurationError, GateRefusalError
+from mlops.registry.versions import Registry, VersionInfo
+
+
+def require_deployable(registry: Registry, asked: str) -> VersionInfo:
+    """Return the version that is asked for, if its evidence speaks for it.
+
+    Raises:
+        ConfigurationError: If there is no such version.
+        GateRefusalError: If the receipt or the verdict is missing, or against it.
+    """
+    name = "version" if asked.isdigit() else "alias"
+    info = registry.get(asked)
+    if info is None:
+        raise ConfigurationError(
+            f"{name}: there is no version {asked!r}", "list the versions with: mlops models"
+        )
+    title = f"{name}: version {info.version}"
+    if info.receipt is None or info.verdict is None:
+        raise GateRefusalError(
+            f"{title} was registered by hand: it has no receipt and no verdict of the gate",
+            "let the gate judge a candidate: mlops run",
+        )
+    if info.receipt.gaps:
+        raise GateRefusalError(
+            f"{title} cannot be made again: its receipt lacks {', '.join(info.receipt.gaps)}",
+            "train it where its code is in git and its packages are locked",
+        )
+    if not info.verdict.passed:
+        raise GateRefusalError(
+            f"{title} was not let pass by the gate: {info.verdict.summary}",
+            f"see every rule: mlops models {info.version}",
+        )
+    return info

@@ -1,0 +1,189 @@
+"""Deployments from the question to the champion: kept, refused, taken back, taken over."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from mlops.deployment.records import Records
+from mlops.errors import BusyError, ConfigurationError, DeploymentError, GateRefusalError
+from mlops.registry.versions import Registry
+
+
+def test_a_version_becomes_champion_and_every_step_is_on_record(office: Any) -> None:
+    office.deploy(1)
+
+    record = office.deploy(2)
+
+    assert (office.champion, office.previous) == (2, 1)
+    assert record.state == "kept"
+    assert [step.event for step in record.steps] == [
+        "artifact_passed",
+        "canary_passed",
+        "promoted",
+        "smoke_passed",
+        "kept",
+    ]
+    assert (record.by, record.reason, record.from_version, record.run.id) == (
+        "ann",
+        "to see",
+        1,
+        "2",
+    )
+    assert Registry(office.settings).rollout() is None
+    assert office.ledger().claims.holder() is None
+    assert office.world.told == ["kept", "kept"]
+
+
+def test_an_alias_is_resolved_once(office: Any) -> None:
+    registry = Registry(office.settings)
+    registry._client.set_registered_model_alias("trip-duration", "challenger", "3")
+
+    record = office.deploy("challenger")
+
+    assert (record.asked, record.version, office.champion) == ("challenger", 3, 3)
+
+
+def test_deploying_the_champion_changes_nothing_and_says_so(office: Any) -> None:
+    office.deploy(1)
+    before = Registry(office.settings).trail()
+
+    record = office.deploy(1)
+
+    assert record.state == "unchanged"
+    assert [step.event for step in record.steps] == ["already_champion"]
+    assert Registry(office.settings).trail() == before
+
+
+@pytest.mark.parametrize(
+    ("failure", "state", "champion"),
+    [
+        ({"artifact_passes": False}, "refused", 1),
+        ({"rollout_passes": False}, "refused", 1),
+        ({"smoke_passes": False}, "rolled_back", 1),
+    ],
+)
+def test_what_fails_leaves_the_champion_that_was(
+    office: Any, failure: dict[str, bool], state: str, champion: int
+) -> None:
+    office.deploy(1)
+    vars(office.world).update(failure)
+
+    with pytest.raises(DeploymentError, match="as told"):
+        office.deploy(2)
+
+    assert office.champion == champion
+    assert office.record().state == state
+    assert office.world.told[-1] == state
+    assert Registry(office.settings).rollout() is None
+    # and the next deployment finds nobody in its way
+    vars(office.world).update(dict.fromkeys(failure, True))
+    assert office.deploy(2).state == "kept"
+
+
+def test_a_first_champion_that_answers_wrong_stays_for_want_of_another(office: Any) -> None:
+    office.world.smoke_passes = False
+
+    with pytest.raises(DeploymentError, match="none to go back to"):
+        office.deploy(1)
+
+    assert office.champion == 1
+    # once the cause is mended, deploying it again proves it
+    office.world.smoke_passes = True
+    assert office.deploy(1).state == "kept"
+
+
+def test_without_a_server_canary_and_smoke_test_are_skipped_on_record(office: Any) -> None:
+    office.deploy(1)
+    office.world.rollout_passes = office.world.smoke_passes = None
+
+    record = office.deploy(2)
+
+    assert [step.event for step in record.steps][1::2] == ["canary_skipped", "smoke_skipped"]
+    assert record.steps[1].decision == "no server"
+
+
+@pytest.mark.parametrize(
+    ("asked", "error", "named"),
+    [
+        ("99", ConfigurationError, "version: there is no version '99'"),
+        ("nobody", ConfigurationError, "alias: there is no version 'nobody'"),
+        ("4", GateRefusalError, "not let pass by the gate"),
+        ("5", GateRefusalError, "no receipt and no verdict"),
+        ("6", GateRefusalError, "its receipt lacks code_commit"),
+    ],
+)
+def test_a_version_without_evidence_is_refused_before_anything_happens(
+    office: Any, asked: str, error: type[Exception], named: str
+) -> None:
+    with pytest.raises(error, match=named):
+        office.deploy(asked)
+
+    assert office.champion is None
+    assert Records(office.settings.deployments).all() == []
+    assert office.ledger().claims.holder() is None
+
+
+def test_a_second_deployment_is_refused_by_name_while_the_first_runs(office: Any) -> None:
+    office.deploy(1)
+    refusals = []
+
+    def second() -> None:
+        office.world.meanwhile = lambda: None
+        with pytest.raises(BusyError) as refusal:
+            office.deploy(3)
+        refusals.append(str(refusal.value))
+
+    office.world.meanwhile = second
+    office.deploy(2)
+
+    assert office.champion == 2
+    assert "version 2 is in progress (pipeline run 2" in refusals[0]
+    assert "mlops rollback" in refusals[0]
+    assert {record.version for record in Records(office.settings.deployments).all()} == {1, 2}
+
+
+def test_a_champion_made_by_somebody_else_is_not_overwritten(office: Any) -> None:
+    office.deploy(1)
+    office.world.meanwhile = lambda: Registry(office.settings).promote(3, "by hand", "eve")
+
+    with pytest.raises(DeploymentError, match="version 3 became champion meanwhile"):
+        office.deploy(2)
+
+    assert office.champion == 3
+
+
+def test_an_error_that_says_nothing_about_the_version_can_be_repeated(office: Any) -> None:
+    office.deploy(1)
+
+    def broken() -> None:
+        raise OSError("the disk is full")
+
+    office.world.meanwhile = broken
+    with pytest.raises(OSError, match="disk"):
+        office.deploy(2)
+    assert office.record().state == "watching"
+    assert office.record().summary == "OSError: the disk is full"
+
+    office.world.meanwhile = lambda: None
+    record = office.deploy(2, run="2")
+
+    assert record.state == "kept"
+    assert [step.event for step in record.steps].count("artifact_passed") == 1
+
+
+def test_a_run_that_is_repeated_after_its_end_ends_the_same_way(office: Any) -> None:
+    office.deploy(1)
+    kept = office.deploy(2)
+    assert office.deploy(2, run=kept.run.id) == kept
+
+    office.world.artifact_passes = False
+    with pytest.raises(DeploymentError) as first:
+        office.deploy(3)
+    office.world.artifact_passes = True
+    with pytest.raises(DeploymentError) as again:
+        office.deploy(3, run=office.record().run.id)
+
+    assert str(first.value) == str(again.value)
+    assert office.champion == 2
