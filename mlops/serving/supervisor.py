@@ -70,7 +70,11 @@ def serve(settings: Settings, say: Callable[[str], None] = print) -> None:
         read_keys(settings.served)
         token = None if configured or not serving.require_key else first_key(settings.served)
 
-        from mlops.serving import worker  # everything a worker needs, once, before the fork
+        # Everything that the children need, once, before they are forked.
+        import pyarrow.parquet  # noqa: F401
+        import xgboost  # noqa: F401
+
+        from mlops.serving import worker
 
         def answer(number: int) -> None:
             exporter.socket.close()
