@@ -131,7 +131,9 @@ def _known(settings: Settings, incident: str) -> list[Incident]:
 
 
 def _deliver(settings: Settings, alert: Alert) -> Delivery:
-    logger.warning("%s: %s", alert.kind, alert.title)
+    # Whoever reads logs is told too, also where no channel is configured.
+    level = logging.INFO if alert.severity == "info" else logging.WARNING
+    logger.log(level, "%s: %s", alert.kind, alert.title)
     channels = channels_of(settings.notifications)
     return deliver(channels, alert, settings.notifications.timeout_seconds)
 

@@ -250,7 +250,8 @@ def register(judgement: Mapping[str, Any], variables: Variables) -> dict[str, An
     champion = registry.champion()
     by = str(variables.get("pipeline_uuid", ""))
     if not judged.verdict.passed:
-        events.refused(settings, judged.winner, judged.verdict.summary, by)
+        rules = {"rules": ", ".join(judged.verdict.refused_by)}
+        events.refused(settings, judged.winner, judged.verdict.summary, by, facts=rules)
         stays = f"; version {champion.version} stays champion" if champion else ""
         return {
             "version": None,

@@ -114,7 +114,7 @@ def test_an_unknown_family_is_refused_before_any_child_starts(
 
 
 def test_search_selection_and_predictions(
-    route_statistics: dict[str, Any], training_set: dict[str, Any], home: Path
+    route_statistics: dict[str, Any], training_set: dict[str, Any], home: Path, web: Any
 ) -> None:
     # given two families searched on the training set
     known = {**VARIABLES, "training.families": "global_mean,linear_regression"}
@@ -128,7 +128,8 @@ def test_search_selection_and_predictions(
     items, _ = model_selection.candidates([training_set], [route_statistics], known)
     contenders = [model_selection.refit_and_evaluate(item, known) for item in items]
     judgement = model_selection.judge_contenders(contenders, known)
-    registered = model_selection.register(json.loads(json.dumps(judgement)), known)
+    telling = {**known, "notifications.webhooks": web.url("/hook")}
+    registered = model_selection.register(json.loads(json.dumps(judgement)), telling)
 
     # then the learned model won, is champion, and predicts
     assert judgement["winner"] == "linear_regression"
@@ -136,6 +137,14 @@ def test_search_selection_and_predictions(
     summary = batch_inference.score_trips(batch_inference.load(known), known)
     assert summary["rows"] > 2_500
     assert Path(summary["uri"]).is_relative_to(home)
+
+    # and people were told, as they are when the gate refuses a model
+    judgement["verdict"]["passed"] = False
+    assert model_selection.register(judgement, telling)["version"] is None
+    assert [body["title"] for body in web.bodies("/hook")] == [
+        "version 1 is champion",
+        "linear_regression was refused",
+    ]
 
 
 def test_when_every_child_fails_the_causes_are_listed() -> None:
