@@ -54,7 +54,7 @@ def notify(
     )
     delivery = deliver(channels, alert, settings.notifications.timeout_seconds)
     rows = [
-        {"channel": sent.channel, "delivered": sent.delivered, "why_not": sent.detail}
+        {"channel": sent.channel, "delivered": sent.delivered, "detail": sent.detail}
         for sent in delivery.sent
     ]
     if as_json:

@@ -44,8 +44,8 @@ class Channel(Protocol):
     def name(self) -> str:
         """What a person calls it, without its secrets."""
 
-    def send(self, alert: Alert, timeout_seconds: float) -> None:
-        """Deliver an alert.
+    def send(self, alert: Alert, timeout_seconds: float) -> str:
+        """Deliver an alert; return what is worth knowing all the same, mostly nothing.
 
         Raises:
             ChannelError: If it was not delivered.
@@ -71,7 +71,7 @@ class Webhook:
         """Kind and host: the rest of the address is secret."""
         return f"{self.kind} {_host(self.url)}"
 
-    def send(self, alert: Alert, timeout_seconds: float) -> None:
+    def send(self, alert: Alert, timeout_seconds: float) -> str:
         """Post an alert; raises what `Channel.send` raises."""
         import requests
 
@@ -97,6 +97,7 @@ class Webhook:
         if not 200 <= answer.status_code < 300:
             passing = answer.status_code >= 500 or answer.status_code == 429
             raise ChannelError(f"answered {answer.status_code}", passing=passing)
+        return ""
 
 
 @dataclass(frozen=True)
@@ -118,7 +119,7 @@ class Mail:
         """The host."""
         return f"mail {_host(self.url)}"
 
-    def send(self, alert: Alert, timeout_seconds: float) -> None:
+    def send(self, alert: Alert, timeout_seconds: float) -> str:
         """Send an alert; raises what `Channel.send` raises."""
         if not self.recipients:
             raise ChannelError("notifications.mail_to is empty")
@@ -142,8 +143,8 @@ class Mail:
             raise ChannelError(f"answered {error.smtp_code}", passing=passing) from None
         except (smtplib.SMTPException, OSError):
             raise ChannelError(_UNREACHABLE, passing=True) from None
-        if refused:
-            raise ChannelError(f"{len(refused)} of {len(self.recipients)} recipients were refused")
+        total = len(self.recipients)
+        return f"{len(refused)} of {total} recipients were refused" if refused else ""
 
     def _message(self, alert: Alert) -> EmailMessage:
         message = EmailMessage()

@@ -23,7 +23,7 @@ class Sent(Reference):
 
     channel: str
     delivered: bool
-    detail: str = ""  # why not
+    detail: str = ""  # why not, or not to all
 
 
 class Delivery(Reference):
@@ -55,10 +55,10 @@ def deliver(channels: Sequence[Channel], alert: Alert, timeout_seconds: float) -
         timeout_seconds: For all of them together.
     """
     deadline = time.monotonic() + timeout_seconds
-    details: dict[int, str] = {}
+    outcomes: dict[int, tuple[bool, str]] = {}
 
     def send(place: int, channel: Channel) -> None:
-        details[place] = _send(channel, alert, deadline)
+        outcomes[place] = _send(channel, alert, deadline)
 
     threads = [
         threading.Thread(target=send, args=place, name=f"tell-{place[0]}", daemon=True)
@@ -68,18 +68,18 @@ def deliver(channels: Sequence[Channel], alert: Alert, timeout_seconds: float) -
         thread.start()
     for thread in threads:
         thread.join(max(deadline - time.monotonic(), 0))
-    late = f"no answer within {timeout_seconds:g} s"
+    late = False, f"no answer within {timeout_seconds:g} s"
     sent = []
     for place, channel in enumerate(channels):
-        detail = details.get(place, late)
-        sent.append(Sent(channel=channel.name, delivered=not detail, detail=detail))
+        delivered, detail = outcomes.get(place, late)
+        sent.append(Sent(channel=channel.name, delivered=delivered, detail=detail))
         if detail:
-            logger.error("%s was not told of %r: %s", channel.name, alert.title, detail)
+            logger.error("telling %s of %r: %s", channel.name, alert.title, detail)
     return Delivery(sent=tuple(sent))
 
 
-def _send(channel: Channel, alert: Alert, deadline: float) -> str:
-    """Return why an alert was not delivered, or nothing."""
+def _send(channel: Channel, alert: Alert, deadline: float) -> tuple[bool, str]:
+    """Return whether an alert was delivered, and what went wrong."""
     detail = ""
     for attempt in range(_ATTEMPTS):
         left = deadline - time.monotonic()
@@ -89,13 +89,11 @@ def _send(channel: Channel, alert: Alert, deadline: float) -> str:
             time.sleep(_PAUSE_SECONDS)
             left -= _PAUSE_SECONDS
         try:
-            channel.send(alert, max(left, 0.01))
+            return True, channel.send(alert, max(left, 0.01))
         except ChannelError as error:
             detail = str(error)
             if not error.passing:
                 break
         except Exception as error:  # its text might quote the address
-            return f"failed with {type(error).__name__}"
-        else:
-            return ""
-    return detail
+            return False, f"failed with {type(error).__name__}"
+    return False, detail

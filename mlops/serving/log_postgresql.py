@@ -11,7 +11,7 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.csv
 
-from mlops.errors import MlopsError
+from mlops.errors import ConfigurationError, MlopsError
 from mlops.serving.log_rows import AT, SCHEMA
 
 _SQL_TYPES: Final = {
@@ -45,10 +45,13 @@ class PostgresqlSink:
 
     Args:
         url: Of the database. Connects at the first part, and anew after an outage.
+
+    Raises:
+        ConfigurationError: If it is no such URL.
     """
 
     def __init__(self, url: str) -> None:
-        self._url = url
+        self._url = _plain_url(url)
         self._connection: Any = None
 
     def write(self, part: str, table: Any) -> None:
@@ -57,7 +60,7 @@ class PostgresqlSink:
 
         try:
             if self._connection is None:
-                self._connection = _connect(self._url)
+                self._connection = psycopg2.connect(self._url, **_LIMITS)
                 with self._connection, self._connection.cursor() as cursor:
                     cursor.execute(_DEFINITION.format(columns=_columns()))
             with self._connection, self._connection.cursor() as cursor:
@@ -94,7 +97,7 @@ def read_postgresql(url: str, start: datetime, end: datetime, columns: Sequence[
 
     output = io.BytesIO()
     try:
-        connection = _connect(url)
+        connection = psycopg2.connect(_plain_url(url), **_LIMITS)
         try:
             with connection.cursor() as cursor:
                 span = cursor.mogrify("at >= %s AND at < %s", (start, end)).decode()
@@ -119,11 +122,20 @@ def read_postgresql(url: str, start: datetime, end: datetime, columns: Sequence[
     )
 
 
-def _connect(url: str) -> Any:
-    import psycopg2
+def _plain_url(url: str) -> str:
+    from psycopg2 import ProgrammingError
+    from psycopg2.extensions import parse_dsn
 
     # The name of the driver is SQLAlchemy's affair.
-    return psycopg2.connect(url.replace("postgresql+psycopg2://", "postgresql://", 1), **_LIMITS)
+    plain = url.replace("postgresql+psycopg2://", "postgresql://", 1)
+    try:
+        parse_dsn(plain)
+    except ProgrammingError:
+        raise ConfigurationError(  # without the cause, which quotes the password
+            "prediction_log.database_url: this is no address of a PostgreSQL database",
+            "set it to postgresql://user:password@host:port/database (percent-encoded)",
+        ) from None
+    return plain
 
 
 def _columns() -> str:

@@ -23,8 +23,9 @@ class Stuck:
     def __init__(self) -> None:
         self.release = threading.Event()
 
-    def send(self, alert: Alert, timeout_seconds: float) -> None:
+    def send(self, alert: Alert, timeout_seconds: float) -> str:
         self.release.wait()
+        return ""
 
 
 class Broken:
@@ -32,7 +33,7 @@ class Broken:
 
     name = "broken"
 
-    def send(self, alert: Alert, timeout_seconds: float) -> None:
+    def send(self, alert: Alert, timeout_seconds: float) -> str:
         raise RuntimeError("https://hooks.example.org/hush")
 
 
@@ -46,10 +47,11 @@ class Flaky:
         self.passing = passing
         self.tried = 0
 
-    def send(self, alert: Alert, timeout_seconds: float) -> None:
+    def send(self, alert: Alert, timeout_seconds: float) -> str:
         self.tried += 1
         if self.tried <= self.failures:
             raise ChannelError("busy", passing=self.passing)
+        return ""
 
 
 def test_what_hangs_is_given_up_and_the_others_are_told(web: Any, mail: Any) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mlops.errors import MlopsError
+from mlops.errors import ConfigurationError, MlopsError
 from mlops.serving.log_postgresql import PostgresqlSink, read_postgresql
 from mlops.serving.log_rows import SCHEMA, Answers, to_table
 from mlops.serving.prediction_log import PredictionLog, read_log
@@ -195,3 +195,9 @@ def test_text_that_the_database_refuses_does_not_block_the_log(url: str) -> None
     log.append(**answers("good", 1))
     log.close()
     assert ids_in(url) == ["good"] and (log.written, log.dropped) == (1, 1)
+
+
+def test_what_is_no_address_is_refused_without_its_password() -> None:
+    with pytest.raises(ConfigurationError, match="database_url") as raised:
+        PredictionLog(settings_of("postgresql://me:hush@[host/log"), "worker-0")
+    assert "hush" not in str(raised.value) and raised.value.__suppress_context__
