@@ -48,8 +48,7 @@ class Ledger:
 
     def champion(self) -> int | None:
         """Return the champion's version, or None."""
-        info = self.registry.champion()
-        return info.version if info else None
+        return self.registry.champion_version()
 
     def is_mine(self, claim: Claim, run: RunKey) -> bool:
         """Tell whether a claim was made by the run that asks, perhaps in an earlier life."""

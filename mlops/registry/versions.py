@@ -7,7 +7,7 @@ remembers every change; it, not the alias, decides where a rollback goes.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -15,7 +15,7 @@ from mlops.data.references import Reference
 from mlops.errors import GateRefusalError, RegistryError
 from mlops.evaluation.evaluate import Evaluation
 from mlops.evaluation.verdict import Verdict
-from mlops.registry.connection import connect, ensure_tracking, registry_errors
+from mlops.registry.connection import connect, ensure_tracking, many_writes, registry_errors
 from mlops.registry.models import load_folder, read_artifact
 from mlops.registry.receipts import Receipt
 from mlops.registry.rollout import Rollout
@@ -177,8 +177,7 @@ class Registry:
 
     def trail(self) -> tuple[Promotion, ...]:
         """Return every change of the champion, newest first."""
-        champion = self.champion()
-        return read_trail(self._model_tags(), champion.version if champion else None)
+        return read_trail(self._model_tags(), self.champion_version())
 
     def previous(self) -> VersionInfo | None:
         """Return the champion before the present one, or None."""
@@ -193,14 +192,14 @@ class Registry:
                 f"version {chosen.version} cannot become champion: {chosen.verdict.summary}",
                 "train a better candidate, or change the gate's limits and judge it again",
             )
-        champion = self.champion()
-        if champion and champion.version == chosen.version and (trail := self.trail()):
+        champion = self.champion_version()
+        if champion == chosen.version and (trail := self.trail()):
             done = trail[0]
             self._name_previous(done.previous)  # a crash may have left it naming another
         else:
             done = Promotion(
                 version=chosen.version,
-                previous=champion.version if champion else None,
+                previous=champion,
                 at=datetime.now(timezone.utc),
                 reason=reason[:MAX_REASON],
                 by=by,
@@ -218,12 +217,11 @@ class Registry:
             _PROMOTED_FROM: str(move.previous or ""),
             _PROMOTED_AT: move.at.isoformat(),
         }
-        with registry_errors(self._settings):
+        with registry_errors(self._settings), many_writes(self._settings):
             self._client.set_registered_model_tag(self._name, *entry(move))
             for key, value in tags.items():
                 self._client.set_model_version_tag(self._name, str(move.version), key, value)
-        self._name_previous(move.previous)
-        with registry_errors(self._settings):
+            self._name_previous(move.previous)
             self._client.set_registered_model_alias(self._name, CHAMPION, str(move.version))
 
     def rollout(self) -> Rollout | None:
@@ -262,27 +260,36 @@ class Registry:
         """Return the version that answers requests, or None before the first promotion."""
         return self.get(CHAMPION)
 
+    def champion_version(self) -> int | None:
+        """Return the number of the champion without its evidence: one query."""
+        return self._number(CHAMPION)
+
     def challenger(self) -> VersionInfo | None:
         """Return the version that passed the gate last and awaits promotion, or None."""
         return self.get(CHALLENGER)
 
     def get(self, version: int | str) -> VersionInfo | None:
         """Return a version by number or alias, or None if there is no such one."""
+        number = version if str(version).isdigit() else self._number(str(version))
+        # By number, because MLflow leaves the aliases out of the answer by alias.
+        found = self._found(self._client.get_model_version, str(number)) if number else None
+        return self._info(found) if found else None
+
+    def _number(self, alias: str) -> int | None:
+        found = self._found(self._client.get_model_version_by_alias, alias)
+        return int(found.version) if found else None
+
+    def _found(self, look_up: Callable[[str, str], Any], name: str) -> Any:
+        """Ask MLflow for one version; None if there is no such one."""
         from mlflow.exceptions import MlflowException
 
         with registry_errors(self._settings):
             try:
-                if str(version).isdigit():
-                    found = self._client.get_model_version(self._name, str(version))
-                else:
-                    found = self._client.get_model_version_by_alias(self._name, str(version))
-                    # By number, because MLflow leaves the aliases out of the answer by alias.
-                    found = self._client.get_model_version(self._name, found.version)
+                return look_up(self._name, name)
             except MlflowException as error:
                 if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
                     return None
                 raise
-        return self._info(found)
 
     def versions(self) -> tuple[VersionInfo, ...]:
         """Return all versions, newest first."""
@@ -326,12 +333,11 @@ class Registry:
         with registry_errors(self._settings):
             if version is not None:
                 self._client.set_registered_model_alias(self._name, PREVIOUS_CHAMPION, str(version))
-            elif self.get(PREVIOUS_CHAMPION):
+            elif self._number(PREVIOUS_CHAMPION) is not None:
                 self._client.delete_registered_model_alias(self._name, PREVIOUS_CHAMPION)
 
     def _drop_challenger(self, version: int) -> None:
-        challenger = self.challenger()
-        if challenger and challenger.version == version:
+        if self._number(CHALLENGER) == version:
             with registry_errors(self._settings):
                 self._client.delete_registered_model_alias(self._name, CHALLENGER)
 

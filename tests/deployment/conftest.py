@@ -1,4 +1,4 @@
-"""A registry with real little models, copied for each test, and a world that says what it is told."""
+"""A registry with real little models, copied per test, and a world that says what it is told."""
 
 from __future__ import annotations
 
