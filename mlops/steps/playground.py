@@ -11,15 +11,20 @@ from collections.abc import Mapping
 from datetime import datetime, timezone
 from typing import Any, Final
 
+import pandas as pd
+
 from mlops import progress
 from mlops.data.trips import DISTANCE, DROPOFF_ZONE, PASSENGERS, PICKUP_AT, PICKUP_ZONE
 from mlops.data.zone_names import zone_label
-from mlops.errors import ConfigurationError
-from mlops.inference.batch import predict_records
-from mlops.inference.requests import NEW_YORK
+from mlops.errors import ConfigurationError, MlopsError
+from mlops.inference.requests import parse_requests
+from mlops.inference.trip import NEW_YORK
 from mlops.registry.versions import Registry
+from mlops.serving.compilation import compile_model
 from mlops.settings import load_settings
-from mlops.steps.training import Variables
+from mlops.training.artifact import TripDurationModel
+
+Variables = Mapping[str, Any]
 
 # What each field of the form asks for.
 FIELDS: Final = {
@@ -28,6 +33,24 @@ FIELDS: Final = {
     DISTANCE: "write miles as a number, e.g. 2.5, or leave it empty",
     PASSENGERS: "write a number, e.g. 1, or leave it empty",
     PICKUP_AT: "write New York time, e.g. 2024-03-01 08:30, or leave it empty for now",
+}
+# Features as people speak of them; each feature is in one group.
+GROUPS: Final = {
+    "the distance": (
+        *("miles", "likely_miles", "straight_miles", "route_miles", "bearing"),
+        *("miles_over_route", "miles_over_straight"),
+    ),
+    "the route's history": ("route_trips", "route_minutes", "route_pace", "minutes_at_route_pace"),
+    "the pickup's surroundings": (
+        *("pickup_zone", "pickup_x", "pickup_y", "pickup_z", "pickup_trips"),
+        *("pickup_pace", "pickup_hour_pace", "minutes_at_pickup_pace"),
+    ),
+    "the dropoff's surroundings": (
+        *("dropoff_zone", "dropoff_x", "dropoff_y", "dropoff_z", "dropoff_trips"),
+        *("dropoff_pace", "dropoff_hour_pace", "minutes_at_dropoff_pace"),
+    ),
+    "the time": ("minute_of_day", "weekday", "holiday"),
+    "passengers and tariff": ("passengers", "rate_code", "trip_type", "codes_missing"),
 }
 # An option of a zone starts with its number: "74 East Harlem North, Manhattan".
 _ZONE: Final = re.compile(r"(\d+)(?: .*)?")
@@ -42,8 +65,8 @@ def predict(variables: Variables) -> dict[str, Any]:
             New York unless it has an offset; by default now).
 
     Returns:
-        ``answer`` in words, the minutes with their interval, the model's version, and the trip as
-        it was understood.
+        ``answer`` and ``why`` in words, the minutes with their interval, the model's version, and
+        the trip as it was understood.
 
     Raises:
         ConfigurationError: If a field is missing or cannot be read, naming it.
@@ -53,11 +76,16 @@ def predict(variables: Variables) -> dict[str, Any]:
     settings = load_settings(variables, strict=False)
     trip = trip_from(variables)
     model, champion = Registry(settings).load("champion")
-    [minutes] = predict_records(model, [trip], settings)
+    _, request = parse_requests([trip], settings)
+    minutes = {str(k): float(v) for k, v in model.predict(request).iloc[0].items()}
     answer = in_words(trip, minutes, champion.version)
+    because = why(model, champion.version, request)
     progress.report(answer)
+    if because:
+        progress.report(because)
     return {
         "answer": answer,
+        "why": because,
         **{name: round(value, 2) for name, value in minutes.items()},
         "model_version": champion.version,
         "trip": trip,
@@ -72,7 +100,7 @@ def trip_from(variables: Variables, now: datetime | None = None) -> dict[str, An
         now: With time zone; by default the clock's.
 
     Returns:
-        A record for `predict_records`.
+        A record for `parse_requests`.
 
     Raises:
         ConfigurationError: Naming the field.
@@ -107,6 +135,28 @@ def in_words(trip: Mapping[str, Any], minutes: Mapping[str, float], version: int
         f" from {zone_label(trip[PICKUP_ZONE])} to {zone_label(trip[DROPOFF_ZONE])},"
         f" {distance}, at {trip[PICKUP_AT]}, says version {version}"
     )
+
+
+def why(model: TripDurationModel, version: int, request: pd.DataFrame) -> str:
+    """Say what makes a prediction what it is, the largest part first.
+
+    Args:
+        model: Made it.
+        version: Its number.
+        request: One trip as `REQUEST_COLUMNS`.
+
+    Returns:
+        A sentence; empty if models of this family cannot be explained.
+    """
+    try:
+        found = compile_model(model, version).explain(request)
+    except MlopsError:
+        return ""
+    minutes = dict(zip(found.features, found.contributions[0], strict=True))
+    parts = {group: sum(minutes[name] for name in names) for group, names in GROUPS.items()}
+    ranked = sorted(parts.items(), key=lambda part: -abs(part[1]))
+    told = ", ".join(f"{group} {value:+.1f}" for group, value in ranked)
+    return f"from {found.base:.1f} minutes on average: {told}"
 
 
 def _this_minute(now: datetime | None) -> str:

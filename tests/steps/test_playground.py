@@ -15,7 +15,8 @@ from mlops.cli.pipelines import RUN_VARIABLES
 from mlops.data.trips import UNKNOWN_ZONES
 from mlops.data.zone_names import ZONE_NAMES, zone_label
 from mlops.errors import ConfigurationError
-from mlops.steps.playground import FIELDS, in_words, trip_from
+from mlops.features.encoding import FEATURES
+from mlops.steps.playground import FIELDS, GROUPS, in_words, trip_from
 
 ROOT = Path(__file__).resolve().parents[2]
 ROUTE = {"pickup_zone": "74", "dropoff_zone": "166"}
@@ -50,6 +51,12 @@ def test_the_pipeline_shows_the_form() -> None:
 
     assert (ROOT / "interactions" / item["interaction"]).exists()
     assert [i["uuid"] for i in shown["blocks"][item["block_uuid"]]] == [item["interaction"]]
+
+
+def test_every_feature_is_spoken_of_once() -> None:
+    spoken = [name for names in GROUPS.values() for name in names]
+
+    assert sorted(spoken) == sorted(FEATURES)
 
 
 def test_empty_fields_are_not_known() -> None:
