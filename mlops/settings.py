@@ -278,6 +278,83 @@ class RetrainingSettings(Section):
     )
 
 
+class MonitoringSettings(Section):
+    """When a window of trips is called abnormal, and what follows."""
+
+    reference_days: int = Field(
+        92, ge=30, description="a version is compared with this much history before its test ended"
+    )
+    false_alarms: float = Field(
+        0.05, gt=0, lt=0.5, description="share of quiet windows that may raise any alarm"
+    )
+    min_psi: float = Field(
+        0.1, ge=0, description="what is certain but smaller is reported, not alarmed: of PSI"
+    )
+    min_ks: float = Field(0.05, ge=0, description="likewise: of the Kolmogorov–Smirnov distance")
+    min_wasserstein: float = Field(
+        0.1, ge=0, description="likewise: of the Wasserstein distance, in interquartile ranges"
+    )
+    min_share_change: float = Field(
+        0.01, ge=0, description="likewise: of the share of rows that break a rule; and"
+    )
+    min_share_growth: float = Field(
+        0.5, ge=0, description="likewise: of that share, relative to the usual one"
+    )
+    min_units_change: float = Field(
+        0.1, ge=0, description="likewise: relative, of the ratio of distances to the usual ones"
+    )
+    min_error_change: float = Field(
+        0.1, ge=0, description="likewise: of RMSE, MAE and bias, relative to the expected error"
+    )
+    min_coverage_change: float = Field(0.05, ge=0, description="likewise: of interval coverage")
+    max_skew_share: float = Field(
+        0.001, ge=0, le=1, description="of answers that training code computes differently"
+    )
+    min_clock_progress: float = Field(
+        0.5, ge=0, le=1, description="pickup time that passes per time that passes"
+    )
+    max_model_age_days: float = Field(62, gt=0, description="since the last trip it learned from")
+    violations: int = Field(2, ge=1, description="a retraining starts when so many …")
+    windows: int = Field(3, ge=1, description="… of the last so many windows were violated")
+    cool_down_hours: float = Field(72, ge=0, description="no second retraining or rollback within")
+    rollback_days: float = Field(
+        7, ge=0, description="a champion older than that is retrained, not rolled back"
+    )
+
+
+class BacktestSettings(Section):
+    """`mlops backtest`: how history is replayed; what it trains is small on purpose."""
+
+    initial_months: int = Field(1, ge=1, description="learned from before the replay goes live")
+    label_delay_hours: float = Field(
+        24, ge=0, description="from the end of a trip until its duration is known"
+    )
+    test_days: int = Field(
+        0,
+        ge=0,
+        description="the last days of what is known judge a challenger, the rest it learns from;"
+        " 0: windows.test_months, as the pipelines do",
+    )
+    families: Names = ("global_mean", "route_median", "squared_error")
+    max_evals: int = Field(3, ge=1, description="TPE trials per family")
+    time_budget_seconds: float = Field(120, gt=0, description="search time per family")
+    drift_from: str = Field(
+        "",
+        description="sample only: YYYY-MM from which on every month has source.sample_drift;"
+        " empty: only the last",
+    )
+
+    @field_validator("drift_from")
+    @classmethod
+    def _drift_from_is_a_month(cls, value: str) -> str:
+        try:
+            if value and parse_months(value) != (value,):
+                raise ValueError("one month is needed, written YYYY-MM")
+        except ConfigurationError as error:
+            raise ValueError(str(error)) from error
+        return value
+
+
 class NotificationSettings(Section):
     """Who is told of failures, delays, promotions, rollbacks and refused models, and how.
 
@@ -343,6 +420,8 @@ class Settings(BaseSettings):
     prediction_log: PredictionLogSettings = PredictionLogSettings()
     deployment: DeploymentSettings = DeploymentSettings()
     retraining: RetrainingSettings = RetrainingSettings()
+    monitoring: MonitoringSettings = MonitoringSettings()
+    backtest: BacktestSettings = BacktestSettings()
     notifications: NotificationSettings = NotificationSettings()
     server: ServerSettings = ServerSettings()
 
@@ -390,6 +469,11 @@ class Settings(BaseSettings):
     def deployments(self) -> Path:
         """One record per deployment, with every step and decision."""
         return self.home / "deployments"
+
+    @property
+    def backtests(self) -> Path:
+        """What `mlops backtest` found, one folder per replay, and what it can reuse."""
+        return self.home / "backtests"
 
     @property
     def serving_url(self) -> str:

@@ -1,0 +1,192 @@
+"""Builds the reference profile of a model version, limits included, from its own history.
+
+History plays the part of the future: each stretch of it is cut into windows of several sizes and
+compared with what came before it, exactly as windows to come will be compared with all of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timezone
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from mlops.data.trips import PICKUP_AT
+from mlops.errors import DataQualityError
+from mlops.monitoring.drift import measure_drift
+from mlops.monitoring.measurements import LEARNED, Family, Measurement
+from mlops.monitoring.nulls import fit_nulls, limit_of
+from mlops.monitoring.observations import FEATURES
+from mlops.monitoring.performance import measure_performance, sum_errors
+from mlops.monitoring.profile import Calibration, ReferenceProfile
+from mlops.monitoring.quality import count_properties, measure_quality
+from mlops.monitoring.tables import FeatureTable
+from mlops.monitoring.windows import TripWindow
+from mlops.settings import MonitoringSettings
+
+Times = npt.NDArray[Any]
+
+# Sizes of the windows that limits are learned from; in between and beyond, the fit tells.
+_SIZES: Final = (1_000, 2_000, 5_000, 10_000, 20_000)
+_BLOCK: Final = np.timedelta64(10, "D")
+# Windows of one size per block: more would overlap more and teach less.
+_PER_BLOCK: Final = 4
+# A champion is compared with a past that ends up to a month before: both ends of that.
+_GAPS: Final = (np.timedelta64(0, "D"), np.timedelta64(20, "D"))
+_LEAD: Final = np.timedelta64(30, "D")
+_MIN_REFERENCE_ROWS: Final = 2_000
+_MIN_BLOCKS: Final = 2
+
+
+class _Quiet(NamedTuple):
+    """What was measured on one window of history, and the block it lies in."""
+
+    block: int
+    found: list[Measurement]
+
+
+class _Known(NamedTuple):
+    """What a history cannot tell of a model."""
+
+    version: str
+    tested_from: datetime
+    shortest: float
+    longest: float
+
+
+def build_profile(
+    history: TripWindow,
+    version: str,
+    tested_from: datetime,
+    limits_of_model: tuple[float, float],
+    settings: MonitoringSettings,
+) -> ReferenceProfile:
+    """Build a profile and learn what is quiet.
+
+    Args:
+        history: Trips in the order of pickup, those that break rules included, with predictions of
+            the version; at least the trips it learned from last and those it was tested on.
+        version: Of the model.
+        tested_from: Pickups from here on were not learned from; only their errors count.
+        limits_of_model: Shortest and longest duration it predicts, minutes.
+        settings: Length of the reference and the share of false alarms allowed.
+
+    Raises:
+        DataQualityError: If the history is too short to tell noise from change, or out of order.
+    """
+    at = history.trips[PICKUP_AT].to_numpy()
+    if len(at) < 2 or np.isnat(at).any() or (np.diff(at) < np.timedelta64(0)).any():
+        raise DataQualityError(
+            f"{PICKUP_AT}: a reference needs trips in the order of pickup, none without a time",
+            "sort the history by pickup, and drop trips without one",
+        )
+    recent = at >= at[-1] - np.timedelta64(settings.reference_days, "D")
+    reference, at = history.rows(recent), at[recent]
+    known = _Known(version, tested_from, *limits_of_model)
+    profile = _summed(reference, at, known)
+    quiet = list(_quiet_windows(reference, at, profile, known))
+    calibration = _calibrate(quiet, settings.false_alarms)
+    return profile.model_copy(update={"calibration": calibration})
+
+
+def _summed(
+    rows: TripWindow,
+    at: Times,
+    known: _Known,
+    bins: ReferenceProfile | None = None,
+    errors: TripWindow | None = None,
+) -> ReferenceProfile:
+    """Sum trips up; with the bins of another profile, and errors from other trips, if given."""
+    tested = rows.rows(at >= np.datetime64(known.tested_from))
+    return ReferenceProfile(
+        version=known.version,
+        created_at=datetime.now(timezone.utc),
+        start=at[0].item(),
+        end=at[-1].item(),
+        tested_from=known.tested_from,
+        rows=len(at),
+        shortest=known.shortest,
+        longest=known.longest,
+        features=_tables(rows, bins),
+        shares=count_properties(rows),
+        errors=sum_errors(tested if errors is None else errors),
+    )
+
+
+def _tables(rows: TripWindow, bins: ReferenceProfile | None) -> tuple[FeatureTable, ...]:
+    answerable, ended = rows.rows(~rows.refused), rows.rows(rows.learnable)
+    earlier = {table.name: table for table in bins.features} if bins else {}
+    tables = []
+    for feature in FEATURES:
+        of = ended if feature.label else answerable
+        if feature.name in of.observed:
+            values = of.observed[feature.name].to_numpy()
+            table = earlier.get(feature.name) or FeatureTable.of(feature, values)
+            tables.append(table.counting(values, of.stratum))
+    return tuple(tables)
+
+
+def _quiet_windows(
+    history: TripWindow, at: Times, profile: ReferenceProfile, known: _Known
+) -> Iterator[_Quiet]:
+    """Measure windows of each block against what came before it, or for errors around it."""
+    tested_from = np.datetime64(known.tested_from)
+    for block, start in enumerate(_block_starts(at)):
+        inside = np.flatnonzero((at >= start) & (at < start + _BLOCK))
+        outside_tested = (at >= tested_from) & ~((at >= start) & (at < start + _BLOCK))
+        errors = history.rows(outside_tested) if start >= tested_from else None
+        for gap in _GAPS:
+            before = at < start - gap
+            if before.sum() < _MIN_REFERENCE_ROWS or not len(inside):
+                continue
+            against = _summed(history.rows(before), at[before], known, profile, errors)
+            for first, last in _cuts(int(inside[0]), int(inside[-1]) + 1):
+                window = history.rows(slice(first, last))
+                found = [*measure_drift(window, against), *measure_quality(window, against)]
+                if errors is not None:
+                    found += measure_performance(window, against)
+                yield _Quiet(block, found)
+
+
+def _block_starts(at: Times) -> list[Any]:
+    """Divide the later two thirds of a history, or all but its first month, into blocks."""
+    lead = min((at[-1] - at[0]) / 3, _LEAD)
+    blocks = int((at[-1] - at[0] - lead) / _BLOCK)
+    return [at[-1] - _BLOCK * number for number in range(blocks, 0, -1)]
+
+
+def _cuts(first: int, end: int) -> Iterator[tuple[int, int]]:
+    for size in _SIZES:
+        if size <= end - first:
+            count = min(_PER_BLOCK, 1 + 2 * ((end - first) // size - 1))
+            for start in np.linspace(first, end - size, count).astype(int).tolist():
+                yield start, start + size
+
+
+def _calibrate(quiet: Sequence[_Quiet], false_alarms: float) -> Calibration:
+    """Fit every statistic, and limits from deviations under fits that did not see their block."""
+    blocks = sorted({window.block for window in quiet})
+    if len(blocks) < _MIN_BLOCKS:
+        raise DataQualityError(
+            f"the history holds {len(blocks)} stretches of {_BLOCK} to learn from what is quiet,"
+            f" and {_MIN_BLOCKS} are needed",
+            "build the profile on at least two months of trips",
+        )
+    maxima: dict[Family, list[float]] = {family: [] for family in LEARNED}
+    for block in blocks:
+        nulls = fit_nulls(window.found for window in quiet if window.block != block)
+        for window in quiet:
+            if window.block == block:
+                for family, values in maxima.items():
+                    worst = nulls.worst(m for m in window.found if m.family == family)
+                    if worst is not None:
+                        values.append(worst)
+    each = false_alarms / len(LEARNED)
+    return Calibration(
+        nulls=fit_nulls(window.found for window in quiet),
+        limits={f: limit_of(values, each) for f, values in maxima.items() if len(values) > 1},
+        windows=len(quiet),
+        false_alarms=false_alarms,
+    )

@@ -1,0 +1,97 @@
+"""What one statistic says of one window, before anybody judges it.
+
+Every statistic has an *effect*: the number on which "no change" is nearly normal, so that one kind
+of limit serves all of them. A divergence is judged by its logarithm (it is a sum of squares), a
+share by its arcsine (F. J. Anscombe, "The transformation of Poisson, binomial and negative-binomial
+data", Biometrika 35, 1948: the variance is 1/n whatever the share), an error by its ratio.
+"""
+
+from __future__ import annotations
+
+from typing import Final, Literal, NamedTuple
+
+import numpy as np
+
+Family = Literal["drift", "quality", "performance", "skew", "stability", "staleness", "serving"]
+Scale = Literal["divergence", "share", "ratio", "difference"]
+Side = Literal["high", "low", "both"]
+
+# Families whose limits are learned from history; those of the others are set by hand.
+LEARNED: Final[tuple[Family, ...]] = ("drift", "quality", "performance")
+_NOTHING: Final = 1e-4  # keeps logarithms finite; far below any value that matters
+
+
+class Measurement(NamedTuple):
+    """One statistic of one subject on one window.
+
+    Attributes:
+        family: Who reports it.
+        subject: The feature, rule or slice.
+        statistic: E.g. ``psi``; with the subject, the key of its limit.
+        scale: Which effect is judged.
+        side: Which deviations matter.
+        n: Rows it was computed from.
+        value: As a person reads it, in ``unit``.
+        reference: What was expected, in the same unit; 0 for a divergence.
+        unit: Of value and reference.
+        interval: Confidence interval of the value, if there is one.
+        yardstick: What a change of the value is large or small against, in the same unit.
+    """
+
+    family: Family
+    subject: str
+    statistic: str
+    scale: Scale
+    side: Side
+    n: int
+    value: float
+    reference: float
+    unit: str = ""
+    interval: tuple[float, float] | None = None
+    yardstick: float = 1.0
+
+    @property
+    def key(self) -> str:
+        """Names the statistic among all of a profile."""
+        return f"{self.subject}: {self.statistic}"
+
+    @property
+    def pool(self) -> str:
+        """Names the statistics that vary alike: a measure of distance, an error of slices."""
+        if self.family == "drift":
+            return self.statistic
+        if self.family == "performance":
+            return f"{self.subject.split(':')[0]}: {self.statistic}"
+        return self.key
+
+    @property
+    def effect(self) -> float:
+        """The deviation on the scale where limits are learned."""
+        return effect(self.scale, self.value, self.reference)
+
+
+def effect(scale: Scale, value: float, reference: float) -> float:
+    """Return the deviation of a value from its reference on the scale where it is judged."""
+    if scale == "divergence":
+        return float(np.log(max(value, _NOTHING)))
+    if scale == "share":
+        return float(_arcsine(value) - _arcsine(reference))
+    if scale == "ratio":
+        return float(np.log(max(value, _NOTHING) / max(reference, _NOTHING)))
+    return value - reference
+
+
+def value_at(scale: Scale, effect: float, reference: float) -> float:
+    """Return the value whose effect is the given one: how a limit is shown to a person."""
+    if scale == "divergence":
+        return float(np.exp(effect))
+    if scale == "share":
+        angle = np.clip(_arcsine(reference) + effect, 0, np.pi)
+        return float(np.sin(angle / 2) ** 2)
+    if scale == "ratio":
+        return float(max(reference, _NOTHING) * np.exp(effect))
+    return reference + effect
+
+
+def _arcsine(share: float) -> float:
+    return float(2 * np.arcsin(np.sqrt(np.clip(share, 0, 1))))

@@ -1,0 +1,94 @@
+"""The reference profile of a model version: what its world looked like, and how quiet it is.
+
+Small JSON, stored with the version: counts and sums by part of the day, never trips; and beside
+them the limits earned on the same history, so that a window is judged without any of it.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import Final, Literal
+
+from pydantic import ValidationError
+
+from mlops.data.atomic import atomic_file
+from mlops.errors import MlopsError
+from mlops.evaluation.metrics import Result
+from mlops.monitoring.nulls import Nulls
+from mlops.monitoring.tables import ErrorTable, FeatureTable, ShareTable
+
+# Raise it when a statistic changes its meaning: an old profile's limits do not hold for it.
+PROFILE_FORMAT: Final = 1
+FILE_NAME: Final = "reference_profile.json"
+
+
+class Calibration(Result):
+    """What "no change" looks like, learned from windows of history.
+
+    Attributes:
+        nulls: Expectation and spread of each statistic.
+        limits: Per family, the deviation that its worst statistic exceeds in the allowed share of
+            quiet windows.
+        windows: How many windows were looked at; they overlap.
+        false_alarms: The allowed share of quiet windows with an alarm of any family.
+    """
+
+    nulls: Nulls
+    limits: dict[str, float]
+    windows: int
+    false_alarms: float
+
+
+class ReferenceProfile(Result):
+    """Everything a window is compared with.
+
+    Attributes:
+        format: `PROFILE_FORMAT` of the code that built it.
+        version: Of the model.
+        created_at: With time zone.
+        start: First pickup of the reference.
+        end: Last pickup.
+        tested_from: Trips from here on were not learned from: errors are theirs.
+        rows: Trips of the reference, those that break rules included.
+        shortest: No prediction of the model is below, minutes.
+        longest: No prediction is above.
+        features: Distributions of the watched columns.
+        shares: How often each rule is broken and each column missing.
+        errors: Of the predictions, overall and by slice.
+        calibration: What "no change" looks like; None while it is being learned.
+    """
+
+    format: Literal[1] = 1
+    version: str
+    created_at: datetime
+    start: datetime
+    end: datetime
+    tested_from: datetime
+    rows: int
+    shortest: float
+    longest: float
+    features: tuple[FeatureTable, ...]
+    shares: tuple[ShareTable, ...]
+    errors: tuple[ErrorTable, ...]
+    calibration: Calibration | None = None
+
+    def save(self, path: Path) -> None:
+        """Write the profile to one JSON file, whole or not at all."""
+        with atomic_file(path) as temporary:
+            temporary.write_text(self.model_dump_json(), encoding="utf-8")
+
+    @classmethod
+    def load(cls, path: Path) -> ReferenceProfile:
+        """Read a profile written by `save`.
+
+        Raises:
+            MlopsError: If the file is missing, damaged, or of another version of the project.
+        """
+        try:
+            return cls.model_validate_json(path.read_bytes())
+        except (OSError, ValidationError) as error:
+            raise MlopsError(
+                f"{path}: cannot be read as a reference profile: {str(error).splitlines()[0]}",
+                "build it again from the version's training set",
+            ) from error
