@@ -144,9 +144,12 @@ class PostgresqlServer:
         self._run("-m", "immediate", "stop")
 
     def _run(self, *arguments: str) -> None:
-        # No pipes: the server would hold them open.
-        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-        subprocess.run([*self.command, *arguments], cwd=self.folder, check=True, **quiet)  # type: ignore[call-overload]
+        said = self.folder / "pg_ctl.log"
+        with said.open("ab") as output:  # not a pipe: the server would hold it open
+            done = subprocess.run(
+                [*self.command, *arguments], cwd=self.folder, stdout=output, stderr=output
+            )
+        assert done.returncode == 0, said.read_text() + (self.folder / "log").read_text()
 
 
 @pytest.fixture(scope="session")
