@@ -295,8 +295,22 @@ class Registry:
         """Return all versions, newest first."""
         with registry_errors(self._settings):
             found = self._client.search_model_versions(f"name = '{self._name}'", max_results=10_000)
-        infos = (self._info(version) for version in found)
+        aliases = self._model_aliases()
+        # MLflow leaves the aliases out of a search.
+        infos = (
+            self._info(version).model_copy(
+                update={"aliases": aliases.get(int(version.version), ())}
+            )
+            for version in found
+        )
         return tuple(sorted(infos, key=lambda info: info.version, reverse=True))
+
+    def _model_aliases(self) -> dict[int, tuple[str, ...]]:
+        with registry_errors(self._settings):
+            found = self._client.search_registered_models(f"name = '{self._name}'")
+        pairs = sorted(found[0].aliases.items()) if found else []
+        numbers = {int(number) for _, number in pairs}
+        return {n: tuple(alias for alias, v in pairs if int(v) == n) for n in numbers}
 
     def load(self, version: int | str = CHAMPION) -> tuple[TripDurationModel, VersionInfo]:
         """Load a version's model.
