@@ -314,9 +314,13 @@ class MonitoringSettings(Section):
         0.5, ge=0, le=1, description="pickup time that passes per time that passes"
     )
     max_model_age_days: float = Field(62, gt=0, description="since the last trip it learned from")
-    violations: int = Field(2, ge=1, description="a retraining starts when so many …")
-    windows: int = Field(3, ge=1, description="… of the last so many windows were violated")
-    cool_down_hours: float = Field(72, ge=0, description="no second retraining or rollback within")
+    retrain_violations: int = Field(
+        2, ge=1, description="a retraining starts when the latest and in all so many …"
+    )
+    retrain_windows: int = Field(3, ge=1, description="… of the last so many windows are violated")
+    cool_down_hours: float = Field(
+        72, ge=0, description="no second retraining within, and after a rollback neither of both"
+    )
     rollback_days: float = Field(
         7, ge=0, description="a champion older than that is retrained, not rolled back"
     )
@@ -325,10 +329,13 @@ class MonitoringSettings(Section):
 class BacktestSettings(Section):
     """`mlops backtest`: how history is replayed; what it trains is small on purpose."""
 
-    initial_months: int = Field(1, ge=1, description="learned from before the replay goes live")
+    initial_months: int = Field(
+        2, ge=1, description="learned from before the replay goes live; monitoring needs two"
+    )
     label_delay_hours: float = Field(
         24, ge=0, description="from the end of a trip until its duration is known"
     )
+    window_days: int = Field(7, ge=1, description="length of the windows that are monitored")
     test_days: int = Field(
         0,
         ge=0,

@@ -27,6 +27,7 @@ EXIT_CODES = """Exit codes:
 def build_app() -> typer.Typer:
     """Assemble the commands. Imports stay inside so that `--help` is instant."""
     from mlops.cli import (
+        backtest,
         configuration,
         deployments,
         doctor,
@@ -57,6 +58,7 @@ def build_app() -> typer.Typer:
         triggers,
         models,
         retraining,
+        backtest,
         deployments,
         predict,
         doctor,

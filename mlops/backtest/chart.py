@@ -1,0 +1,114 @@
+"""The replay in one picture: live error by month, error by age, and what training cost."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+from typing import Any, Final
+
+from mlops.backtest.summary import Result
+
+# The palette of M. Okabe and K. Ito, "Color Universal Design" (2008): legible to the colour-blind.
+_COLOURS: Final = ("#555555", "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00")
+_MARKERS: Final = "osDvpP"
+_SPREAD: Final = 0.05  # policies with the same numbers lie beside each other, not on top
+_DPI: Final = 110
+
+
+def draw(result: Result) -> Mapping[str, bytes]:
+    """Draw a replay.
+
+    Returns:
+        ``chart.svg`` (text as paths, nothing external) and ``chart.png``.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(13, 4.6), layout="constrained")
+    FigureCanvasAgg(figure)
+    by_month, by_age, cost = figure.subplots(1, 3, width_ratios=[5, 3, 3])
+    _draw_months(by_month, result)
+    _draw_ages(by_age, result)
+    _draw_cost(cost, result)
+    synthetic = ", synthetic trips" if result.synthetic else ""
+    figure.suptitle(
+        f"Replay of {result.months[0]} to {result.months[-1]} ({result.source}{synthetic})",
+        fontsize=12,
+    )
+    drawn = {}
+    for kind in ("svg", "png"):
+        buffer = io.BytesIO()
+        # No date inside: the same result is the same file.
+        metadata = {"Date": None} if kind == "svg" else {}
+        figure.savefig(buffer, format=kind, dpi=_DPI, metadata=metadata)
+        drawn[f"chart.{kind}"] = buffer.getvalue()
+    return drawn
+
+
+def _draw_months(axes: Any, result: Result) -> None:
+    place = {month: index for index, month in enumerate(result.months)}
+    for number, totals in enumerate(result.totals):
+        own = [step for step in result.steps if step.policy == totals.policy]
+        shift = _shift(number, result)
+        axes.plot(
+            [place[step.month] + shift for step in own],
+            [step.live.rmse for step in own],
+            color=_COLOURS[number % len(_COLOURS)],
+            marker=_MARKERS[number % len(_MARKERS)],
+            label=totals.policy,
+        )
+    low, high = axes.get_ylim()
+    lines = {}
+    for number, totals in enumerate(result.totals):
+        for step in result.steps:
+            if step.policy == totals.policy and step.challenger:
+                # A new model answers from the end of the month on: between two points.
+                lines[step.promoted] = axes.plot(
+                    place[step.month] + 0.5 + _shift(number, result),
+                    low - 0.04 * (high - low),
+                    marker="^" if step.promoted else "x",
+                    linestyle="",
+                    color=_COLOURS[number % len(_COLOURS)],
+                )[0]
+    for promoted, text in ((True, "model replaced"), (False, "model refused by the gate")):
+        if promoted in lines:
+            marker = "^" if promoted else "x"
+            axes.plot([], [], marker=marker, linestyle="", color="black", label=text)
+    axes.set_xticks(list(place.values()), list(place))
+    axes.set(title="Live error", xlabel="month", ylabel="RMSE of all trips, minutes")
+    axes.grid(axis="y", alpha=0.3)
+    axes.legend(fontsize=8)
+
+
+def _draw_ages(axes: Any, result: Result) -> None:
+    for number, totals in enumerate(result.totals):
+        own = [aged for aged in result.staleness if aged.policy == totals.policy]
+        axes.plot(
+            [aged.age_months + _shift(number, result) for aged in own],
+            [aged.rmse for aged in own],
+            color=_COLOURS[number % len(_COLOURS)],
+            marker=_MARKERS[number % len(_MARKERS)],
+            label=totals.policy,
+        )
+    ages = sorted({aged.age_months for aged in result.staleness})
+    axes.set_xticks(ages, [str(age) for age in ages])
+    axes.set(title="Staleness", xlabel="age of the model, months", ylabel="live RMSE, minutes")
+    axes.grid(axis="y", alpha=0.3)
+
+
+def _draw_cost(axes: Any, result: Result) -> None:
+    names = [totals.policy for totals in result.totals]
+    seconds = [totals.training_seconds for totals in result.totals]
+    colours = [_COLOURS[number % len(_COLOURS)] for number in range(len(names))]
+    bars = axes.barh(names, seconds, color=colours)
+    texts = [
+        f" {totals.retrainings} trained, {totals.promotions} promoted" for totals in result.totals
+    ]
+    axes.bar_label(bars, texts, fontsize=8)
+    axes.set_xlim(0, max([*seconds, 1.0]) * 2)
+    axes.invert_yaxis()
+    axes.set(title="Cost of retraining", xlabel="training time, seconds")
+
+
+def _shift(number: int, result: Result) -> float:
+    return _SPREAD * (number - (len(result.totals) - 1) / 2)

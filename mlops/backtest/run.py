@@ -1,0 +1,59 @@
+"""One call of `mlops backtest`: record, replay, sum up, write."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from mlops.backtest.chart import draw
+from mlops.backtest.recording import record
+from mlops.backtest.replay import Replay
+from mlops.backtest.store import Store, key_of
+from mlops.backtest.summary import Result, staleness_of, totals_of, write_result
+from mlops.backtest.watching import Monitoring
+from mlops.data.months import parse_months
+from mlops.errors import ConfigurationError
+from mlops.settings import Settings
+
+_CACHE = "cache"
+
+
+def backtest(
+    settings: Settings, first: str, last: str, policies: Sequence[str]
+) -> tuple[Result, Path]:
+    """Replay history and write what was found.
+
+    Args:
+        settings: The source and everything else; see `BacktestSettings`.
+        first: First month of data, ``YYYY-MM``.
+        last: Last month replayed.
+        policies: Names of policies, at least one.
+
+    Returns:
+        The result, and the folder it was written to.
+
+    Raises:
+        MlopsError: If months, policies or trips are not usable; see `Replay.run` and `record`.
+    """
+    months = parse_months(f"{first}..{last}")
+    if len(set(policies)) < len(policies) or not policies:
+        raise ConfigurationError(
+            f"--policy: {', '.join(policies) or 'none'} given", "name each policy once"
+        )
+    store = Store(settings.backtests / _CACHE)
+    replay = Replay(record(settings, months), months, settings, store, Monitoring(settings, store))
+    steps = replay.run(policies)
+    initial = settings.backtest.initial_months
+    result = Result(
+        months=months[initial:],
+        learned_before=months[:initial],
+        source=f"{settings.source.taxi} trips, {settings.source.kind}",
+        synthetic=settings.source.kind == "sample",
+        steps=tuple(steps),
+        totals=totals_of(steps),
+        staleness=staleness_of(steps),
+    )
+    name = f"{first}_{last}-{key_of(result.model_dump(mode='json'))[:8]}"
+    folder = settings.backtests / name
+    write_result(result, folder, draw(result))
+    return result, folder

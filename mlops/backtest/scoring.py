@@ -1,0 +1,70 @@
+"""What a champion answered in a month, and how these answers turned out."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from mlops.backtest.history import Clock, content_sha256
+from mlops.backtest.store import Store, key_of
+from mlops.backtest.training import Training, model_of
+from mlops.data.atomic import atomic_file
+from mlops.data.months import month_bounds
+from mlops.data.references import Reference
+from mlops.data.trips import TARGET
+from mlops.evaluation.metrics import interval_metrics, regression_metrics
+from mlops.settings import Settings
+from mlops.training.artifact import OUTPUTS
+
+
+class Live(Reference):
+    """How the answers of a month turned out, once every label had arrived; minutes."""
+
+    rows: int
+    rmse: float
+    mae: float
+    bias: float  # predicted - actual
+    coverage: float  # share of trips inside their interval
+
+
+def predictions_of(
+    champion: Training, clock: Clock, month: str, settings: Settings, store: Store
+) -> pd.DataFrame:
+    """Answer the requests of a month in the order of pickup, or find them answered.
+
+    Args:
+        champion: Who answers.
+        clock: Shows the requests; it must have come to the end of the month.
+        month: As ``YYYY-MM``.
+        settings: Threads.
+        store: Keeps the answers, one parquet file per champion and month.
+
+    Returns:
+        `OUTPUTS` by the trips' ids.
+    """
+    requests = clock.requests(*month_bounds(month))
+    key = key_of("predictions", champion.key, content_sha256(requests))
+    path = store.path("predictions", key, ".parquet")
+    if not path.exists():
+        predicted = model_of(champion, settings, store).predict(requests)
+        with atomic_file(path) as temporary:
+            predicted.to_parquet(temporary, compression="zstd")
+    return pd.read_parquet(path)
+
+
+def live_performance(predictions: pd.DataFrame, ended: pd.DataFrame) -> Live:
+    """Measure answers against what happened.
+
+    Args:
+        predictions: As from `predictions_of`.
+        ended: Clean trips with their duration, by id; others than those answered are left out.
+    """
+    both = predictions.join(ended[[TARGET]], how="inner")
+    actual, (minutes, lower, upper) = both[TARGET], (both[name] for name in OUTPUTS)
+    errors = regression_metrics(actual, minutes)
+    return Live(
+        rows=len(both),
+        rmse=errors.rmse,
+        mae=errors.mae,
+        bias=errors.bias,
+        coverage=interval_metrics(actual, lower, upper).coverage,
+    )

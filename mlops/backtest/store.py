@@ -1,0 +1,75 @@
+"""What a replay can reuse: results kept under the hash of everything they depend on.
+
+This is what lets a killed replay go on, and policies share their trainings: a result is one file
+that exists whole or not at all, and one whose inputs differ has another name.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import ValidationError
+
+from mlops.data.atomic import atomic_file
+from mlops.data.references import Reference
+
+Record = TypeVar("Record", bound=Reference)
+
+# The packages whose code decides a result.
+_PACKAGES = ("data", "features", "training", "evaluation", "monitoring", "backtest")
+
+
+def key_of(*inputs: Any) -> str:
+    """Return a short hash of inputs and of the code that turns them into results."""
+    content = json.dumps([code_version(), *inputs], sort_keys=True, default=str)
+    return hashlib.sha256(content.encode()).hexdigest()[:16]
+
+
+@cache
+def code_version() -> str:
+    """Return a hash of the code a result depends on; unlike a commit it knows of every change."""
+    root = Path(__file__).resolve().parents[1]
+    digest = hashlib.sha256()
+    for file in sorted(file for name in _PACKAGES for file in (root / name).rglob("*.py")):
+        digest.update(file.relative_to(root).as_posix().encode() + file.read_bytes())
+    return digest.hexdigest()
+
+
+class Store:
+    """Files of results, by kind and key.
+
+    Args:
+        folder: Where they lie.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def path(self, kind: str, key: str, suffix: str) -> Path:
+        """Return where a result of a kind lies, or is to lie."""
+        return self._folder / kind / f"{key}{suffix}"
+
+    def remembered(
+        self, kind: str, key: str, record: type[Record], make: Callable[[], Record]
+    ) -> Record:
+        """Return a stored record, or make and store it.
+
+        Args:
+            kind: Folder of the record.
+            key: As from `key_of`.
+            record: Type of the record.
+            make: Called unless the record is there and can be read.
+        """
+        path = self.path(kind, key, ".json")
+        try:
+            return record.model_validate_json(path.read_bytes())
+        except (FileNotFoundError, ValidationError):
+            made = make()
+        with atomic_file(path) as temporary:
+            temporary.write_text(made.model_dump_json(indent=1), encoding="utf-8")
+        return made

@@ -1,0 +1,171 @@
+"""Many steps in few numbers: per policy its totals, and how models aged under it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+
+from mlops.backtest.replay import Step
+from mlops.data.atomic import atomic_file, atomic_folder
+from mlops.data.references import Reference
+
+RESULT_FILE: Final = "backtest.json"
+CURRENT: Final = "current"  # file naming the folder of the latest replay
+
+
+class Totals(Reference):
+    """One policy over all months."""
+
+    policy: str
+    months: int
+    mean_live_rmse: float  # minutes, each month counting the same
+    worst_live_rmse: float
+    mean_coverage: float
+    retrainings: int
+    promotions: int
+    training_seconds: float  # without the first model, which all policies share
+    mean_age_months: float
+
+
+class Aged(Reference):
+    """The months that models of one age answered under one policy."""
+
+    policy: str
+    age_months: int
+    months: int
+    trips: int
+    rmse: float  # minutes, over all these trips
+
+
+class Result(Reference):
+    """A whole replay, as it is stored."""
+
+    months: tuple[str, ...]  # replayed
+    learned_before: tuple[str, ...]
+    source: str
+    synthetic: bool
+    steps: tuple[Step, ...]
+    totals: tuple[Totals, ...]
+    staleness: tuple[Aged, ...]
+
+
+def totals_of(steps: Sequence[Step]) -> tuple[Totals, ...]:
+    """Sum up each policy, in the order of the steps."""
+    return tuple(
+        Totals(
+            policy=policy,
+            months=len(own),
+            mean_live_rmse=_mean([step.live.rmse for step in own]),
+            worst_live_rmse=max(step.live.rmse for step in own),
+            mean_coverage=_mean([step.live.coverage for step in own]),
+            retrainings=sum(step.challenger is not None for step in own),
+            promotions=sum(step.promoted for step in own),
+            training_seconds=sum(step.training_seconds for step in own),
+            mean_age_months=_mean([step.age_months for step in own]),
+        )
+        for policy, own in _by_policy(steps).items()
+    )
+
+
+def staleness_of(steps: Sequence[Step]) -> tuple[Aged, ...]:
+    """Pool the months of each policy by the age of the model that answered."""
+    curve = []
+    for policy, own in _by_policy(steps).items():
+        for age in sorted({step.age_months for step in own}):
+            live = [step.live for step in own if step.age_months == age]
+            rows = np.array([each.rows for each in live])
+            squared = np.array([each.rmse**2 for each in live])
+            rmse = float(np.sqrt((rows * squared).sum() / rows.sum()))
+            curve.append(
+                Aged(
+                    policy=policy,
+                    age_months=age,
+                    months=len(live),
+                    trips=int(rows.sum()),
+                    rmse=rmse,
+                )
+            )
+    return tuple(curve)
+
+
+def step_rows(steps: Sequence[Step]) -> list[dict[str, Any]]:
+    """Lay the steps out as a table, one row per policy and month."""
+    return [
+        {
+            "policy": step.policy,
+            "month": step.month,
+            "rmse": step.live.rmse,
+            "mae": step.live.mae,
+            "bias": step.live.bias,
+            "coverage": step.live.coverage,
+            "trips": step.live.rows,
+            "age": step.age_months,
+            "learned_until": f"{step.learned_until:%Y-%m-%d}",
+            "drift": _windows(step.signals.drift.windows),
+            "errors": _windows(step.signals.performance.windows),
+            "retrained": _retrained(step),
+            "gate": step.verdict,
+        }
+        for step in steps
+    ]
+
+
+def write_result(result: Result, folder: Path, chart: Mapping[str, bytes]) -> None:
+    """Write a result as JSON, small parquet tables and charts: the folder appears whole.
+
+    Args:
+        result: What to write.
+        folder: To create or replace; a file beside it names the latest.
+        chart: File name to content.
+    """
+
+    def write(target: Path) -> None:
+        (target / RESULT_FILE).write_text(result.model_dump_json(indent=1), encoding="utf-8")
+        tables = {"steps": step_rows(result.steps)}
+        tables |= {
+            name: [row.model_dump() for row in rows]
+            for name, rows in (("totals", result.totals), ("staleness", result.staleness))
+        }
+        for name, rows in tables.items():
+            pd.DataFrame(rows).to_parquet(target / f"{name}.parquet", index=False)
+        for name, content in chart.items():
+            (target / name).write_bytes(content)
+
+    atomic_folder(folder, write)
+    with atomic_file(folder.parent / CURRENT) as path:
+        path.write_text(folder.name, encoding="utf-8")
+
+
+def latest_result(backtests: Path) -> Result | None:
+    """Return the replay that was written last; None before the first."""
+    pointer = backtests / CURRENT
+    if not pointer.exists():
+        return None
+    file = backtests / pointer.read_text(encoding="utf-8").strip() / RESULT_FILE
+    return Result.model_validate_json(file.read_bytes()) if file.exists() else None
+
+
+def _by_policy(steps: Sequence[Step]) -> dict[str, list[Step]]:
+    policies: dict[str, list[Step]] = {}
+    for step in steps:
+        policies.setdefault(step.policy, []).append(step)
+    return policies
+
+
+def _mean(values: Sequence[float]) -> float:
+    return float(np.mean(values))
+
+
+def _windows(violated: Sequence[bool]) -> str:
+    """Show windows in order of time: ``··x·``."""
+    return "".join("x" if each else "·" for each in violated)
+
+
+def _retrained(step: Step) -> str:
+    if step.challenger is None:
+        return "wanted" if step.retrain else "no"
+    return "promoted" if step.promoted else "refused"

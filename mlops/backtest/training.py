@@ -1,0 +1,244 @@
+"""One training of the replay: windows, features, search, refit and interval, all of the library.
+
+It does what the pipelines do, on what the clock shows, with a smaller search. The outcome depends
+on nothing but its arguments, hence policies that train on the same day share it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+
+from mlops import progress
+from mlops.backtest.history import Clock, content_sha256
+from mlops.backtest.store import Store, key_of
+from mlops.cores import usable_cores
+from mlops.data.months import month_bounds
+from mlops.data.references import Reference
+from mlops.data.trips import PICKUP_AT, TARGET
+from mlops.data.windows import Interval, plan_windows
+from mlops.errors import ConfigurationError
+from mlops.evaluation.evaluate import Evidence, gather_evidence
+from mlops.evaluation.gate import judge
+from mlops.evaluation.metrics import regression_metrics
+from mlops.evaluation.verdict import Verdict
+from mlops.features.routes import RouteHistory, RouteStatistics
+from mlops.registry.receipts import code_commit, lock_hash
+from mlops.settings import Settings
+from mlops.training.artifact import TripDurationModel
+from mlops.training.families import family_of
+from mlops.training.tuning import SearchResult, tune
+
+_QUANTILES: Final = "quantiles"  # the family that gives the others their interval
+
+
+class Training(Reference):
+    """One model of the replay; its file lies beside this record."""
+
+    key: str
+    at: datetime  # the clock
+    months: tuple[str, ...]
+    learned_until: datetime  # no pickup it learned from is later; from here on it was tested
+    rows: int  # trips it learned from
+    family: str
+    params: dict[str, Any]
+    trials: int
+    validation_rmse: float  # minutes
+    test_rmse: float
+    test_rows: int
+    baseline_rmse: float | None  # of the best baseline on test
+    data_sha256: str
+    seconds: float  # search, refits and interval
+
+
+def months_known(months: Sequence[str], now: datetime, limit: int) -> tuple[str, ...]:
+    """Return the months that are over by a time, at most the last ``limit``."""
+    return tuple([month for month in months if month_bounds(month)[1] <= now][-limit:])
+
+
+def windows_at(
+    months: Sequence[str], now: datetime, settings: Settings
+) -> tuple[Interval, Interval, Interval]:
+    """Divide the known months into train, validation and test.
+
+    Raises:
+        ConfigurationError: If windows are given as dates, or do not fit the months.
+    """
+    windows, days = settings.windows, settings.backtest.test_days
+    for name in ("validation_start", "test_start"):
+        if getattr(windows, name) is not None:
+            raise ConfigurationError(
+                f"windows.{name} is a date, but a replay needs windows that move on with it",
+                "give windows.validation_days and windows.test_months, or backtest.test_days",
+            )
+    if days:
+        start = (now - timedelta(days=days)).date()
+        windows = windows.model_copy(update={"test_start": start})
+    return plan_windows(months, windows)
+
+
+@dataclass(frozen=True)
+class Challenger:
+    """A training with what the gate needs."""
+
+    training: Training
+    test: pd.DataFrame
+
+
+def train(clock: Clock, months: Sequence[str], settings: Settings, store: Store) -> Challenger:
+    """Train on what the clock shows, or find the same training done.
+
+    Args:
+        clock: Its present is the time of the training.
+        months: To learn from and to test on.
+        settings: Windows, features, budget of the search.
+        store: Keeps the model and its record.
+    """
+    known = clock.finished(month_bounds(months[0])[0])
+    intervals = windows_at(months, clock.now, settings)
+    budget = {
+        **{name: getattr(settings.backtest, name) for name in ("families", "max_evals")},
+        "time_budget_seconds": settings.backtest.time_budget_seconds,
+    }
+    search = settings.training.model_copy(update=budget)
+    data = content_sha256(known)
+    key = key_of(
+        "training", clock.now, intervals, data, search.model_dump(exclude={"threads"}),
+        settings.features.model_dump(),
+    )  # fmt: skip
+
+    def make() -> Training:
+        return _Fit(known, intervals, settings.model_copy(update={"training": search})).outcome(
+            key, clock.now, tuple(months), data, store.path("trainings", key, ".model")
+        )
+
+    training = store.remembered("trainings", key, Training, make)
+    test = _within(known, intervals[2])
+    return Challenger(training, test)
+
+
+class _Fit:
+    """The windows of one training, encoded once for all families."""
+
+    def __init__(
+        self, known: pd.DataFrame, intervals: Sequence[Interval], settings: Settings
+    ) -> None:
+        self.settings = settings
+        self.threads = settings.training.threads or usable_cores()
+        self.started = time.perf_counter()
+        history = RouteHistory(settings.features)
+        trips = pd.concat([known, history.annotate(known)], axis=1)
+        self.train, self.validation, self.test = (_within(trips, each) for each in intervals)
+        self.at_validation, self.at_test = (
+            RouteStatistics.of(trips, interval.start, settings.features)
+            for interval in intervals[1:]
+        )
+        self.learned_until = intervals[2].start
+
+    def outcome(
+        self, key: str, at: datetime, months: tuple[str, ...], data: str, target: Path
+    ) -> Training:
+        """Search every family, refit the best and the baselines, and keep the best."""
+        searches = [self._search(name) for name in self.settings.training.families]
+        baselines = [s for s in searches if family_of(s.family).baseline]
+        learned = [s for s in searches if not family_of(s.family).baseline] or baselines
+        best = min(learned, key=lambda search: search.best_trial.rmse or np.inf)
+        model = self._refit(best)
+        quantiles = next((s for s in searches if s.family == _QUANTILES), None)
+        if quantiles is None:
+            model = model.with_residual_interval(best.model, self.validation)
+        else:
+            bounds = model if quantiles is best else self._refit(quantiles)
+            model = model.with_quantile_interval(bounds, quantiles.model, self.validation)
+        floors = [self._rmse(self._refit(search)) for search in baselines]
+        rmse = self._rmse(model)
+        model.save(target)
+        seconds = time.perf_counter() - self.started
+        progress.report("trained", at=f"{at:%Y-%m-%d}", test_rmse=rmse, seconds=seconds)
+        return Training(
+            key=key,
+            at=at,
+            months=months,
+            learned_until=self.learned_until,
+            rows=model.rows,
+            family=best.family,
+            params=best.best_params,
+            trials=sum(len(search.trials) for search in searches),
+            validation_rmse=best.best_trial.rmse or np.inf,
+            test_rmse=rmse,
+            test_rows=len(self.test),
+            baseline_rmse=min(floors, default=None),
+            data_sha256=data,
+            seconds=seconds,
+        )
+
+    def _search(self, family: str) -> SearchResult:
+        return tune(
+            family,
+            self.train,
+            self.validation,
+            self.at_validation,
+            self.settings.training,
+            self.threads,
+        )
+
+    def _refit(self, search: SearchResult) -> TripDurationModel:
+        return TripDurationModel.fit(
+            search.family,
+            search.best_params,
+            pd.concat([self.train, self.validation]),
+            self.at_test,
+            seed=self.settings.training.seed,
+            threads=self.threads,
+        )
+
+    def _rmse(self, model: TripDurationModel) -> float:
+        predicted = model.predict_minutes(self.test)
+        return regression_metrics(self.test[TARGET].to_numpy(), predicted).rmse
+
+
+@lru_cache(maxsize=4)
+def load_model(path: Path, threads: int) -> TripDurationModel:
+    """Read a model of the store; policies that share it read it once."""
+    return TripDurationModel.load(path, threads)
+
+
+def read_training(key: str, store: Store) -> Training:
+    """Return the record of a training that is in the store."""
+    return Training.model_validate_json(store.path("trainings", key, ".json").read_bytes())
+
+
+def model_of(training: Training, settings: Settings, store: Store) -> TripDurationModel:
+    """Return the model of a training."""
+    return load_model(store.path("trainings", training.key, ".model"), settings.training.threads)
+
+
+def pass_gate(
+    challenger: Challenger, champion: Training | None, settings: Settings, store: Store
+) -> Verdict:
+    """Let the gate compare a challenger with the champion, on the challenger's test window."""
+
+    def measure(training: Training, gaps: tuple[str, ...] = ()) -> Evidence:
+        model = model_of(training, settings, store)
+        return gather_evidence(model, challenger.test, settings.evaluation, gaps)
+
+    receipt = {"code_commit": code_commit(), "lock_hash": lock_hash()}
+    gaps = tuple(name for name, value in receipt.items() if value in ("", "unknown"))
+    return judge(
+        measure(challenger.training, gaps),
+        measure(champion) if champion else None,
+        challenger.training.baseline_rmse,
+        settings.gate,
+    )
+
+
+def _within(trips: pd.DataFrame, interval: Interval) -> pd.DataFrame:
+    return trips[(trips[PICKUP_AT] >= interval.start) & (trips[PICKUP_AT] < interval.end)]
