@@ -20,8 +20,9 @@ from mlops.inference.writing import OUTPUTS
 Label = TypeVar("Label")
 Minutes = npt.NDArray[np.float64]
 
-# Rows one thread predicts at a time: few enough to share even one chunk evenly.
-_BLOCK_ROWS: Final = 8_192
+# Rows one thread predicts at a time: few enough to share a chunk among threads, and enough for each
+# tree of a forest to be fetched once for many rows.
+_BLOCK_ROWS: Final = 16_384
 # Chunks that wait for their predictions while the next one is read.
 _AHEAD: Final = 1
 
