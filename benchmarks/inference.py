@@ -28,7 +28,7 @@ DIVIDED_COPIES = 16
 
 def run(bench: Bench) -> Section:
     """Score 1, 4, 16 and 64 copies of a month, each in a fresh process."""
-    home = _home_with_champion(bench)
+    home = home_with_champion(bench)
     sizes = {copies: _measured(bench, home, copies) for copies in COPIES}
     parts = measure(time_parts, home, files=_files(bench, DIVIDED_COPIES)).result
     return section(bench, sizes, parts)
@@ -72,8 +72,8 @@ def _champion() -> tuple[TripDurationModel, int, Callable[..., PredictionSummary
     return model, champion.version, scoring
 
 
-def _home_with_champion(bench: Bench) -> Path:
-    """Return the home that the main job left, or fit a champion on the spot."""
+def home_with_champion(bench: Bench) -> Path:
+    """Return the home that the main job left, or fit a champion on the spot; others ask it too."""
     home = main_job.champion_home(bench)
     if not home.exists():
         variables = {

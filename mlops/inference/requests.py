@@ -12,7 +12,6 @@ from mlops.data.rules import RULES, meaning_of
 from mlops.data.trips import REQUEST_COLUMNS
 from mlops.data.validation import REASONS, split_requests
 from mlops.errors import DataQualityError
-from mlops.inference.trip import NEW_YORK as NEW_YORK
 from mlops.inference.trip import TripRequest
 from mlops.settings import Settings
 

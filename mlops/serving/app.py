@@ -108,7 +108,8 @@ class Application:
         self._metrics = metrics
         self._log = log
         self._rules = RequestRules.of(settings)
-        self._pool = ThreadPoolExecutor(2, thread_name_prefix="lists")
+        # One thread: two that parse would only take the interpreter from each other.
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="lists")
         self._shadows = ThreadPoolExecutor(1, thread_name_prefix="shadow")
         self._shadow_places = threading.BoundedSemaphore(_SHADOW_QUEUE)
         self._posts: dict[str, Callable[[Request], Outcome]] = {
