@@ -9,6 +9,7 @@ import os
 import shutil
 import socket
 import subprocess
+import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -153,7 +154,7 @@ class PostgresqlServer:
 
 
 @pytest.fixture(scope="session")
-def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresqlServer]:
+def postgresql() -> Iterator[PostgresqlServer]:
     """Return a running PostgreSQL server, or skip where there are no server programs."""
     search = os.pathsep.join(
         [os.environ.get("PATH", ""), *map(str, Path("/usr/lib/postgresql").glob("*/bin"))]
@@ -161,12 +162,11 @@ def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresqlS
     initdb, pg_ctl = shutil.which("initdb", path=search), shutil.which("pg_ctl", path=search)
     if not initdb or not pg_ctl:
         pytest.skip("no PostgreSQL server programs on this machine")
-    folder = tmp_path_factory.mktemp("postgresql")
+    # Not below pytest's own folder: every session that starts closes that one to other users.
+    folder = Path(tempfile.mkdtemp(prefix="postgresql-"))
     user: tuple[str, ...] = ()
     if os.geteuid() == 0:  # PostgreSQL refuses to run as root
         user = ("runuser", "-u", "nobody", "--")
-        for path in (folder, folder.parent, folder.parent.parent):
-            path.chmod(0o755)
         shutil.chown(folder, "nobody")
     data = str(folder / "data")
     subprocess.run(
@@ -185,9 +185,12 @@ def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresqlS
         ("-o", options, "-l", str(folder / "log")),
         folder,
     )
-    server.start()
-    yield server
-    server.stop()
+    try:
+        server.start()
+        yield server
+        server.stop()
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 @dataclass
