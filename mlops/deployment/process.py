@@ -77,6 +77,7 @@ class Deployer:
         elif dead:
             decision = f"its run had ended when {asked.by} asked for version {asked.what}"
             ledger.append(dead.id, "stopped", decision, by=asked.by)
+        ledger.registry.mend_previous()
         ledger.end_rollout(claim.deployment)
 
     def _from_version(self, version: int) -> int | None:

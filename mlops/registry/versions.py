@@ -184,6 +184,11 @@ class Registry:
         trail = self.trail()
         return self.get(trail[0].previous) if trail and trail[0].previous else None
 
+    def mend_previous(self) -> None:
+        """Let ``previous_champion`` name what the trail says, should a crash have left it wrong."""
+        trail = self.trail()
+        self._name_previous(trail[0].previous if trail else None)
+
     def _move(
         self, chosen: VersionInfo, reason: str, by: str, kind: Literal["promotion", "rollback"]
     ) -> Promotion:

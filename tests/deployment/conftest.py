@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import itertools
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -21,10 +22,12 @@ from mlops.deployment.ledger import Asked, Ledger
 from mlops.deployment.process import Deployer
 from mlops.deployment.records import DeploymentRecord, Records, RunKey
 from mlops.deployment.rollback import Rollback
+from mlops.errors import MlopsError
 from mlops.evaluation.evaluate import Evaluation
 from mlops.evaluation.metrics import regression_metrics
 from mlops.evaluation.verdict import Verdict
 from mlops.features.routes import RouteHistory, RouteStatistics
+from mlops.registry import versions
 from mlops.registry.receipts import Receipt, collect_receipt
 from mlops.registry.rollout import Rollout
 from mlops.registry.tracking import log_candidate
@@ -107,6 +110,14 @@ def stocked(
     gaps = receipt.model_copy(update={"code_commit": "unknown"})
     registry.register(log(3, gaps), gaps, evaluation, judged(True))
     client.delete_registered_model_alias(name, "challenger")
+    return settings
+
+
+@pytest.fixture(scope="session")
+def with_champion(stocked: Settings, tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """The same home with version 1 as champion."""
+    settings = copy_of(stocked, tmp_path_factory.mktemp("with_champion"))
+    Registry(settings).promote(1, "the first", "test")
     return settings
 
 
@@ -245,12 +256,94 @@ class Office:
 
 @pytest.fixture
 def office(home: Settings) -> Office:
+    """Nothing was deployed yet."""
     return Office(home)
+
+
+@pytest.fixture
+def running(with_champion: Settings, tmp_path: Path) -> Office:
+    """Version 1 is champion."""
+    return Office(copy_of(with_champion, tmp_path))
+
+
+REGISTRY_WRITES = (
+    "set_registered_model_tag",
+    "set_model_version_tag",
+    "set_registered_model_alias",
+    "delete_registered_model_alias",
+)
+
+
+class Crash(BaseException):
+    """Stands for a killed process: no `except Exception` may survive it."""
+
+
+class Mortal:
+    """A registry's client that dies with its process."""
+
+    def __init__(self, client: Any, spend: Callable[[], None]) -> None:
+        self._client, self._spend = client, spend
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._client, name)
+        if name not in REGISTRY_WRITES:
+            return found
+
+        def write(*arguments: Any) -> Any:
+            self._spend()
+            return found(*arguments)
+
+        return write
+
+
+@contextmanager
+def dying_after(writes: int) -> Iterator[None]:
+    """Let the process die before its next write after so many: of registry, record or claim."""
+    left = writes
+
+    def spend() -> None:
+        nonlocal left
+        if not left:
+            raise Crash
+        left -= 1
+
+    def mortal(write: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*arguments: Any) -> Any:
+            spend()
+            return write(*arguments)
+
+        return call
+
+    with pytest.MonkeyPatch.context() as patch:
+        connect = versions.connect
+        patch.setattr(versions, "connect", lambda settings: Mortal(connect(settings), spend))
+        for kind, name in ((Records, "save"), (Claims, "take"), (Claims, "release")):
+            patch.setattr(kind, name, mortal(getattr(kind, name)))
+        yield
+
+
+def crashed(work: Callable[[], Any], writes: int) -> bool:
+    """Do work that dies after so many writes; whether it died before its end."""
+    try:
+        with dying_after(writes):
+            work()
+    except Crash:
+        return True
+    except MlopsError:
+        return False
+    return False
 
 
 @pytest.fixture(scope="session")
 def makers() -> SimpleNamespace:
     """What tests make things with."""
     return SimpleNamespace(
-        Office=Office, ToldWorld=ToldWorld, copy_of=copy_of, judged=judged, GOOD=GOOD
+        Office=Office,
+        ToldWorld=ToldWorld,
+        copy_of=copy_of,
+        judged=judged,
+        GOOD=GOOD,
+        Crash=Crash,
+        crashed=crashed,
+        dying_after=dying_after,
     )

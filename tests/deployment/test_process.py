@@ -11,12 +11,10 @@ from mlops.errors import BusyError, ConfigurationError, DeploymentError, GateRef
 from mlops.registry.versions import Registry
 
 
-def test_a_version_becomes_champion_and_every_step_is_on_record(office: Any) -> None:
-    office.deploy(1)
+def test_a_version_becomes_champion_and_every_step_is_on_record(running: Any) -> None:
+    record = running.deploy(2)
 
-    record = office.deploy(2)
-
-    assert (office.champion, office.previous) == (2, 1)
+    assert (running.champion, running.previous) == (2, 1)
     assert record.state == "kept"
     assert [step.event for step in record.steps] == [
         "artifact_passed",
@@ -29,11 +27,11 @@ def test_a_version_becomes_champion_and_every_step_is_on_record(office: Any) -> 
         "ann",
         "to see",
         1,
-        "2",
+        "1",
     )
-    assert Registry(office.settings).rollout() is None
-    assert office.ledger().claims.holder() is None
-    assert office.world.told == ["kept", "kept"]
+    assert Registry(running.settings).rollout() is None
+    assert running.ledger().claims.holder() is None
+    assert running.world.told == ["kept"]
 
 
 def test_an_alias_is_resolved_once(office: Any) -> None:
@@ -45,15 +43,14 @@ def test_an_alias_is_resolved_once(office: Any) -> None:
     assert (record.asked, record.version, office.champion) == ("challenger", 3, 3)
 
 
-def test_deploying_the_champion_changes_nothing_and_says_so(office: Any) -> None:
-    office.deploy(1)
-    before = Registry(office.settings).trail()
+def test_deploying_the_champion_changes_nothing_and_says_so(running: Any) -> None:
+    before = Registry(running.settings).trail()
 
-    record = office.deploy(1)
+    record = running.deploy(1)
 
     assert record.state == "unchanged"
     assert [step.event for step in record.steps] == ["already_champion"]
-    assert Registry(office.settings).trail() == before
+    assert Registry(running.settings).trail() == before
 
 
 @pytest.mark.parametrize(
@@ -65,21 +62,20 @@ def test_deploying_the_champion_changes_nothing_and_says_so(office: Any) -> None
     ],
 )
 def test_what_fails_leaves_the_champion_that_was(
-    office: Any, failure: dict[str, bool], state: str, champion: int
+    running: Any, failure: dict[str, bool], state: str, champion: int
 ) -> None:
-    office.deploy(1)
-    vars(office.world).update(failure)
+    vars(running.world).update(failure)
 
     with pytest.raises(DeploymentError, match="as told"):
-        office.deploy(2)
+        running.deploy(2)
 
-    assert office.champion == champion
-    assert office.record().state == state
-    assert office.world.told[-1] == state
-    assert Registry(office.settings).rollout() is None
+    assert running.champion == champion
+    assert running.record().state == state
+    assert running.world.told[-1] == state
+    assert Registry(running.settings).rollout() is None
     # and the next deployment finds nobody in its way
-    vars(office.world).update(dict.fromkeys(failure, True))
-    assert office.deploy(2).state == "kept"
+    vars(running.world).update(dict.fromkeys(failure, True))
+    assert running.deploy(2).state == "kept"
 
 
 def test_a_first_champion_that_answers_wrong_stays_for_want_of_another(office: Any) -> None:
@@ -94,11 +90,10 @@ def test_a_first_champion_that_answers_wrong_stays_for_want_of_another(office: A
     assert office.deploy(1).state == "kept"
 
 
-def test_without_a_server_canary_and_smoke_test_are_skipped_on_record(office: Any) -> None:
-    office.deploy(1)
-    office.world.rollout_passes = office.world.smoke_passes = None
+def test_without_a_server_canary_and_smoke_test_are_skipped_on_record(running: Any) -> None:
+    running.world.rollout_passes = running.world.smoke_passes = None
 
-    record = office.deploy(2)
+    record = running.deploy(2)
 
     assert [step.event for step in record.steps][1::2] == ["canary_skipped", "smoke_skipped"]
     assert record.steps[1].decision == "no server"
@@ -125,65 +120,60 @@ def test_a_version_without_evidence_is_refused_before_anything_happens(
     assert office.ledger().claims.holder() is None
 
 
-def test_a_second_deployment_is_refused_by_name_while_the_first_runs(office: Any) -> None:
-    office.deploy(1)
+def test_a_second_deployment_is_refused_by_name_while_the_first_runs(running: Any) -> None:
     refusals = []
 
     def second() -> None:
-        office.world.meanwhile = lambda: None
+        running.world.meanwhile = lambda: None
         with pytest.raises(BusyError) as refusal:
-            office.deploy(3)
+            running.deploy(3)
         refusals.append(str(refusal.value))
 
-    office.world.meanwhile = second
-    office.deploy(2)
+    running.world.meanwhile = second
+    running.deploy(2)
 
-    assert office.champion == 2
-    assert "version 2 is in progress (pipeline run 2" in refusals[0]
+    assert running.champion == 2
+    assert "version 2 is in progress (pipeline run 1" in refusals[0]
     assert "mlops rollback" in refusals[0]
-    assert {record.version for record in Records(office.settings.deployments).all()} == {1, 2}
+    assert [record.version for record in Records(running.settings.deployments).all()] == [2]
 
 
-def test_a_champion_made_by_somebody_else_is_not_overwritten(office: Any) -> None:
-    office.deploy(1)
-    office.world.meanwhile = lambda: Registry(office.settings).promote(3, "by hand", "eve")
+def test_a_champion_made_by_somebody_else_is_not_overwritten(running: Any) -> None:
+    running.world.meanwhile = lambda: Registry(running.settings).promote(3, "by hand", "eve")
 
     with pytest.raises(DeploymentError, match="version 3 became champion meanwhile"):
-        office.deploy(2)
+        running.deploy(2)
 
-    assert office.champion == 3
+    assert running.champion == 3
 
 
-def test_an_error_that_says_nothing_about_the_version_can_be_repeated(office: Any) -> None:
-    office.deploy(1)
-
+def test_an_error_that_says_nothing_about_the_version_can_be_repeated(running: Any) -> None:
     def broken() -> None:
         raise OSError("the disk is full")
 
-    office.world.meanwhile = broken
+    running.world.meanwhile = broken
     with pytest.raises(OSError, match="disk"):
-        office.deploy(2)
-    assert office.record().state == "watching"
-    assert office.record().summary == "OSError: the disk is full"
+        running.deploy(2)
+    assert running.record().state == "watching"
+    assert running.record().summary == "OSError: the disk is full"
 
-    office.world.meanwhile = lambda: None
-    record = office.deploy(2, run="2")
+    running.world.meanwhile = lambda: None
+    record = running.deploy(2, run="1")
 
     assert record.state == "kept"
     assert [step.event for step in record.steps].count("artifact_passed") == 1
 
 
-def test_a_run_that_is_repeated_after_its_end_ends_the_same_way(office: Any) -> None:
-    office.deploy(1)
-    kept = office.deploy(2)
-    assert office.deploy(2, run=kept.run.id) == kept
+def test_a_run_that_is_repeated_after_its_end_ends_the_same_way(running: Any) -> None:
+    kept = running.deploy(2)
+    assert running.deploy(2, run=kept.run.id) == kept
 
-    office.world.artifact_passes = False
+    running.world.artifact_passes = False
     with pytest.raises(DeploymentError) as first:
-        office.deploy(3)
-    office.world.artifact_passes = True
+        running.deploy(3)
+    running.world.artifact_passes = True
     with pytest.raises(DeploymentError) as again:
-        office.deploy(3, run=office.record().run.id)
+        running.deploy(3, run=running.record().run.id)
 
     assert str(first.value) == str(again.value)
-    assert office.champion == 2
+    assert running.champion == 2
