@@ -314,10 +314,10 @@ class MonitoringSettings(Section):
         0.5, ge=0, le=1, description="pickup time that passes per time that passes"
     )
     max_model_age_days: float = Field(62, gt=0, description="since the last trip it learned from")
-    retrain_violations: int = Field(
+    violations: int = Field(
         2, ge=1, description="a retraining starts when the latest and in all so many …"
     )
-    retrain_windows: int = Field(3, ge=1, description="… of the last so many windows are violated")
+    windows: int = Field(3, ge=1, description="… of the last so many windows are violated")
     cool_down_hours: float = Field(
         72, ge=0, description="no second retraining within, and after a rollback neither of both"
     )

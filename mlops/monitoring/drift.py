@@ -11,7 +11,7 @@ from typing import Final
 
 import numpy as np
 
-from mlops.monitoring.measurements import Measurement
+from mlops.monitoring.measurements import Family, Measurement, Scale
 from mlops.monitoring.profile import ReferenceProfile
 from mlops.monitoring.tables import FeatureTable, Floats, mix_of
 from mlops.monitoring.windows import TripWindow
@@ -100,26 +100,29 @@ def _compare(table: FeatureTable, window: TripWindow) -> Iterator[Measurement]:
     found = np.bincount(codes, minlength=table.bins) / rows
     expected = table.expected(mix_of(window.stratum))
     if table.kind == "category":
-        yield _distance(table, "psi", rows, population_stability_index(expected, found))
-        yield _distance(table, "js", rows, jensen_shannon(expected, found), "bits")
+        yield _divergence(table, "psi", rows, population_stability_index(expected, found))
+        yield _divergence(table, "js", rows, jensen_shannon(expected, found), "bits")
         return
     coarse_expected, coarse_found = _coarse(expected), _coarse(found)
-    yield _distance(table, "psi", rows, population_stability_index(coarse_expected, coarse_found))
+    yield _divergence(table, "psi", rows, population_stability_index(coarse_expected, coarse_found))
     present = found[:-1].sum()
     if present <= 0 or expected[:-1].sum() <= 0:
         return  # all are missing: PSI says so
     known, seen = expected[:-1] / expected[:-1].sum(), found[:-1] / present
     valid = round(float(present) * rows)
-    yield _distance(table, "ks", valid, kolmogorov_smirnov(known, seen))
+    yield _divergence(table, "ks", valid, kolmogorov_smirnov(known, seen))
     moved = wasserstein(known, seen, np.array(table.points))
     spread = table.quantile(0.75) - table.quantile(0.25)
-    yield _distance(table, "wasserstein", valid, moved, table.unit)._replace(yardstick=spread)
+    yield _divergence(table, "wasserstein", valid, moved, table.unit)._replace(yardstick=spread)
 
 
-def _distance(
+def _divergence(
     table: FeatureTable, statistic: str, rows: int, value: float, unit: str = ""
 ) -> Measurement:
-    return Measurement("drift", table.name, statistic, "divergence", "high", rows, value, 0.0, unit)
+    # Labels follow every snowfall: learned together, their spread would hide what inputs do.
+    family: Family = "performance" if table.label else "drift"
+    scale: Scale = "squares" if statistic in ("psi", "js") else "distance"
+    return Measurement(family, table.name, statistic, scale, "high", rows, value, 0.0, unit)
 
 
 def _coarse(shares: Floats) -> Floats:

@@ -15,7 +15,7 @@ from typing import Final
 from mlops.data.trips import PICKUP_AT
 from mlops.errors import DataQualityError
 from mlops.monitoring.drift import measure_drift
-from mlops.monitoring.measurements import LEARNED, Measurement, value_at
+from mlops.monitoring.measurements import LEARNED, Measurement
 from mlops.monitoring.performance import measure_performance
 from mlops.monitoring.profile import Calibration, ReferenceProfile
 from mlops.monitoring.quality import UNITS, measure_quality, units_in_words
@@ -114,7 +114,7 @@ def _learned_limit(
     score = calibration.limits.get(m.family)
     if score is None:
         return None
-    learned = value_at(m.scale, calibration.nulls.effect_at(m, score), m.reference)
+    learned = calibration.nulls.value_at(m, score)
     least = least_change(m, settings)
     if learned < m.reference:  # what is low, or lower where both matter
         return min(learned, m.reference - least)
@@ -123,7 +123,7 @@ def _learned_limit(
 
 def least_change(m: Measurement, settings: MonitoringSettings) -> float:
     """Return by how much a value must differ from its reference to matter, in its own unit."""
-    if m.family == "drift":
+    if m.is_divergence:
         return {
             "psi": settings.min_psi,
             "js": settings.min_psi * _JS_PER_PSI,
@@ -158,7 +158,7 @@ def _beyond(m: Measurement, limit: float) -> bool:
 def _why(m: Measurement, limit: float | None) -> str:
     if m.subject == UNITS:
         what = units_in_words(m.value / m.reference)
-    elif m.scale == "divergence":
+    elif m.is_divergence:
         what = f"{m.subject} is distributed otherwise: {m.statistic} {_shown(m.value, m.unit)}"
     elif m.family in ("stability", "skew", "staleness"):
         what = f"{m.subject} {m.statistic}: {_shown(m.value, m.unit)}"

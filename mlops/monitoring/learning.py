@@ -23,7 +23,7 @@ from mlops.monitoring.performance import measure_performance, sum_errors
 from mlops.monitoring.profile import Calibration, ReferenceProfile
 from mlops.monitoring.quality import count_properties, measure_quality
 from mlops.monitoring.tables import FeatureTable
-from mlops.monitoring.windows import TripWindow
+from mlops.monitoring.windows import Mask, TripWindow
 from mlops.settings import MonitoringSettings
 
 Times = npt.NDArray[Any]
@@ -31,13 +31,14 @@ Times = npt.NDArray[Any]
 # Sizes of the windows that limits are learned from; in between and beyond, the fit tells.
 _SIZES: Final = (1_000, 2_000, 5_000, 10_000, 20_000)
 _BLOCK: Final = np.timedelta64(10, "D")
+_TEST_BLOCKS: Final = 6
+_LEAST_BLOCK: Final = np.timedelta64(2, "D")
 # Windows of one size per block: more would overlap more and teach less.
 _PER_BLOCK: Final = 4
 # A champion is compared with a past that ends up to a month before: both ends of that.
 _GAPS: Final = (np.timedelta64(0, "D"), np.timedelta64(20, "D"))
 _LEAD: Final = np.timedelta64(30, "D")
 _MIN_REFERENCE_ROWS: Final = 2_000
-_MIN_BLOCKS: Final = 2
 
 
 class _Quiet(NamedTuple):
@@ -86,8 +87,17 @@ def build_profile(
     reference, at = history.rows(recent), at[recent]
     known = _Known(version, tested_from, *limits_of_model)
     profile = _summed(reference, at, known)
-    quiet = list(_quiet_windows(reference, at, profile, known))
+    quiet = [
+        *_quiet_inputs(reference, at, profile, known),
+        *_quiet_errors(reference, at, profile, known),
+    ]
     calibration = _calibrate(quiet, settings.false_alarms)
+    if "drift" not in calibration.limits:
+        raise DataQualityError(
+            f"the {len(at):,} trips from {profile.start:%Y-%m-%d} to {profile.end:%Y-%m-%d} are too"
+            " few to learn what is quiet",
+            f"build the profile on a month or more, with {_SIZES[0]:,} trips in each ten days",
+        )
     return profile.model_copy(update={"calibration": calibration})
 
 
@@ -128,54 +138,64 @@ def _tables(rows: TripWindow, bins: ReferenceProfile | None) -> tuple[FeatureTab
     return tuple(tables)
 
 
-def _quiet_windows(
+def _quiet_inputs(
     history: TripWindow, at: Times, profile: ReferenceProfile, known: _Known
 ) -> Iterator[_Quiet]:
-    """Measure windows of each block against what came before it, or for errors around it."""
-    tested_from = np.datetime64(known.tested_from)
-    for block, start in enumerate(_block_starts(at)):
-        inside = np.flatnonzero((at >= start) & (at < start + _BLOCK))
-        outside_tested = (at >= tested_from) & ~((at >= start) & (at < start + _BLOCK))
-        errors = history.rows(outside_tested) if start >= tested_from else None
+    """Measure inputs and quality of windows of each stretch against what came before it."""
+    # A month of lead, or a third where there is less, so that a first reference is worth its name.
+    lead = min((at[-1] - at[0]) / 3, _LEAD)
+    for block, (start, end) in enumerate(_blocks(at[-1], at[-1] - at[0] - lead, _BLOCK)):
+        inside = (at >= start) & (at < end)
         for gap in _GAPS:
             before = at < start - gap
-            if before.sum() < _MIN_REFERENCE_ROWS or not len(inside):
-                continue
+            if before.sum() >= _MIN_REFERENCE_ROWS and inside.any():
+                against = _summed(history.rows(before), at[before], known, profile)
+                for window in _cut(history, inside):
+                    found = [*measure_drift(window, against), *measure_quality(window, against)]
+                    yield _Quiet(block, [m for m in found if m.family != "performance"])
+
+
+def _quiet_errors(
+    history: TripWindow, at: Times, profile: ReferenceProfile, known: _Known
+) -> Iterator[_Quiet]:
+    """Measure errors on windows of each stretch of the test against those of the rest of it."""
+    tested = at >= np.datetime64(known.tested_from)
+    if not tested.any():
+        return
+    span = at[-1] - at[tested][0]
+    length = max(min(span / _TEST_BLOCKS, _BLOCK), _LEAST_BLOCK)
+    for block, (start, end) in enumerate(_blocks(at[-1], span, length)):
+        inside = (at >= start) & (at < end)
+        before, others = at < start, tested & ~inside
+        if before.sum() >= _MIN_REFERENCE_ROWS and others.any() and inside.any():
+            errors = history.rows(others)
             against = _summed(history.rows(before), at[before], known, profile, errors)
-            for first, last in _cuts(int(inside[0]), int(inside[-1]) + 1):
-                window = history.rows(slice(first, last))
-                found = [*measure_drift(window, against), *measure_quality(window, against)]
-                if errors is not None:
-                    found += measure_performance(window, against)
-                yield _Quiet(block, found)
+            for window in _cut(history, inside):
+                found = [*measure_drift(window, against), *measure_performance(window, against)]
+                yield _Quiet(block, [m for m in found if m.family == "performance"])
 
 
-def _block_starts(at: Times) -> list[Any]:
-    """Divide the later two thirds of a history, or all but its first month, into blocks."""
-    lead = min((at[-1] - at[0]) / 3, _LEAD)
-    blocks = int((at[-1] - at[0] - lead) / _BLOCK)
-    return [at[-1] - _BLOCK * number for number in range(blocks, 0, -1)]
+def _blocks(last: Any, span: Any, length: Any) -> Iterator[tuple[Any, Any]]:
+    """Divide the last part of a history into stretches of equal length, as many as it holds."""
+    for number in range(int(span / length), 0, -1):
+        start = last - length * number
+        yield start, start + length if number > 1 else last + np.timedelta64(1, "us")
 
 
-def _cuts(first: int, end: int) -> Iterator[tuple[int, int]]:
-    for size in _SIZES:
-        if size <= end - first:
-            count = min(_PER_BLOCK, 1 + 2 * ((end - first) // size - 1))
-            for start in np.linspace(first, end - size, count).astype(int).tolist():
-                yield start, start + size
+def _cut(history: TripWindow, inside: Mask) -> Iterator[TripWindow]:
+    """Cut neighbouring rows into overlapping windows of each size that fits."""
+    rows = np.flatnonzero(inside)
+    first, count = int(rows[0]), len(rows)
+    for size in (size for size in _SIZES if size <= count):
+        windows = min(_PER_BLOCK, 1 + 2 * (count // size - 1))
+        for start in np.linspace(first, first + count - size, windows).astype(int).tolist():
+            yield history.rows(slice(start, start + size))
 
 
 def _calibrate(quiet: Sequence[_Quiet], false_alarms: float) -> Calibration:
-    """Fit every statistic, and limits from deviations under fits that did not see their block."""
-    blocks = sorted({window.block for window in quiet})
-    if len(blocks) < _MIN_BLOCKS:
-        raise DataQualityError(
-            f"the history holds {len(blocks)} stretches of {_BLOCK} to learn from what is quiet,"
-            f" and {_MIN_BLOCKS} are needed",
-            "build the profile on at least two months of trips",
-        )
+    """Fit every statistic, and limits from scores under fits that did not see their stretch."""
     maxima: dict[Family, list[float]] = {family: [] for family in LEARNED}
-    for block in blocks:
+    for block in sorted({window.block for window in quiet}):
         nulls = fit_nulls(window.found for window in quiet if window.block != block)
         for window in quiet:
             if window.block == block:

@@ -1,7 +1,8 @@
 """What one statistic says of one window, before anybody judges it.
 
 Every statistic has an *effect*: the number on which "no change" is nearly normal, so that one kind
-of limit serves all of them. A divergence is judged by its logarithm (it is a sum of squares), a
+of limit serves all of them. A sum of squares is judged by its cube root (E. B. Wilson and M. M.
+Hilferty, "The Distribution of Chi-Square", PNAS 17, 1931), a distance as the root of such a sum, a
 share by its arcsine (F. J. Anscombe, "The transformation of Poisson, binomial and negative-binomial
 data", Biometrika 35, 1948: the variance is 1/n whatever the share), an error by its ratio.
 """
@@ -13,7 +14,7 @@ from typing import Final, Literal, NamedTuple
 import numpy as np
 
 Family = Literal["drift", "quality", "performance", "skew", "stability", "staleness", "serving"]
-Scale = Literal["divergence", "share", "ratio", "difference"]
+Scale = Literal["squares", "distance", "share", "ratio", "difference"]
 Side = Literal["high", "low", "both"]
 
 # Families whose limits are learned from history; those of the others are set by hand.
@@ -32,7 +33,7 @@ class Measurement(NamedTuple):
         side: Which deviations matter.
         n: Rows it was computed from.
         value: As a person reads it, in ``unit``.
-        reference: What was expected, in the same unit; 0 for a divergence.
+        reference: What was expected, in the same unit; 0 for sums of squares and distances.
         unit: Of value and reference.
         interval: Confidence interval of the value, if there is one.
         yardstick: What a change of the value is large or small against, in the same unit.
@@ -58,11 +59,16 @@ class Measurement(NamedTuple):
     @property
     def pool(self) -> str:
         """Names the statistics that vary alike: a measure of distance, an error of slices."""
-        if self.family == "drift":
-            return self.statistic
+        if self.is_divergence:
+            return f"{self.family}: {self.statistic}"
         if self.family == "performance":
             return f"{self.subject.split(':')[0]}: {self.statistic}"
         return self.key
+
+    @property
+    def is_divergence(self) -> bool:
+        """Whether it tells two distributions apart, and thus is above 0 even without a change."""
+        return self.scale in ("squares", "distance")
 
     @property
     def effect(self) -> float:
@@ -72,8 +78,10 @@ class Measurement(NamedTuple):
 
 def effect(scale: Scale, value: float, reference: float) -> float:
     """Return the deviation of a value from its reference on the scale where it is judged."""
-    if scale == "divergence":
-        return float(np.log(max(value, _NOTHING)))
+    if scale == "squares":
+        return float(np.cbrt(max(value, 0.0)))
+    if scale == "distance":
+        return float(np.cbrt(value**2))
     if scale == "share":
         return float(_arcsine(value) - _arcsine(reference))
     if scale == "ratio":
@@ -83,8 +91,10 @@ def effect(scale: Scale, value: float, reference: float) -> float:
 
 def value_at(scale: Scale, effect: float, reference: float) -> float:
     """Return the value whose effect is the given one: how a limit is shown to a person."""
-    if scale == "divergence":
-        return float(np.exp(effect))
+    if scale == "squares":
+        return float(effect**3)
+    if scale == "distance":
+        return float(np.sqrt(effect**3))
     if scale == "share":
         angle = np.clip(_arcsine(reference) + effect, 0, np.pi)
         return float(np.sin(angle / 2) ** 2)

@@ -17,7 +17,7 @@ from typing import Final
 import numpy as np
 
 from mlops.evaluation.metrics import Result
-from mlops.monitoring.measurements import Measurement, Side
+from mlops.monitoring.measurements import Measurement, Side, value_at
 from mlops.monitoring.tables import Floats
 
 # Fewer rows say nothing on their own; their statistics are reported, not judged.
@@ -27,14 +27,14 @@ _TINY: Final = 1e-9
 
 
 class Centre(Result):
-    """The value of a divergence expected of n rows: ``level + slope / n``."""
+    """What a divergence amounts to without a change, as a square: ``level + slope / n``."""
 
     level: float
     slope: float
 
     def effect(self, n: int) -> float:
-        """Return the expected effect of ``n`` rows."""
-        return float(np.log(max(self.level + self.slope / n, _TINY)))
+        """Return the effect expected of ``n`` rows."""
+        return float(np.cbrt(max(self.level + self.slope / n, _TINY)))
 
 
 class Spread(Result):
@@ -52,37 +52,44 @@ class Nulls(Result):
     """What is expected under "no change".
 
     Attributes:
-        centres: Of divergences, by key; of all else no effect is expected.
+        centres: Of divergences, by key; all else is expected to have no effect.
         spreads: By pool: one feature, or one slice, has too few quiet windows of its own to tell
-            how widely it varies.
+            how its variance falls with n.
+        widths: By key: how the variance of a statistic compares with that of its pool.
     """
 
     centres: dict[str, Centre]
     spreads: dict[str, Spread]
+    widths: dict[str, float]
 
     def knows(self, measurement: Measurement) -> bool:
         """Tell whether a measurement can be judged."""
-        learned = measurement.scale != "divergence" or measurement.key in self.centres
+        learned = not measurement.is_divergence or measurement.key in self.centres
         return learned and measurement.pool in self.spreads and measurement.n >= MIN_ROWS
 
-    def centre(self, measurement: Measurement) -> float:
-        """Return the effect expected of a measurement."""
-        known = self.centres.get(measurement.key)
-        return known.effect(measurement.n) if known else 0.0
+    def away(self, measurement: Measurement) -> float:
+        """Return how far an effect is from the expected one; of a divergence, relative to it."""
+        if not measurement.is_divergence:
+            return measurement.effect
+        return measurement.effect / self.centres[measurement.key].effect(measurement.n) - 1
+
+    def spread(self, measurement: Measurement) -> float:
+        """Return the standard deviation of `away` under "no change"."""
+        width = self.widths.get(measurement.key, 1.0)
+        return self.spreads[measurement.pool].deviation(measurement.n) * float(np.sqrt(width))
 
     def score(self, measurement: Measurement) -> float:
         """Return by how many standard deviations a measurement is off, on the side that matters."""
-        away = measurement.effect - self.centre(measurement)
-        spread = self.spreads[measurement.pool].deviation(measurement.n)
-        return sided(measurement.side, away) / spread
+        return sided(measurement.side, self.away(measurement)) / self.spread(measurement)
 
-    def effect_at(self, measurement: Measurement, score: float) -> float:
-        """Return the effect at which a measurement would have a score."""
-        away = score * self.spreads[measurement.pool].deviation(measurement.n)
-        down = measurement.side == "low" or (
-            measurement.side == "both" and measurement.effect < self.centre(measurement)
-        )
-        return self.centre(measurement) + (-away if down else away)
+    def value_at(self, measurement: Measurement, score: float) -> float:
+        """Return the value at which a measurement would have a score."""
+        away = score * self.spread(measurement)
+        if measurement.is_divergence:
+            centre = self.centres[measurement.key].effect(measurement.n)
+            return value_at(measurement.scale, centre * (1 + away), 0.0)
+        down = measurement.side == "low" or (measurement.side == "both" and measurement.effect < 0)
+        return value_at(measurement.scale, -away if down else away, measurement.reference)
 
     def worst(self, window: Iterable[Measurement]) -> float | None:
         """Return the largest score among measurements; None if none can be judged."""
@@ -91,24 +98,36 @@ class Nulls(Result):
 
 def fit_nulls(windows: Iterable[Iterable[Measurement]]) -> Nulls:
     """Fit centres and spreads to what was measured on quiet windows."""
-    found = [m for window in windows for m in window if m.n >= MIN_ROWS]
     by_key: dict[str, list[Measurement]] = {}
     by_pool: dict[str, list[Measurement]] = {}
-    for m in found:
+    for m in (m for window in windows for m in window if m.n >= MIN_ROWS):
+        by_key.setdefault(m.key, []).append(m)
         by_pool.setdefault(m.pool, []).append(m)
-        if m.scale == "divergence":
-            by_key.setdefault(m.key, []).append(m)
-    centres = {key: _centre(group) for key, group in by_key.items()}
+    centres = {key: _centre(group) for key, group in by_key.items() if group[0].is_divergence}
+    centred = Nulls(centres=centres, spreads={}, widths={})
     spreads = {
         pool: fit_spread(
             [m.n for m in group],
-            [m.effect - (centres[m.key].effect(m.n) if m.key in centres else 0.0) for m in group],
+            [centred.away(m) for m in group],
             # Two shares of independent trips differ by no less: see the arcsine.
             least=1.0 if group[0].scale == "share" else _TINY,
         )
         for pool, group in by_pool.items()
     }
-    return Nulls(centres=centres, spreads=spreads)
+    pooled = Nulls(centres=centres, spreads=spreads, widths={})
+    return pooled.model_copy(
+        update={"widths": {key: _width(group, pooled) for key, group in by_key.items()}}
+    )
+
+
+def _width(group: Sequence[Measurement], pooled: Nulls) -> float:
+    """Return how variable a statistic is within its pool, halfway between its own and the pool's.
+
+    Shrinkage towards the pool (B. Efron and C. Morris, "Data analysis using Stein's estimator and
+    its generalizations", JASA 70, 1975): its own few windows are not to be trusted entirely.
+    """
+    ratios = [(pooled.away(m) / pooled.spread(m)) ** 2 for m in group]
+    return float(1 + np.mean(ratios)) / 2
 
 
 def fit_spread(rows: Sequence[int], effects: Sequence[float], least: float) -> Spread:
@@ -149,14 +168,14 @@ def sided(side: Side, away: float) -> float:
 
 
 def _centre(group: Sequence[Measurement]) -> Centre:
-    """Fit divergences, in the middle on the scale of logarithms."""
+    """Fit divergences such that their effects are right on average."""
     n = np.array([m.n for m in group], dtype=np.float64)
-    logarithms = np.array([m.effect for m in group])
-    level, slope = _line(n, np.exp(logarithms), n)
-    level, slope = _line(n, np.exp(logarithms), 1 / np.maximum(level + slope / n, _TINY))
-    fitted = np.maximum(level + slope / n, _TINY)
-    shift = float(np.exp(np.mean(logarithms - np.log(fitted))))
-    return Centre(level=max(level, _TINY) * shift, slope=slope * shift)
+    effects: Floats = np.array([m.effect for m in group], dtype=np.float64)
+    squares: Floats = np.power(effects, 3.0)
+    level, slope = _line(n, squares, n)
+    level, slope = _line(n, squares, 1 / np.maximum(level + slope / n, _TINY))
+    shift = float(np.mean(effects / np.cbrt(np.maximum(level + slope / n, _TINY)))) ** 3
+    return Centre(level=level * shift, slope=slope * shift)
 
 
 def _line(n: Floats, values: Floats, weights: Floats) -> tuple[float, float]:

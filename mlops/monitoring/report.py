@@ -83,6 +83,11 @@ class WindowReport(Result):
         """The families with an alarm."""
         return frozenset(f.family for f in self.alarms)
 
+    def worst(self, family: Family) -> Finding | None:
+        """Return the worst finding of a family: its first alarm, or what came nearest to one."""
+        judged = (f for f in self.findings if f.family == family and f.outcome != "unjudged")
+        return next(judged, None)
+
     @property
     def reasons(self) -> tuple[str, ...]:
         """One sentence per alarmed subject, the worst first."""
