@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import itertools
 import shutil
+import socket
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -347,3 +348,17 @@ def makers() -> SimpleNamespace:
         crashed=crashed,
         dying_after=dying_after,
     )
+
+
+@pytest.fixture(scope="session")
+def free_ports() -> Callable[[int], list[int]]:
+    """Return a finder of ports nobody listens on."""
+
+    def find(count: int) -> list[int]:
+        with ExitStack() as stack:
+            attempts = [stack.enter_context(socket.socket()) for _ in range(count)]
+            for attempt in attempts:
+                attempt.bind(("127.0.0.1", 0))
+            return [attempt.getsockname()[1] for attempt in attempts]
+
+    return find
