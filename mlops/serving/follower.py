@@ -236,7 +236,7 @@ def run_follower(settings: Settings) -> None:
     from mlops.registry.connection import load_mlflow
     from mlops.registry.versions import Registry
     from mlops.serving import compilation  # noqa: F401 - for the children, which are forked
-    from mlops.serving.prediction_log import compact_log
+    from mlops.serving.log_reading import compact_log
 
     load_mlflow()
     logging.getLogger("alembic").setLevel(logging.WARNING)

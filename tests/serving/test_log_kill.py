@@ -13,7 +13,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from mlops.data.atomic import TEMPORARY_PREFIX
-from mlops.serving.prediction_log import PredictionLog, read_log
+from mlops.serving.log_reading import read_log
+from mlops.serving.prediction_log import PredictionLog
 from mlops.settings import load_settings
 
 WORKER = Path(__file__).with_name("append_until_killed.py")

@@ -16,8 +16,8 @@ from mlops.data import atomic
 from mlops.data.atomic import TEMPORARY_PREFIX
 from mlops.serving import log_parquet
 from mlops.serving.log_parquet import ParquetSink, compact, read_parquet
+from mlops.serving.log_reading import compact_log
 from mlops.serving.log_rows import SCHEMA, Answers, to_table
-from mlops.serving.prediction_log import compact_log
 from mlops.settings import load_settings
 
 DAY = datetime(2024, 3, 1, tzinfo=timezone.utc)

@@ -13,8 +13,9 @@ import pytest
 
 from mlops.errors import ConfigurationError, MlopsError
 from mlops.serving.log_postgresql import PostgresqlSink, read_postgresql
+from mlops.serving.log_reading import read_log
 from mlops.serving.log_rows import SCHEMA, Answers, to_table
-from mlops.serving.prediction_log import PredictionLog, read_log
+from mlops.serving.prediction_log import PredictionLog
 from mlops.settings import Settings, load_settings
 
 NOON = datetime(2024, 3, 1, 12, tzinfo=timezone.utc)

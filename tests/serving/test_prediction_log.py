@@ -19,8 +19,9 @@ from hypothesis import strategies as st
 from mlops.data.trips import REQUEST_COLUMNS
 from mlops.errors import ConfigurationError
 from mlops.serving import prediction_log
+from mlops.serving.log_reading import read_log
 from mlops.serving.log_rows import SCHEMA, Answers, to_table
-from mlops.serving.prediction_log import PredictionLog, read_log
+from mlops.serving.prediction_log import PredictionLog
 from mlops.settings import Settings, load_settings
 
 NEVER = 3_600

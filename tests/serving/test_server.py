@@ -29,7 +29,7 @@ from mlops.registry.tracking import log_candidate
 from mlops.registry.versions import Registry
 from mlops.serving.compiled import CompiledModel
 from mlops.serving.keys import add_key
-from mlops.serving.prediction_log import read_log
+from mlops.serving.log_reading import read_log
 from mlops.settings import Settings, load_settings
 from mlops.training.artifact import TripDurationModel
 
