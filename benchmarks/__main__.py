@@ -14,7 +14,7 @@ from benchmarks.trips import Bench, find_months
 
 RESULTS = Path(__file__).with_name("RESULTS.md")
 # In this order: `inference` uses the champion that `main_job` leaves behind.
-PARTS = ("main_job", "preparation", "product_load", "inference", "runtimes", "serving")
+PARTS = ("main_job", "preparation", "product_load", "inference", "runtimes", "serving", "scheduler")
 
 
 def main() -> None:

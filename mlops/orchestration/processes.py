@@ -6,16 +6,25 @@ import os
 from pathlib import Path
 
 from mlops.orchestration import access, environment
-from mlops.settings import Settings
+from mlops.settings import PROJECT_ROOT, Settings
 
 
 def run_scheduler(settings: Settings, project: Path) -> None:
     """Be the scheduler until ended."""
     environment.prepare(settings, project)
-    environment.boot(log=None)
+    environment.boot(log=None, preload=_preload(project))
     from mlops.orchestration import scheduler  # imports Mage: only now
 
     scheduler.run(settings, project)
+
+
+def _preload(project: Path) -> tuple[str, ...]:
+    """Return what blocks import: once before they are forked, so that a rollback need not wait."""
+    if project.resolve() != PROJECT_ROOT.resolve():
+        return ()
+    from mlops.orchestration import deployments, main_job
+
+    return (*main_job.PRELOAD, *deployments.PRELOAD)
 
 
 def run_web(settings: Settings, project: Path, password: str, owner_marker: Path) -> None:

@@ -25,12 +25,13 @@ KILL_GRACE_SECONDS = 5.0
 
 @dataclass(frozen=True)
 class JobPlan:
-    """Where one job writes, how long it may take, and whether it needs a worker."""
+    """Where one job writes, how long it may take, and when it may start."""
 
     log: Path
     environment: Mapping[str, str] = field(default_factory=dict)
     timeout_seconds: float | None = None
     waits: bool = False  # it only waits for other jobs: were it counted, they might never start
+    goes_on: bool = False  # with work that has begun: it goes before what has not
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ class _Job:
 
 
 class ForkQueue:
-    """At most ``workers`` forked jobs at a time, first come first served; jobs that wait are extra.
+    """At most ``workers`` forked jobs at a time, first come first served (see `JobPlan`).
 
     A job counts as present (`has_job`) until `tick` has reported its end, so that whoever asks
     never takes a job that has just ended for one that has crashed.
@@ -150,7 +151,7 @@ class ForkQueue:
                 _signal_group(job.pid, signal.SIGKILL)
         free = self.workers - sum(not job.plan.waits for job in self._running.values())
         started: list[_Job] = []
-        for job in self._waiting:
+        for job in sorted(self._waiting, key=lambda job: not job.plan.goes_on):
             if job.plan.waits or free > 0:
                 free -= not job.plan.waits
                 started.append(job)

@@ -6,6 +6,7 @@ business, so that no block ever has two drivers. Import only after `environment.
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import logging
 import time
@@ -30,6 +31,8 @@ logger = logging.getLogger(__name__)
 
 # How often it is asked, by one cheap query, whether there is a new run.
 NEWS_SECONDS = 0.2
+# How many runs that have their blocks queued already a look checks for time-outs, in turn.
+LOOK_AT_RUNS = 3
 EXIT = "exit_of_run_"
 LATE = "late_run_"
 
@@ -58,6 +61,8 @@ class Scheduler:
         self._project = project
         self._jobs: dict[str, tuple[int, int]] = {}  # job: pipeline run, block run
         self._driven: set[int] = set()  # runs whose end is not known yet
+        self._looked_at: dict[int, float] = {}  # when those were scheduled last
+        self._advancing = False  # whether a run that has begun is being scheduled
         self._late: set[int] = set()  # runs whose delay was told
         self._waiting: set[int] = set()  # runs that the last look could not start
         self._seen_marked: set[int] = set()
@@ -75,7 +80,7 @@ class Scheduler:
             for orphan in runs.orphans():
                 if not runs.is_marked(orphan):
                     runs.cancel(orphan, self._pipeline(orphan.pipeline_uuid))
-            self._note_ends()
+            self._note_ends(self._driven)
             self._return_abandoned_runs()
             self._waiting = self._initial_runs()
         except Exception:
@@ -110,7 +115,8 @@ class Scheduler:
         self._driven.add(run_id)
         log = block_log(run_logs(self._settings.logs, pipeline, run_id), block)
         definition = self._pipeline(pipeline).get_block(block)
-        return plan_block(definition, log, {}, self._settings.engine.block_timeout_seconds)
+        plan = plan_block(definition, log, {}, self._settings.engine.block_timeout_seconds)
+        return dataclasses.replace(plan, goes_on=self._advancing)
 
     def _settle(self, end: JobEnd) -> int:
         """Fail a block whose process died: Mage would start it again and again. Returns its run."""
@@ -124,23 +130,28 @@ class Scheduler:
         try:
             runs.forget()
             run = runs.get_run(run_id)
+            self._advancing = True
             if run.status == runs.RunStatus.RUNNING:
                 PipelineScheduler(run).schedule()
-            self._note_ends()
+            self._note_ends({run_id})
         except Exception:
             logger.exception("run %s: scheduling failed", run_id)  # the next look tries again
+        finally:
+            self._advancing = False
 
-    def _note_ends(self) -> None:
+    def _note_ends(self, run_ids: set[int]) -> None:
         """See to the runs that have ended, here or by somebody else's hand.
 
         Their hooks run in processes of their own: an alert that takes its time delays no block.
         """
         runs.forget()
-        found = PipelineRun.query.filter(PipelineRun.id.in_(self._driven)).all()
         in_progress = (runs.RunStatus.INITIAL, runs.RunStatus.RUNNING)
-        ended = [run for run in found if run.status not in in_progress]
-        self._driven = {run.id for run in found if run.status in in_progress}
-        for run in ended:
+        ended = PipelineRun.query.filter(
+            PipelineRun.id.in_(run_ids), PipelineRun.status.not_in(in_progress)
+        )
+        for run in ended.all():
+            self._driven.discard(run.id)
+            self._looked_at.pop(run.id, None)
             self._queue.enqueue(f"{EXIT}{run.id}", self._run_hooks, run.id)
 
     def _note_delays(self) -> None:
@@ -180,9 +191,19 @@ class Scheduler:
             self._seen_marked.update(run.id for run in found if runs.is_marked(run))
             ours = [run for run in found if not runs.is_marked(run)]
             self._driven.update(run.id for run in ours)
-            return ours
+            # Mage asks for blocks only where it goes on to schedule each of these runs.
+            return self._worth_a_look(ours) if kwargs.get("include_block_runs") else ours
 
         PipelineRun.active_runs_for_pipelines = find_ours
+
+    def _worth_a_look(self, found: list[Any]) -> list[Any]:
+        """Leave out most of the runs whose blocks are queued: the end of one advances them."""
+        queued = {run_id for run_id, _ in self._jobs.values()}
+        waiting = [run for run in found if run.id in queued]
+        waiting.sort(key=lambda run: self._looked_at.get(run.id, 0.0))
+        chosen = waiting[:LOOK_AT_RUNS]
+        self._looked_at.update(dict.fromkeys((run.id for run in chosen), time.monotonic()))
+        return [run for run in found if run.id not in queued] + chosen
 
     def _return_abandoned_runs(self) -> None:
         """Unmark runs of a killed engine that were ended by hand, so that a retry starts them."""

@@ -70,6 +70,14 @@ def test_a_job_that_only_waits_for_others_holds_no_worker(tmp_path):
     assert {end.exit_code for end in run_down(queue).values()} == {0}
 
 
+def test_work_that_has_begun_goes_before_what_has_not(tmp_path):
+    begun = {"c", "d"}
+    queue = ForkQueue(1, lambda job_id, _: JobPlan(tmp_path / "log", goes_on=job_id in begun))
+    for name in "abcd":
+        queue.enqueue(name, int)
+    assert list(run_down(queue)) == ["c", "d", "a", "b"]
+
+
 def test_a_job_is_present_until_its_end_was_reported(queue):
     queue.enqueue("a", int)
     queue.tick()

@@ -9,7 +9,7 @@ import pytest
 
 pytestmark = pytest.mark.mage
 
-MANY = 40
+MANY = 30
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,68 @@
+"""What is done at the end of every run, and what is kept for those that may go on."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from mlops.orchestration import exits
+from mlops.settings import Settings, load_settings
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return load_settings({"home": str(tmp_path)})
+
+
+def ended(run_id: int, succeeded: bool) -> Any:
+    return SimpleNamespace(
+        pipeline="model_selection", run_id=run_id, succeeded=succeeded, status="", failed_blocks=()
+    )
+
+
+def staged(settings: Settings, name: str, age_days: float = 0) -> Path:
+    folder = settings.staging / name
+    folder.mkdir(parents=True)
+    moment = time.time() - age_days * 86_400
+    os.utime(folder, (moment, moment))
+    return folder
+
+
+def test_what_a_run_staged_is_removed_when_it_succeeded_and_kept_to_go_on(
+    settings: Settings,
+) -> None:
+    done, other, failed = (staged(settings, f"selection/{number}") for number in (1, 2, 3))
+    exits.clean_up(settings, ended(1, succeeded=True))
+    exits.clean_up(settings, ended(3, succeeded=False))
+    assert not done.exists() and other.exists() and failed.exists()
+
+
+def test_what_nobody_has_come_back_for_is_removed_after_a_week(settings: Settings) -> None:
+    old = [staged(settings, name, age_days=8) for name in ("selection/1", "validated-abc")]
+    recent = staged(settings, "validated-def", age_days=6)
+    exits.clean_up(settings, ended(9, succeeded=False))
+    assert not any(folder.exists() for folder in old)
+    assert recent.exists()
+
+
+def test_nothing_staged_is_no_problem(settings: Settings) -> None:
+    exits.run_ended(settings, ended(1, succeeded=True))
+
+
+def test_a_hook_that_fails_costs_the_others_nothing(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    called = []
+
+    def fail(settings: Settings, result: Any) -> None:
+        raise OSError("no disk")
+
+    monkeypatch.setattr(exits, "HOOKS", (fail, lambda settings, result: called.append(result)))
+    exits.run_ended(settings, ended(5, succeeded=True))
+    assert len(called) == 1
+    assert "after run 5 of model_selection" in caplog.text and "no disk" in caplog.text

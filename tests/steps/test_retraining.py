@@ -1,0 +1,201 @@
+"""Steps of `retraining` without Mage: the runs they ask for, and the record they leave."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from mlops.errors import ConfigurationError
+from mlops.orchestration import exits
+from mlops.retraining.records import (
+    PendingApproval,
+    ask_for_approval,
+    newest_record,
+    now,
+    pending_approval,
+    read_record,
+    settle_approval,
+)
+from mlops.settings import load_settings
+from mlops.steps import retraining
+
+RUN = {"pipeline_run_id": 7, "trigger_name": "weekly", "env": "prod"}
+
+
+@dataclass
+class Runs:
+    """Stands for the pipelines: notes what was asked, answers what they would have."""
+
+    outputs: Mapping[str, Any]
+    asked: list[tuple[str, dict[str, Any], str | None]] = field(default_factory=list)
+
+    def __call__(
+        self,
+        pipeline: str,
+        variables: Mapping[str, Any],
+        parent: Mapping[str, Any],
+        product: str | None = None,
+    ) -> Any:
+        assert parent["pipeline_run_id"] == 7
+        self.asked.append((pipeline, dict(variables), product))
+        return SimpleNamespace(run_id=100 + len(self.asked), output=self.outputs.__getitem__)
+
+
+def outputs(version: int | None = 3, promoted: bool = False) -> dict[str, Any]:
+    return {
+        "publish_training_set": {"sha256": "abc"},
+        "judge_challenger": {
+            "verdict": {"summary": "the gate's words"},
+            "contenders": [
+                {"family": "lasso", "status": "finished", "validation_rmse": 4.0, "metrics": None}
+            ],
+        },
+        "register_challenger": {"version": version, "promoted": promoted, "summary": "registered"},
+    }
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("MLOPS_HOME", str(tmp_path))
+    return tmp_path
+
+
+@pytest.fixture
+def in_use(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Let there be a training set of given months."""
+
+    def use(*months: str, kind: str = "sample") -> None:
+        extraction = SimpleNamespace(kind=kind, taxi="green", months=months)
+        manifest = SimpleNamespace(extraction=extraction)
+        monkeypatch.setattr(retraining, "current_training_set", lambda settings: manifest)
+
+    return use
+
+
+def through_json(value: Any) -> Any:
+    return json.loads(json.dumps(value))
+
+
+def whole_run(runs: Runs, **variables: Any) -> dict[str, Any]:
+    """Do what the pipeline does, through JSON as Mage would store it."""
+    given = {**RUN, **variables}
+    decision = through_json(retraining.look_for_new_data(given))
+    assert retraining.is_needed(decision)
+    prepared = through_json(retraining.prepare(decision, given, runs))
+    for pipeline in ("sklearn_training", "xgboost_training"):
+        retraining.train(pipeline, prepared, given, runs)
+    selection = through_json(retraining.select(prepared, given, runs))
+    deployment = through_json(retraining.deploy(selection, given, runs))
+    return retraining.record(selection, deployment, given)
+
+
+def test_a_new_month_is_prepared_trained_judged_and_deployed(in_use: Any) -> None:
+    in_use("2024-01", "2024-02")
+    runs = Runs(outputs())
+    record = whole_run(runs, **{"deployment.policy": "auto", "max_evals": 3, "reason": "new data"})
+
+    months = {"source.months": "2024-01,2024-02,2024-03"}
+    given = {"deployment.policy": "auto", "max_evals": 3, **months}
+    assert runs.asked == [
+        ("data_preparation", given, "training_set"),
+        ("route_statistics", given, "route_statistics"),
+        ("sklearn_training", given, None),
+        ("xgboost_training", given, None),
+        ("model_selection", given, None),
+        ("deployment", {"version": "3", "reason": "retraining: new data"}, None),
+    ]
+    assert record["status"] == "completed" and record["training_set"] == "abc"
+    assert record["summary"] == "version 3 was deployed by run 106"
+    assert record["decision"]["reason"] == "new data; new: 2024-03"
+    assert record["verdict"] == "the gate's words" and record["version"] == 3
+    assert newest_record(load_settings()) == read_record(load_settings(), 7)
+
+
+def test_without_a_new_month_the_record_says_that_there_was_nothing_to_do(in_use: Any) -> None:
+    in_use("2099-01")
+    decision = retraining.look_for_new_data({**RUN, "reason": "new data"})
+    assert not retraining.is_needed(decision)
+    record = read_record(load_settings(), 7)
+    assert record is not None and record.ended_well
+    assert (record.status, record.trigger) == ("nothing to do", "weekly")
+    assert record.summary == "nothing to do: the source has no month after 2099-01"
+
+
+@pytest.mark.parametrize("force", [True, "true", "1"])
+def test_it_can_be_forced(in_use: Any, force: Any) -> None:
+    in_use("2099-01")
+    decision = retraining.look_for_new_data({**RUN, "force": force, "reason": "weekly"})
+    assert decision["needed"] and decision["months"] == ["2099-01"]
+
+
+def test_months_that_are_asked_for_are_taken(in_use: Any) -> None:
+    in_use("2024-01", "2024-02")
+    decision = retraining.look_for_new_data({**RUN, "months": "2023-11..2023-12"})
+    assert decision["needed"] and decision["months"] == ["2023-11", "2023-12"]
+
+
+def test_the_first_training_set_has_the_months_configured() -> None:
+    decision = retraining.look_for_new_data({**RUN})
+    assert decision["months"] == ["2023-12", "2024-01", "2024-02"]
+
+
+def test_a_source_other_than_that_of_the_training_set_is_refused_unless_named(in_use: Any) -> None:
+    in_use("2024-01", kind="tlc")
+    with pytest.raises(ConfigurationError, match=r"source\.kind"):
+        retraining.look_for_new_data(RUN)
+    assert retraining.look_for_new_data({**RUN, "source": "sample"})["needed"]
+
+
+def test_a_version_waits_for_approval_in_place_of_an_earlier_one(in_use: Any) -> None:
+    in_use("2024-01")
+    settings = load_settings()
+    earlier = PendingApproval(version=2, reason="", verdict="", run_id=1, requested_at=now())
+    ask_for_approval(settings, earlier)
+    runs = Runs(outputs())
+    record = whole_run(runs)
+    assert record["summary"] == "version 3 waits for approval: mlops approve 3"
+    assert [pipeline for pipeline, *_ in runs.asked][-1] == "model_selection"
+    pending = pending_approval(settings)
+    assert pending is not None and (pending.version, pending.run_id) == (3, 7)
+    settle_approval(settings, 2)
+    assert pending_approval(settings) == pending
+    settle_approval(settings, 3)
+    assert pending_approval(settings) is None
+
+
+@pytest.mark.parametrize("found", [outputs(version=None), outputs(promoted=True)])
+def test_what_was_refused_or_is_champion_already_is_not_deployed(
+    in_use: Any, found: dict[str, Any]
+) -> None:
+    in_use("2024-01")
+    runs = Runs(found)
+    assert whole_run(runs, **{"deployment.policy": "auto"})["summary"] == "registered"
+    assert "deployment" not in [pipeline for pipeline, *_ in runs.asked]
+    assert pending_approval(load_settings()) is None
+
+
+def test_a_training_of_which_nothing_is_asked_is_left_out(in_use: Any) -> None:
+    in_use("2024-01")
+    runs = Runs(outputs())
+    whole_run(runs, objectives="")
+    assert "xgboost_training" not in [pipeline for pipeline, *_ in runs.asked]
+
+
+def test_a_run_that_fails_leaves_the_cause_in_its_record(in_use: Any) -> None:
+    in_use("2024-01")
+    retraining.look_for_new_data(RUN)
+    settings = load_settings()
+    failed = SimpleNamespace(block="prepare_data", error="SourceError: no such month")
+    result: Any = SimpleNamespace(
+        pipeline="retraining", run_id=7, status="failed", failed_blocks=(failed,), succeeded=False
+    )
+    exits.run_ended(settings, result)
+    record = read_record(settings, 7)
+    assert record is not None and not record.ended_well and record.ended_at is not None
+    assert record.summary == "prepare_data: SourceError: no such month"
