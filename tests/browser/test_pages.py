@@ -1,4 +1,4 @@
-"""What a person sees after `mlops up`: a sign-in, the project's pipelines, MLflow's pages."""
+"""What a person sees after `mlops up`: a sign-in, pipelines and triggers, a playground, MLflow."""
 
 from __future__ import annotations
 
@@ -10,12 +10,17 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
+
+from mlops.cli.pipelines import pipeline_names
+from mlops.orchestration.triggers import TRIGGERS
+from mlops.settings import PROJECT_ROOT
 
 pytestmark = [pytest.mark.browser, pytest.mark.mage]
 
@@ -29,6 +34,8 @@ FLAGS = [
     "--disable-sync",
 ]
 PASSWORD = "a-password-for-tests-only"
+TRIP = ("74 East Harlem North, Manhattan", "132 JFK Airport, Queens", "17.5")
+PIPELINES = pipeline_names()
 PATIENCE = 30_000  # milliseconds until an element must be there
 
 
@@ -58,10 +65,13 @@ def answers(url: str) -> bool:
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def server(
+    tmp_path_factory: pytest.TempPathFactory, make_champion: Callable[[Path], None]
+) -> Iterator[Server]:
     if CHROMIUM is None:
         pytest.skip("no chromium: install Debian's package chromium")
     folder = tmp_path_factory.mktemp("up")
+    make_champion(folder / "home")
     mage, mlflow = free_port(), free_port()
     environment = {
         **os.environ,
@@ -69,6 +79,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         "MLOPS_SERVER__MAGE_PORT": str(mage),
         "MLOPS_SERVER__MLFLOW_PORT": str(mlflow),
         "MLOPS_OWNER_PASSWORD": PASSWORD,
+        "MLOPS_SERVER__SCHEDULER_INTERVAL_SECONDS": "1",
     }
     found = Server(f"http://127.0.0.1:{mage}", f"http://127.0.0.1:{mlflow}", folder / "output")
     with found.output.open("w") as output:
@@ -124,9 +135,12 @@ def test_nobody_enters_without_signing_in(server: Server) -> None:
 def test_every_pipeline_is_listed_with_what_it_does(server: Server, page: Any) -> None:
     page.goto(f"{server.mage}/pipelines")
 
-    for name in ("data_preparation", "sklearn_training", "model_selection", "batch_inference"):
+    for name in PIPELINES:
         page.get_by_text(name, exact=True).first.wait_for()
-    page.get_by_text("let the gate judge").first.wait_for()
+        pipeline = yaml.safe_load((PROJECT_ROOT / "pipelines" / name / "metadata.yaml").read_text())
+        page.get_by_text(pipeline["description"]).first.wait_for()
+        for tag in pipeline["tags"]:
+            page.get_by_text(tag, exact=True).first.wait_for()
 
 
 def test_the_editor_shows_the_dynamic_fan_out(server: Server, page: Any) -> None:
@@ -135,6 +149,61 @@ def test_the_editor_shows_the_dynamic_fan_out(server: Server, page: Any) -> None
     for name in ("load_models", "tune_and_train", "collect_candidates"):
         page.get_by_text(name, exact=True).first.wait_for()
     page.get_by_text("Dynamic", exact=True).first.wait_for()
+
+
+def test_each_pipeline_says_how_to_run_it(server: Server, page: Any) -> None:
+    page.goto(f"{server.mage}/pipelines/deployment/edit")
+
+    page.get_by_role("heading", name="deployment", exact=True).wait_for()
+    page.get_by_text("watched while it does").first.wait_for()
+    page.get_by_text("mlops pipeline run deployment").first.wait_for()
+
+
+def test_triggers_are_listed_as_in_code(server: Server, page: Any) -> None:
+    page.goto(f"{server.mage}/pipelines/retraining/triggers")
+
+    for trigger in (t for t in TRIGGERS if t.pipeline == "retraining"):
+        row = page.get_by_role("row").filter(has=page.get_by_text(trigger.name, exact=True))
+        row.first.wait_for()
+        if trigger.cron:
+            row.get_by_text(trigger.cron).first.wait_for()
+
+
+def test_a_trip_in_the_playground_is_answered_in_words(server: Server, page: Any) -> None:
+    before = written_files()
+    start, end, miles = TRIP
+
+    # When a person fills in the form
+    page.goto(f"{server.mage}/pipelines/predict/triggers")
+    page.get_by_text("Create trigger with no-code").click()
+    page.get_by_text("This pipeline will run continuously").click()
+    page.get_by_placeholder("Name this trigger").fill("to the airport")
+    page.locator("select").first.select_option("@once")
+    page.get_by_role("button", name="Next: Customize").click()
+    page.get_by_text("Taxi zone of the pickup").wait_for()
+    page.locator("select").nth(0).select_option(label=start)
+    page.locator("select").nth(1).select_option(label=end)
+    page.locator("input").nth(0).fill(miles)
+    page.get_by_role("button", name="Next: Review").click()
+    page.get_by_role("button", name="Create trigger").click()
+    page.get_by_text("inactive", exact=True).first.wait_for()  # it is loaded: it can be enabled
+    page.get_by_role("button", name="Enable trigger").click()
+    # By its text alone it would also be an option of a filter.
+    page.locator("text=/^Done$/ >> visible=true").first.wait_for(timeout=2 * PATIENCE)
+
+    # Then the run's log says how long the trip takes, and why
+    page.goto(f"{server.mage}/pipelines/predict/logs")
+    page.get_by_text(f"from {start} to {end}, {miles} miles").first.wait_for()
+    page.get_by_text("minutes on average: the ").first.wait_for()
+    # And nothing of it was written into the project.
+    assert written_files() == before
+
+
+def written_files() -> dict[str, bytes]:
+    """What the editor could have written."""
+    folders = ("pipelines", "interactions", "markdowns")
+    paths = (path for folder in folders for path in (PROJECT_ROOT / folder).rglob("*.*"))
+    return {str(path): path.read_bytes() for path in paths if path.is_file()}
 
 
 def test_both_data_products_are_listed(server: Server, page: Any) -> None:
