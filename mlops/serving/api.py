@@ -8,139 +8,35 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from datetime import datetime
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from fastapi import FastAPI, Request
 from fastapi.openapi.utils import get_openapi
 from fastapi.responses import JSONResponse, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 from starlette.exceptions import HTTPException
 
 import mlops
 from mlops.inference.trip import TripRequest
-from mlops.registry.rollout import Rollout
 from mlops.serving.errors import RequestError
+from mlops.serving.replies import (
+    SHORT_EXAMPLE,
+    TRIP_EXAMPLE,
+    ErrorReply,
+    ManyExplanations,
+    ManyPredictions,
+    ModelReply,
+    ServedVersion,
+    SingleExplanation,
+    SinglePrediction,
+    Validation,
+)
 from mlops.serving.requests import TripList
-from mlops.serving.routing import Role
 from mlops.serving.state import read_state
 
 if TYPE_CHECKING:
     from mlops.serving.app import Application
-
-TRIP_EXAMPLE: Final = {
-    "pickup_at": "2024-03-01T17:45:00",
-    "pickup_zone": 74,
-    "dropoff_zone": 161,
-    "trip_distance": 3.2,
-    "passenger_count": 1,
-    "rate_code": 1,
-    "trip_type": 1,
-    "vendor_id": 2,
-}
-_SHORT_EXAMPLE: Final = {
-    "trip_id": "a-17",
-    "pickup_at": "2024-03-01T08:30:00-05:00",
-    "pickup_zone": 74,
-    "dropoff_zone": 166,
-}
-
-
-class _Said(BaseModel):
-    model_config = ConfigDict(protected_namespaces=())
-
-
-class Prediction(_Said):
-    """The answer for one trip."""
-
-    trip_id: int | str | None = Field(None, description="the request's, if it has one")
-    prediction_minutes: float
-    lower_minutes: float | None = Field(description="with the upper one: 80 of 100 trips between")
-    upper_minutes: float | None
-    distance_source: Annotated[
-        str | None, Field(description="route_history: the request has no distance")
-    ] = None
-    miles: float | None = Field(None, description="the distance used, if not the request's")
-    flags: list[str] = Field([], description="rules of the data contract that the trip stretches")
-
-
-class _Signed(_Said):
-    model_version: int
-    role: Role
-    request_id: str
-
-
-class SinglePrediction(Prediction, _Signed):
-    """The answer to a request for one trip."""
-
-
-class ManyPredictions(_Signed):
-    """The answer to a list, in its order."""
-
-    predictions: list[Prediction]
-
-
-class Explanation(_Said):
-    """Why a prediction is what it is."""
-
-    trip_id: int | str | None = None
-    prediction_minutes: float
-    sum_minutes: float = Field(description="base and contributions, before limits on durations")
-    base_minutes: float
-    contributions: dict[str, float] = Field(description="minutes per feature; exact SHAP values")
-
-
-class SingleExplanation(Explanation, _Signed):
-    """The explanation of one trip."""
-
-
-class ManyExplanations(_Signed):
-    """The explanations of a list, in its order."""
-
-    explanations: list[Explanation]
-
-
-class Validation(_Said):
-    """A request that would be answered."""
-
-    trips: int
-    flagged: int
-
-
-class ErrorContent(_Said):
-    """What is wrong."""
-
-    field: str = Field(description="e.g. trips.3.pickup_zone, body, or a header's name")
-    message: str
-    request_id: str
-
-
-class ErrorReply(_Said):
-    """A refused request."""
-
-    error: ErrorContent
-
-
-class ServedVersion(_Said):
-    """A version in this process."""
-
-    version: int
-    role: Role
-    since: datetime
-    bundle: str
-    family: str
-    info: dict[str, Any] = Field(description="receipt and metrics, from its bundle")
-
-
-class ModelReply(_Said):
-    """Who answers."""
-
-    champion: ServedVersion
-    beside: ServedVersion | None = Field(None, description="the version of the rollout")
-    rollout: Rollout | None = None
-    problem: str = Field("", description="why the registry cannot be followed at present")
-
 
 _POSTS: Final[dict[str, tuple[str, tuple[type[BaseModel], ...]]]] = {
     "/predict": ("Predict durations", (SinglePrediction, ManyPredictions)),
@@ -270,8 +166,8 @@ def _openapi(api: FastAPI) -> dict[str, Any]:
 def _post(summary: str, replies: tuple[type[BaseModel], ...]) -> dict[str, Any]:
     examples = {
         "one trip": {"value": TRIP_EXAMPLE},
-        "without a distance": {"value": _SHORT_EXAMPLE},
-        "a list": {"value": {"trips": [TRIP_EXAMPLE, _SHORT_EXAMPLE]}},
+        "without a distance": {"value": SHORT_EXAMPLE},
+        "a list": {"value": {"trips": [TRIP_EXAMPLE, SHORT_EXAMPLE]}},
     }
     return {
         "summary": summary,

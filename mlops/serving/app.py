@@ -56,7 +56,7 @@ OPEN: Final = ("/healthz", "/readyz")
 _THREAD_BYTES: Final = 16_384
 _SHADOW_QUEUE: Final = 256
 _ALIVE: Final = Reply(200, b'{"status":"ok"}')
-_INTERNAL: Final = RequestError(500, "", "the server failed; its log says why under this id")
+_INTERNAL: Final = RequestError(500, "server", "the server failed; its log says why under this id")
 
 App = Callable[[Any, Receive, Send], Awaitable[None]]
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import logging
-import multiprocessing
 import os
 import shutil
 import time
@@ -18,10 +17,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from mlops.errors import MlopsError
 from mlops.registry.rollout import Rollout
+from mlops.serving.compiling import compile_apart
 from mlops.serving.state import Served, ServingState, read_state, write_state
 from mlops.settings import Settings
 
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-COMPILE_SECONDS: Final = 180  # then the artifact counts as broken
 KEPT_BUNDLES: Final = 3  # beside those in use: a rollback needs no compilation
 _FIRST_WAIT: Final = 5.0  # before a broken artifact is tried again; doubles
 _LONGEST_WAIT: Final = 300.0
@@ -170,65 +169,6 @@ def bundle_name(info: VersionInfo) -> str:
     """Name the bundle of a version: another model under the same number has another name."""
     digest = hashlib.sha256(f"{info.source} {info.run_id}".encode()).hexdigest()
     return f"v{info.version}-{digest[:12]}"
-
-
-def compile_apart(settings: Settings, info: VersionInfo, target: Path) -> None:
-    """Make a bundle in a process of its own, unless a good one is there.
-
-    Unpickling an artifact can exhaust memory, crash or hang: that is the child's end only.
-
-    Args:
-        settings: Name the registry.
-        info: The version.
-        target: Folder of the bundle.
-
-    Raises:
-        MlopsError: If there is no bundle afterwards, saying why.
-    """
-    context = multiprocessing.get_context("fork")  # all imports are made already
-    ours, theirs = context.Pipe(duplex=False)
-    child = context.Process(target=_compile, args=(settings, info, target, theirs), daemon=True)
-    child.start()
-    theirs.close()
-    try:
-        said = ours.recv() if ours.poll(COMPILE_SECONDS) else f"it takes over {COMPILE_SECONDS} s"
-    except EOFError:
-        child.join()
-        said = f"loading it ended the process with code {child.exitcode}"
-    finally:
-        child.kill()
-        child.join()
-        ours.close()
-    if said:
-        raise MlopsError(said, "look at the model's artifact, or promote another version")
-
-
-def _compile(settings: Settings, info: VersionInfo, target: Path, pipe: Any) -> None:
-    from mlops.registry.models import load_folder
-    from mlops.serving.compilation import compile_model
-    from mlops.serving.compiled import CompiledModel
-
-    try:
-        try:
-            CompiledModel.load(target)
-        except MlopsError:
-            compile_model(load_folder(settings, info.source), info.version, told_of(info)).save(
-                target
-            )
-            CompiledModel.load(target)  # what is on the disk, not what was in memory, is proved
-        pipe.send("")
-    except BaseException as error:
-        pipe.send(_said(error))
-
-
-def told_of(info: VersionInfo) -> dict[str, str]:
-    """Return what a bundle tells of its version; objects as JSON."""
-    told = {"run_id": info.run_id, "created_at": info.created_at.isoformat()}
-    if info.receipt:
-        told["receipt"] = info.receipt.model_dump_json()
-    if info.evaluation:
-        told["metrics"] = info.evaluation.metrics.model_dump_json()
-    return told
 
 
 def run_follower(settings: Settings) -> None:

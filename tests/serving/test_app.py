@@ -285,7 +285,7 @@ def test_a_champion_that_fails_is_an_answer_too(
     service: Service, broken_model: Any, trip: dict[str, Any]
 ) -> None:
     service.swap(broken_model(version=9))
-    refused(post(service, trip), 500, "")
+    refused(post(service, trip), 500, "server")
     assert service.metrics.errors.labels("9", "champion", "exception")._value.get() == 1
 
 

@@ -15,7 +15,7 @@ from mlops.errors import MlopsError, RegistryError
 from mlops.registry.rollout import Rollout
 from mlops.registry.versions import VersionInfo
 from mlops.serving import follower
-from mlops.serving.follower import KEPT_BUNDLES, RegistryFollower, bundles_folder, compile_apart
+from mlops.serving.follower import KEPT_BUNDLES, RegistryFollower, bundles_folder
 from mlops.serving.state import read_state, state_file
 from mlops.settings import Settings
 
@@ -243,35 +243,3 @@ def test_a_full_disk_leaves_the_old_state(world: World, monkeypatch: pytest.Monk
             world.follower.step()
     assert read_state(world.settings.served) == before
     assert world.step().champion.version == 2
-
-
-@pytest.mark.parametrize(
-    ("content", "said"),
-    [
-        (b"not a pickle", "whole model"),
-        # A pickle that ends the process that loads it: os._exit(3).
-        (b"cposix\n_exit\n(I3\ntR.", "code 3"),
-        (b"", "whole model"),
-    ],
-)
-def test_hostile_artifacts_end_only_the_child(tmp_path: Path, content: bytes, said: str) -> None:
-    source = tmp_path / "model"
-    (source / "data").mkdir(parents=True)
-    (source / "data" / "trip_duration_model").write_bytes(content)
-    settings = Settings(home=tmp_path / "home")
-    target = bundles_folder(settings) / "v1"
-    with pytest.raises(MlopsError, match=said):
-        compile_apart(settings, info_of(1, source.as_uri()), target)
-    assert not target.exists()
-
-
-def test_an_artifact_that_hangs_is_given_up(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    source = tmp_path / "model"
-    (source / "data").mkdir(parents=True)
-    (source / "data" / "trip_duration_model").write_bytes(b"ctime\nsleep\n(I600\ntR.")
-    monkeypatch.setattr(follower, "COMPILE_SECONDS", 1)
-    settings = Settings(home=tmp_path / "home")
-    with pytest.raises(MlopsError, match="over 1 s"):
-        compile_apart(settings, info_of(1, source.as_uri()), bundles_folder(settings) / "v1")

@@ -16,8 +16,23 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from pydantic import TypeAdapter
+
+from mlops.serving.replies import (
+    ManyExplanations,
+    ManyPredictions,
+    SingleExplanation,
+    SinglePrediction,
+    Validation,
+)
 
 Service = Any  # see conftest
+
+REPLIES: dict[str, Any] = {
+    "/predict": SinglePrediction | ManyPredictions,
+    "/explain": SingleExplanation | ManyExplanations,
+    "/validate": Validation,
+}
 
 anything: st.SearchStrategy[Any] = st.recursive(
     st.one_of(
@@ -120,6 +135,7 @@ def test_no_body_makes_the_server_fail(
     operation = document["paths"][path]["post"]
     schema = operation["requestBody"]["content"]["application/json"]["schema"]
     seen = set()
+    reply: TypeAdapter[Any] = TypeAdapter(REPLIES[path])
 
     @settings(max_examples=150, suppress_health_check=list(HealthCheck))
     @given(body=bodies(schema, document))
@@ -131,6 +147,7 @@ def test_no_body_makes_the_server_fail(
         assert response.status_code < 500
         answer = json.loads(response.content, parse_constant=pytest.fail)
         if response.status_code == 200:
+            reply.validate_json(response.content)
             check_answer(answer)
         else:
             assert set(answer["error"]) == {"field", "message", "request_id"}

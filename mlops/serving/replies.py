@@ -1,0 +1,127 @@
+"""What the server answers, as pydantic models: the source of its OpenAPI document, with examples.
+
+The answers themselves are written by hand (`mlops.serving.answering`), which is several times
+faster; the tests hold them to these models.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, Final
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from mlops.registry.rollout import Rollout
+from mlops.serving.routing import Role
+
+TRIP_EXAMPLE: Final = {
+    "pickup_at": "2024-03-01T17:45:00",
+    "pickup_zone": 74,
+    "dropoff_zone": 161,
+    "trip_distance": 3.2,
+    "passenger_count": 1,
+    "rate_code": 1,
+    "trip_type": 1,
+    "vendor_id": 2,
+}
+SHORT_EXAMPLE: Final = {
+    "trip_id": "a-17",
+    "pickup_at": "2024-03-01T08:30:00-05:00",
+    "pickup_zone": 74,
+    "dropoff_zone": 166,
+}
+
+
+class _Said(BaseModel):
+    model_config = ConfigDict(extra="forbid", protected_namespaces=())
+
+
+class Prediction(_Said):
+    """The answer for one trip."""
+
+    trip_id: int | str | None = Field(None, description="the request's, if it has one")
+    prediction_minutes: float
+    lower_minutes: float | None = Field(description="with the upper one: 80 of 100 trips between")
+    upper_minutes: float | None
+    distance_source: Annotated[
+        str | None, Field(description="route_history: the request has no distance")
+    ] = None
+    miles: float | None = Field(None, description="the distance used, if not the request's")
+    flags: list[str] = Field([], description="rules of the data contract that the trip stretches")
+
+
+class _Signed(_Said):
+    model_version: int
+    role: Role
+    request_id: str
+
+
+class SinglePrediction(Prediction, _Signed):
+    """The answer to a request for one trip."""
+
+
+class ManyPredictions(_Signed):
+    """The answer to a list, in its order."""
+
+    predictions: list[Prediction]
+
+
+class Explanation(_Said):
+    """Why a prediction is what it is."""
+
+    trip_id: int | str | None = None
+    prediction_minutes: float
+    sum_minutes: float = Field(description="base and contributions, before limits on durations")
+    base_minutes: float
+    contributions: dict[str, float] = Field(description="minutes per feature; exact SHAP values")
+
+
+class SingleExplanation(Explanation, _Signed):
+    """The explanation of one trip."""
+
+
+class ManyExplanations(_Signed):
+    """The explanations of a list, in its order."""
+
+    explanations: list[Explanation]
+
+
+class Validation(_Said):
+    """A request that would be answered."""
+
+    trips: int
+    flagged: int
+
+
+class ErrorContent(_Said):
+    """What is wrong."""
+
+    field: str = Field(description="e.g. trips.3.pickup_zone, body, or a header's name")
+    message: str
+    request_id: str
+
+
+class ErrorReply(_Said):
+    """A refused request."""
+
+    error: ErrorContent
+
+
+class ServedVersion(_Said):
+    """A version in this process."""
+
+    version: int
+    role: Role
+    since: datetime
+    bundle: str
+    family: str
+    info: dict[str, Any] = Field(description="receipt and metrics, from its bundle")
+
+
+class ModelReply(_Said):
+    """Who answers."""
+
+    champion: ServedVersion
+    beside: ServedVersion | None = Field(None, description="the version of the rollout")
+    rollout: Rollout | None = None
+    problem: str = Field("", description="why the registry cannot be followed at present")
