@@ -34,6 +34,7 @@ lint: $(DEV) ## style, types, and what editors leave behind
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
+	@$(BIN)/mlops triggers --lint
 
 format: $(DEV) ## let the formatter have its way
 	@$(BIN)/ruff format .

@@ -40,7 +40,8 @@ def plan_block(
 
     Args:
         block: Its definition; ``configuration: {waits: true}`` says that it only waits for other
-            runs, as every block does that stands for a global data product.
+            runs, as every block does that stands for a global data product; or that others must
+            not keep it waiting, as a rollback.
         log: Where it writes.
         environment: Variables of its process.
         timeout_seconds: How long it may take unless it says so itself; what waits may wait on.

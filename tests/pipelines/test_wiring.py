@@ -118,6 +118,19 @@ def test_a_block_is_one_call(path: Path) -> None:
     assert len(functions[0].body) <= MOST_STATEMENTS
 
 
+@pytest.mark.parametrize("name", PIPELINES)
+def test_a_block_that_waits_for_runs_of_its_own_holds_no_worker(name: str) -> None:
+    for block in load(name)["blocks"]:
+        path = ROOT / FOLDERS.get(block["type"], "") / f"{block['uuid']}.py"
+        if path.exists() and "run_child" in path.read_text(encoding="utf-8"):
+            assert block["configuration"] == {"waits": True}, block["uuid"]
+
+
+def test_a_rollback_waits_for_no_worker() -> None:
+    blocks = [block for block in load("rollback")["blocks"] if block["type"] == "custom"]
+    assert all(block["configuration"] == {"waits": True} for block in blocks)
+
+
 def test_every_block_is_used() -> None:
     used = {
         block["uuid"]
