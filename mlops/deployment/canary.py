@@ -24,6 +24,7 @@ _P95: Final = 0.95
 _LAPS: Final = 20  # looks at the metrics per canary
 _LONGEST_LAP_SECONDS: Final = 5.0
 _SHORTEST_LAP_SECONDS: Final = 0.25
+_CLEAR_ERRORS: Final = 5
 _MOST_PROBES: Final = 500  # per lap: a deployment is not a load test
 _FOLLOW_POLL_SECONDS: Final = 0.25
 
@@ -87,10 +88,10 @@ def clearly_failing(canary: Traffic, champion: Traffic, limits: DeploymentSettin
     """Tell whether errors are so many that waiting for more requests is no use.
 
     The lower end of Wilson's 95 % interval of the error share (E. B. Wilson, "Probable inference",
-    JASA 22, 1927) lies above what is allowed.
+    JASA 22, 1927) lies above what is allowed, and it is not about a few accidents.
     """
     n = canary.requests
-    if not n:
+    if canary.errors < _CLEAR_ERRORS:
         return False
     z, share = 1.96, canary.error_share
     centre = share + z**2 / (2 * n)

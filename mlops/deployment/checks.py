@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from mlops.evaluation.verdict import RuleResult, Unit, Verdict
@@ -10,7 +11,13 @@ from mlops.evaluation.verdict import RuleResult, Unit, Verdict
 def at_most(rule: str, value: float, limit: float, unit: Unit, why: str) -> RuleResult:
     """Return a rule that holds while a value does not exceed its limit; NaN never holds."""
     return RuleResult(
-        rule=rule, value=value, sense="<=", limit=limit, unit=unit, passed=value <= limit, why=why
+        rule=rule,
+        value=value if math.isfinite(value) else None,
+        sense="<=",
+        limit=limit,
+        unit=unit,
+        passed=value <= limit,
+        why=why,
     )
 
 

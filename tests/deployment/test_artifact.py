@@ -1,0 +1,113 @@
+"""The test of the artifact: real models pass, broken ones are refused by what is wrong."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from mlops.data.validation import split_requests
+from mlops.deployment import world
+from mlops.deployment.artifact import artifact_verdict
+from mlops.deployment.golden import ROWS, as_json, golden_requests
+from mlops.errors import MlopsError
+from mlops.inference.trip import TripRequest
+from mlops.registry.versions import Registry
+from mlops.settings import Settings
+
+
+class Loaded:
+    """A registry that gives a certain model out."""
+
+    def __init__(self, model: Any, info: Any) -> None:
+        self._found = model, info
+
+    def load(self, version: int) -> Any:
+        return self._found
+
+
+def verdict_of(settings: Settings, model: Any, compiled: Any = world._compiled) -> Any:
+    info = Registry(settings).get(1)
+    return artifact_verdict(settings, Loaded(model, info), 1, compiled)  # type: ignore[arg-type]
+
+
+@pytest.fixture(scope="module")
+def model(stocked: Settings) -> Any:
+    return Registry(stocked).load(1)[0]
+
+
+def test_a_stored_model_passes_every_rule(stocked: Settings) -> None:
+    found = artifact_verdict(stocked, Registry(stocked), 1, world._compiled)
+
+    assert found.passed, found.table()
+    assert [rule.rule for rule in found.rules] == [
+        "works",
+        "finite",
+        "plausible",
+        "parity",
+        "latency",
+        "size",
+    ]
+    assert f"{ROWS} golden trips answered" in found.summary
+
+
+def test_golden_requests_are_within_the_contract_and_what_the_server_takes(model: Any) -> None:
+    requests = golden_requests(model.encoder.statistics.as_of)
+
+    _, bad = split_requests(requests, Settings())
+    assert len(bad) == 0
+    assert len(requests) == ROWS
+    assert not requests.isna().any().any()
+    assert requests.equals(golden_requests(model.encoder.statistics.as_of))
+    for trip, row in zip(as_json(requests), requests.itertuples(), strict=True):
+        assert TripRequest.model_validate(trip).pickup_at == row.pickup_at
+
+
+def test_a_model_that_cannot_be_loaded_does_not_work(
+    stocked: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def missing(self: Registry, version: int) -> None:
+        raise MlopsError("the file is damaged", "train it again")
+
+    monkeypatch.setattr(Registry, "load", missing)
+
+    found = artifact_verdict(stocked, Registry(stocked), 1, world._compiled)
+
+    assert found.refused_by == ("works",)
+    assert "the file is damaged" in found.summary
+
+
+class NotANumber:
+    """An estimator gone wrong."""
+
+    def predict(self, features: Any) -> Any:
+        return np.full(len(features), np.nan)
+
+
+def test_answers_that_are_no_numbers_are_refused(stocked: Settings, model: Any) -> None:
+    broken = replace(model, estimator=NotANumber())
+
+    found = verdict_of(stocked, broken, lambda m, i: lambda f: m.predict(f).to_numpy())
+
+    assert "finite" in found.refused_by
+
+
+def test_a_compiled_form_that_answers_otherwise_is_refused(stocked: Settings, model: Any) -> None:
+    def off(m: Any, info: Any) -> Any:
+        return lambda requests: m.predict(requests).to_numpy() + 0.01
+
+    assert verdict_of(stocked, model, off).refused_by == ("parity",)
+    assert verdict_of(stocked, model, lambda m, i: lambda f: np.ones(3)).refused_by == ("parity",)
+
+
+@pytest.mark.parametrize(
+    ("limits", "rule"), [({"max_latency_ms": 1e-6}, "latency"), ({"max_size_mb": 1e-6}, "size")]
+)
+def test_slow_and_large_models_are_refused(
+    stocked: Settings, model: Any, limits: dict[str, float], rule: str
+) -> None:
+    settings = stocked.model_copy(update={"gate": stocked.gate.model_copy(update=limits)})
+
+    assert verdict_of(settings, model).refused_by == (rule,)

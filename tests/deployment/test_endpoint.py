@@ -1,0 +1,126 @@
+"""The endpoint as a deployment sees it: tokens, answers, and everything that is no answer."""
+
+from __future__ import annotations
+
+import json
+import re
+import stat
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+
+from mlops.deployment.endpoint import Endpoint, deployment_token
+from mlops.serving.keys import hash_of, read_keys
+from mlops.settings import ServingSettings, Settings
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Says what the test has put into `replies`, by path, and remembers the keys it was shown."""
+
+    replies: ClassVar[dict[str, tuple[int, str]]] = {}
+    keys: ClassVar[list[str | None]] = []
+
+    def do_GET(self) -> None:
+        self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        self.keys.append(self.headers.get("X-API-Key"))
+        status, text = self.replies.get(self.path, (404, "{}"))
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(text)))
+        self.end_headers()
+        self.wfile.write(text.encode())
+
+    def do_POST(self) -> None:
+        self.do_GET()
+
+    def log_message(self, *arguments: Any) -> None:
+        pass
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[tuple[Settings, type[Handler]]]:
+    handler = type("Fresh", (Handler,), {"replies": {}, "keys": []})
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as running:
+        thread = threading.Thread(target=running.serve_forever)
+        thread.start()
+        url = f"http://127.0.0.1:{running.server_port}"
+        yield Settings(home=tmp_path, serving=ServingSettings(url=url, metrics_url=url)), handler
+        running.shutdown()
+        thread.join()
+
+
+def test_an_answer_names_its_version_and_minutes(server: Any) -> None:
+    settings, handler = server
+    body = {"prediction_minutes": 12.5, "model_version": 3, "request_id": "r"}
+    handler.replies = {"/predict": (200, json.dumps(body)), "/healthz": (200, "{}")}
+    endpoint = Endpoint(settings)
+
+    answer = endpoint.ask({"pickup_zone": 74})
+
+    assert (answer.version, answer.minutes, answer.problem) == (3, 12.5, "")
+    assert endpoint.is_up()
+    assert handler.keys[0] == deployment_token(settings.served)
+
+
+@pytest.mark.parametrize(
+    ("reply", "named"),
+    [
+        ((401, '{"error": {"message": "the API key is missing"}}'), "401: .*key is missing"),
+        ((500, "Internal Server Error"), "Error"),
+        ((200, "<html>"), "Error"),
+        ((200, '{"answer": 42}'), "model_version"),
+        ((200, "[]"), "TypeError"),
+    ],
+)
+def test_what_is_no_answer_is_a_problem_and_no_exception(
+    server: Any, reply: tuple[int, str], named: str
+) -> None:
+    settings, handler = server
+    handler.replies = {"/predict": reply}
+
+    answer = Endpoint(settings).ask({})
+
+    assert answer.version is None
+    assert answer.problem
+
+    assert re.search(named, answer.problem), answer.problem
+
+
+def test_a_server_that_is_not_there_is_said_to(tmp_path: Path, free_ports: Any) -> None:
+    (port,) = free_ports(1)
+    serving = ServingSettings(port=port, metrics_port=port)
+    endpoint = Endpoint(Settings(home=tmp_path, serving=serving))
+
+    assert not endpoint.is_up()
+    assert endpoint.scrape() is None
+    assert endpoint.problem() == ""
+    assert "ConnectionError" in endpoint.ask({}).problem
+
+
+def test_something_else_on_the_port_is_no_online_server(server: Any) -> None:
+    settings, handler = server
+    handler.replies = {"/metrics": (200, "<html>{</html>")}
+
+    assert not Endpoint(settings).is_up()
+    assert Endpoint(settings).scrape() is None
+
+
+def test_a_deployments_key_is_made_once_and_only_its_owner_can_read_it(tmp_path: Path) -> None:
+    token = deployment_token(tmp_path)
+
+    assert deployment_token(tmp_path) == token
+    (key,) = read_keys(tmp_path)
+    assert (key.name, key.sha256) == ("deployment", hash_of(token).hex())
+    file = tmp_path / "deployment.token"
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert {path.name for path in tmp_path.iterdir()} >= {"deployment.token", "keys.json"}
+
+
+def test_a_token_in_the_environment_wins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLOPS_SERVING_TOKEN", "mlops_given")
+
+    assert deployment_token(tmp_path) == "mlops_given"
+    assert list(tmp_path.iterdir()) == []
