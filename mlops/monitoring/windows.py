@@ -7,13 +7,13 @@ whole history, and a window is a slice of it.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from mlops.data.rules import Rule, rules_in_force
+from mlops.data.rules import FIRST_PICKUP, LAST_PICKUP, Rule, rules_in_force
 from mlops.data.schema import broken_rules, trip_schema
 from mlops.data.trips import DROPOFF_AT, FARE, PICKUP_AT, TARGET
 from mlops.evaluation.slices import slice_labels
@@ -24,8 +24,8 @@ from mlops.settings import ValidationSettings
 Mask = npt.NDArray[np.bool_]
 
 # Whether a trip lies in the month of its file is a question to files, not to a window.
-_NOT_OF_WINDOWS = ("pickup_in_month",)
-_LABELS = (TARGET, DROPOFF_AT, FARE)
+_NOT_OF_WINDOWS: Final = ("pickup_in_month",)
+_LABELS: Final = (TARGET, DROPOFF_AT, FARE)
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,8 +89,9 @@ class TripWindow:
         broken = _broken(trips, rules, limits, ended)
         rejecting = [name for name, rule in rules.items() if rule.action == "quarantine"]
         at_pickup = [name for name in rejecting if rules[name].at_pickup]
-        # A row without a time belongs nowhere; it must not keep the others from being placed.
-        timed = trips.assign(**{PICKUP_AT: trips[PICKUP_AT].fillna(_EPOCH)})
+        # A row without a possible time must not keep the others from being placed.
+        possible = (trips[PICKUP_AT] >= FIRST_PICKUP) & (trips[PICKUP_AT] < LAST_PICKUP)
+        timed = trips.assign(**{PICKUP_AT: trips[PICKUP_AT].where(possible, FIRST_PICKUP)})
         return cls(
             trips=trips,
             predictions=predictions,
@@ -123,9 +124,6 @@ class TripWindow:
             refused=self.refused[chosen],
             learnable=self.learnable[chosen],
         )
-
-
-_EPOCH = pd.Timestamp(0)
 
 
 def _broken(

@@ -1,0 +1,274 @@
+"""How often monitoring cries wolf on real months, and how soon it finds a fault injected into them.
+
+Run by itself, ``python -m benchmarks.detection``: some ten minutes on one core. The tables go to
+``benchmarks/DETECTION.md``.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from functools import lru_cache, partial
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from benchmarks.model_quality import months_folder
+from benchmarks.report import Section, Table, markdown_section
+from benchmarks.trips import TAXI, file_name
+from mlops.data.months import month_bounds
+from mlops.data.reading import read_trips
+from mlops.data.trips import DROPOFF_AT, PICKUP_AT, TARGET
+from mlops.features.routes import RouteHistory, RouteStatistics
+from mlops.monitoring.faults import FAULTS, Fault, drifting
+from mlops.monitoring.judging import report_window
+from mlops.monitoring.learning import build_profile
+from mlops.monitoring.profile import ReferenceProfile
+from mlops.monitoring.report import WindowReport
+from mlops.monitoring.windows import TripWindow
+from mlops.settings import Settings, load_settings
+from mlops.training.artifact import TripDurationModel
+
+DETECTION = Path(__file__).with_name("DETECTION.md")
+_HEAD = "# Detection\n\nWritten by `python -m benchmarks.detection`; do not edit"
+MONTHS = ("2023-10", "2023-11", "2023-12", "2024-01", "2024-02")
+# The detectors were designed, and what is too small to matter was set, with this month in view.
+DESIGN_MONTH = "2023-12"
+UNSEEN_MONTHS = ("2024-01", "2024-02")
+SIZES = (1_000, 2_000, 5_000)
+QUIET_SIZES = (1_000, 5_000, 20_000)
+WINDOW = 5_000
+POSITIONS = 8  # places in each month where a fault begins
+SHARES = (0.05, 0.1, 0.25, 0.5, 1.0)
+_FAMILIES = ("quality", "drift", "performance", "stability")
+
+
+@dataclass(frozen=True)
+class Champion:
+    """A model with its profile, as it would be in charge of a live month."""
+
+    model: TripDurationModel
+    profile: ReferenceProfile
+    settings: Settings
+
+    def window(self, trips: pd.DataFrame) -> TripWindow:
+        """Predict trips with what the model knows of routes."""
+        return window_of(self.model, trips, self.settings)
+
+    def report(self, trips: pd.DataFrame | TripWindow) -> WindowReport:
+        """Watch a window."""
+        window = trips if isinstance(trips, TripWindow) else self.window(trips)
+        return report_window(window, self.profile, self.settings.monitoring, name="")
+
+
+def main() -> None:
+    """Measure false alarms and detection, and print a table of each."""
+    settings = load_settings({"training.threads": 1})
+    live = {month: champion_of(month, settings) for month in (DESIGN_MONTH, *UNSEEN_MONTHS)}
+    unseen = {month: live[month] for month in UNSEEN_MONTHS}
+    sections = (
+        quiet_section(live),
+        fault_section(unseen),
+        share_section(unseen),
+        ramp_section(unseen),
+        ageing_section(live[DESIGN_MONTH]),
+    )
+    texts = [markdown_section(section).strip() for section in sections]
+    DETECTION.write_text("\n\n".join([f"{_HEAD}, {date.today()}.", *texts]) + "\n")
+    print("\n\n".join(texts))
+
+
+@lru_cache
+def trips_of(month: str) -> pd.DataFrame:
+    """Return every trip of a month as it came, bad ones included, in the order of pickup."""
+    trips = read_trips(months_folder() / file_name(month), TAXI)
+    trips[TARGET] = (trips[DROPOFF_AT] - trips[PICKUP_AT]) / pd.Timedelta(minutes=1)
+    start, end = month_bounds(month)
+    inside = trips[(trips[PICKUP_AT] >= start) & (trips[PICKUP_AT] < end)]
+    return inside.sort_values(PICKUP_AT, kind="stable").reset_index(drop=True)
+
+
+def window_of(model: TripDurationModel, trips: pd.DataFrame, settings: Settings) -> TripWindow:
+    """Predict trips and compute what monitoring watches."""
+    return TripWindow.of(trips, model.predict(trips), model.encoder.statistics, settings.validation)
+
+
+def champion_of(live: str, settings: Settings) -> Champion:
+    """Train on all months but the last before a live one, which tests it; profile all of them."""
+    known = MONTHS[: MONTHS.index(live)]
+    tested_from = month_bounds(known[-1])[0]
+    history = pd.concat([trips_of(month) for month in known], ignore_index=True)
+    model = trained(history[history[PICKUP_AT] < tested_from], settings)
+    profile = build_profile(
+        window_of(model, history, settings),
+        f"before {live}",
+        tested_from,
+        (model.shortest, model.longest),
+        settings.monitoring,
+    )
+    return Champion(model, profile, settings)
+
+
+def trained(trips: pd.DataFrame, settings: Settings) -> TripDurationModel:
+    """Train the family that usually wins, with its default parameters and an honest interval."""
+    clean = trips[
+        trips[TARGET].between(settings.validation.min_minutes, settings.validation.max_minutes)
+    ].reset_index(drop=True)
+    known = pd.concat([clean, RouteHistory(settings.features).annotate(clean)], axis=1)
+    end = clean[PICKUP_AT].iloc[-1].normalize() + timedelta(days=1)
+    cut = end - timedelta(days=settings.windows.validation_days)
+    early, late = (known[known[PICKUP_AT] < cut], known[known[PICKUP_AT] >= cut])
+    fit = partial(TripDurationModel.fit, "squared_error", {}, seed=42, threads=1)
+    model, twin = (
+        fit(trips=rows, statistics=RouteStatistics.of(rows, as_of, settings.features))
+        for rows, as_of in ((known, end), (early, cut))
+    )
+    return model.with_residual_interval(twin, late)
+
+
+def quiet_section(live: dict[str, Champion]) -> Section:
+    """Watch real months as they were."""
+    rows = []
+    for month, champion in live.items():
+        for size in QUIET_SIZES:
+            reports = [champion.report(window) for window in cut(champion, month, size)]
+            rows.append((month, size, len(reports), *alarm_shares(reports)))
+    return Section(
+        "False alarms",
+        "Real months with nothing injected, each watched by the champion of its time: trained on"
+        " all months before the last, tested on the last, with limits learned from all of them."
+        " Half-overlapping windows; percent of them with an alarm. The detectors were designed"
+        f" with {DESIGN_MONTH} in view; {' and '.join(UNSEEN_MONTHS)} were not looked at before"
+        " this table.",
+        (Table(("month", "trips", "windows", "any alarm, %", *_FAMILIES), rows),),
+        ("aim: at most 5 % of windows with any alarm.",),
+    )
+
+
+def fault_section(live: dict[str, Champion]) -> Section:
+    """Inject each fault at several places and look at the first window."""
+    rows = []
+    for name, fault in FAULTS.items():
+        reports = {size: list(faulty(live, fault, size)) for size in SIZES}
+        found = [percent(bool(r.alarms) for r in reports[size]) for size in SIZES]
+        rows.append((name, *found, first_signs(reports[WINDOW])))
+    return Section(
+        "Faults in their first window",
+        f"Each fault injected at {POSITIONS} places of each of {' and '.join(live)}, all trips of"
+        " the window hit; percent of first windows with an alarm, by the window's size, and the"
+        f" statistics that alarm most often at {WINDOW:,} trips.",
+        (Table(("fault", *(f"{size:,} trips, %" for size in SIZES), "first signs"), rows),),
+        (
+            "aim: each found in its first window of 5,000 trips.",
+            "a doubled rush hour is seen only through labels, and only where a working day is.",
+        ),
+    )
+
+
+def share_section(live: dict[str, Champion]) -> Section:
+    """Inject each fault into a share of the trips."""
+    rows = [
+        (
+            name,
+            *(
+                percent(bool(r.alarms) for r in faulty(live, partly(fault, share), WINDOW))
+                for share in SHARES
+            ),
+        )
+        for name, fault in FAULTS.items()
+    ]
+    return Section(
+        "Power by the share of trips hit",
+        f"The same with only a random share of the trips hit, windows of"
+        f" {WINDOW:,}: percent found.",
+        (Table(("fault", *(f"{share:.0%} hit" for share in SHARES)), rows),),
+    )
+
+
+def ramp_section(live: dict[str, Champion]) -> Section:
+    """Let the sample's drift grow over a month and tell when it is first seen."""
+    rows = []
+    for month, champion in live.items():
+        trips = trips_of(month)
+        starts = range(0, len(trips) - WINDOW + 1, WINDOW)
+        for number, start in enumerate(starts):
+            strength = (start + WINDOW / 2) / len(trips)
+            report = champion.report(drifting(strength)(trips.iloc[start : start + WINDOW]))
+            if report.alarms:
+                families = ", ".join(sorted(report.violated))
+                rows.append((month, number + 1, 100 * strength, families, report.reasons[0]))
+                break
+    return Section(
+        "Drift that grows over a month",
+        "The sample's drift knob turned from 0 to full strength over a month, as the bundled sample"
+        f" has it, in consecutive windows of {WINDOW:,}: when it is first seen.",
+        (Table(("month", "window", "strength, %", "families", "because"), rows),),
+    )
+
+
+def ageing_section(champion: Champion) -> Section:
+    """Keep one champion for three months: what changes then is real."""
+    rows = []
+    for month in (DESIGN_MONTH, *UNSEEN_MONTHS):
+        reports = [champion.report(window) for window in cut(champion, month, WINDOW)]
+        signs = first_signs(reports)
+        rows.append((month, len(reports), *alarm_shares(reports), signs))
+    return Section(
+        "Slow natural drift",
+        f"The champion of {DESIGN_MONTH} and its profile left in place: what is found in later"
+        f" months is a real change of season, not a false alarm. Windows of {WINDOW:,}.",
+        (Table(("month", "windows", "any alarm, %", *_FAMILIES, "first signs"), rows),),
+    )
+
+
+def cut(champion: Champion, month: str, size: int) -> Iterator[TripWindow]:
+    """Cut a month into windows that overlap by half."""
+    whole = champion.window(trips_of(month))
+    for start in range(0, len(whole) - size + 1, size // 2):
+        yield whole.rows(slice(start, start + size))
+
+
+def faulty(live: dict[str, Champion], fault: Fault, size: int) -> Iterator[WindowReport]:
+    """Report the first window after a fault, at several places of each month."""
+    for month, champion in live.items():
+        trips = trips_of(month)
+        for start in np.linspace(0, len(trips) - 2 * size, POSITIONS).astype(int).tolist():
+            # Twice the trips, because some faults take trips away.
+            hit = fault(trips.iloc[start : start + 2 * size].reset_index(drop=True))
+            yield champion.report(hit.iloc[:size])
+
+
+def partly(fault: Fault, share: float) -> Fault:
+    """Return a fault that hits a random share of the trips."""
+
+    def some(trips: pd.DataFrame) -> pd.DataFrame:
+        hit = np.random.default_rng(0).random(len(trips)) < share
+        return pd.concat([trips[~hit], fault(trips[hit])]).sort_index()
+
+    return some
+
+
+def alarm_shares(reports: Sequence[WindowReport]) -> tuple[float, ...]:
+    """Return the percentage of reports with any alarm, and with one of each family."""
+    return (
+        percent(bool(report.alarms) for report in reports),
+        *(percent(family in report.violated for report in reports) for family in _FAMILIES),
+    )
+
+
+def percent(truths: Iterable[bool]) -> float:
+    """Return the percentage of what is true."""
+    return 100 * float(np.mean(list(truths)))
+
+
+def first_signs(reports: Sequence[WindowReport]) -> str:
+    """Return the three statistics that alarm in most reports."""
+    counts = Counter(f"{f.subject} {f.statistic}" for r in reports for f in r.alarms)
+    return ", ".join(name for name, _ in counts.most_common(3))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,130 @@
+"""A whole window: quiet ones stay quiet, every fault is found, and the report says it in words."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+import pytest
+
+from mlops.data.trips import DISTANCE, REQUEST_COLUMNS
+from mlops.errors import DataQualityError
+from mlops.monitoring.faults import FAULTS
+from mlops.monitoring.judging import judge, report_window
+from mlops.monitoring.measurements import Measurement
+from mlops.monitoring.report import WindowReport
+from mlops.monitoring.stability import measure_staleness
+
+ROWS = 3_000
+
+
+def test_windows_of_the_same_world_raise_no_alarm(world: Any) -> None:
+    starts = range(0, len(world.live) - 1_000, 1_000)
+
+    reports = [world.report(world.live.iloc[start : start + 1_000]) for start in starts]
+
+    assert sum(bool(report.alarms) for report in reports) <= 1
+
+
+@pytest.mark.parametrize("name", [name for name in FAULTS if "quarter" not in name])
+def test_every_fault_is_found_in_its_first_window(world: Any, name: str) -> None:
+    trips = world.live.iloc[: 2 * ROWS].reset_index(drop=True)
+
+    report = world.report(FAULTS[name](trips).iloc[:ROWS])
+
+    assert report.alarms, name
+
+
+@pytest.mark.parametrize(
+    ("name", "family", "word"),
+    [
+        ("kilometres instead of miles", "quality", "kilometres"),
+        ("vendor missing", "quality", "missing vendor_id"),
+        ("frozen clock", "quality", "repeated instants"),
+        ("zone closure", "drift", "pickup_zone"),
+        ("doubled rush hour", "performance", ""),
+    ],
+)
+def test_the_reason_names_the_fault(world: Any, name: str, family: str, word: str) -> None:
+    trips = world.live.iloc[: 2 * ROWS].reset_index(drop=True)
+
+    report = world.report(FAULTS[name](trips).iloc[:ROWS])
+
+    assert family in report.violated
+    assert any(word in reason for reason in report.reasons)
+
+
+def test_a_fault_that_only_labels_show_is_not_seen_without_them(world: Any) -> None:
+    trips = FAULTS["doubled rush hour"](world.live.iloc[:ROWS])
+
+    report = world.report(trips[list(REQUEST_COLUMNS)])
+
+    assert "performance" not in report.violated
+    assert report.labelled == 0
+
+
+def test_a_report_survives_storage_with_alarms_first(world: Any) -> None:
+    report = world.report(FAULTS["vendor missing"](world.live.iloc[:ROWS]))
+
+    assert WindowReport.model_validate_json(report.model_dump_json()) == report
+    outcomes = [finding.outcome for finding in report.findings]
+    assert outcomes[: len(report.alarms)] == ["alarm"] * len(report.alarms)
+    assert report.summary().startswith("3,000 trips of 2024-02-01")
+    assert report.worst("quality") == report.alarms[0] or report.worst("quality") in report.alarms
+
+
+def test_an_empty_window_and_one_of_few_trips_are_judged_as_far_as_they_can_be(world: Any) -> None:
+    for rows in (0, 1, 20):
+        report = world.report(world.live.iloc[:rows])
+        assert report.rows == rows
+        assert not report.alarms
+
+
+def test_a_window_of_nonsense_is_reported_not_refused(world: Any) -> None:
+    # given trips without times, zones or finite distances
+    trips = world.live.iloc[:500].reset_index(drop=True)
+    trips.loc[:99, "pickup_at"] = None
+    trips.loc[100:199, "pickup_zone"] = np.int32(999)
+    trips.loc[200:299, DISTANCE] = np.inf
+
+    report = world.report(trips)
+
+    assert "quality" in report.violated
+    assert report.refused >= 300
+
+
+def test_limits_set_by_hand_are_those_of_the_settings(world: Any) -> None:
+    days = world.settings.max_model_age_days
+    old = Measurement("staleness", "model", "age", "difference", "high", 1, days + 1, 0.0, "days")
+    young = old._replace(value=days - 1)
+
+    found = [judge(m, world.profile, world.settings).outcome for m in (old, young)]
+
+    assert found == ["alarm", "ok"]
+
+
+def test_what_is_measured_elsewhere_is_judged_too(world: Any) -> None:
+    more = list(measure_staleness(datetime(2020, 1, 1), datetime(2024, 1, 1)))
+
+    report = world.report(world.live.iloc[:1_000], more=more)
+
+    assert report.violated == {"staleness"}
+
+
+def test_what_is_certain_but_small_is_no_alarm(world: Any) -> None:
+    # given a share that is far beyond chance but has hardly changed
+    share = Measurement("quality", "rule duration", "share", "share", "high", 10**9, 0.1003, 0.1)
+
+    finding = judge(share, world.profile, world.settings)
+
+    assert finding.limit is not None
+    assert finding.limit >= 0.15
+    assert finding.outcome == "ok"
+
+
+def test_a_profile_without_limits_judges_nothing(world: Any) -> None:
+    bare = world.profile.model_copy(update={"calibration": None})
+
+    with pytest.raises(DataQualityError, match="version 7 has no limits"):
+        report_window(world.window(world.live.iloc[:10]), bare, world.settings, name="w")

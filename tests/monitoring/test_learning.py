@@ -1,0 +1,77 @@
+"""Building a profile: small, storable, honest about a history that is too short."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from mlops.errors import DataQualityError, MlopsError
+from mlops.monitoring.learning import build_profile
+from mlops.monitoring.profile import ReferenceProfile
+
+
+def test_a_profile_survives_storage_and_is_small(world: Any, tmp_path: Path) -> None:
+    path = tmp_path / "profile.json"
+
+    world.profile.save(path)
+
+    assert ReferenceProfile.load(path) == world.profile
+    assert path.stat().st_size < 1_000_000
+
+
+@pytest.mark.parametrize("content", [b"", b"{}", b'{"format": 99}'])
+def test_a_file_that_is_no_profile_is_named(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "profile.json"
+    path.write_bytes(content)
+
+    with pytest.raises(MlopsError, match=r"profile\.json: cannot be read"):
+        ReferenceProfile.load(path)
+
+
+def test_every_learned_family_has_a_limit(world: Any) -> None:
+    calibration = world.profile.calibration
+
+    assert set(calibration.limits) == {"drift", "quality", "performance"}
+    assert all(2 < limit < 12 for limit in calibration.limits.values())
+
+
+def test_errors_are_those_of_the_test_only(world: Any) -> None:
+    # given what was tested
+    tested = world.history.rows(
+        (world.history.trips["pickup_at"] >= world.profile.tested_from).to_numpy()
+    )
+
+    # when the trips behind the overall error are counted
+    overall = np.array(world.profile.errors[0].sums)[:, 0].sum()
+
+    # then they are those, less what cannot be judged
+    assert overall == tested.learnable.sum()
+
+
+def test_the_same_history_gives_the_same_profile(world: Any) -> None:
+    again = build_profile(
+        world.history, "7", world.profile.tested_from, (1.0, 60.0), world.settings
+    )
+
+    assert again.model_copy(update={"created_at": world.profile.created_at}) == world.profile
+
+
+def test_a_history_too_short_is_refused_with_what_is_needed(world: Any) -> None:
+    with pytest.raises(DataQualityError, match="too few to learn what is quiet"):
+        build_profile(
+            world.history.rows(slice(0, 1_500)),
+            "7",
+            world.profile.tested_from,
+            (1.0, 60.0),
+            world.settings,
+        )
+
+
+def test_a_history_out_of_order_is_refused(world: Any) -> None:
+    backwards = world.history.rows(slice(None, None, -1))
+
+    with pytest.raises(DataQualityError, match=r"pickup_at: .*order of pickup"):
+        build_profile(backwards, "7", world.profile.tested_from, (1.0, 60.0), world.settings)

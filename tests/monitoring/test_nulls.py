@@ -1,0 +1,93 @@
+"""Limits: learned spreads are the true ones, and quiet windows stay below with the chance asked."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mlops.monitoring.measurements import Measurement, Scale, Side, effect, value_at
+from mlops.monitoring.nulls import fit_nulls, fit_spread, limit_of, sided
+
+SCALES: tuple[Scale, ...] = ("squares", "distance", "share", "ratio", "difference")
+
+
+def measured(
+    value: float, n: int = 5_000, scale: Scale = "squares", side: Side = "high"
+) -> Measurement:
+    reference = 0.0 if scale in ("squares", "distance") else 0.3
+    return Measurement("drift", "zone", scale, scale, side, n, value, reference)
+
+
+@given(st.sampled_from(SCALES), st.floats(0.01, 0.9))
+def test_a_value_is_found_again_from_its_effect(scale: Scale, value: float) -> None:
+    reference = 0.3
+
+    assert value_at(scale, effect(scale, value, reference), reference) == pytest.approx(value)
+
+
+def test_a_spread_is_the_one_it_was_drawn_from() -> None:
+    # given effects with a variance of 0.01 + 20 / n
+    random = np.random.default_rng(0)
+    rows = np.repeat([1_000, 2_000, 5_000, 20_000], 500)
+    effects = random.normal(0, np.sqrt(0.01 + 20 / rows))
+
+    # when it is fitted
+    spread = fit_spread(rows.tolist(), effects.tolist(), least=0.0)
+
+    # then it is found, also in between
+    for n in (1_000, 3_000, 20_000):
+        assert spread.deviation(n) == pytest.approx(np.sqrt(0.01 + 20 / n), rel=0.1)
+
+
+def test_shares_are_never_taken_to_vary_less_than_independent_trips() -> None:
+    quiet = [[Measurement("quality", "r", "share", "share", "high", 1_000, 0.1, 0.1)]] * 20
+
+    nulls = fit_nulls(quiet)
+
+    assert nulls.spread(quiet[0][0]) >= np.sqrt(1 / 1_000 / 2)
+
+
+@pytest.mark.parametrize("scale", SCALES)
+@pytest.mark.parametrize("side", ["high", "low", "both"])
+def test_the_limit_shown_is_where_the_score_is_the_limit(scale: Scale, side: Side) -> None:
+    # given the null of a statistic, and a measurement on the side that matters
+    random = np.random.default_rng(1)
+    values = 0.3 + random.normal(0, 0.01, 200)
+    nulls = fit_nulls([measured(v, scale=scale, side=side)] for v in values)
+    odd = measured(0.2 if side == "low" else 0.4, scale=scale, side=side)
+
+    # when the value at its own score is asked for
+    if scale in ("squares", "distance") and side != "high":
+        return  # a distance below the expected one is no change
+    value = nulls.value_at(odd, nulls.score(odd))
+
+    # then it is its own value
+    assert value == pytest.approx(odd.value)
+
+
+def test_the_largest_of_many_exceeds_the_limit_as_often_as_allowed() -> None:
+    # given maxima of 40 normal scores in windows to learn from and in windows to come
+    random = np.random.default_rng(2)
+    learned = random.normal(size=(200, 40)).max(axis=1)
+    to_come = random.normal(size=(20_000, 40)).max(axis=1)
+
+    # when a limit is set for 2 %
+    limit = limit_of(learned.tolist(), 0.02)
+
+    # then about as many exceed it
+    assert 0.005 < np.mean(to_come > limit) < 0.03
+
+
+def test_too_few_rows_and_unknown_statistics_are_not_judged() -> None:
+    nulls = fit_nulls([measured(0.1 + 0.01 * i)] for i in range(10))
+
+    assert nulls.knows(measured(0.5))
+    assert not nulls.knows(measured(0.5, n=20))
+    assert not nulls.knows(measured(0.5, scale="distance"))
+    assert nulls.worst([measured(0.5, n=20)]) is None
+
+
+def test_sides() -> None:
+    assert (sided("high", -2), sided("low", -2), sided("both", -2)) == (-2, 2, 2)
