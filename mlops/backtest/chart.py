@@ -1,4 +1,4 @@
-"""The replay in one picture: live error by month, error by age, and what training cost."""
+"""The replay in one picture: live error by month, what age costs, and what training cost."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import io
 from collections.abc import Mapping
 from typing import Any, Final
 
-from mlops.backtest.summary import Result
+from mlops.backtest.summary import Result, excess_by_age
 
 # The palette of M. Okabe and K. Ito, "Color Universal Design" (2008): legible to the colour-blind.
 _COLOURS: Final = ("#555555", "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00")
@@ -81,19 +81,27 @@ def _draw_months(axes: Any, result: Result) -> None:
 
 
 def _draw_ages(axes: Any, result: Result) -> None:
-    for number, totals in enumerate(result.totals):
-        own = [aged for aged in result.staleness if aged.policy == totals.policy]
-        axes.plot(
-            [aged.age_months + _shift(number, result) for aged in own],
-            [aged.rmse for aged in own],
-            color=_COLOURS[number % len(_COLOURS)],
-            marker=_MARKERS[number % len(_MARKERS)],
-            label=totals.policy,
-        )
-    ages = sorted({aged.age_months for aged in result.staleness})
-    axes.set_xticks(ages, [str(age) for age in ages])
-    axes.set(title="Staleness", xlabel="age of the model, months", ylabel="live RMSE, minutes")
+    ages = [each.age_months for each in result.aging]
+    axes.plot(
+        ages,
+        [100 * each.excess for each in result.aging],
+        marker="o",
+        linestyle="",
+        color="#999999",
+        markersize=4,
+        label="one model in one month",
+    )
+    mean = excess_by_age(result.aging)
+    axes.plot(list(mean), [100 * e for e in mean.values()], color="black", marker="s", label="mean")
+    axes.axhline(0, color="black", linewidth=0.5)
+    axes.set_xticks(sorted(set(ages)))
+    axes.set(
+        title="Staleness",
+        xlabel="age of the model, months",
+        ylabel="RMSE above that of the newest model, %",
+    )
     axes.grid(axis="y", alpha=0.3)
+    axes.legend(fontsize=8)
 
 
 def _draw_cost(axes: Any, result: Result) -> None:

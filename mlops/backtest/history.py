@@ -23,7 +23,6 @@ ANSWERABLE: Final = "answerable"
 LEARNABLE: Final = "learnable"
 
 _LABELS: Final = (DROPOFF_AT, FARE, TARGET)
-_NEVER: Final = pd.Timestamp("2262-01-01")
 
 
 class FutureAccessError(RuntimeError):
@@ -54,7 +53,7 @@ class History:
         self._trips.index.name = TRIP_ID
         ended = self._trips[[PICKUP_AT, DROPOFF_AT]].max(axis=1)
         # A trip without an end never gets a label.
-        self._known_at = (ended + delay).where(self._trips[DROPOFF_AT].notna(), _NEVER)
+        self._known_at = (ended + delay).where(self._trips[DROPOFF_AT].notna())
 
     def __len__(self) -> int:
         return len(self._trips)

@@ -19,7 +19,7 @@ from mlops.backtest.scoring import Live, live_performance, predictions_of
 from mlops.backtest.store import Store, key_of
 from mlops.backtest.training import Training, months_known, pass_gate, read_training, train
 from mlops.backtest.watching import Signals, Watcher
-from mlops.data.months import month_bounds
+from mlops.data.months import month_bounds, months_between
 from mlops.data.references import Reference
 from mlops.errors import ConfigurationError, GateRefusalError
 from mlops.settings import Settings
@@ -145,7 +145,7 @@ class Replay:
             champion=champion.key,
             champion_at=champion.at,
             learned_until=champion.learned_until,
-            age_months=(start.year - champion.at.year) * 12 + start.month - champion.at.month,
+            age_months=months_between(champion.at, start),
             requests=len(predictions),
             # Only for the record: what was decided above knows nothing of it.
             live=live_performance(predictions, settled.finished(start)),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from mlops.backtest.aging import aging_of
 from mlops.backtest.chart import draw
 from mlops.backtest.recording import record
 from mlops.backtest.replay import Replay
@@ -52,6 +53,7 @@ def backtest(
         steps=tuple(steps),
         totals=totals_of(steps),
         staleness=staleness_of(steps),
+        aging=aging_of(replay, steps),
     )
     name = f"{first}_{last}-{key_of(result.model_dump(mode='json'))[:8]}"
     folder = settings.backtests / name

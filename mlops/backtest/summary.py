@@ -9,6 +9,7 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
+from mlops.backtest.aging import Aging
 from mlops.backtest.replay import Step
 from mlops.data.atomic import atomic_file, atomic_folder
 from mlops.data.references import Reference
@@ -51,6 +52,7 @@ class Result(Reference):
     steps: tuple[Step, ...]
     totals: tuple[Totals, ...]
     staleness: tuple[Aged, ...]
+    aging: tuple[Aging, ...]
 
 
 def totals_of(steps: Sequence[Step]) -> tuple[Totals, ...]:
@@ -114,6 +116,12 @@ def step_rows(steps: Sequence[Step]) -> list[dict[str, Any]]:
     ]
 
 
+def excess_by_age(aging: Sequence[Aging]) -> dict[int, float]:
+    """Return by age how much worse models are than the newest one, on average over months."""
+    ages = sorted({each.age_months for each in aging})
+    return {age: _mean([a.excess for a in aging if a.age_months == age]) for age in ages}
+
+
 def write_result(result: Result, folder: Path, chart: Mapping[str, bytes]) -> None:
     """Write a result as JSON, small parquet tables and charts: the folder appears whole.
 
@@ -128,7 +136,11 @@ def write_result(result: Result, folder: Path, chart: Mapping[str, bytes]) -> No
         tables = {"steps": step_rows(result.steps)}
         tables |= {
             name: [row.model_dump() for row in rows]
-            for name, rows in (("totals", result.totals), ("staleness", result.staleness))
+            for name, rows in (
+                ("totals", result.totals),
+                ("staleness", result.staleness),
+                ("aging", result.aging),
+            )
         }
         for name, rows in tables.items():
             pd.DataFrame(rows).to_parquet(target / f"{name}.parquet", index=False)

@@ -1,7 +1,7 @@
 """What monitoring would have said: the champion's reference, and its reports of the weeks since.
 
-A policy decides once a month on the windows of that month, by the same rule as production: so many
-of the last so many windows violated, and the latest among them.
+Monitoring decides after each window, by its own rule; a retraining that it wanted at any time of a
+month takes place at the end of it, when the month can be learned from.
 """
 
 from __future__ import annotations
@@ -19,8 +19,9 @@ from mlops.data.references import Reference
 from mlops.data.trips import REQUEST_COLUMNS
 from mlops.monitoring.judging import report_window
 from mlops.monitoring.learning import build_profile
+from mlops.monitoring.policy import Champion, WindowOutcome, decide
 from mlops.monitoring.profile import ReferenceProfile
-from mlops.monitoring.report import Finding, WindowReport
+from mlops.monitoring.report import WindowReport
 from mlops.monitoring.windows import TripWindow
 from mlops.settings import MonitoringSettings, Settings
 
@@ -34,7 +35,7 @@ class Signal(Reference):
 
     alarm: bool
     windows: tuple[bool, ...]  # violated? in order of time
-    reason: str  # of the latest alarm, or that there is none
+    reason: str  # for or against, in words
 
 
 class Signals(Reference):
@@ -101,16 +102,13 @@ class Monitoring:
 
     def _reported(self, champion: Training, clock: Clock, start: datetime) -> Signals:
         profile = ReferenceProfile.load(self._profile(champion))
-        reports = [
-            report_window(
-                self._window(champion, clock, first, end),
-                profile,
-                self.settings.monitoring,
-                name=f"{first:%Y-%m-%d}",
-            )
-            for first, end in weeks(start, clock.now, self.settings.backtest.window_days)
-        ]
-        return Signals(**{kind: signal(kind, reports, self.settings.monitoring) for kind in KINDS})
+        settings = self.settings.monitoring
+        reports = []
+        for first, end in weeks(start, clock.now, self.settings.backtest.window_days):
+            window = self._window(champion, clock, first, end)
+            report = report_window(window, profile, settings, name=f"{first:%Y-%m-%d}")
+            reports.append((end, report))
+        return Signals(**{kind: signal(kind, reports, champion, settings) for kind in KINDS})
 
     def _profile(self, champion: Training) -> Path:
         return self.store.path("trainings", champion.key, ".profile.json")
@@ -133,41 +131,54 @@ def weeks(start: datetime, now: datetime, days: int) -> Iterator[tuple[datetime,
     yield from zip([start, *ends[:-1]], ends, strict=True)
 
 
-def signal(kind: Kind, reports: Sequence[WindowReport], settings: MonitoringSettings) -> Signal:
-    """Say whether a kind of change was found in enough of the last windows, and in the latest.
+def signal(
+    kind: Kind,
+    reports: Sequence[tuple[datetime, WindowReport]],
+    champion: Training,
+    settings: MonitoringSettings,
+) -> Signal:
+    """Let monitoring decide after each window as if a kind of change were all that it looks at.
 
     Args:
         kind: Of the change.
-        reports: Of windows in order of time, at least one.
-        settings: How many of how many windows.
+        reports: End and report of each window, in order of time.
+        champion: Who answered.
+        settings: How many of how many windows must be violated.
     """
-    worst = [_worst(kind, report, settings) for report in reports]
-    violated = tuple(finding is not None for finding in worst)
-    recent = violated[-settings.windows :]
-    latest = worst[-1]
-    count = f"{sum(recent)} of the last {len(recent)} windows show {kind}"
-    alarm = latest is not None and sum(recent) >= min(settings.violations, len(recent))
+    outcomes = [_outcome(kind, end, report, settings) for end, report in reports]
+    in_charge = Champion(version=champion.key, promoted_at=champion.at)
+    decisions = [
+        decide(outcomes[: number + 1], in_charge, (), outcome.end, settings)
+        for number, outcome in enumerate(outcomes)
+    ]
+    wanted = [decision for decision in decisions if decision.step == "retrain"]
     return Signal(
-        alarm=alarm,
-        windows=violated,
-        reason=f"{count}: {latest.why}" if latest else f"{count}, the latest not",
+        alarm=bool(wanted),
+        windows=tuple(bool(outcome.violated) for outcome in outcomes),
+        reason="; ".join((wanted or decisions)[-1].reasons[:2]),
     )
 
 
-def _worst(kind: Kind, report: WindowReport, settings: MonitoringSettings) -> Finding | None:
-    """Return the worst finding of a kind that is an alarm.
+def _outcome(
+    kind: Kind, end: datetime, report: WindowReport, settings: MonitoringSettings
+) -> WindowOutcome:
+    """Return what a window says of one kind of change.
 
-    A model tested on less than two stretches of ten days has no learned limits of its errors. Then
-    a plain rule holds: the whole confidence interval of the RMSE is above the expected one by more
+    A model tested on less than two stretches of ten days has no learned limit of its RMSE. Then a
+    plain rule holds: the whole confidence interval of the RMSE is above the expected one by more
     than what matters.
     """
-    found = [finding for finding in report.findings if finding.family == kind]
-    for finding in found:
-        if finding.outcome == "alarm":
-            return finding
-    for finding in found:
-        if finding.subject == ALL_TRIPS and finding.statistic == "rmse" and finding.interval:
+    reasons = [f.why for f in report.alarms if f.family == kind]
+    for finding in report.findings:
+        if (finding.family, finding.subject, finding.statistic) == (kind, ALL_TRIPS, "rmse"):
             least = finding.reference * (1 + settings.min_error_change)
-            if finding.outcome == "unjudged" and finding.interval[0] > least:
-                return finding
-    return None
+            unjudged = finding.outcome == "unjudged" and finding.interval is not None
+            if unjudged and finding.interval and finding.interval[0] > least:
+                reasons.append(finding.why)
+    return WindowOutcome(
+        window=report.window,
+        version=report.version,
+        end=end,
+        violated=frozenset({kind} if reasons else ()),
+        reasons=tuple(reasons),
+    )

@@ -72,10 +72,10 @@ def backtest(
 
 
 def _show(result: "Result") -> None:
-    from mlops.backtest.summary import step_rows
+    from mlops.backtest.summary import excess_by_age, step_rows
 
     show_rows(
-        step_rows(result.steps),
+        [{**row, "gate": row["gate"].split(":")[0]} for row in step_rows(result.steps)],
         as_json=False,
         title="Month by month (minutes; windows in order of time, x: violated)",
     )
@@ -87,3 +87,5 @@ def _show(result: "Result") -> None:
         for t in result.totals
     ]
     show_rows(curves, as_json=False, title="Live RMSE by age of the model, minutes")
+    excess = {f"{age} months old": f"{e:+.1%}" for age, e in excess_by_age(result.aging).items()}
+    show_rows([excess], as_json=False, title="RMSE above that of the newest model, same month")

@@ -51,6 +51,11 @@ def next_month(month: str) -> str:
     return f"{year + 1}-01" if number == 12 else f"{year}-{number + 1:02d}"
 
 
+def months_between(start: datetime, end: datetime) -> int:
+    """Return how many months the month of ``end`` lies after that of ``start``."""
+    return (end.year - start.year) * 12 + end.month - start.month
+
+
 def month_bounds(month: str) -> tuple[datetime, datetime]:
     """Return the half-open interval ``[start, end)`` of a month, in local wall-clock time."""
     following = next_month(month)

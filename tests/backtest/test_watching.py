@@ -1,0 +1,143 @@
+"""Watching: windows cover the month, signals follow monitoring's own rule, faults are seen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mlops.backtest.replay import Replay
+from mlops.backtest.training import Training, read_training
+from mlops.backtest.watching import Monitoring, signal, weeks
+from mlops.monitoring.report import Finding, WindowReport
+from mlops.settings import MonitoringSettings
+
+START = datetime(2024, 1, 1)
+
+
+@given(days=st.integers(1, 40), length=st.integers(1, 20))
+def test_windows_cover_the_time_without_gap_or_overlap_and_end_now(days: int, length: int) -> None:
+    now = START + timedelta(days=days)
+
+    found = list(weeks(START, now, length))
+
+    assert found[0][0] == START and found[-1][1] == now
+    assert all(end == start for (_, end), (start, _) in pairwise(found))
+    assert all(end - start == timedelta(days=length) for start, end in found[1:])
+    assert len(found) == 1 or found[0][1] - START >= timedelta(days=length)
+
+
+@pytest.fixture(scope="module")
+def champion(monthly: Any) -> Training:
+    replay, steps = monthly
+    return read_training(steps[0].champion, replay.store)
+
+
+def rmse(outcome: str, interval: tuple[float, float], family: str = "performance") -> Finding:
+    return Finding(
+        family=family,  # type: ignore[arg-type]
+        subject="all trips",
+        statistic="rmse",
+        value=sum(interval) / 2,
+        reference=4.0,
+        unit="min",
+        limit=None if outcome == "unjudged" else 5.0,
+        score=None,
+        interval=interval,
+        rows=1_000,
+        outcome=outcome,  # type: ignore[arg-type]
+        why=f"RMSE is {sum(interval) / 2}",
+    )
+
+
+def reports(champion: Training, *findings: Finding) -> list[tuple[datetime, WindowReport]]:
+    """One window per finding, a week apart."""
+    return [
+        (
+            START + timedelta(days=7 * number),
+            WindowReport(
+                window=str(number),
+                version=champion.key,
+                start=None,
+                end=None,
+                created_at=START,
+                rows=1_000,
+                refused=0,
+                labelled=1_000,
+                findings=(finding,),
+            ),
+        )
+        for number, finding in enumerate(findings, start=1)
+    ]
+
+
+GOOD, BAD = rmse("ok", (3.9, 4.1)), rmse("alarm", (5.5, 6.5))
+
+
+@pytest.mark.parametrize(
+    ("findings", "alarm"),
+    [
+        ([GOOD, GOOD, GOOD, GOOD], False),
+        ([GOOD, GOOD, GOOD, BAD], False),  # one odd week
+        ([GOOD, GOOD, BAD, BAD], True),
+        ([GOOD, BAD, BAD, GOOD], True),  # wanted in the third week, and nothing was done yet
+        ([BAD, GOOD, GOOD, BAD], False),
+    ],
+)
+def test_a_signal_needs_more_than_one_violated_window(
+    champion: Training, findings: list[Finding], alarm: bool
+) -> None:
+    found = signal("performance", reports(champion, *findings), champion, MonitoringSettings())
+
+    assert found.alarm is alarm
+    assert found.windows == tuple(finding is BAD for finding in findings)
+    assert found.reason
+
+
+def test_one_kind_of_change_is_not_taken_for_another(champion: Training) -> None:
+    drifting = rmse("alarm", (5.5, 6.5), family="drift")
+    found = reports(champion, drifting, drifting, drifting)
+
+    assert signal("drift", found, champion, MonitoringSettings()).alarm
+    assert not signal("performance", found, champion, MonitoringSettings()).alarm
+
+
+@pytest.mark.parametrize(
+    ("interval", "alarm"),
+    [((4.5, 5.5), True), ((4.3, 5.7), False), ((3.0, 3.5), False)],
+)
+def test_without_a_learned_limit_the_whole_interval_must_be_worse(
+    champion: Training, interval: tuple[float, float], alarm: bool
+) -> None:
+    findings = [rmse("unjudged", interval)] * 3
+
+    found = signal("performance", reports(champion, *findings), champion, MonitoringSettings())
+
+    assert found.alarm is alarm
+
+
+def test_monitoring_sees_a_drifted_december_and_not_november(
+    make_replay: Callable[..., Replay], small_settings: Any, tmp_path: Any
+) -> None:
+    """The real thing, on enough trips for it to know what is quiet."""
+    from mlops.backtest.recording import record
+    from mlops.backtest.store import Store
+
+    months = ("2023-09", "2023-10", "2023-11", "2023-12")
+    source = small_settings.source.model_copy(update={"sample_rows": 9_000})
+    backtest = small_settings.backtest.model_copy(update={"initial_months": 2, "test_days": 0})
+    settings = small_settings.model_copy(update={"source": source, "backtest": backtest})
+    store = Store(tmp_path)
+    replay = Replay(record(settings, months), months, settings, store, Monitoring(settings, store))
+
+    steps = {(step.policy, step.month): step for step in replay.run(["never"])}
+
+    quiet, drifted = steps["never", "2023-11"].signals, steps["never", "2023-12"].signals
+    assert not quiet.drift.alarm
+    assert drifted.drift.alarm and drifted.drift.windows[-1]
+    assert drifted.performance.windows[-1]
