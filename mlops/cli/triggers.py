@@ -117,6 +117,7 @@ def api_commands(settings: Settings, *, show_tokens: bool = False) -> dict[str, 
 
     server = settings.server
     host = "127.0.0.1" if server.host in ("", "0.0.0.0") else server.host
+    base = server.public_url.rstrip("/") or f"http://{host}:{server.mage_port}"
     states = trigger_states(settings)
     commands = {}
     for trigger in TRIGGERS:
@@ -129,7 +130,7 @@ def api_commands(settings: Settings, *, show_tokens: bool = False) -> dict[str, 
             else shell_expression(settings, trigger.pipeline)
         )
         body = json.dumps({"pipeline_run": {"variables": dict(trigger.example)}})
-        address = f"http://{host}:{server.mage_port}/api/pipeline_schedules/{state.id}/api_trigger"
+        address = f"{base}/api/pipeline_schedules/{state.id}/api_trigger"
         commands[trigger.pipeline] = (
             f"curl -sS -X POST {address} \\\n"
             f'  -H "Authorization: Bearer {token}" -H "Content-Type: application/json" \\\n'
