@@ -64,9 +64,10 @@ class History:
 
 
 class Clock:
-    """A time that only moves on, and what is known by then. Every frame has the trips' ids as index
-    and is in the order of pickup.
-    """  # noqa: D205
+    """A time that only moves on, and what is known by then.
+
+    Every frame has the trips' ids as index and is in the order of pickup.
+    """
 
     def __init__(self, trips: pd.DataFrame, known_at: pd.Series[Any], now: datetime) -> None:
         self._trips, self._known_at, self._now = trips, known_at, now
@@ -107,20 +108,12 @@ class Clock:
         Returns:
             Columns of a request, and dropoff, fare and duration.
         """
-        known = self._between(start, self._now) & self._arrived(datetime.min)
+        known = self._between(start, self._now) & self._arrived()
         chosen = known & self._trips[LEARNABLE].to_numpy(bool)
         return self._trips.loc[chosen, [*REQUEST_COLUMNS, *_LABELS]]
 
-    def observed(
-        self, start: datetime, end: datetime, labels_since: datetime | None = None
-    ) -> pd.DataFrame:
+    def observed(self, start: datetime, end: datetime) -> pd.DataFrame:
         """Return the trips of ``[start, end)`` as they came, unclean ones included.
-
-        Args:
-            start: First pickup.
-            end: After the last pickup.
-            labels_since: Add earlier trips from ``start`` on whose label came after this time, and
-                only pickups after it: what is new since somebody last looked.
 
         Returns:
             Columns of a request, and dropoff, fare and duration, missing where not known by now.
@@ -129,11 +122,8 @@ class Clock:
             FutureAccessError: If ``end`` lies in the future.
         """
         inside = self._between(start, end)
-        if labels_since is not None:
-            recent = self._trips[PICKUP_AT].to_numpy() >= np.datetime64(labels_since)
-            inside &= recent | self._arrived(labels_since)
         shown = self._trips.loc[inside, [*REQUEST_COLUMNS, *_LABELS]].copy()
-        shown.loc[~self._arrived(datetime.min)[inside], list(_LABELS)] = None
+        shown.loc[~self._arrived()[inside], list(_LABELS)] = None
         return shown
 
     def _between(self, start: datetime, end: datetime) -> Any:
@@ -142,9 +132,8 @@ class Clock:
         at = self._trips[PICKUP_AT].to_numpy()
         return (at >= _moment(start)) & (at < _moment(end))
 
-    def _arrived(self, since: datetime) -> Any:
-        known_at = self._known_at.to_numpy()
-        return (known_at > _moment(since)) & (known_at <= _moment(self._now))
+    def _arrived(self) -> Any:
+        return self._known_at.to_numpy() <= _moment(self._now)
 
 
 def content_sha256(trips: pd.DataFrame) -> str:

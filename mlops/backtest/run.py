@@ -1,19 +1,21 @@
-"""One call of `mlops backtest`: record, replay, sum up, write."""
+"""One call of `mlops backtest`: record, replay, sum up, write, log."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
 
+from mlops import progress
 from mlops.backtest.aging import aging_of
 from mlops.backtest.chart import draw
 from mlops.backtest.recording import record
 from mlops.backtest.replay import Replay
 from mlops.backtest.store import Store, key_of
 from mlops.backtest.summary import Result, staleness_of, totals_of, write_result
+from mlops.backtest.tracking import log_result
 from mlops.backtest.watching import Monitoring
 from mlops.data.months import parse_months
-from mlops.errors import ConfigurationError
+from mlops.errors import ConfigurationError, RegistryError
 from mlops.settings import Settings
 
 _CACHE = "cache"
@@ -58,4 +60,8 @@ def backtest(
     name = f"{first}_{last}-{key_of(result.model_dump(mode='json'))[:8]}"
     folder = settings.backtests / name
     write_result(result, folder, draw(result))
+    try:
+        log_result(settings, result, folder)
+    except RegistryError as error:  # the files are what counts, and they are there
+        progress.report(f"not recorded in MLflow: {error.message}")
     return result, folder

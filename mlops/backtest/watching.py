@@ -111,7 +111,13 @@ class Monitoring:
         return Signals(**{kind: signal(kind, reports, champion, settings) for kind in KINDS})
 
     def _profile(self, champion: Training) -> Path:
-        return self.store.path("trainings", champion.key, ".profile.json")
+        settings = self.settings
+        key = key_of(
+            *("profile", champion.key, settings.backtest.label_delay_hours),
+            settings.monitoring.model_dump(),
+            settings.validation.model_dump(),
+        )
+        return self.store.path("profiles", key, ".json")
 
     def _window(
         self, champion: Training, clock: Clock, start: datetime, end: datetime
@@ -123,9 +129,10 @@ class Monitoring:
 
 
 def weeks(start: datetime, now: datetime, days: int) -> Iterator[tuple[datetime, datetime]]:
-    """Cut the time until now into windows of equal length, in order; what is left over at the start
-    belongs to the first.
-    """  # noqa: D205
+    """Cut the time until now into windows of equal length, in order.
+
+    What is left over at the start belongs to the first.
+    """
     count = max(1, (now - start) // timedelta(days=days))
     ends = [now - timedelta(days=days * number) for number in range(count)][::-1]
     yield from zip([start, *ends[:-1]], ends, strict=True)

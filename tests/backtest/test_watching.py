@@ -11,7 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mlops.backtest.recording import record
 from mlops.backtest.replay import Replay
+from mlops.backtest.store import Store
 from mlops.backtest.training import Training, read_training
 from mlops.backtest.watching import Monitoring, signal, weeks
 from mlops.monitoring.report import Finding, WindowReport
@@ -125,9 +127,6 @@ def test_monitoring_sees_a_drifted_december_and_not_november(
     make_replay: Callable[..., Replay], small_settings: Any, tmp_path: Any
 ) -> None:
     """The real thing, on enough trips for it to know what is quiet."""
-    from mlops.backtest.recording import record
-    from mlops.backtest.store import Store
-
     months = ("2023-09", "2023-10", "2023-11", "2023-12")
     source = small_settings.source.model_copy(update={"sample_rows": 9_000})
     backtest = small_settings.backtest.model_copy(update={"initial_months": 2, "test_days": 0})
@@ -141,3 +140,17 @@ def test_monitoring_sees_a_drifted_december_and_not_november(
     assert not quiet.drift.alarm
     assert drifted.drift.alarm and drifted.drift.windows[-1]
     assert drifted.performance.windows[-1]
+
+
+def test_other_limits_need_another_reference(
+    champion: Training, small_settings: Any, tmp_path: Any
+) -> None:
+    stricter = small_settings.monitoring.model_copy(update={"false_alarms": 0.01})
+    store = Store(tmp_path)
+
+    paths = {
+        Monitoring(settings, store)._profile(champion)
+        for settings in (small_settings, small_settings.model_copy(update={"monitoring": stricter}))
+    }
+
+    assert len(paths) == 2

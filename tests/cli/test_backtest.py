@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from mlops.cli import main
+from mlops.registry.connection import connect
+from mlops.settings import load_settings
 
 SMALL = (
     *("--set", "source.sample_rows=4500", "--set", "backtest.initial_months=2"),
@@ -22,6 +24,21 @@ def call(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str,
         main(["backtest", *arguments])
     captured = capsys.readouterr()
     return int(stop.value.code or 0), captured.out, captured.err
+
+
+def recorded_policies(home: Path) -> set[str]:
+    """Look into MLflow: the nested runs of the one replay."""
+    settings = load_settings({"home": str(home)})
+    client = connect(settings)
+    experiment = client.get_experiment_by_name("trip-duration-backtests").experiment_id
+    parent, *nested = sorted(
+        client.search_runs([experiment]), key=lambda run: "mlflow.parentRunId" in run.data.tags
+    )
+    for run in nested:
+        assert run.data.tags["mlflow.parentRunId"] == parent.info.run_id
+        history = client.get_metric_history(run.info.run_id, "live_rmse")
+        assert [metric.step for metric in history] == [0, 1]
+    return {run.data.params["policy"] for run in nested}
 
 
 @pytest.mark.parametrize(
@@ -66,6 +83,7 @@ def test_the_json_is_the_only_output_and_the_files_are_there(
     names = {"backtest.json", "steps.parquet", "totals.parquet", "staleness.parquet"}
     assert names | {"aging.parquet", "chart.svg", "chart.png"} == {p.name for p in folder.iterdir()}
     assert "2024-01 never" in err
+    assert recorded_policies(tmp_path) == {"never", "monthly"}
 
     code, out, _ = call(capsys, *span, *SMALL)  # everything is known: a table, at once
 
