@@ -156,8 +156,8 @@ def _text(variables: Variables, name: str) -> str:
 
 
 def _by(variables: Variables) -> str:
-    trigger = variables.get("trigger_name") or variables.get("pipeline_uuid") or "the editor"
-    return _text(variables, "by") or str(trigger)
+    trigger = _text(variables, "trigger_name")
+    return _text(variables, "by") or (f"trigger {trigger}" if trigger else "the editor")
 
 
 def _run(variables: Variables) -> RunKey:

@@ -12,7 +12,7 @@ from mlops.data.validation import split_requests
 from mlops.deployment import world
 from mlops.deployment.artifact import artifact_verdict
 from mlops.deployment.golden import ROWS, as_json, golden_requests
-from mlops.errors import MlopsError
+from mlops.errors import MlopsError, RegistryError
 from mlops.inference.trip import TripRequest
 from mlops.registry.versions import Registry
 from mlops.settings import Settings
@@ -77,6 +77,25 @@ def test_a_model_that_cannot_be_loaded_does_not_work(
 
     assert found.refused_by == ("works",)
     assert "the file is damaged" in found.summary
+
+
+def test_a_compilation_that_fails_in_any_way_does_not_work(stocked: Settings, model: Any) -> None:
+    def broken(m: Any, info: Any) -> Any:
+        raise RuntimeError("no such opcode")
+
+    assert "no such opcode" in verdict_of(stocked, model, broken).summary
+
+
+def test_a_registry_that_is_away_says_nothing_about_the_artifact(
+    stocked: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(self: Registry, version: int) -> None:
+        raise RegistryError("no connection")
+
+    monkeypatch.setattr(Registry, "load", away)
+
+    with pytest.raises(RegistryError):
+        artifact_verdict(stocked, Registry(stocked), 1, world._compiled)
 
 
 class NotANumber:

@@ -58,7 +58,7 @@ def test_settings_may_be_given_by_their_short_names() -> None:
     ("variables", "by"),
     [
         ({"by": "ann", "trigger_name": "deploy"}, "ann"),
-        ({"trigger_name": "deploy", "pipeline_uuid": "deployment"}, "deploy"),
+        ({"trigger_name": "api", "pipeline_uuid": "deployment"}, "trigger api"),
         ({}, "the editor"),
     ],
 )
