@@ -290,9 +290,11 @@ class MonitoringSettings(Section):
     min_psi: float = Field(
         0.1, ge=0, description="what is certain but smaller is reported, not alarmed: of PSI"
     )
-    min_ks: float = Field(0.05, ge=0, description="likewise: of the Kolmogorov–Smirnov distance")
+    # What a shift of a normal distribution by 0.2 standard deviations makes of them: the smallest
+    # effect worth a name in J. Cohen, "Statistical Power Analysis" (1988), section 2.2.
+    min_ks: float = Field(0.08, ge=0, description="likewise: of the Kolmogorov–Smirnov distance")
     min_wasserstein: float = Field(
-        0.1, ge=0, description="likewise: of the Wasserstein distance, in interquartile ranges"
+        0.15, ge=0, description="likewise: of the Wasserstein distance, in interquartile ranges"
     )
     min_share_change: float = Field(
         0.01, ge=0, description="likewise: of the share of rows that break a rule; and"

@@ -11,9 +11,11 @@ from typing import Final
 
 import numpy as np
 
+from mlops.features.calendar import Ints
 from mlops.monitoring.measurements import Family, Measurement, Scale
+from mlops.monitoring.observations import Floats
 from mlops.monitoring.profile import ReferenceProfile
-from mlops.monitoring.tables import FeatureTable, Floats, mix_of
+from mlops.monitoring.tables import FeatureTable, mix_of
 from mlops.monitoring.windows import TripWindow
 
 # An empty bin counts as this share: PSI and its kin know no zero.
@@ -85,20 +87,17 @@ def wasserstein(expected: Floats, found: Floats, edges: Floats) -> float:
 
 def measure_drift(window: TripWindow, profile: ReferenceProfile) -> Iterator[Measurement]:
     """Compare every feature of a window with the profile, on the trips a model must answer."""
-    answerable = window.rows(~window.refused)
     for table in profile.features:
-        if table.name in answerable.observed:
-            chosen = answerable.rows(answerable.learnable) if table.label else answerable
-            yield from _compare(table, chosen)
+        if table.name in window.observed:
+            yield from _compare(table, *window.values(table.name, label=table.label))
 
 
-def _compare(table: FeatureTable, window: TripWindow) -> Iterator[Measurement]:
-    rows = len(window)
+def _compare(table: FeatureTable, values: Floats, stratum: Ints) -> Iterator[Measurement]:
+    rows = len(values)
     if not rows:
         return
-    codes = table.codes(window.observed[table.name].to_numpy())
-    found = np.bincount(codes, minlength=table.bins) / rows
-    expected = table.expected(mix_of(window.stratum))
+    found = np.bincount(table.codes(values), minlength=table.bins) / rows
+    expected = table.expected(mix_of(stratum))
     if table.kind == "category":
         yield _divergence(table, "psi", rows, population_stability_index(expected, found))
         yield _divergence(table, "js", rows, jensen_shannon(expected, found), "bits")
@@ -120,7 +119,7 @@ def _divergence(
     table: FeatureTable, statistic: str, rows: int, value: float, unit: str = ""
 ) -> Measurement:
     # Labels follow every snowfall: learned together, their spread would hide what inputs do.
-    family: Family = "performance" if table.label else "drift"
+    family: Family = "labels" if table.label else "drift"
     scale: Scale = "squares" if statistic in ("psi", "js") else "distance"
     return Measurement(family, table.name, statistic, scale, "high", rows, value, 0.0, unit)
 

@@ -39,6 +39,8 @@ _PER_BLOCK: Final = 4
 _GAPS: Final = (np.timedelta64(0, "D"), np.timedelta64(20, "D"))
 _LEAD: Final = np.timedelta64(30, "D")
 _MIN_REFERENCE_ROWS: Final = 2_000
+# What needs no label; the others are learned on the model's test alone.
+_INPUTS: Final[frozenset[Family]] = frozenset({"quality", "drift"})
 
 
 class _Quiet(NamedTuple):
@@ -126,15 +128,13 @@ def _summed(
 
 
 def _tables(rows: TripWindow, bins: ReferenceProfile | None) -> tuple[FeatureTable, ...]:
-    answerable, ended = rows.rows(~rows.refused), rows.rows(rows.learnable)
     earlier = {table.name: table for table in bins.features} if bins else {}
     tables = []
     for feature in FEATURES:
-        of = ended if feature.label else answerable
-        if feature.name in of.observed:
-            values = of.observed[feature.name].to_numpy()
+        if feature.name in rows.observed:
+            values, stratum = rows.values(feature.name, label=feature.label)
             table = earlier.get(feature.name) or FeatureTable.of(feature, values)
-            tables.append(table.counting(values, of.stratum))
+            tables.append(table.counting(values, stratum))
     return tuple(tables)
 
 
@@ -149,10 +149,11 @@ def _quiet_inputs(
         for gap in _GAPS:
             before = at < start - gap
             if before.sum() >= _MIN_REFERENCE_ROWS and inside.any():
-                against = _summed(history.rows(before), at[before], known, profile)
+                none = history.rows(slice(0, 0))
+                against = _summed(history.rows(before), at[before], known, profile, none)
                 for window in _cut(history, inside):
                     found = [*measure_drift(window, against), *measure_quality(window, against)]
-                    yield _Quiet(block, [m for m in found if m.family != "performance"])
+                    yield _Quiet(block, [m for m in found if m.family in _INPUTS])
 
 
 def _quiet_errors(
@@ -172,7 +173,7 @@ def _quiet_errors(
             against = _summed(history.rows(before), at[before], known, profile, errors)
             for window in _cut(history, inside):
                 found = [*measure_drift(window, against), *measure_performance(window, against)]
-                yield _Quiet(block, [m for m in found if m.family == "performance"])
+                yield _Quiet(block, [m for m in found if m.family not in _INPUTS])
 
 
 def _blocks(last: Any, span: Any, length: Any) -> Iterator[tuple[Any, Any]]:

@@ -9,16 +9,24 @@ data", Biometrika 35, 1948: the variance is 1/n whatever the share), an error by
 
 from __future__ import annotations
 
+import math
 from typing import Final, Literal, NamedTuple
 
-import numpy as np
-
-Family = Literal["drift", "quality", "performance", "skew", "stability", "staleness", "serving"]
+Family = Literal[
+    "quality",  # the data are not what they claim to be
+    "drift",  # inputs and predictions are distributed otherwise
+    "labels",  # so are actual durations
+    "performance",  # predictions are worse than they were
+    "skew",  # training code computes otherwise what was answered
+    "stability",  # predictions or clocks that cannot be
+    "staleness",  # what the model knows is old
+    "serving",  # slow, failing or costly answers
+]
 Scale = Literal["squares", "distance", "share", "ratio", "difference"]
 Side = Literal["high", "low", "both"]
 
 # Families whose limits are learned from history; those of the others are set by hand.
-LEARNED: Final[tuple[Family, ...]] = ("drift", "quality", "performance")
+LEARNED: Final[tuple[Family, ...]] = ("quality", "drift", "labels", "performance")
 _NOTHING: Final = 1e-4  # keeps logarithms finite; far below any value that matters
 
 
@@ -79,29 +87,29 @@ class Measurement(NamedTuple):
 def effect(scale: Scale, value: float, reference: float) -> float:
     """Return the deviation of a value from its reference on the scale where it is judged."""
     if scale == "squares":
-        return float(np.cbrt(max(value, 0.0)))
+        return math.pow(max(value, 0.0), 1 / 3)
     if scale == "distance":
-        return float(np.cbrt(value**2))
+        return math.pow(max(value, 0.0), 2 / 3)
     if scale == "share":
-        return float(_arcsine(value) - _arcsine(reference))
+        return _arcsine(value) - _arcsine(reference)
     if scale == "ratio":
-        return float(np.log(max(value, _NOTHING) / max(reference, _NOTHING)))
+        return math.log(max(value, _NOTHING) / max(reference, _NOTHING))
     return value - reference
 
 
 def value_at(scale: Scale, effect: float, reference: float) -> float:
     """Return the value whose effect is the given one: how a limit is shown to a person."""
     if scale == "squares":
-        return float(effect**3)
+        return effect**3
     if scale == "distance":
-        return float(np.sqrt(effect**3))
+        return math.pow(max(effect, 0.0), 1.5)
     if scale == "share":
-        angle = np.clip(_arcsine(reference) + effect, 0, np.pi)
-        return float(np.sin(angle / 2) ** 2)
+        angle = min(max(_arcsine(reference) + effect, 0.0), math.pi)
+        return math.sin(angle / 2) ** 2
     if scale == "ratio":
-        return float(max(reference, _NOTHING) * np.exp(effect))
+        return max(reference, _NOTHING) * math.exp(effect)
     return reference + effect
 
 
 def _arcsine(share: float) -> float:
-    return float(2 * np.arcsin(np.sqrt(np.clip(share, 0, 1))))
+    return 2 * math.asin(math.sqrt(min(max(share, 0.0), 1.0)))

@@ -11,6 +11,7 @@ of quiet windows with any alarm, however the statistics depend on each other.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from typing import Final
 
@@ -18,7 +19,7 @@ import numpy as np
 
 from mlops.evaluation.metrics import Result
 from mlops.monitoring.measurements import Measurement, Side, value_at
-from mlops.monitoring.tables import Floats
+from mlops.monitoring.observations import Floats
 
 # Fewer rows say nothing on their own; their statistics are reported, not judged.
 MIN_ROWS: Final = 100
@@ -34,7 +35,7 @@ class Centre(Result):
 
     def effect(self, n: int) -> float:
         """Return the effect expected of ``n`` rows."""
-        return float(np.cbrt(max(self.level + self.slope / n, _TINY)))
+        return math.pow(max(self.level + self.slope / n, _TINY), 1 / 3)
 
 
 class Spread(Result):
@@ -45,7 +46,7 @@ class Spread(Result):
 
     def deviation(self, n: int) -> float:
         """Return the standard deviation of the effect of ``n`` rows."""
-        return float(np.sqrt(self.persistent + self.shrinking / n))
+        return math.sqrt(self.persistent + self.shrinking / n)
 
 
 class Nulls(Result):
@@ -76,7 +77,7 @@ class Nulls(Result):
     def spread(self, measurement: Measurement) -> float:
         """Return the standard deviation of `away` under "no change"."""
         width = self.widths.get(measurement.key, 1.0)
-        return self.spreads[measurement.pool].deviation(measurement.n) * float(np.sqrt(width))
+        return self.spreads[measurement.pool].deviation(measurement.n) * math.sqrt(width)
 
     def score(self, measurement: Measurement) -> float:
         """Return by how many standard deviations a measurement is off, on the side that matters."""

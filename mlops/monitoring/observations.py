@@ -26,6 +26,8 @@ from mlops.data.trips import (
 from mlops.errors import DataQualityError
 from mlops.features.sums import MAX_MILES, MIN_MILES
 
+Floats = npt.NDArray[np.float64]
+
 PREDICTION: Final = "prediction_minutes"
 LOWER: Final = "lower_minutes"
 UPPER: Final = "upper_minutes"
@@ -117,14 +119,14 @@ def observe(trips: pd.DataFrame, predictions: pd.DataFrame | None, routes: Route
     return pd.DataFrame(columns, index=trips.index)
 
 
-def _numbers(frame: pd.DataFrame, name: str) -> npt.NDArray[np.float64]:
+def _numbers(frame: pd.DataFrame, name: str) -> Floats:
     if name not in frame:
         return np.full(len(frame), np.nan)
     values: Any = frame[name]
     return np.asarray(values.to_numpy(dtype=np.float64, na_value=np.nan))
 
 
-def _finite(frame: pd.DataFrame, name: str) -> npt.NDArray[np.float64]:
+def _finite(frame: pd.DataFrame, name: str) -> Floats:
     """Infinite predictions are counted as such elsewhere; here they are missing."""
     values = _numbers(frame, name)
     return np.where(np.isfinite(values), values, np.nan)

@@ -13,9 +13,9 @@ import numpy as np
 from mlops.data.trips import TARGET
 from mlops.features.calendar import NUMBER_OF_BANDS, Ints
 from mlops.monitoring.measurements import Measurement, Scale, Side
-from mlops.monitoring.observations import LOWER, PREDICTION, UPPER
+from mlops.monitoring.observations import LOWER, PREDICTION, UPPER, Floats
 from mlops.monitoring.profile import ReferenceProfile
-from mlops.monitoring.tables import ErrorTable, Floats, mix_of
+from mlops.monitoring.tables import ErrorTable, mix_of
 from mlops.monitoring.windows import Mask, TripWindow
 
 OVERALL: Final = ("all", "all")

@@ -20,7 +20,9 @@ Step = Literal["ok", "warn", "retrain", "rollback"]
 SEVERITY: Final[tuple[Step, ...]] = ("ok", "warn", "retrain", "rollback")
 
 # What learning again can mend: the world changed. A broken feed it would only learn by heart.
-MENDED_BY_RETRAINING: Final[frozenset[Family]] = frozenset({"drift", "performance", "staleness"})
+MENDED_BY_RETRAINING: Final[frozenset[Family]] = frozenset(
+    {"drift", "labels", "performance", "staleness"}
+)
 # What a version itself can be guilty of.
 MENDED_BY_ROLLBACK: Final[frozenset[Family]] = frozenset(
     {"performance", "stability", "skew", "serving"}

@@ -67,7 +67,7 @@ def measure_quality(window: TripWindow, profile: ReferenceProfile) -> Iterator[M
     yield from _fullest_minute(window)
     for feature in profile.features:
         if feature.name == DISTANCE_RATIO:
-            yield from _units(feature, window.rows(~window.refused))
+            yield from _units(feature, window)
 
 
 def _fullest_minute(window: TripWindow) -> Iterator[Measurement]:
@@ -102,10 +102,10 @@ def _share(table: ShareTable, mask: Mask, stratum: Ints) -> Measurement:
 
 
 def _units(table: FeatureTable, window: TripWindow) -> Iterator[Measurement]:
-    ratios = window.observed[table.name].to_numpy()
+    ratios, stratum = window.values(table.name)
     known = np.isfinite(ratios)
     if known.any() and len(table.points) > 1:
-        expected = table.quantile(0.5, mix_of(window.stratum[known]))
+        expected = table.quantile(0.5, mix_of(stratum[known]))
         found = float(np.median(ratios[known]))
         n = int(known.sum())
         yield Measurement(

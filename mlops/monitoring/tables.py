@@ -14,9 +14,7 @@ import numpy.typing as npt
 
 from mlops.evaluation.metrics import Result
 from mlops.features.calendar import NUMBER_OF_BANDS, Ints
-from mlops.monitoring.observations import Feature
-
-Floats = npt.NDArray[np.float64]
+from mlops.monitoring.observations import Feature, Floats
 
 # Rarer categories are counted together: below, a share cannot be told from noise in a window.
 _MIN_CATEGORY_SHARE: Final = 0.005

@@ -18,7 +18,7 @@ from mlops.data.schema import broken_rules, trip_schema
 from mlops.data.trips import DROPOFF_AT, FARE, PICKUP_AT, TARGET
 from mlops.evaluation.slices import slice_labels
 from mlops.features.calendar import Ints, moments
-from mlops.monitoring.observations import Routes, observe
+from mlops.monitoring.observations import Floats, Routes, observe
 from mlops.settings import ValidationSettings
 
 Mask = npt.NDArray[np.bool_]
@@ -107,6 +107,16 @@ class TripWindow:
 
     def __len__(self) -> int:
         return len(self.trips)
+
+    def values(self, name: str, *, label: bool = False) -> tuple[Floats, Ints]:
+        """Return a watched column and the parts of the day of the trips it is watched on.
+
+        Args:
+            name: Of the column.
+            label: Only trips that can be learned from; otherwise all that a model must answer.
+        """
+        chosen = self.learnable if label else ~self.refused
+        return self.observed[name].to_numpy()[chosen], self.stratum[chosen]
 
     def rows(self, chosen: slice | Mask) -> TripWindow:
         """Return some of the rows as a window of their own."""

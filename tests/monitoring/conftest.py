@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from mlops.data.trips import DISTANCE, PICKUP_AT
+from mlops.data.months import month_bounds
+from mlops.data.reading import read_trips
+from mlops.data.trips import DISTANCE, DROPOFF_AT, PICKUP_AT, TARGET
 from mlops.features.routes import RouteStatistics
 from mlops.monitoring.judging import report_window
 from mlops.monitoring.learning import build_profile
@@ -60,12 +63,32 @@ def route_model(routes: RouteStatistics, trips: pd.DataFrame) -> pd.DataFrame:
     ).astype("float64")
 
 
-@pytest.fixture(scope="session")
-def world(sample_history: Callable[..., pd.DataFrame]) -> World:
-    past = sample_history("2023-12", "2024-01", rows=9_000)
-    routes = RouteStatistics.of(past, TESTED_FROM, FeatureSettings())
+def world_of(past: pd.DataFrame, live: pd.DataFrame) -> World:
+    """Profile the route model on a past whose last month tested it."""
+    routes = RouteStatistics.of(past[past[TARGET].between(1, 60)], TESTED_FROM, FeatureSettings())
     settings = MonitoringSettings()
     history = TripWindow.of(past, route_model(routes, past), routes, ValidationSettings())
     profile = build_profile(history, "7", TESTED_FROM, (SHORTEST, LONGEST), settings)
-    live = sample_history("2024-02", rows=9_000)
     return World(routes, profile, history, live, settings)
+
+
+@pytest.fixture(scope="session")
+def world(sample_history: Callable[..., pd.DataFrame]) -> World:
+    """Return a world of synthetic trips."""
+    past = sample_history("2023-12", "2024-01", rows=9_000)
+    return world_of(past, sample_history("2024-02", rows=9_000))
+
+
+@pytest.fixture(scope="session")
+def real_world(real_data: Path) -> World:
+    """Return a world of real trips, those that break rules included."""
+    *past, live = (real_month(real_data, m) for m in ("2023-12", "2024-01", "2024-02"))
+    return world_of(pd.concat(past, ignore_index=True), live)
+
+
+def real_month(folder: Path, month: str) -> pd.DataFrame:
+    trips = read_trips(folder / "green" / f"green_tripdata_{month}.parquet", "green")
+    trips[TARGET] = (trips[DROPOFF_AT] - trips[PICKUP_AT]) / pd.Timedelta(minutes=1)
+    start, end = month_bounds(month)
+    inside = trips[(trips[PICKUP_AT] >= start) & (trips[PICKUP_AT] < end)]
+    return inside.sort_values(PICKUP_AT, kind="stable").reset_index(drop=True)

@@ -34,7 +34,7 @@ def test_a_file_that_is_no_profile_is_named(tmp_path: Path, content: bytes) -> N
 def test_every_learned_family_has_a_limit(world: Any) -> None:
     calibration = world.profile.calibration
 
-    assert set(calibration.limits) == {"drift", "quality", "performance"}
+    assert set(calibration.limits) == {"quality", "drift", "labels", "performance"}
     assert all(2 < limit < 12 for limit in calibration.limits.values())
 
 
