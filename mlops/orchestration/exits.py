@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+from mlops.errors import DeploymentError
 from mlops.notifications import events
 from mlops.notifications.events import BlockFailure
 from mlops.orchestration.contract import PipelineResult
@@ -53,11 +54,16 @@ def close_retraining(settings: Settings, result: PipelineResult) -> None:
 
 
 def tell(settings: Settings, result: PipelineResult) -> None:
-    """Tell people that a run failed, or that its pipeline works again."""
+    """Tell people that a run failed, or that its pipeline works again.
+
+    A deployment that refused or took back a version has told so itself.
+    """
+    told = f"{DeploymentError.__module__}.{DeploymentError.__qualname__}:"
+    failed = [block for block in result.failed_blocks if not block.error.startswith(told)]
     if result.succeeded:
         events.run_succeeded(settings, result.pipeline)
-    elif result.status == "failed":
-        failures = [BlockFailure(b.block, b.error, b.log) for b in result.failed_blocks]
+    elif result.status == "failed" and (failed or not result.failed_blocks):
+        failures = [BlockFailure(b.block, b.error, b.log) for b in failed]
         events.run_failed(settings, result.pipeline, result.run_id, failures)
 
 

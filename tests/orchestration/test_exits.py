@@ -66,3 +66,27 @@ def test_a_hook_that_fails_costs_the_others_nothing(
     exits.run_ended(settings, ended(5, succeeded=True))
     assert len(called) == 1
     assert "after run 5 of model_selection" in caplog.text and "no disk" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("errors", "alerts"),
+    [
+        (["mlops.errors.SourceError: no network"], 1),
+        (["mlops.errors.DeploymentError: version 2 was taken back"], 0),
+        (["mlops.errors.DeploymentError: taken back", "OSError: no disk"], 1),
+        ([], 1),
+    ],
+)
+def test_what_a_deployment_has_told_is_not_told_again_as_a_failed_run(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, errors: list[str], alerts: int
+) -> None:
+    told = []
+    monkeypatch.setattr(exits.events, "run_failed", lambda *arguments: told.append(arguments))
+    blocks = tuple(SimpleNamespace(block="b", error=error, log=Path("log")) for error in errors)
+    result: Any = SimpleNamespace(
+        pipeline="deployment", run_id=3, succeeded=False, status="failed", failed_blocks=blocks
+    )
+
+    exits.tell(settings, result)
+
+    assert len(told) == alerts
