@@ -102,7 +102,7 @@ class WindowReport(Result):
         if not self.alarms:
             return f"{what}: nothing unusual"
         subjects = len(self.reasons)
-        others = f", and {subjects - 1} more alarms" if subjects > 1 else ""
+        others = f" (and {subjects - 1} more)" if subjects > 1 else ""
         return f"{what}: {self.reasons[0]}{others}"
 
 

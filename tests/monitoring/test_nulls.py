@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from mlops.monitoring.measurements import Measurement, Scale, Side, effect, value_at
+from mlops.monitoring.measurements import Measurement, Scale, Side
 from mlops.monitoring.nulls import fit_nulls, fit_spread, limit_of, sided
 
 SCALES: tuple[Scale, ...] = ("squares", "distance", "share", "ratio", "difference")
@@ -18,13 +16,6 @@ def measured(
 ) -> Measurement:
     reference = 0.0 if scale in ("squares", "distance") else 0.3
     return Measurement("drift", "zone", scale, scale, side, n, value, reference)
-
-
-@given(st.sampled_from(SCALES), st.floats(0.01, 0.9))
-def test_a_value_is_found_again_from_its_effect(scale: Scale, value: float) -> None:
-    reference = 0.3
-
-    assert value_at(scale, effect(scale, value, reference), reference) == pytest.approx(value)
 
 
 def test_a_spread_is_the_one_it_was_drawn_from() -> None:
