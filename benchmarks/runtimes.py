@@ -110,7 +110,7 @@ def kernel_rows(model: TripDurationModel, features: Matrix) -> Iterator[list[Any
         ]
 
 
-ROW_CALL = "XGBoost, one booster, C call per row"
+ROW_CALL = "treelite, C call per row (how one trip is served)"
 
 
 def installed_runtimes(model: TripDurationModel) -> Iterator[tuple[str, Predict]]:

@@ -1,8 +1,9 @@
 """Every family of trees as trees of XGBoost, so that one booster serves them all.
 
 A model's centre and both bounds become outputs of one booster: one pass over the features answers a
-request, XGBoost's kernel is the fastest of those measured (``python -m benchmarks runtimes``), and
-its exact SHAP values come with it, for scikit-learn's trees too.
+request, XGBoost's kernel is the fastest of those measured for many trips (``python -m benchmarks
+runtimes``; one trip alone goes through Treelite), and its exact SHAP values come with it, for
+scikit-learn's trees too.
 
 The JSON written is XGBoost's documented model format
 (https://xgboost.readthedocs.io/en/release_3.0.0/tutorials/saving_model.html).
