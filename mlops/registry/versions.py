@@ -7,76 +7,39 @@ remembers every change; it, not the alias, decides where a rollback goes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import Final, Literal
 
-from mlops.data.references import Reference
 from mlops.errors import GateRefusalError, RegistryError
 from mlops.evaluation.evaluate import Evaluation
 from mlops.evaluation.verdict import Verdict
-from mlops.registry.connection import connect, ensure_tracking, many_writes, registry_errors
-from mlops.registry.models import load_folder, read_artifact
+from mlops.registry.catalogue import (
+    CHALLENGER,
+    CHAMPION,
+    PROMOTED_AT,
+    PROMOTED_BY,
+    REASON,
+    RECORD_FILE,
+    Catalogue,
+    Record,
+    VersionInfo,
+)
+from mlops.registry.connection import many_writes, registry_errors
 from mlops.registry.receipts import Receipt
 from mlops.registry.rollout import Rollout
 from mlops.registry.tracking import model_uri
 from mlops.registry.trail import MAX_REASON, Promotion, entry, read_trail, rollback_target
-from mlops.settings import Settings
 
-if TYPE_CHECKING:
-    from mlops.training.artifact import TripDurationModel
-
-CHAMPION: Final = "champion"
-CHALLENGER: Final = "challenger"
 PREVIOUS_CHAMPION: Final = "previous_champion"
-_RECORD_FILE: Final = "registration.json"
-_PROMOTED_AT: Final = "mlops.promoted_at"
-_PROMOTED_BY: Final = "mlops.promoted_by"
-_REASON: Final = "mlops.promotion_reason"
 _PROMOTED_FROM: Final = "mlops.promoted_from"
 _ROLLOUT: Final = "mlops.rollout"
 
-
-class Record(Reference):
-    """The evidence kept with a version."""
-
-    receipt: Receipt
-    evaluation: Evaluation
-    verdict: Verdict
+__all__ = ["CHALLENGER", "CHAMPION", "PREVIOUS_CHAMPION", "Registry", "VersionInfo"]
 
 
-class VersionInfo(Reference):
-    """One version of the model."""
-
-    version: int
-    aliases: tuple[str, ...]
-    run_id: str
-    source: str  # folder of the model, a URI
-    created_at: datetime
-    promoted_at: datetime | None  # when it last became champion
-    promotion_reason: str
-    promoted_by: str
-    # The evidence it was registered with; None if somebody registered it by hand.
-    receipt: Receipt | None
-    evaluation: Evaluation | None
-    verdict: Verdict | None
-
-
-class Registry:
-    """The versions of one registered model.
-
-    Args:
-        settings: Name the model and say where the registry is.
-
-    Raises:
-        RegistryError: If the registry cannot be reached, here or in any method.
-    """
-
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
-        self._name = settings.tracking.model_name
-        ensure_tracking(settings)
-        self._client = connect(settings)
+class Registry(Catalogue):
+    """The versions of one registered model, and which of them is champion."""
 
     def register(
         self, run_id: str, receipt: Receipt, evaluation: Evaluation, verdict: Verdict
@@ -99,7 +62,7 @@ class Registry:
         record = Record(receipt=receipt, evaluation=evaluation, verdict=verdict)
         with registry_errors(self._settings):
             # Evidence first: a version without it would look as if registered by hand.
-            self._client.log_text(run_id, record.model_dump_json(indent=2), _RECORD_FILE)
+            self._client.log_text(run_id, record.model_dump_json(indent=2), RECORD_FILE)
             self._ensure_model()
             version = self._version_of(run_id)
             if version is None:
@@ -217,10 +180,10 @@ class Registry:
     def _write(self, move: Promotion) -> None:
         """Write the trail and what people read in MLflow's pages; then move the alias."""
         tags = {
-            _REASON: move.reason,
-            _PROMOTED_BY: move.by,
+            REASON: move.reason,
+            PROMOTED_BY: move.by,
             _PROMOTED_FROM: str(move.previous or ""),
-            _PROMOTED_AT: move.at.isoformat(),
+            PROMOTED_AT: move.at.isoformat(),
         }
         with registry_errors(self._settings), many_writes(self._settings):
             self._client.set_registered_model_tag(self._name, *entry(move))
@@ -252,88 +215,9 @@ class Registry:
         if self.rollout() is not None:
             self._tag_model("")
 
-    def _model_tags(self) -> dict[str, str]:
-        with registry_errors(self._settings):
-            found = self._client.search_registered_models(f"name = '{self._name}'")
-        return dict(found[0].tags) if found else {}
-
     def _tag_model(self, text: str) -> None:
         with registry_errors(self._settings):
             self._client.set_registered_model_tag(self._name, _ROLLOUT, text)
-
-    def champion(self) -> VersionInfo | None:
-        """Return the version that answers requests, or None before the first promotion."""
-        return self.get(CHAMPION)
-
-    def champion_version(self) -> int | None:
-        """Return the number of the champion without its evidence: one query."""
-        return self._number(CHAMPION)
-
-    def challenger(self) -> VersionInfo | None:
-        """Return the version that passed the gate last and awaits promotion, or None."""
-        return self.get(CHALLENGER)
-
-    def get(self, version: int | str) -> VersionInfo | None:
-        """Return a version by number or alias, or None if there is no such one."""
-        number = version if str(version).isdigit() else self._number(str(version))
-        # By number, because MLflow leaves the aliases out of the answer by alias.
-        found = self._found(self._client.get_model_version, str(number)) if number else None
-        return self._info(found) if found else None
-
-    def _number(self, alias: str) -> int | None:
-        found = self._found(self._client.get_model_version_by_alias, alias)
-        return int(found.version) if found else None
-
-    def _found(self, look_up: Callable[[str, str], Any], name: str) -> Any:
-        """Ask MLflow for one version; None if there is no such one."""
-        from mlflow.exceptions import MlflowException
-
-        with registry_errors(self._settings):
-            try:
-                return look_up(self._name, name)
-            except MlflowException as error:
-                if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
-                    return None
-                raise
-
-    def versions(self) -> tuple[VersionInfo, ...]:
-        """Return all versions, newest first."""
-        with registry_errors(self._settings):
-            found = self._client.search_model_versions(f"name = '{self._name}'", max_results=10_000)
-        aliases = self._model_aliases()
-        # MLflow leaves the aliases out of a search.
-        infos = (
-            self._info(version).model_copy(
-                update={"aliases": aliases.get(int(version.version), ())}
-            )
-            for version in found
-        )
-        return tuple(sorted(infos, key=lambda info: info.version, reverse=True))
-
-    def _model_aliases(self) -> dict[int, tuple[str, ...]]:
-        with registry_errors(self._settings):
-            found = self._client.search_registered_models(f"name = '{self._name}'")
-        pairs = sorted(found[0].aliases.items()) if found else []
-        numbers = {int(number) for _, number in pairs}
-        return {n: tuple(alias for alias, v in pairs if int(v) == n) for n in numbers}
-
-    def load(self, version: int | str = CHAMPION) -> tuple[TripDurationModel, VersionInfo]:
-        """Load a version's model.
-
-        Raises:
-            RegistryError: If there is no such version, or its files are gone.
-        """
-        info = self._require(version)
-        return load_folder(self._settings, info.source), info
-
-    def _require(self, version: int | str) -> VersionInfo:
-        info = self.get(version)
-        if info is None:
-            raise RegistryError(
-                f"the model {self._name} has no version {version!r}",
-                "list the versions with: mlops models",
-            )
-        return info
 
     def _ensure_model(self) -> None:
         from mlflow.exceptions import MlflowException
@@ -359,32 +243,6 @@ class Registry:
         if self._number(CHALLENGER) == version:
             with registry_errors(self._settings):
                 self._client.delete_registered_model_alias(self._name, CHALLENGER)
-
-    def _info(self, found: Any) -> VersionInfo:
-        promoted_at = found.tags.get(_PROMOTED_AT)
-        record = self._record(found.run_id)
-        return VersionInfo(
-            version=int(found.version),
-            aliases=tuple(sorted(found.aliases)),
-            run_id=found.run_id or "",
-            source=found.source,
-            created_at=datetime.fromtimestamp(found.creation_timestamp / 1_000, timezone.utc),
-            promoted_at=datetime.fromisoformat(promoted_at) if promoted_at else None,
-            promotion_reason=found.tags.get(_REASON, ""),
-            promoted_by=found.tags.get(_PROMOTED_BY, ""),
-            receipt=record and record.receipt,
-            evaluation=record and record.evaluation,
-            verdict=record and record.verdict,
-        )
-
-    def _record(self, run_id: str | None) -> Record | None:
-        from mlflow.exceptions import MlflowException
-
-        try:
-            text = read_artifact(self._client, run_id or "", _RECORD_FILE)
-            return Record.model_validate_json(text)
-        except (MlflowException, OSError, ValueError):
-            return None
 
 
 def _rollout_in(tags: Mapping[str, str]) -> Rollout | None:

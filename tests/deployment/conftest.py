@@ -28,7 +28,7 @@ from mlops.evaluation.evaluate import Evaluation
 from mlops.evaluation.metrics import regression_metrics
 from mlops.evaluation.verdict import Verdict
 from mlops.features.routes import RouteHistory, RouteStatistics
-from mlops.registry import versions
+from mlops.registry import catalogue
 from mlops.registry.receipts import Receipt, collect_receipt
 from mlops.registry.rollout import Rollout
 from mlops.registry.tracking import log_candidate
@@ -316,8 +316,8 @@ def dying_after(writes: int) -> Iterator[None]:
         return call
 
     with pytest.MonkeyPatch.context() as patch:
-        connect = versions.connect
-        patch.setattr(versions, "connect", lambda settings: Mortal(connect(settings), spend))
+        connect = catalogue.connect
+        patch.setattr(catalogue, "connect", lambda settings: Mortal(connect(settings), spend))
         for kind, name in ((Records, "save"), (Claims, "take"), (Claims, "release")):
             patch.setattr(kind, name, mortal(getattr(kind, name)))
         yield

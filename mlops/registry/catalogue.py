@@ -1,0 +1,173 @@
+"""What is in the model registry: versions with their evidence, found by number or alias."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any, Final
+
+from mlops.data.references import Reference
+from mlops.errors import RegistryError
+from mlops.evaluation.evaluate import Evaluation
+from mlops.evaluation.verdict import Verdict
+from mlops.registry.connection import connect, ensure_tracking, registry_errors
+from mlops.registry.models import load_folder, read_artifact
+from mlops.registry.receipts import Receipt
+from mlops.settings import Settings
+
+if TYPE_CHECKING:
+    from mlops.training.artifact import TripDurationModel
+
+CHAMPION: Final = "champion"
+CHALLENGER: Final = "challenger"
+RECORD_FILE: Final = "registration.json"
+PROMOTED_AT: Final = "mlops.promoted_at"
+PROMOTED_BY: Final = "mlops.promoted_by"
+REASON: Final = "mlops.promotion_reason"
+
+
+class Record(Reference):
+    """The evidence kept with a version."""
+
+    receipt: Receipt
+    evaluation: Evaluation
+    verdict: Verdict
+
+
+class VersionInfo(Reference):
+    """One version of the model."""
+
+    version: int
+    aliases: tuple[str, ...]
+    run_id: str
+    source: str  # folder of the model, a URI
+    created_at: datetime
+    promoted_at: datetime | None  # when it last became champion
+    promotion_reason: str
+    promoted_by: str
+    # The evidence it was registered with; None if somebody registered it by hand.
+    receipt: Receipt | None
+    evaluation: Evaluation | None
+    verdict: Verdict | None
+
+
+class Catalogue:
+    """The versions of one registered model.
+
+    Args:
+        settings: Name the model and say where the registry is.
+
+    Raises:
+        RegistryError: If the registry cannot be reached, here or in any method.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._name = settings.tracking.model_name
+        ensure_tracking(settings)
+        self._client = connect(settings)
+
+    def champion(self) -> VersionInfo | None:
+        """Return the version that answers requests, or None before the first promotion."""
+        return self.get(CHAMPION)
+
+    def champion_version(self) -> int | None:
+        """Return the number of the champion without its evidence: one query."""
+        return self._number(CHAMPION)
+
+    def challenger(self) -> VersionInfo | None:
+        """Return the version that passed the gate last and awaits promotion, or None."""
+        return self.get(CHALLENGER)
+
+    def get(self, version: int | str) -> VersionInfo | None:
+        """Return a version by number or alias, or None if there is no such one."""
+        number = version if str(version).isdigit() else self._number(str(version))
+        # By number, because MLflow leaves the aliases out of the answer by alias.
+        found = self._found(self._client.get_model_version, str(number)) if number else None
+        return self._info(found) if found else None
+
+    def _number(self, alias: str) -> int | None:
+        found = self._found(self._client.get_model_version_by_alias, alias)
+        return int(found.version) if found else None
+
+    def _found(self, look_up: Callable[[str, str], Any], name: str) -> Any:
+        """Ask MLflow for one version; None if there is no such one."""
+        from mlflow.exceptions import MlflowException
+
+        with registry_errors(self._settings):
+            try:
+                return look_up(self._name, name)
+            except MlflowException as error:
+                if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+                    return None
+                raise
+
+    def versions(self) -> tuple[VersionInfo, ...]:
+        """Return all versions, newest first."""
+        with registry_errors(self._settings):
+            found = self._client.search_model_versions(f"name = '{self._name}'", max_results=10_000)
+        aliases = self._model_aliases()
+        # MLflow leaves the aliases out of a search.
+        infos = (
+            self._info(version).model_copy(
+                update={"aliases": aliases.get(int(version.version), ())}
+            )
+            for version in found
+        )
+        return tuple(sorted(infos, key=lambda info: info.version, reverse=True))
+
+    def load(self, version: int | str = CHAMPION) -> tuple[TripDurationModel, VersionInfo]:
+        """Load a version's model.
+
+        Raises:
+            RegistryError: If there is no such version, or its files are gone.
+        """
+        info = self._require(version)
+        return load_folder(self._settings, info.source), info
+
+    def _require(self, version: int | str) -> VersionInfo:
+        info = self.get(version)
+        if info is None:
+            raise RegistryError(
+                f"the model {self._name} has no version {version!r}",
+                "list the versions with: mlops models",
+            )
+        return info
+
+    def _model_aliases(self) -> dict[int, tuple[str, ...]]:
+        with registry_errors(self._settings):
+            found = self._client.search_registered_models(f"name = '{self._name}'")
+        pairs = sorted(found[0].aliases.items()) if found else []
+        numbers = {int(number) for _, number in pairs}
+        return {n: tuple(alias for alias, v in pairs if int(v) == n) for n in numbers}
+
+    def _model_tags(self) -> dict[str, str]:
+        with registry_errors(self._settings):
+            found = self._client.search_registered_models(f"name = '{self._name}'")
+        return dict(found[0].tags) if found else {}
+
+    def _info(self, found: Any) -> VersionInfo:
+        promoted_at = found.tags.get(PROMOTED_AT)
+        record = self._record(found.run_id)
+        return VersionInfo(
+            version=int(found.version),
+            aliases=tuple(sorted(found.aliases)),
+            run_id=found.run_id or "",
+            source=found.source,
+            created_at=datetime.fromtimestamp(found.creation_timestamp / 1_000, timezone.utc),
+            promoted_at=datetime.fromisoformat(promoted_at) if promoted_at else None,
+            promotion_reason=found.tags.get(REASON, ""),
+            promoted_by=found.tags.get(PROMOTED_BY, ""),
+            receipt=record and record.receipt,
+            evaluation=record and record.evaluation,
+            verdict=record and record.verdict,
+        )
+
+    def _record(self, run_id: str | None) -> Record | None:
+        from mlflow.exceptions import MlflowException
+
+        try:
+            text = read_artifact(self._client, run_id or "", RECORD_FILE)
+            return Record.model_validate_json(text)
+        except (MlflowException, OSError, ValueError):
+            return None
