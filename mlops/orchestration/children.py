@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from mlops import progress
 from mlops.errors import ConfigurationError
+from mlops.orchestration import marks
 from mlops.orchestration.contract import PipelineRequest, PipelineResult
 from mlops.orchestration.failures import require_success
 from mlops.settings import load_settings
@@ -78,11 +79,11 @@ def _started(request: PipelineRequest, project: Path, parent_id: int) -> Pipelin
     parent = runs.get_run(parent_id)
     child = runs.child_of(parent_id, request.pipeline)
     if child is None:
-        if runs.is_marked(parent):
+        if marks.is_marked(parent):
             # Headless, nobody builds a product that a consumer misses: it would wait for ever.
             runs.check(request, project)
         return runs.create_run(request, project, parent)
-    driven = child.status == runs.RunStatus.RUNNING and runs.driver(child) == runs.driver(parent)
+    driven = child.status == runs.RunStatus.RUNNING and marks.driver(child) == marks.driver(parent)
     if child.status != runs.RunStatus.COMPLETED and not driven and runs.take(child, parent):
         runs.reopen(child)
     return runs.get_run(child.id)

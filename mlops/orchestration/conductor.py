@@ -9,7 +9,7 @@ from pathlib import Path
 from mage_ai.orchestration.db.models.schedules import PipelineRun
 
 from mlops.errors import BusyError
-from mlops.orchestration import outcomes, products, runs
+from mlops.orchestration import marks, outcomes, products, runs
 from mlops.orchestration.contract import Event, PipelineRequest, PipelineResult, StaleRun
 from mlops.orchestration.drive import Drive
 from mlops.settings import Settings
@@ -43,7 +43,7 @@ class Conductor:
         if run.status == runs.RunStatus.COMPLETED:
             return self._describe(run)
         in_progress = run.status in (runs.RunStatus.INITIAL, runs.RunStatus.RUNNING)
-        of_the_server = server_is_up and in_progress and not runs.is_marked(run)
+        of_the_server = server_is_up and in_progress and not marks.is_marked(run)
         finished = {b.block_uuid for b in run.block_runs if b.status in runs.FINISHED}
         products.require_fresh(runs.load_pipeline(run.pipeline_uuid, self.project), finished)
         if of_the_server or not runs.take(run):
@@ -60,7 +60,7 @@ class Conductor:
         return tuple(
             StaleRun(run.id, run.pipeline_uuid, run.started_at.isoformat(timespec="seconds"))
             for run in runs.marked_runs()
-            if runs.parent_of(run) is None
+            if marks.parent_of(run) is None
         )
 
     def product_is_fresh(self, name: str) -> bool:

@@ -20,7 +20,7 @@ from mage_ai.orchestration.db import db_connection
 from mage_ai.orchestration.job_manager import get_job_manager
 from mage_ai.orchestration.pipeline_scheduler import PipelineScheduler
 
-from mlops.orchestration import exits, outcomes, runs
+from mlops.orchestration import exits, marks, outcomes, runs
 from mlops.orchestration.contract import (
     BlockFinished,
     BlockProgress,
@@ -139,7 +139,7 @@ class Drive:
     def _adopt_children(self) -> None:
         """Drive what blocks of our runs have started, and end it with its parent."""
         for run in runs.marked_runs():
-            if run.id not in self._active and runs.parent_of(run) in self._active:
+            if run.id not in self._active and marks.parent_of(run) in self._active:
                 self._adopt(run.id)
         for run in runs.orphans():
             if run.id in self._active:

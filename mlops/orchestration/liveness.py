@@ -13,12 +13,12 @@ import sqlalchemy
 
 from mlops.orchestration.environment import variables
 from mlops.orchestration.lock import HomeLock, is_held
+from mlops.orchestration.marks import MARK
 from mlops.orchestration.naming import ENGINE_LOCK, SCHEDULER_LOCK
 from mlops.settings import PROJECT_ROOT, Settings
 
 _RUN = sqlalchemy.text("select status, metrics from pipeline_run where id = :id")
 _IN_PROGRESS = ("INITIAL", "RUNNING")
-_MARK = "headless_engine"  # `mlops.orchestration.runs.MARK`, which cannot be imported without Mage
 
 
 def run_is_alive(settings: Settings, run_id: str) -> bool:
@@ -43,7 +43,7 @@ def run_is_alive(settings: Settings, run_id: str) -> bool:
         return True
     if row is None or row[0] not in _IN_PROGRESS:
         return False
-    mark = _metrics(row[1]).get(_MARK)
+    mark = _metrics(row[1]).get(MARK)
     if mark is None:
         return is_held(settings.home / SCHEDULER_LOCK)
     lock = settings.home / ENGINE_LOCK

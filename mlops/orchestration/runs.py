@@ -1,14 +1,7 @@
-"""Mage's run tables, as the engine needs them. Import only after `environment.boot`.
-
-A run driven by the headless engine carries a mark in its ``metrics`` for as long as it is
-driven: the server's scheduler leaves marked runs alone (`scheduler`), and a marked run without a
-live engine is one whose engine was killed. A run that a block of another run has started names
-that run as its parent; whoever drives the parent drives it.
-"""
+"""Mage's run tables, as drivers need them (see `marks`). Import only after `environment.boot`."""
 
 from __future__ import annotations
 
-import os
 import traceback
 from collections.abc import Callable, Mapping
 from datetime import datetime, timezone
@@ -30,10 +23,9 @@ from mage_ai.orchestration.triggers.global_data_product import fetch_or_create_p
 
 from mlops.errors import ConfigurationError
 from mlops.orchestration.contract import PipelineRequest
+from mlops.orchestration.marks import PARENT, driver, is_marked, our_mark, parent_of, unmarked
 from mlops.orchestration.products import load_product, require_fresh
 
-MARK = "headless_engine"
-PARENT = "parent_run"
 TRIGGER_NAME = "mlops run"
 BlockStatus = BlockRun.BlockRunStatus
 RunStatus = PipelineRun.PipelineRunStatus
@@ -94,7 +86,7 @@ def create_run(
     payload, _ = configure_pipeline_run_payload(
         schedule, pipeline.type, {"variables": dict(request.variables)}
     )
-    metrics = _mark() if parent is None else {**driver(parent), PARENT: parent.id}
+    metrics = our_mark() if parent is None else {**driver(parent), PARENT: parent.id}
     run = PipelineRun.create(**payload, status=RunStatus.CANCELLED, metrics=metrics)
     run.update(status=RunStatus.RUNNING, started_at=_now())
     return run
@@ -108,17 +100,6 @@ def child_of(parent_id: int, pipeline: str) -> PipelineRun | None:
     # Later than its parent: how far back to look.
     candidates = started.filter(PipelineRun.id > parent_id).order_by(PipelineRun.id.desc())
     return next((run for run in candidates.all() if parent_of(run) == parent_id), None)
-
-
-def parent_of(run: PipelineRun) -> int | None:
-    """Return the run whose block has started this one, if any."""
-    number = (run.metrics or {}).get(PARENT)
-    return None if number is None else int(number)
-
-
-def driver(run: PipelineRun) -> dict[str, Any]:
-    """Return the mark of the engine that drives a run; nothing when the server's scheduler does."""
-    return {MARK: run.metrics[MARK]} if is_marked(run) else {}
 
 
 def orphans() -> list[PipelineRun]:
@@ -172,25 +153,19 @@ def marked_runs() -> list[PipelineRun]:
     return [run for run in running() if is_marked(run)]
 
 
-def is_marked(run: PipelineRun) -> bool:
-    """Tell whether a headless engine drives, or drove, this run."""
-    return MARK in (run.metrics or {})
-
-
 def take(run: PipelineRun, parent: PipelineRun | None = None) -> bool:
     """Set a run running, driven by us or by whoever drives its parent.
 
     Returns:
         Whether nobody else has changed it meanwhile.
     """
-    mark = _mark() if parent is None else driver(parent)
-    metrics = {k: v for k, v in (run.metrics or {}).items() if k != MARK}
+    mark = our_mark() if parent is None else driver(parent)
     changed = (
         PipelineRun.query.filter(PipelineRun.id == run.id, PipelineRun.status == run.status)
     ).update(
         {
             PipelineRun.status: RunStatus.RUNNING,
-            PipelineRun.metrics: {**metrics, **mark},
+            PipelineRun.metrics: {**unmarked(run), **mark},
             PipelineRun.started_at: run.started_at or _now(),
             PipelineRun.completed_at: None,
         },
@@ -219,8 +194,7 @@ def unmark(run_id: int) -> None:
 
 def close(run: PipelineRun) -> None:
     """Take the engine's mark off a run that it no longer drives."""
-    metrics = {k: v for k, v in (run.metrics or {}).items() if k != MARK}
-    run.update(metrics=metrics, completed_at=run.completed_at or _now())
+    run.update(metrics=unmarked(run), completed_at=run.completed_at or _now())
 
 
 def cancel(run: PipelineRun, pipeline: Pipeline) -> None:
@@ -269,10 +243,6 @@ def fail_run(run: PipelineRun, reason: str) -> None:
         if block_run.status == BlockStatus.INITIAL:
             _fail(block_run, {"error": reason, "message": reason})
     run.update(status=RunStatus.FAILED)
-
-
-def _mark() -> dict[str, Any]:
-    return {MARK: {"pid": os.getpid()}}
 
 
 def _now() -> datetime:

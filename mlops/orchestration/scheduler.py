@@ -19,7 +19,7 @@ from mage_ai.orchestration.job_manager import get_job_manager
 from mage_ai.orchestration.pipeline_scheduler import PipelineScheduler, check_sla, schedule_all
 
 from mlops.notifications import events
-from mlops.orchestration import exits, outcomes, runs
+from mlops.orchestration import exits, marks, outcomes, runs
 from mlops.orchestration.jobs import TICK_SECONDS, fork_queue, plan_block, why
 from mlops.orchestration.lock import HomeLock, is_held
 from mlops.orchestration.naming import ENGINE_LOCK, SCHEDULER_LOCK, block_log, run_logs
@@ -78,7 +78,7 @@ class Scheduler:
             check_sla()
             self._note_delays()
             for orphan in runs.orphans():
-                if not runs.is_marked(orphan):
+                if not marks.is_marked(orphan):
                     runs.cancel(orphan, self._pipeline(orphan.pipeline_uuid))
             self._note_ends(self._driven)
             self._return_abandoned_runs()
@@ -188,8 +188,8 @@ class Scheduler:
         @functools.wraps(find_all)
         def find_ours(*args: Any, **kwargs: Any) -> list[Any]:
             found = find_all(*args, **kwargs)
-            self._seen_marked.update(run.id for run in found if runs.is_marked(run))
-            ours = [run for run in found if not runs.is_marked(run)]
+            self._seen_marked.update(run.id for run in found if marks.is_marked(run))
+            ours = [run for run in found if not marks.is_marked(run)]
             self._driven.update(run.id for run in ours)
             # Mage asks for blocks only where it goes on to schedule each of these runs.
             return self._worth_a_look(ours) if kwargs.get("include_block_runs") else ours
