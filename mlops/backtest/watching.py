@@ -6,7 +6,7 @@ month takes place at the end of it, when the month can be learned from.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -26,6 +26,11 @@ from mlops.monitoring.windows import TripWindow
 from mlops.settings import MonitoringSettings, Settings
 
 Kind = Literal["drift", "performance"]
+# Families of alarms that count as one kind of change: the labels' own distribution is drift, too.
+_FAMILIES: Final[Mapping[Kind, frozenset[str]]] = {
+    "drift": frozenset({"drift", "labels"}),
+    "performance": frozenset({"performance"}),
+}
 ALL_TRIPS: Final = "all trips"  # how monitoring calls the errors of a whole window
 KINDS: Final[tuple[Kind, ...]] = ("drift", "performance")
 
@@ -175,7 +180,7 @@ def _outcome(
     plain rule holds: the whole confidence interval of the RMSE is above the expected one by more
     than what matters.
     """
-    reasons = [f.why for f in report.alarms if f.family == kind]
+    reasons = [f.why for f in report.alarms if f.family in _FAMILIES[kind]]
     for finding in report.findings:
         if (finding.family, finding.subject, finding.statistic) == (kind, ALL_TRIPS, "rmse"):
             least = finding.reference * (1 + settings.min_error_change)
