@@ -140,6 +140,8 @@ def least_change(m: Measurement, settings: MonitoringSettings) -> float:
 
 
 def _set_limit(m: Measurement, settings: MonitoringSettings) -> float | None:
+    if m.limit is not None:
+        return m.limit
     if m.family == "skew":
         return settings.max_skew_share
     if m.family == "staleness":

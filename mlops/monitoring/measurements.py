@@ -45,6 +45,7 @@ class Measurement(NamedTuple):
         unit: Of value and reference.
         interval: Confidence interval of the value, if there is one.
         yardstick: What a change of the value is large or small against, in the same unit.
+        limit: Set by whoever measured it; None: by its family.
     """
 
     family: Family
@@ -58,6 +59,7 @@ class Measurement(NamedTuple):
     unit: str = ""
     interval: tuple[float, float] | None = None
     yardstick: float = 1.0
+    limit: float | None = None
 
     @property
     def key(self) -> str:

@@ -112,6 +112,16 @@ def test_what_is_measured_elsewhere_is_judged_too(world: Any) -> None:
     assert report.violated == {"staleness"}
 
 
+def test_a_limit_may_come_with_the_measurement(world: Any) -> None:
+    slow = Measurement(
+        "serving", "v7", "p95", "difference", "high", 500, 12.0, 5.0, "ms", limit=10.0
+    )
+
+    found = judge(slow, world.profile, world.settings)
+
+    assert (found.outcome, found.limit) == ("alarm", 10.0)
+
+
 def test_what_is_certain_but_small_is_no_alarm(world: Any) -> None:
     # given a share that is far beyond chance but has hardly changed
     share = Measurement("quality", "rule duration", "share", "share", "high", 10**9, 0.1003, 0.1)
