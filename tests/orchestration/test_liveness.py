@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from mlops.orchestration import liveness
 from mlops.orchestration.liveness import run_is_alive
 from mlops.orchestration.lock import HomeLock
+from mlops.orchestration.marks import MARK
 from mlops.orchestration.naming import ENGINE_LOCK, SCHEDULER_LOCK
 from mlops.settings import Settings
 
@@ -31,7 +31,7 @@ def add(settings: Settings) -> Callable[..., str]:
         connection.execute("create table pipeline_run (id integer, status text, metrics text)")
 
     def call(status: str, engine: int | None = None) -> str:
-        metrics = {} if engine is None else {liveness._MARK: {"pid": engine}}
+        metrics = {} if engine is None else {MARK: {"pid": engine}}
         with sqlite3.connect(file) as connection:
             connection.execute(
                 "insert into pipeline_run values (7, ?, ?)", (status, json.dumps(metrics))
@@ -107,10 +107,3 @@ def test_a_database_that_cannot_be_asked_counts_as_busy(settings: Settings) -> N
     file.write_text("this is no database, and never was one" * 100)
 
     assert run_is_alive(settings, "7")
-
-
-def test_the_mark_is_the_one_that_engines_make() -> None:
-    # not imported: that needs Mage
-    source = Path(liveness.__file__).with_name("runs.py").read_text(encoding="utf-8")
-
-    assert f'\nMARK = "{liveness._MARK}"\n' in source
