@@ -94,9 +94,9 @@ class Monitoring:
         Windows are counted back from now, so that the latest is complete; errors are those of the
         trips whose labels have arrived. Policies with the same champion share the reports.
         """
-        seen = clock.observed(start, clock.now)
+        seen = content_sha256(clock.observed(month_before(start), clock.now))
         key = key_of(
-            *("signals", champion.key, start, clock.now, content_sha256(seen)),
+            *("signals", champion.key, start, clock.now, seen),
             self.settings.monitoring.model_dump(),
             self.settings.validation.model_dump(),
             self.settings.backtest.window_days,
@@ -107,13 +107,16 @@ class Monitoring:
 
     def _reported(self, champion: Training, clock: Clock, start: datetime) -> Signals:
         profile = ReferenceProfile.load(self._profile(champion))
-        settings = self.settings.monitoring
+        settings, days = self.settings.monitoring, self.settings.backtest.window_days
+        # A change may begin at the end of a month: the windows before still count.
+        earlier = list(weeks(month_before(start), start, days))[1 - settings.windows :]
+        before = [window for window in earlier if window[0] >= champion.at]
         reports = []
-        for first, end in weeks(start, clock.now, self.settings.backtest.window_days):
+        for first, end in [*before, *weeks(start, clock.now, days)]:
             window = self._window(champion, clock, first, end)
             report = report_window(window, profile, settings, name=f"{first:%Y-%m-%d}")
             reports.append((end, report))
-        return Signals(**{kind: signal(kind, reports, champion, settings) for kind in KINDS})
+        return Signals(**{kind: signal(kind, reports, champion, start, settings) for kind in KINDS})
 
     def _profile(self, champion: Training) -> Path:
         settings = self.settings
@@ -143,10 +146,16 @@ def weeks(start: datetime, now: datetime, days: int) -> Iterator[tuple[datetime,
     yield from zip([start, *ends[:-1]], ends, strict=True)
 
 
+def month_before(start: datetime) -> datetime:
+    """Return the first day of the month before."""
+    return (start - timedelta(days=1)).replace(day=1)
+
+
 def signal(
     kind: Kind,
     reports: Sequence[tuple[datetime, WindowReport]],
     champion: Training,
+    start: datetime,
     settings: MonitoringSettings,
 ) -> Signal:
     """Let monitoring decide after each window as if a kind of change were all that it looks at.
@@ -155,6 +164,7 @@ def signal(
         kind: Of the change.
         reports: End and report of each window, in order of time.
         champion: Who answered.
+        start: Of the month; windows that end before only add to what later ones say.
         settings: How many of how many windows must be violated.
     """
     outcomes = [_outcome(kind, end, report, settings) for end, report in reports]
@@ -162,11 +172,12 @@ def signal(
     decisions = [
         decide(outcomes[: number + 1], in_charge, (), outcome.end, settings)
         for number, outcome in enumerate(outcomes)
+        if outcome.end > start
     ]
     wanted = [decision for decision in decisions if decision.step == "retrain"]
     return Signal(
         alarm=bool(wanted),
-        windows=tuple(bool(outcome.violated) for outcome in outcomes),
+        windows=tuple(bool(outcome.violated) for outcome in outcomes if outcome.end > start),
         reason="; ".join((wanted or decisions)[-1].reasons[:2]),
     )
 

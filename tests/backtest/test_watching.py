@@ -94,19 +94,36 @@ GOOD, BAD = rmse("ok", (3.9, 4.1)), rmse("alarm", (5.5, 6.5))
 def test_a_signal_needs_more_than_one_violated_window(
     champion: Training, findings: list[Finding], alarm: bool
 ) -> None:
-    found = signal("performance", reports(champion, *findings), champion, MonitoringSettings())
+    found = signal(
+        "performance", reports(champion, *findings), champion, START, MonitoringSettings()
+    )
 
     assert found.alarm is alarm
     assert found.windows == tuple(finding is BAD for finding in findings)
     assert found.reason
 
 
-def test_one_kind_of_change_is_not_taken_for_another(champion: Training) -> None:
-    drifting = rmse("alarm", (5.5, 6.5), family="drift")
+def test_a_change_that_begins_at_the_end_of_a_month_is_seen_in_the_next(
+    champion: Training,
+) -> None:
+    month = START + timedelta(days=7)  # the first window belongs to the month before
+
+    change, over = (
+        signal("performance", reports(champion, *found), champion, month, MonitoringSettings())
+        for found in ([BAD, BAD, GOOD], [BAD, GOOD, GOOD])
+    )
+
+    assert change.alarm and change.windows == (True, False)
+    assert not over.alarm
+
+
+@pytest.mark.parametrize("family", ["drift", "labels"])
+def test_one_kind_of_change_is_not_taken_for_another(champion: Training, family: str) -> None:
+    drifting = rmse("alarm", (5.5, 6.5), family=family)
     found = reports(champion, drifting, drifting, drifting)
 
-    assert signal("drift", found, champion, MonitoringSettings()).alarm
-    assert not signal("performance", found, champion, MonitoringSettings()).alarm
+    assert signal("drift", found, champion, START, MonitoringSettings()).alarm
+    assert not signal("performance", found, champion, START, MonitoringSettings()).alarm
 
 
 @pytest.mark.parametrize(
@@ -118,7 +135,9 @@ def test_without_a_learned_limit_the_whole_interval_must_be_worse(
 ) -> None:
     findings = [rmse("unjudged", interval)] * 3
 
-    found = signal("performance", reports(champion, *findings), champion, MonitoringSettings())
+    found = signal(
+        "performance", reports(champion, *findings), champion, START, MonitoringSettings()
+    )
 
     assert found.alarm is alarm
 
