@@ -24,7 +24,7 @@ def draw(result: Result) -> Mapping[str, bytes]:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(13, 4.6), layout="constrained")
+    figure = Figure(figsize=(13, 5), layout="constrained")
     FigureCanvasAgg(figure)
     by_month, by_age, cost = figure.subplots(1, 3, width_ratios=[5, 3, 3])
     _draw_months(by_month, result)
@@ -77,7 +77,8 @@ def _draw_months(axes: Any, result: Result) -> None:
     axes.set_xticks(list(place.values()), list(place))
     axes.set(title="Live error", xlabel="month", ylabel="RMSE of all trips, minutes")
     axes.grid(axis="y", alpha=0.3)
-    axes.legend(fontsize=8)
+    # Below the picture: there, it hides no line.
+    axes.legend(fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=3)
 
 
 def _draw_ages(axes: Any, result: Result) -> None:
@@ -101,7 +102,7 @@ def _draw_ages(axes: Any, result: Result) -> None:
         ylabel="RMSE above that of the newest model, %",
     )
     axes.grid(axis="y", alpha=0.3)
-    axes.legend(fontsize=8)
+    axes.legend(fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=2)
 
 
 def _draw_cost(axes: Any, result: Result) -> None:
