@@ -7,7 +7,13 @@ from collections.abc import Callable
 from typing import Any
 
 from benchmarks.preparation import prepare
-from mlops.steps import batch_inference, data_preparation, model_selection, training
+from mlops.steps import (
+    batch_inference,
+    contenders,
+    data_preparation,
+    model_selection,
+    training,
+)
 
 
 def run(variables: dict[str, Any]) -> dict[str, Any]:
@@ -45,9 +51,9 @@ def _train(
 
 
 def _select(training_set: Any, routes: Any, variables: dict[str, Any]) -> dict[str, Any]:
-    items, _ = model_selection.candidates(training_set, routes, variables)
-    contenders = [model_selection.refit_and_evaluate(item, variables) for item in items]
-    judgement = model_selection.judge_contenders(contenders, variables)
+    items, _ = contenders.candidates(training_set, routes, variables)
+    reports = [contenders.refit_and_evaluate(item, variables) for item in items]
+    judgement = model_selection.judge_contenders(reports, variables)
     model_selection.register(judgement, variables)
     return judgement
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from mlops.steps import model_selection
+from mlops.steps import contenders
 
 if "transformer" not in globals():
     from mage_ai.data_preparation.decorators import transformer
@@ -11,4 +11,4 @@ if "transformer" not in globals():
 @transformer
 def transform(candidate: dict[str, Any], **variables: Any) -> dict[str, Any]:
     """Return a `ContenderReport` with metrics on the untouched test window."""
-    return model_selection.refit_and_evaluate(candidate, variables)
+    return contenders.refit_and_evaluate(candidate, variables)

@@ -13,7 +13,13 @@ import yaml
 from mlops.data.snapshots import read_window
 from mlops.data.trips import PICKUP_AT
 from mlops.errors import PipelineFailureError, RegistryError
-from mlops.steps import batch_inference, data_preparation, model_selection, training
+from mlops.steps import (
+    batch_inference,
+    contenders,
+    data_preparation,
+    model_selection,
+    training,
+)
 from mlops.steps.products import training_set_from
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -125,9 +131,9 @@ def test_search_selection_and_predictions(
     assert [name["block_uuid"] for name in names] == ["global_mean", "linear_regression"]
 
     # when they are refitted, judged and registered
-    items, _ = model_selection.candidates([training_set], [route_statistics], known)
-    contenders = [model_selection.refit_and_evaluate(item, known) for item in items]
-    judgement = model_selection.judge_contenders(contenders, known)
+    items, _ = contenders.candidates([training_set], [route_statistics], known)
+    reports = [contenders.refit_and_evaluate(item, known) for item in items]
+    judgement = model_selection.judge_contenders(reports, known)
     telling = {**known, "notifications.webhooks": web.url("/hook")}
     registered = model_selection.register(json.loads(json.dumps(judgement)), telling)
 

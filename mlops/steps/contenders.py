@@ -1,0 +1,132 @@
+"""First half of `model_selection`: refit every candidate and measure it on the test window."""
+
+from __future__ import annotations
+
+import time
+import traceback
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from threadpoolctl import threadpool_limits
+
+from mlops import progress
+from mlops.data.references import Reference
+from mlops.data.snapshots import load_manifest, read_window
+from mlops.data.trips import TARGET
+from mlops.errors import PipelineFailureError
+from mlops.evaluation.metrics import Metrics, regression_metrics
+from mlops.features.routes import RouteStatistics
+from mlops.registry.tracking import finished_candidates
+from mlops.settings import Settings, load_settings
+from mlops.steps.products import route_statistics_for, training_set_from
+from mlops.steps.training import Fan, Variables, threads
+from mlops.training.artifact import TripDurationModel
+from mlops.training.families import family_of
+
+
+class ContenderItem(Reference):
+    """What one child is asked to do."""
+
+    family: str
+    run_id: str  # MLflow run of the candidate: its parameters and its model
+    params: dict[str, Any]
+    validation_rmse: float
+    trials: int
+    training_set: str
+    routes: str  # file of route statistics up to the start of test
+
+
+class ContenderReport(Reference):
+    """One candidate after the refit on train + validation, measured on test."""
+
+    family: str
+    status: Literal["finished", "failed"]
+    baseline: bool
+    validation_rmse: float
+    trials: int
+    seconds: float
+    run_id: str
+    params: dict[str, Any]
+    training_set: str
+    metrics: Metrics | None = None
+    model: str = ""  # file of the refitted model
+    error: str = ""
+
+
+def candidates(training_set: Any, route_statistics: Any, variables: Variables) -> Fan:
+    """Yield one child per family: its newest finished candidate on this very training set.
+
+    Raises:
+        PipelineFailureError: If no candidate was trained on this training set.
+    """
+    settings = load_settings(variables, strict=False)
+    manifest = training_set_from(training_set, variables)
+    routes = route_statistics_for(manifest, route_statistics, variables, settings)
+    found = finished_candidates(settings, manifest.sha256)
+    if not found:
+        raise PipelineFailureError(
+            f"no candidate was trained on training set {manifest.sha256[:12]}",
+            "run sklearn_training or xgboost_training first, or everything: mlops run",
+        )
+    items = [
+        ContenderItem(
+            family=candidate.family,
+            run_id=candidate.run_id,
+            params=candidate.params,
+            validation_rmse=candidate.validation_rmse,
+            trials=candidate.trials,
+            training_set=manifest.uri,
+            routes=routes.at_test,
+        )
+        for candidate in found
+    ]
+    return [
+        [item.model_dump(mode="json") for item in items],
+        [{"block_uuid": item.family} for item in items],
+    ]
+
+
+def refit_and_evaluate(candidate: Mapping[str, Any], variables: Variables) -> dict[str, Any]:
+    """Refit one candidate on train + validation and measure it on test.
+
+    A failure is returned in the report, so that it costs the other candidates nothing.
+    """
+    item = ContenderItem.model_validate(candidate)
+    started = time.monotonic()
+    report: dict[str, Any] = {
+        **item.model_dump(exclude={"routes"}),
+        "baseline": family_of(item.family).baseline,
+    }
+    try:
+        settings = load_settings(variables, strict=False)
+        with threadpool_limits(threads(settings)):
+            model, metrics = _refit(item, settings)
+        path = _model_path(settings, variables, item.family)
+        model.save(path)
+        progress.report("evaluated on test", rmse=metrics.rmse, mae=metrics.mae)
+        report |= {"status": "finished", "metrics": metrics, "model": str(path)}
+    except Exception as error:  # any library may raise anything here: the report carries it
+        traceback.print_exc()
+        report |= {"status": "failed", "error": f"{type(error).__name__}: {error}"}
+    report["seconds"] = time.monotonic() - started
+    return ContenderReport.model_validate(report).model_dump(mode="json")
+
+
+def _refit(item: ContenderItem, settings: Settings) -> tuple[TripDurationModel, Metrics]:
+    manifest = load_manifest(Path(item.training_set))
+    model = TripDurationModel.fit(
+        item.family,
+        item.params,
+        read_window(manifest, "train", "validation"),
+        RouteStatistics.load(Path(item.routes)),
+        seed=settings.training.seed,
+        threads=threads(settings),
+    )
+    test = read_window(manifest, "test")
+    return model, regression_metrics(test[TARGET].to_numpy(), model.predict_minutes(test))
+
+
+def _model_path(settings: Settings, variables: Variables, family: str) -> Path:
+    run = str(variables.get("pipeline_run_id", "editor"))
+    return settings.staging / "selection" / run / f"{family}.model"
