@@ -29,7 +29,7 @@ def test_only_the_owner_enters_and_the_generated_password_is_not_admin(up, helpe
     assert "error" in up.call(f"/api/pipelines?api_key={helpers.api_key}")[1]
     _, answer = up.ask("/api/pipelines")
     pipelines = {pipeline["uuid"] for pipeline in answer["pipelines"]}
-    assert pipelines == {"prepare", "train", "gated", "family"}
+    assert pipelines == {"chain", "prepare", "train", "gated", "family"}
 
 
 def test_secrets_are_private_and_the_password_is_stored_nowhere(up, shared_toy):

@@ -276,7 +276,9 @@ def test_a_promotion_under_load_loses_and_mixes_nothing(
 def test_a_broken_artifact_replaces_nothing(
     running: Running, promote: Callable[[int], None], trip: dict[str, Any]
 ) -> None:
-    before = running.version()
+    before = 1
+    promote(before)
+    wait_for(lambda: running.version() == before, "a champion that works")
     promote(BROKEN)
     wait_for(lambda: running.ask("GET", "/model")[1]["problem"], "the problem to be said")
     told = running.ask("GET", "/model")[1]
