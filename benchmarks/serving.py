@@ -32,6 +32,7 @@ AIM_RUN: Final = 1_000
 MAGE_BLOCK_SECONDS: Final = 0.011
 MAGE_RUN_SECONDS: Final = 1.45
 
+_NO_MODEL: Final = "POST /validate"
 _ROUNDS: Final = 5
 _SECONDS: Final = 2
 _LIST_TRIPS: Final = 10_000
@@ -71,7 +72,7 @@ def _measured(home: Path, workers: int) -> _Served:
         one = json.dumps(_TRIP)
         calls = {
             "GET /healthz": Call(f"{url}/healthz"),
-            "POST /validate": Call(f"{url}/validate", "POST", headers, one),
+            _NO_MODEL: Call(f"{url}/validate", "POST", headers, one),
             "POST /predict": Call(f"{url}/predict", "POST", headers, one),
         }
         lists = Call(f"{url}/predict", "POST", headers, json.dumps({"trips": _many()}))
@@ -170,7 +171,8 @@ def section(served: dict[int, _Served]) -> Section:
 
     def beside(name: str) -> tuple[float | None, str]:
         ratio = predict / one[name].p50
-        return ratio, judged(ratio, AIM_RATIO, at_most=True)
+        # Judged beside what reads and checks the same body; /healthz reads none at all.
+        return ratio, judged(ratio, AIM_RATIO, at_most=True) if name == _NO_MODEL else ""
 
     alone = Table(
         ("one connection, one worker", "p50 µs", "p99 µs", "predict ÷ it", "aim"),

@@ -79,7 +79,8 @@ def candidates(training_set: Any, route_statistics: Any, variables: Variables) -
             training_set=manifest.uri,
             routes=routes.at_test,
         )
-        for candidate in found
+        # The longest first, as in training.
+        for candidate in sorted(found, key=lambda candidate: -family_of(candidate.family).cost)
     ]
     return [
         [item.model_dump(mode="json") for item in items],

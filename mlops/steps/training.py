@@ -72,8 +72,9 @@ def _fan(
     variables: Variables,
     settings: Settings,
 ) -> Fan:
-    for name in names:
-        family_of(name)  # an unknown name is an error before any child starts
+    # An unknown name is an error before any child starts. The longest first: none of them is then
+    # left to run alone at the end.
+    names = sorted(names, key=lambda name: -family_of(name).cost)
     manifest = training_set_from(training_set, variables)
     routes = route_statistics_for(manifest, route_statistics, variables, settings)
     items = [
