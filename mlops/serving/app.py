@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import threading
 import time
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -44,6 +44,7 @@ from mlops.serving.limits import RequestRules
 from mlops.serving.metrics import Metrics
 from mlops.serving.requests import Trips, parse_body
 from mlops.serving.routing import CHAMPION, Lineup, Role, Version
+from mlops.serving.shadows import Shadows
 from mlops.settings import Settings
 
 if TYPE_CHECKING:
@@ -54,7 +55,6 @@ logger = logging.getLogger(__name__)
 OPEN: Final = ("/healthz", "/readyz")
 # From this size on a body is worth a thread: parsing it would keep the others waiting.
 _THREAD_BYTES: Final = 16_384
-_SHADOW_QUEUE: Final = 256
 _ALIVE: Final = Reply(200, b'{"status":"ok"}')
 _INTERNAL: Final = RequestError(500, "server", "the server failed; its log says why under this id")
 
@@ -110,8 +110,7 @@ class Application:
         self._rules = RequestRules.of(settings)
         # One thread: two that parse would only take the interpreter from each other.
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="lists")
-        self._shadows = ThreadPoolExecutor(1, thread_name_prefix="shadow")
-        self._shadow_places = threading.BoundedSemaphore(_SHADOW_QUEUE)
+        self._shadows = Shadows(metrics.shadow_dropped)
         self._posts: dict[str, Callable[[Request], Outcome]] = {
             "/predict": self._predict,
             "/validate": self._validate,
@@ -159,7 +158,7 @@ class Application:
     def close(self) -> None:
         """Finish what runs beside the requests."""
         self._pool.shutdown(wait=True)
-        self._shadows.shutdown(wait=True, cancel_futures=True)
+        self._shadows.close()
 
     def swap(self, lineup: Lineup) -> None:
         """Let other versions answer from the next request on."""
@@ -201,7 +200,7 @@ class Application:
             self._record(request, version.number, role, answer, seconds)
             rolled = lineup.rolled_out(request.id)
             if rolled and rolled[1] == "shadow":
-                self._cast_shadow(request, rolled[0], trips)
+                self._shadows.cast(partial(self._predict_beside, request, rolled[0], trips))
 
         return Outcome(Reply(200, body), after)
 
@@ -263,24 +262,17 @@ class Application:
                 minutes=answer.minutes,
             )
 
-    def _cast_shadow(self, request: Request, version: Version, trips: TripRequest | Trips) -> None:
-        """Let the shadow predict in its own thread, unless it is behind already."""
-        if not self._shadow_places.acquire(blocking=False):
-            self._metrics.shadow_dropped.inc()
-            return
-
-        def predict() -> None:
-            started = time.perf_counter()
-            try:
-                answer = _ask(version, trips)
-                seconds = time.perf_counter() - started
-                self._record(request, version.number, "shadow", answer, seconds)
-            except ModelFailureError as error:
-                self._failed(version, "shadow", error, request.id)
-            finally:
-                self._shadow_places.release()
-
-        self._shadows.submit(predict)
+    def _predict_beside(
+        self, request: Request, version: Version, trips: TripRequest | Trips
+    ) -> None:
+        started = time.perf_counter()
+        try:
+            answer = _ask(version, trips)
+        except ModelFailureError as error:
+            self._failed(version, "shadow", error, request.id)
+        else:
+            seconds = time.perf_counter() - started
+            self._record(request, version.number, "shadow", answer, seconds)
 
     async def _pass_on(
         self, scope: Scope, receive: Receive, send: Send, request_id: str, endpoint: str
