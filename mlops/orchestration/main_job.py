@@ -24,11 +24,12 @@ from mlops.registry.connection import ensure_tracking
 from mlops.registry.receipts import code_commit, lock_hash
 from mlops.settings import Settings
 
-# Stages run one after the other; the pipelines of one stage share the workers.
+# Stages run one after the other; the pipelines of one stage share the workers, the first served
+# first: at the end come the quick families of scikit-learn, which fill both workers evenly.
 STAGES: tuple[tuple[str, ...], ...] = (
     ("data_preparation",),
     ("route_statistics",),
-    ("sklearn_training", "xgboost_training"),
+    ("xgboost_training", "sklearn_training"),
     ("model_selection",),
     ("batch_inference",),
 )
