@@ -1,7 +1,7 @@
 """`mlops serve`: one process that only starts others, watches them, and ends them in order.
 
 It has no threads, so that it can fork at any time; it imports everything once before it does, so
-that a worker starts in milliseconds and shares its memory. The socket is bound here: while a worker
+that a worker starts in milliseconds and shares its memory. Sockets are bound here: while a worker
 is replaced, connections wait instead of being refused.
 """
 
@@ -63,7 +63,7 @@ def serve(settings: Settings, say: Callable[[str], None] = print) -> None:
     """
     serving = settings.serving
     with _only_one(settings) as lock, _counting() as counts:
-        listener = _listener("serving.port", serving.host, serving.port)
+        listeners = _listeners("serving.port", serving.host, serving.port, serving.workers)
         exporter = _exporter(settings, counts)
         limiter = RateLimiter(serving.requests_per_second, serving.burst)
         configured = configured_keys(settings)
@@ -78,15 +78,17 @@ def serve(settings: Settings, say: Callable[[str], None] = print) -> None:
 
         def answer(number: int) -> None:
             exporter.socket.close()
-            worker.run_worker(settings, listener, limiter, number)
+            mine = listeners[number % len(listeners)]
+            _close([listener for listener in listeners if listener is not mine])
+            worker.run_worker(settings, mine, limiter, number)
 
         def follow() -> None:
             exporter.socket.close()
-            listener.close()
+            _close(listeners)
             run_follower(settings)
 
         def export() -> None:
-            listener.close()
+            _close(listeners)
             exporter.serve_forever()
 
         children = [
@@ -102,7 +104,7 @@ def serve(settings: Settings, say: Callable[[str], None] = print) -> None:
                     time.sleep(_TICK_SECONDS)
                 say("stopping …")
             finally:
-                listener.close()  # no new connections; workers finish those they have
+                _close(listeners)  # no new connections; workers finish those they have
                 _stop(children)
 
 
@@ -186,10 +188,31 @@ def _greet(settings: Settings, token: str | None, say: Callable[[str], None]) ->
     say("Ctrl-C stops everything")
 
 
-def _listener(setting: str, host: str, port: int) -> socket.socket:
+def _listeners(setting: str, host: str, port: int, workers: int) -> list[socket.socket]:
+    """Bind one socket per worker where the system spreads connections over them, else one for all.
+
+    Who shares a socket may take all connections that arrive together, and leave the others idle.
+    Linux, unlike macOS, spreads them over sockets of one port (socket(7), ``SO_REUSEPORT``).
+    """
+    # Also the proof that the port is free: sockets that share a port would not complain.
+    alone = _listener(setting, host, port)
+    if workers == 1 or sys.platform != "linux":
+        return [alone]
+    alone.close()
+    return [_listener(setting, host, port, shared=True) for _ in range(workers)]
+
+
+def _close(listeners: list[socket.socket]) -> None:
+    for listener in listeners:
+        listener.close()
+
+
+def _listener(setting: str, host: str, port: int, *, shared: bool = False) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        return socket.create_server((host, port), family=family, backlog=_BACKLOG)
+        return socket.create_server(
+            (host, port), family=family, backlog=_BACKLOG, reuse_port=shared
+        )
     except OSError as error:
         raise _cannot_listen(setting, host, port, error) from error
 
