@@ -327,8 +327,13 @@ def test_a_rollout_is_followed_until_its_end(
     wait_for(lambda: roles() == {"champion"}, "all workers to follow")
 
 
-def test_a_worker_that_dies_is_replaced(running: Running, trip: dict[str, Any]) -> None:
+def test_a_worker_that_dies_is_replaced(
+    running: Running, promote: Callable[[int], None], trip: dict[str, Any]
+) -> None:
     import psutil
+
+    promote(1)
+    wait_for(lambda: {running.version() for _ in range(30)} == {1}, "the champion")
 
     def workers() -> set[int]:
         """Return the processes that listen on the port, but for the supervisor."""
@@ -343,6 +348,8 @@ def test_a_worker_that_dies_is_replaced(running: Running, trip: dict[str, Any]) 
         return found
 
     counted = 'mlops_serving_requests_total{endpoint="/predict",status="200"}'
+    assert running.ask("POST", "/predict", trip)[0] == 200
+    wait_for(lambda: running.metrics().get(counted), "the first count")
     before, living = running.metrics()[counted], wait_for(workers, "workers")
     for pid in living:
         os.kill(pid, signal.SIGKILL)
@@ -393,7 +400,11 @@ def test_too_large_a_body_is_refused_before_it_is_sent(running: Running) -> None
         assert raw.recv(1_000).startswith(b"HTTP/1.1 413")
 
 
-def test_stopping_finishes_the_request_and_the_log(running: Running, trip: dict[str, Any]) -> None:
+def test_stopping_finishes_the_request_and_the_log(
+    running: Running, promote: Callable[[int], None], trip: dict[str, Any]
+) -> None:
+    promote(1)
+    wait_for(lambda: {running.version() for _ in range(30)} == {1}, "the champion")
     start = datetime.now(timezone.utc)
     replies: list[tuple[int, Any]] = []
 
