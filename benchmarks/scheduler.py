@@ -7,7 +7,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import sqlite3
 import statistics
 import subprocess
@@ -21,7 +20,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from benchmarks.measuring import REPOSITORY, MeasurementError
+from benchmarks.measuring import REPOSITORY, MeasurementError, free_port
 from benchmarks.report import Section, Table, judged, usable_cores
 from benchmarks.trips import Bench
 
@@ -163,7 +162,7 @@ def _percentile(values: list[float], share: float) -> float:
 
 
 def _measured(folder: Path, runs: int, *, stock: bool) -> Outcome:
-    place = _Place(folder, _free_port(), stock)
+    place = _Place(folder, free_port(), stock)
     _make_project(place)
     with _server(place):
         schedule, token = _trigger(place)
@@ -250,7 +249,7 @@ def _server(place: _Place) -> Iterator[None]:
             **common,
             "MLOPS_HOME": str(place.folder / "home"),
             "MLOPS_SERVER__MAGE_PORT": str(place.port),
-            "MLOPS_SERVER__MLFLOW_PORT": str(_free_port()),
+            "MLOPS_SERVER__MLFLOW_PORT": str(free_port()),
             "MLOPS_SERVER__SCHEDULER_INTERVAL_SECONDS": str(INTERVAL_SECONDS),
         }
     with (place.folder / "server.log").open("w") as log:
@@ -344,13 +343,6 @@ def _descendants(pid: int) -> list[int]:
     import psutil
 
     return [child.pid for child in psutil.Process(pid).children(recursive=True)]
-
-
-def _free_port() -> int:
-    with socket.socket() as attempt:
-        attempt.bind(("127.0.0.1", 0))
-        port: int = attempt.getsockname()[1]
-        return port
 
 
 def _wait_for(condition: Callable[[], Any], seconds: float) -> Any:

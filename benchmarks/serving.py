@@ -6,7 +6,6 @@ import contextlib
 import json
 import os
 import random
-import socket
 import subprocess
 import sys
 import time
@@ -19,7 +18,7 @@ from typing import Any, Final
 
 from benchmarks.inference import home_with_champion
 from benchmarks.load import Call, Load, generator, load
-from benchmarks.measuring import REPOSITORY, MeasurementError
+from benchmarks.measuring import REPOSITORY, MeasurementError, free_port
 from benchmarks.report import Section, Table, judged
 from benchmarks.trips import Bench
 
@@ -114,7 +113,7 @@ def _many() -> list[dict[str, Any]]:
 @contextlib.contextmanager
 def _server(home: Path, workers: int) -> Iterator[tuple[str, str]]:
     """Yield the address and a key of a server with a champion."""
-    port, metrics_port = _free_port(), _free_port()
+    port, metrics_port = free_port(), free_port()
     environment = {
         **{k: v for k, v in os.environ.items() if not k.startswith("MLOPS_")},
         "MLOPS_HOME": str(home),
@@ -156,12 +155,6 @@ def _wait_until_ready(url: str, process: subprocess.Popen[bytes]) -> None:
             return
         time.sleep(0.1)
     raise MeasurementError(f"no champion is served at {url}; see serving.log beside the home")
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as found:
-        port: int = found.getsockname()[1]
-        return port
 
 
 def section(served: dict[int, _Served]) -> Section:
