@@ -115,9 +115,12 @@ class WindowSettings(Section):
     """How time is divided: train, validation (search), test (gate). Never random."""
 
     test_months: int = Field(1, ge=1, description="the last months are the test window")
+    test_days: int = Field(
+        0, ge=0, description="the last days are the test window; 0: as test_months says"
+    )
     validation_days: int = Field(7, ge=1, description="days before the test window for the search")
     validation_start: date | None = Field(None, description="overrides validation_days")
-    test_start: date | None = Field(None, description="overrides test_months")
+    test_start: date | None = Field(None, description="overrides test_days and test_months")
 
 
 class FeatureSettings(Section):
@@ -276,11 +279,28 @@ class RetrainingSettings(Section):
     max_months: int = Field(
         13, ge=1, description="the training set grows to this many months, then the oldest go"
     )
+    test_days: int = Field(
+        7,
+        ge=0,
+        description="the last days of the newest month judge the challenger, the rest of it is"
+        " learned from; 0: as windows say",
+    )
 
 
 class MonitoringSettings(Section):
-    """When a window of trips is called abnormal, and what follows."""
+    """What a window of trips is, when it is called abnormal, and what follows."""
 
+    window_trips: int = Field(5_000, ge=1_000, description="a window is complete with so many, or")
+    window_days: float = Field(
+        7, gt=0, description="when it is so old, if it has at least min_window_trips"
+    )
+    min_window_trips: int = Field(1_000, ge=500, description="fewer trips than that say nothing")
+    label_wait_days: float = Field(
+        62, ge=0, description="windows younger than that are looked at again when labels arrive"
+    )
+    act: bool = Field(
+        True, description="start what was decided; false: only tell which command would do it"
+    )
     reference_days: int = Field(
         92, ge=30, description="a version is compared with this much history before its test ended"
     )
@@ -325,6 +345,19 @@ class MonitoringSettings(Section):
     )
     rollback_days: float = Field(
         7, ge=0, description="a champion older than that is retrained, not rolled back"
+    )
+
+
+class ObservabilitySettings(Section):
+    """What `mlops up` tells Prometheus of pipelines and models, and shows on dashboards."""
+
+    metrics_host: str = "127.0.0.1"
+    metrics_port: int = Field(9108, ge=1, le=65535)
+    refresh_seconds: float = Field(
+        15, ge=1, description="how often the tables behind dashboards and metrics are renewed"
+    )
+    public_url: str = Field(
+        "", description="where people reach Mage's pages, for links in alerts; empty: as served"
     )
 
 
@@ -430,6 +463,7 @@ class Settings(BaseSettings):
     deployment: DeploymentSettings = DeploymentSettings()
     retraining: RetrainingSettings = RetrainingSettings()
     monitoring: MonitoringSettings = MonitoringSettings()
+    observability: ObservabilitySettings = ObservabilitySettings()
     backtest: BacktestSettings = BacktestSettings()
     notifications: NotificationSettings = NotificationSettings()
     server: ServerSettings = ServerSettings()
@@ -478,6 +512,21 @@ class Settings(BaseSettings):
     def deployments(self) -> Path:
         """One record per deployment, with every step and decision."""
         return self.home / "deployments"
+
+    @property
+    def monitored(self) -> Path:
+        """What monitoring found: one file per window and per decision, and reference profiles."""
+        return self.home / "monitoring"
+
+    @property
+    def observed(self) -> Path:
+        """Small tables behind dashboards and metrics; safe to delete, they are made again."""
+        return self.home / "observability"
+
+    @property
+    def reports(self) -> Path:
+        """What `mlops report` wrote."""
+        return self.home / "reports"
 
     @property
     def backtests(self) -> Path:

@@ -1,0 +1,116 @@
+"""What monitoring found and decided, as files that dashboards, metrics, reports and people read.
+
+One file per window, written anew when labels arrive, and one per decision, never rewritten but to
+note what came of it. Readers skip a file that they cannot read: it is a newer version's.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import Literal, TypeVar
+
+from pydantic import ValidationError
+
+from mlops.data.atomic import atomic_file
+from mlops.evaluation.metrics import Result
+from mlops.monitoring.policy import Decision
+from mlops.monitoring.report import WindowReport
+from mlops.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+Origin = Literal["served", "source"]
+R = TypeVar("R", bound=Result)
+
+
+class WindowRecord(Result):
+    """A window of trips that a version answered, and what was found in it.
+
+    Attributes:
+        window: Its name, unique, and a file name: ``v3-served-20240301T0000``.
+        origin: ``served``: answers of the online server, as logged; ``source``: trips of the
+            source after the version's test window, predicted by it afterwards.
+        version: Of the model.
+        start: From here on it holds what was asked, with time zone (of pickups, for ``source``).
+        end: Exclusive; orders the windows.
+        trips: How many answers.
+        labelled: Of those, how many have a known actual duration.
+        report: Every finding; ``report.start`` and ``report.end`` are of pickups.
+    """
+
+    window: str
+    origin: Origin
+    version: int
+    start: datetime
+    end: datetime
+    trips: int
+    labelled: int
+    report: WindowReport
+
+
+class DecisionRecord(Result):
+    """A decision, and what came of it.
+
+    Attributes:
+        decision: With reasons and evidence.
+        run_id: Number of the monitoring run that decided; 0 outside of a run.
+        started: Pipeline that was started; empty if none.
+        started_run: Number of its run.
+        problem: Why nothing could be started, or empty.
+        command: What a person would type to do the same, or empty.
+    """
+
+    decision: Decision
+    run_id: int = 0
+    started: str = ""
+    started_run: int | None = None
+    problem: str = ""
+    command: str = ""
+
+
+def write_window(settings: Settings, record: WindowRecord) -> Path:
+    """Store a window, in place of what was stored of it before."""
+    return _write(settings.monitored / "windows" / f"{record.window}.json", record)
+
+
+def write_decision(settings: Settings, record: DecisionRecord) -> Path:
+    """Store a decision, or what came of it since."""
+    at = record.decision.at
+    return _write(settings.monitored / "decisions" / f"{at:%Y%m%dT%H%M%S.%f}.json", record)
+
+
+def read_windows(settings: Settings, version: int | None = None) -> tuple[WindowRecord, ...]:
+    """Return the stored windows by their ends, the latest last; of one version, or of all."""
+    found = _read(settings.monitored / "windows", WindowRecord)
+    chosen = (record for record in found if version in (None, record.version))
+    return tuple(sorted(chosen, key=lambda record: (record.end, record.window)))
+
+
+def read_decisions(settings: Settings) -> tuple[DecisionRecord, ...]:
+    """Return the stored decisions, the latest last."""
+    found = _read(settings.monitored / "decisions", DecisionRecord)
+    return tuple(sorted(found, key=lambda record: record.decision.at))
+
+
+def _write(path: Path, record: Result) -> Path:
+    with atomic_file(path) as temporary:
+        temporary.write_text(record.model_dump_json(indent=1), encoding="utf-8")
+    return path
+
+
+def _read(folder: Path, kind: type[R]) -> Iterator[R]:
+    for path in sorted(folder.glob("*.json")):
+        record = _record(path, kind)
+        if record is not None:
+            yield record
+
+
+def _record(path: Path, kind: type[R]) -> R | None:
+    try:
+        return kind.model_validate_json(path.read_bytes())
+    except (OSError, ValidationError) as error:
+        logger.warning("%s: left out: %s", path, str(error).splitlines()[0])
+        return None
