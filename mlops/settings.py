@@ -371,12 +371,6 @@ class BacktestSettings(Section):
         24, ge=0, description="from the end of a trip until its duration is known"
     )
     window_days: int = Field(7, ge=1, description="length of the windows that are monitored")
-    test_days: int = Field(
-        0,
-        ge=0,
-        description="the last days of what is known judge a challenger, the rest it learns from;"
-        " 0: windows.test_months, as the pipelines do",
-    )
     families: Names = ("global_mean", "route_median", "squared_error")
     max_evals: int = Field(3, ge=1, description="TPE trials per family")
     time_budget_seconds: float = Field(120, gt=0, description="search time per family")

@@ -155,7 +155,7 @@ class Replay:
         )
         if not decision.retrain or self._is_last(month):
             return step
-        challenger = train(clock, self._months_at(end), self.settings, self.store)
+        challenger = train(clock, self._months_at(end), self._when_retraining(), self.store)
         verdict = pass_gate(challenger, champion, self.settings, self.store)
         if verdict.passed:
             self.watcher.adopt(challenger.training, clock)
@@ -170,6 +170,14 @@ class Replay:
 
     def _months_at(self, now: datetime) -> tuple[str, ...]:
         return months_known(self.months, now, self.settings.retraining.max_months)
+
+    def _when_retraining(self) -> Settings:
+        """Return the settings with the windows that the retraining pipeline gives its runs."""
+        windows = self.settings.windows
+        days = self.settings.retraining.test_days or windows.test_days
+        return self.settings.model_copy(
+            update={"windows": windows.model_copy(update={"test_days": days})}
+        )
 
     def _is_last(self, month: str) -> bool:
         """Tell whether nothing would be answered by a model trained after this month."""

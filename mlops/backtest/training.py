@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
@@ -32,7 +32,7 @@ from mlops.evaluation.metrics import regression_metrics
 from mlops.evaluation.verdict import Verdict
 from mlops.features.routes import RouteHistory, RouteStatistics
 from mlops.registry.receipts import code_commit, lock_hash
-from mlops.settings import Settings
+from mlops.settings import Settings, WindowSettings
 from mlops.training.artifact import TripDurationModel
 from mlops.training.families import family_of
 from mlops.training.tuning import SearchResult, tune
@@ -64,24 +64,20 @@ def months_known(months: Sequence[str], now: datetime, limit: int) -> tuple[str,
     return tuple([month for month in months if month_bounds(month)[1] <= now][-limit:])
 
 
-def windows_at(
-    months: Sequence[str], now: datetime, settings: Settings
+def windows_of(
+    months: Sequence[str], windows: WindowSettings
 ) -> tuple[Interval, Interval, Interval]:
     """Divide the known months into train, validation and test.
 
     Raises:
         ConfigurationError: If windows are given as dates, or do not fit the months.
     """
-    windows, days = settings.windows, settings.backtest.test_days
     for name in ("validation_start", "test_start"):
         if getattr(windows, name) is not None:
             raise ConfigurationError(
                 f"windows.{name} is a date, but a replay needs windows that move on with it",
-                "give windows.validation_days and windows.test_months, or backtest.test_days",
+                "give windows.validation_days and windows.test_months or test_days",
             )
-    if days:
-        start = (now - timedelta(days=days)).date()
-        windows = windows.model_copy(update={"test_start": start})
     return plan_windows(months, windows)
 
 
@@ -103,7 +99,7 @@ def train(clock: Clock, months: Sequence[str], settings: Settings, store: Store)
         store: Keeps the model and its record.
     """
     known = clock.finished(month_bounds(months[0])[0])
-    intervals = windows_at(months, clock.now, settings)
+    intervals = windows_of(months, settings.windows)
     budget = {
         **{name: getattr(settings.backtest, name) for name in ("families", "max_evals")},
         "time_budget_seconds": settings.backtest.time_budget_seconds,

@@ -26,11 +26,13 @@ def plan_windows(
     By default the last ``test_months`` are the test window, the ``validation_days`` before it the
     validation window, and what precedes it the train window. When there are no more months than
     ``test_months``, the test window is the last quarter of the days instead (of one month, about
-    a week), so that a single month still trains, validates and tests on separate days.
+    a week), so that a single month still trains, validates and tests on separate days. With
+    ``test_days`` the last so many days are the test window, and all but them is learned from.
 
     Args:
         months: As ``YYYY-MM``, in any order; at least one.
-        windows: Lengths of the windows, or explicit dates, which win.
+        windows: Lengths of the windows, or explicit dates, which win; of the lengths of the test
+            window, days win over months.
 
     Returns:
         Train, validation and test: adjacent, in order of time, each at least one day long.
@@ -42,12 +44,15 @@ def plan_windows(
         raise ConfigurationError("source.months: there are no months to divide", "ask for a month")
     months = sorted(set(months))
     start, end = month_bounds(months[0])[0], month_bounds(months[-1])[1]
-    test_start = _midnight(windows.test_start) or _default_test_start(months, windows.test_months)
+    test_start = _test_start(months, windows)
     if not start < test_start < end:
+        in_days = windows.test_start is None
         raise ConfigurationError(
-            f"windows.test_start: {test_start:%Y-%m-%d} leaves no day for training or for test:"
+            f"windows.{'test_days' if in_days else 'test_start'}: a test window from"
+            f" {test_start:%Y-%m-%d} on leaves no day for training or for test:"
             f" the data goes from {start:%Y-%m-%d} to {end - timedelta(days=1):%Y-%m-%d}",
-            "choose a date inside this period, or ask for more months",
+            f"choose {'fewer days' if in_days else 'a date inside this period'},"
+            " or ask for more months",
         )
     by_days = windows.validation_start is None
     validation_start = _midnight(windows.validation_start) or test_start - timedelta(
@@ -68,10 +73,14 @@ def plan_windows(
     )
 
 
-def _default_test_start(months: Sequence[str], test_months: int) -> datetime:
-    if len(months) > test_months:
-        return month_bounds(months[-test_months])[0]
+def _test_start(months: Sequence[str], windows: WindowSettings) -> datetime:
     start, end = month_bounds(months[0])[0], month_bounds(months[-1])[1]
+    if windows.test_start:
+        return datetime.combine(windows.test_start, time())
+    if windows.test_days:
+        return end - timedelta(days=windows.test_days)
+    if len(months) > windows.test_months:
+        return month_bounds(months[-windows.test_months])[0]
     return end - timedelta(days=(end - start).days // 4)
 
 

@@ -101,11 +101,18 @@ def is_needed(decision: Mapping[str, Any]) -> bool:
 def prepare(decision: Mapping[str, Any], variables: Variables, run: RunPipeline) -> dict[str, Any]:
     """Build both data products for the months decided on.
 
+    The test window is the last `retraining.test_days`, so that the newest month is learned from,
+    too; a run that was given windows of its own keeps those.
+
     Returns:
         ``training_set``: its hash; ``variables``: what the runs that follow are to be given.
     """
     months = Decision.model_validate(decision).months
-    given = {**_settings_among(variables), "source.months": ",".join(months)}
+    given = {
+        **_test_window(variables),
+        **_settings_among(variables),
+        "source.months": ",".join(months),
+    }
     built = run("data_preparation", given, variables, "training_set")
     run("route_statistics", given, variables, "route_statistics")
     return {
@@ -230,6 +237,13 @@ def _settings_among(variables: Variables) -> dict[str, Any]:
         for name, value in variables.items()
         if is_setting(ALIASES.get(name, name)) and ALIASES.get(name, name) != "source.months"
     }
+
+
+def _test_window(variables: Variables) -> dict[str, Any]:
+    """Return the length of the test window, unless the run was given windows or told to keep."""
+    days = load_settings(variables, strict=False).retraining.test_days
+    asked = any(name.startswith("windows.") for name in _settings_among(variables))
+    return {} if asked or not days else {"windows.test_days": days}
 
 
 def _run_id(variables: Variables) -> int:

@@ -23,7 +23,7 @@ SMALL = {
     "source.sample_drift": 1.0,
     "backtest.drift_from": "2023-12",
     "backtest.initial_months": 1,
-    "backtest.test_days": 7,
+    "windows.test_days": 7,
     "backtest.families": "global_mean,route_median,linear_regression",
     "backtest.max_evals": 1,
     "training.threads": 1,

@@ -148,8 +148,11 @@ def test_monitoring_sees_a_drifted_december_and_not_november(
     """The real thing, on enough trips for it to know what is quiet."""
     months = ("2023-09", "2023-10", "2023-11", "2023-12")
     source = small_settings.source.model_copy(update={"sample_rows": 9_000})
-    backtest = small_settings.backtest.model_copy(update={"initial_months": 2, "test_days": 0})
-    settings = small_settings.model_copy(update={"source": source, "backtest": backtest})
+    backtest = small_settings.backtest.model_copy(update={"initial_months": 2})
+    windows = small_settings.windows.model_copy(update={"test_days": 0})
+    settings = small_settings.model_copy(
+        update={"source": source, "backtest": backtest, "windows": windows}
+    )
     store = Store(tmp_path)
     replay = Replay(record(settings, months), months, settings, store, Monitoring(settings, store))
 

@@ -26,6 +26,7 @@ def consecutive(count: int) -> list[str]:
 @given(
     count=st.integers(1, 30),
     test_months=st.integers(1, 5),
+    test_days=st.integers(0, 100),
     validation_days=st.integers(1, 60),
     test_start=st.none() | st.dates(date(2022, 12, 1), date(2025, 12, 31)),
     validation_start=st.none() | st.dates(date(2022, 12, 1), date(2025, 12, 31)),
@@ -33,6 +34,7 @@ def consecutive(count: int) -> list[str]:
 def test_windows_never_overlap_and_cover_all_months(
     count: int,
     test_months: int,
+    test_days: int,
     validation_days: int,
     test_start: date | None,
     validation_start: date | None,
@@ -41,6 +43,7 @@ def test_windows_never_overlap_and_cover_all_months(
     months = consecutive(count)
     settings = WindowSettings(
         test_months=test_months,
+        test_days=test_days,
         validation_days=validation_days,
         test_start=test_start,
         validation_start=validation_start,
@@ -56,6 +59,11 @@ def test_windows_never_overlap_and_cover_all_months(
     assert validation.end == test.start
     assert test.end == month_bounds(months[-1])[1]
     assert all(end - start >= timedelta(days=1) for start, end in (train, validation, test))
+    # And a date wins over days, days over months
+    if test_start is not None:
+        assert test.start.date() == test_start
+    elif test_days:
+        assert test.end - test.start == timedelta(days=test_days)
 
 
 def test_by_default_the_last_month_is_test_and_the_week_before_it_validation() -> None:
@@ -82,11 +90,20 @@ def test_a_single_month_is_tested_on_its_last_quarter() -> None:
     assert test == (datetime(2024, 1, 25), datetime(2024, 2, 1))
 
 
+def test_the_last_days_may_be_test_so_that_most_of_the_last_month_is_learned_from() -> None:
+    train, validation, test = plan_windows(MONTHS, WindowSettings(test_days=7))
+    assert train == (datetime(2023, 12, 1), datetime(2024, 2, 16))
+    assert validation == (datetime(2024, 2, 16), datetime(2024, 2, 23))
+    assert test == (datetime(2024, 2, 23), datetime(2024, 3, 1))
+
+
 @pytest.mark.parametrize(
     ("settings", "field"),
     [
         (WindowSettings(test_start=date(2024, 3, 1)), "windows.test_start"),
         (WindowSettings(test_start=date(2023, 12, 1)), "windows.test_start"),
+        (WindowSettings(test_days=91), "windows.test_days"),
+        (WindowSettings(test_days=90, test_start=date(2024, 3, 1)), "windows.test_start"),
         (WindowSettings(validation_days=62), "windows.validation_days"),
         (WindowSettings(validation_start=date(2024, 2, 1)), "windows.validation_start"),
         (WindowSettings(validation_start=date(2023, 11, 1)), "windows.validation_start"),

@@ -101,7 +101,7 @@ def test_a_new_month_is_prepared_trained_judged_and_deployed(in_use: Any) -> Non
     record = whole_run(runs, **{"deployment.policy": "auto", "max_evals": 3, "reason": "new data"})
 
     months = {"source.months": "2024-01,2024-02,2024-03"}
-    given = {"deployment.policy": "auto", "max_evals": 3, **months}
+    given = {"windows.test_days": 7, "deployment.policy": "auto", "max_evals": 3, **months}
     assert runs.asked == [
         ("data_preparation", given, "training_set"),
         ("route_statistics", given, "route_statistics"),
@@ -115,6 +115,28 @@ def test_a_new_month_is_prepared_trained_judged_and_deployed(in_use: Any) -> Non
     assert record["decision"]["reason"] == "new data; new: 2024-03"
     assert record["verdict"] == "the gate's words" and record["version"] == 3
     assert newest_record(load_settings()) == read_record(load_settings(), 7)
+
+
+@pytest.mark.parametrize(
+    ("asked", "passed_on"),
+    [
+        ({"retraining.test_days": 10}, {"windows.test_days": 10}),
+        ({"retraining.test_days": 0}, {}),
+        ({"windows.test_start": "2024-03-20"}, {}),
+        ({"windows.validation_days": 3, "retraining.test_days": 10}, {}),
+        ({"windows.test_days": 3}, {}),
+    ],
+)
+def test_the_newest_days_judge_unless_the_run_was_given_windows(
+    in_use: Any, asked: dict[str, Any], passed_on: dict[str, Any]
+) -> None:
+    in_use("2024-01", "2024-02")
+    runs = Runs(outputs())
+    whole_run(runs, **asked)
+
+    children = [variables for pipeline, variables, _ in runs.asked if pipeline != "deployment"]
+    expected = {**passed_on, **asked, "source.months": "2024-01,2024-02,2024-03"}
+    assert len(children) == 5 and all(child == expected for child in children)
 
 
 def test_without_a_new_month_the_record_says_that_there_was_nothing_to_do(in_use: Any) -> None:
