@@ -7,9 +7,9 @@ block's output store unchanged.
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 
 class Reference(BaseModel):
@@ -114,6 +114,13 @@ class TrainingSetManifest(Reference):
     feature_version: str
     code_commit: str
     created_at: datetime
+    # settings it was made by, by section
+    recipe: dict[str, dict[str, Any]] = Field(default_factory=dict)
+
+    @property
+    def windows(self) -> dict[str, Window]:
+        """The three windows by name, in order of time."""
+        return {"train": self.train, "validation": self.validation, "test": self.test}
 
 
 class RouteStatisticsManifest(Reference):

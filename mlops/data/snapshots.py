@@ -48,6 +48,9 @@ _PARQUET: Final[dict[str, Any]] = {
     "row_group_size": 65_536,  # small enough that a window skips most of a large month
 }
 
+# The sections of the settings that decide what a training set holds.
+RECIPE: Final = ("source", "validation", "windows", "features")
+
 WindowName = Literal["train", "validation", "test"]
 WINDOWS: Final[tuple[WindowName, ...]] = ("train", "validation", "test")
 
@@ -87,6 +90,7 @@ def publish_training_set(
         feature_version=table.feature_version,
         code_commit=code_commit,
         created_at=datetime.now(timezone.utc),
+        recipe={name: getattr(settings, name).model_dump(mode="json") for name in RECIPE},
     )
 
     def write(temporary: Path) -> None:
@@ -205,10 +209,9 @@ def verify(manifest: TrainingSetManifest) -> None:
     Raises:
         DataQualityError: If a file is missing, damaged or changed.
     """
-    windows: dict[str, Window] = {name: getattr(manifest, name) for name in WINDOWS}
     try:
         found = _content_sha256(
-            manifest.parts, windows, manifest.extraction, manifest.feature_version
+            manifest.parts, manifest.windows, manifest.extraction, manifest.feature_version
         )
     except (OSError, pa.ArrowException) as error:
         found = str(error)

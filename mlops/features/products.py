@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from mlops.data.references import RouteStatisticsManifest, TrainingSetManifest
 from mlops.data.snapshots import publish_folder, read_window
 from mlops.features.build import feature_version
 from mlops.features.routes import RouteStatistics
-from mlops.settings import Settings
+from mlops.settings import FeatureSettings, Settings
 
 PRODUCT = "route_statistics"
 
@@ -38,12 +39,9 @@ def publish_route_statistics(
     }
 
     def write(folder: Path) -> None:
-        trips = pd.concat(
-            [read_window(training_set, window) for window in ("train", "validation", "test")],
-            ignore_index=True,
-        )
-        for name, as_of in boundaries.items():
-            RouteStatistics.of(trips, as_of, settings.features).save(folder / f"{name}.npz")
+        frozen = freeze_routes(training_set, boundaries, settings.features)
+        for name, statistics in frozen.items():
+            statistics.save(folder / f"{name}.npz")
 
     folder = publish_folder(PRODUCT, sha256, write, settings)
     return RouteStatisticsManifest(
@@ -53,3 +51,14 @@ def publish_route_statistics(
         created_at=datetime.now(timezone.utc),
         **{name: str(folder / f"{name}.npz") for name in boundaries},
     )
+
+
+def freeze_routes(
+    training_set: TrainingSetManifest, days: Mapping[str, datetime], settings: FeatureSettings
+) -> dict[str, RouteStatistics]:
+    """Compute what the trips of a training set tell of routes on the mornings of named days."""
+    trips = pd.concat(
+        [read_window(training_set, window) for window in ("train", "validation", "test")],
+        ignore_index=True,
+    )
+    return {name: RouteStatistics.of(trips, as_of, settings) for name, as_of in days.items()}

@@ -7,6 +7,7 @@ import os
 import platform
 import subprocess
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import datetime, timezone
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
@@ -15,7 +16,7 @@ from typing import Any, Final, Literal
 
 from pydantic import Field
 
-from mlops.data.references import Reference, TrainingSetManifest, Window
+from mlops.data.references import Reference, SourceFile, TrainingSetManifest, Window
 from mlops.settings import PROJECT_ROOT, Settings
 
 CODE_COMMIT_VARIABLE: Final = "MLOPS_CODE_COMMIT"
@@ -23,6 +24,16 @@ UNKNOWN: Final = "unknown"
 # What decides the numbers a fit produces, beside the lock file that pins everything.
 _PACKAGES: Final = ("numpy", "pandas", "scikit-learn", "xgboost-cpu")
 _REQUIRED: Final = ("data_hash", "code_commit", "lock_hash")
+_FOR_REPRODUCTION: Final = ("threads", "cpu", "sources", "recipe", "interval")
+
+
+class IntervalOrigin(Reference):
+    """The fit behind a prediction interval: a twin that never saw the validation window."""
+
+    family: str  # the model's own, whose errors make the interval; or the family of quantiles
+    params: dict[str, Any]
+    seed: int
+    threads: int
 
 
 class Receipt(Reference):
@@ -41,7 +52,19 @@ class Receipt(Reference):
     packages: dict[str, str]
     pipeline: str = ""  # Mage pipeline; empty outside Mage
     pipeline_run_id: str = ""
+    # Receipts of older versions lack what follows.
+    threads: int = 0  # of the fit: sums of floating-point numbers depend on their order
+    cpu: str = ""  # which instructions numeric libraries chose
+    sources: tuple[SourceFile, ...] = ()  # files the training set was made of
+    # settings it was made by, by section
+    recipe: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    interval: IntervalOrigin | None = None  # None for candidates, which have no interval yet
     created_at: datetime = Field(default_factory=lambda: datetime.now(timezone.utc))
+
+    @property
+    def lacking(self) -> tuple[str, ...]:
+        """The names of the fields that a reproduction would need, and this receipt has not."""
+        return (*self.gaps, *(name for name in _FOR_REPRODUCTION if not getattr(self, name)))
 
     @property
     def dirty(self) -> bool:
@@ -60,6 +83,9 @@ def collect_receipt(
     params: Mapping[str, Any],
     settings: Settings,
     variables: Mapping[str, Any] | None = None,
+    *,
+    threads: int = 0,
+    interval: IntervalOrigin | None = None,
 ) -> Receipt:
     """Write down where a model comes from.
 
@@ -69,6 +95,8 @@ def collect_receipt(
         params: Every hyperparameter of the fit.
         settings: The configuration in force.
         variables: Run-time variables of the Mage block; name the pipeline and its run.
+        threads: Of the fit.
+        interval: The fit behind its prediction interval, if it has one.
     """
     variables = variables or {}
     return Receipt(
@@ -79,18 +107,34 @@ def collect_receipt(
         family=family,
         # numpy's scalars become Python's, for JSON
         params={k: v.item() if hasattr(v, "item") else v for k, v in params.items()},
-        windows={
-            "train": manifest.train,
-            "validation": manifest.validation,
-            "test": manifest.test,
-        },
+        windows=manifest.windows,
         taxi=manifest.extraction.taxi,
         synthetic=manifest.extraction.synthetic,
         python=platform.python_version(),
-        packages={name: found for name in _PACKAGES if (found := _installed(name))},
+        packages=packages(),
         pipeline=str(variables.get("pipeline_uuid") or ""),
         pipeline_run_id=str(variables.get("pipeline_run_id") or ""),
+        threads=threads,
+        cpu=cpu(),
+        sources=manifest.extraction.files,
+        recipe=manifest.recipe,
+        interval=interval,
     )
+
+
+def packages() -> dict[str, str]:
+    """Return the versions of the installed packages that decide the numbers of a fit."""
+    return {name: found for name in _PACKAGES if (found := _installed(name))}
+
+
+@cache
+def cpu() -> str:
+    """Return the architecture and, where the system tells it, the model of the processor."""
+    with suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return f"{platform.machine()}, {line.partition(':')[2].strip()}"
+    return ", ".join(filter(None, (platform.machine(), platform.processor())))
 
 
 @cache

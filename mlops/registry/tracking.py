@@ -191,6 +191,17 @@ def model_uri(settings: Settings, run_id: str) -> str:
     return str(uri)
 
 
+def load_receipt(settings: Settings, run_id: str) -> Receipt:
+    """Return the receipt that a run logged.
+
+    Raises:
+        RegistryError: If there is no such run, or it logged none.
+    """
+    client = connect(settings)
+    with registry_errors(settings):
+        return Receipt.model_validate_json(read_artifact(client, run_id, RECEIPT_FILE))
+
+
 def _candidate(client: Any, run: Any) -> Candidate:
     text = read_artifact(client, run.info.run_id, RECEIPT_FILE)
     receipt = Receipt.model_validate_json(text)

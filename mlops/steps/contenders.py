@@ -23,6 +23,7 @@ from mlops.steps.products import route_statistics_for, training_set_from
 from mlops.steps.training import Fan, Variables, threads
 from mlops.training.artifact import TripDurationModel
 from mlops.training.families import family_of
+from mlops.training.refitting import refit
 
 
 class ContenderItem(Reference):
@@ -116,11 +117,11 @@ def refit_and_evaluate(candidate: Mapping[str, Any], variables: Variables) -> di
 
 def _refit(item: ContenderItem, settings: Settings) -> tuple[TripDurationModel, Metrics]:
     manifest = load_manifest(Path(item.training_set))
-    model = TripDurationModel.fit(
+    model = refit(
+        manifest,
+        RouteStatistics.load(Path(item.routes)),
         item.family,
         item.params,
-        read_window(manifest, "train", "validation"),
-        RouteStatistics.load(Path(item.routes)),
         seed=settings.training.seed,
         threads=threads(settings),
     )

@@ -21,13 +21,14 @@ from mlops.evaluation.evaluate import Evaluation, gather_evidence
 from mlops.evaluation.gate import judge
 from mlops.evaluation.verdict import Verdict
 from mlops.notifications import events
-from mlops.registry.receipts import Receipt, collect_receipt
-from mlops.registry.tracking import load_candidate, log_candidate
+from mlops.registry.receipts import IntervalOrigin, Receipt, collect_receipt
+from mlops.registry.tracking import load_candidate, load_receipt, log_candidate
 from mlops.registry.versions import Registry
 from mlops.settings import Settings, load_settings
 from mlops.steps.contenders import ContenderReport
 from mlops.steps.training import Variables, threads
 from mlops.training.artifact import TripDurationModel
+from mlops.training.refitting import calibrated
 
 QUANTILES = "quantiles"
 
@@ -65,8 +66,16 @@ def judge_contenders(
     learned = [report for report in finished if not report.baseline]
     winner = (learned or finished)[0]
     manifest = load_manifest(Path(winner.training_set))
-    receipt = collect_receipt(manifest, winner.family, winner.params, settings, variables=variables)
-    model = _with_interval(winner, finished, manifest, settings)
+    model, interval = _with_interval(winner, finished, manifest, settings)
+    receipt = collect_receipt(
+        manifest,
+        winner.family,
+        winner.params,
+        settings,
+        variables=variables,
+        threads=threads(settings),
+        interval=interval,
+    )
     path = Path(winner.model).with_name("winner.model")
     model.save(path)
 
@@ -102,22 +111,21 @@ def _with_interval(
     finished: Sequence[ContenderReport],
     manifest: TrainingSetManifest,
     settings: Settings,
-) -> TripDurationModel:
-    """Give the winner a prediction interval, calibrated on trips its twin never saw.
+) -> tuple[TripDurationModel, IntervalOrigin]:
+    """Give the winner a prediction interval; returns it with where the interval comes from.
 
-    The refitted winner has learned from the validation window, so calibration uses the candidates
-    that were fitted on train alone: their errors on validation are honest.
+    The candidates of the search are the twins: they were fitted on train alone.
     """
-    validation = read_window(manifest, "validation")
     model = TripDurationModel.load(Path(winner.model))
     quantiles = next((report for report in finished if report.family == QUANTILES), None)
-    if quantiles is None:
-        return model.with_residual_interval(load_candidate(settings, winner.run_id), validation)
-    return model.with_quantile_interval(
-        TripDurationModel.load(Path(quantiles.model)),
-        load_candidate(settings, quantiles.run_id),
-        validation,
+    source = quantiles or winner
+    twin = load_candidate(settings, source.run_id)
+    bounds = TripDurationModel.load(Path(quantiles.model)) if quantiles else None
+    searched = load_receipt(settings, source.run_id)
+    origin = IntervalOrigin(
+        family=source.family, params=source.params, seed=searched.seed, threads=searched.threads
     )
+    return calibrated(model, twin, bounds, manifest), origin
 
 
 def _remember(verdict: Verdict, settings: Settings) -> None:

@@ -134,7 +134,12 @@ def _train(
     predicted = model.predict_minutes(validation)
     metrics = regression_metrics(validation["duration_minutes"].to_numpy(), predicted)
     receipt = collect_receipt(
-        manifest, item.family, search.best_params, settings, variables=variables
+        manifest,
+        item.family,
+        search.best_params,
+        settings,
+        variables=variables,
+        threads=threads(settings),
     )
     run_id = _recorded(
         settings, manifest=manifest, search=search, model=model, metrics=metrics, receipt=receipt

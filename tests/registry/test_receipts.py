@@ -57,6 +57,15 @@ def test_the_receipt_holds_what_makes_the_model_again(manifest: TrainingSetManif
     assert Receipt.model_validate_json(found.model_dump_json()) == found
 
 
+def test_a_receipt_from_before_reproduction_still_loads_and_says_what_it_lacks(
+    receipt: Receipt,
+) -> None:
+    newer = {"threads", "cpu", "sources", "recipe", "interval"}
+    old = receipt.model_dump(mode="json", exclude=newer)
+
+    assert set(Receipt.model_validate(old).lacking) == newer
+
+
 def test_what_is_missing_is_named(receipt: Receipt) -> None:
     holes = receipt.model_copy(update={"data_hash": "", "lock_hash": receipts.UNKNOWN})
 
