@@ -1,0 +1,150 @@
+"""What is better read than looked at: cards, tables, sentences; and the page around a tile.
+
+Every text goes through `escape`: names come from files and from people.
+"""
+
+from __future__ import annotations
+
+import html as _html
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
+
+import pandas as pd
+
+from mlops.drawing.palette import state_colour
+
+
+class Html(str):
+    """A piece of HTML whose texts are escaped already."""
+
+    __slots__ = ()
+
+
+STYLE: Final = """
+.m{font:13px/1.45 Inter,'Segoe UI',Roboto,'Helvetica Neue',Arial,'Liberation Sans',sans-serif}
+.m *{box-sizing:border-box}
+.m svg{display:block;width:100%;height:100%}
+.m code{font:12px 'Fira Code',Menlo,Consolas,'Liberation Mono',monospace;padding:1px 5px;
+ border-radius:4px;background:rgba(128,128,128,.18)}
+.m .empty{display:flex;height:100%;min-height:80px;align-items:center;justify-content:center;
+ text-align:center;opacity:.75;padding:12px}
+.m .problem{display:flex;height:100%;min-height:80px;align-items:center;padding:12px 16px;
+ border-left:4px solid #D55E00}
+.m table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums}
+.m th{font-weight:600;text-align:left;white-space:nowrap;padding:5px 10px;
+ border-bottom:1px solid rgba(128,128,128,.6)}
+.m td{padding:5px 10px;border-bottom:1px solid rgba(128,128,128,.2);vertical-align:top}
+.m .n{text-align:right;white-space:nowrap}
+.m .cards{display:flex;flex-wrap:wrap;gap:12px;height:100%;align-items:stretch}
+.m .card{flex:1 1 150px;min-width:0;padding:12px 14px;border-radius:8px;
+ background:rgba(128,128,128,.12)}
+.m .card .label{opacity:.75}
+.m .card .value{font-size:24px;line-height:1.3;font-weight:600;overflow-wrap:anywhere}
+.m .card .note{opacity:.8;overflow-wrap:anywhere}
+.m .state{display:inline-block;padding:1px 9px;border-radius:10px;color:#fff;font-weight:600;
+ white-space:nowrap}
+"""
+
+# Mage shows a tile in a frame of its own, which knows nothing of the page's theme and has a border.
+_IN_MAGE: Final = """
+try{frameElement.style.border='0';
+var s=parent.getComputedStyle(parent.document.body),h=parent.document.querySelector('#__next *');
+document.body.style.color=parent.getComputedStyle(h||parent.document.body).color;}catch(e){}
+"""
+
+
+def escape(text: object) -> str:
+    """Return a text as HTML."""
+    return _html.escape(str(text))
+
+
+def prose(text: str) -> Html:
+    """Return a sentence as HTML; what stands between backticks becomes code."""
+    return Html(re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(text)))
+
+
+def empty(text: str) -> Html:
+    """Return a sentence in place of a chart without data; it says which command will fill it."""
+    return Html(f'<div class="empty"><div>{prose(text)}</div></div>')
+
+
+def problem(text: str) -> Html:
+    """Return a sentence in place of a chart that could not be drawn; it names the cause."""
+    return Html(f'<div class="problem"><div>{prose(text)}</div></div>')
+
+
+def state_html(state: str, text: str = "") -> Html:
+    """Return a state as a coloured word: nobody has to know the colours."""
+    colour = state_colour(state)
+    return Html(f'<span class="state" style="background:{colour}">{escape(text or state)}</span>')
+
+
+def cards_html(cards: Iterable[tuple[str, object, str]]) -> Html:
+    """Return cards beside each other.
+
+    Args:
+        cards: Label, value (text, or `Html` such as `state_html`) and a note below it.
+    """
+    made = (
+        f'<div class="card"><div class="label">{escape(label)}</div>'
+        f'<div class="value">{_cell(value)}</div><div class="note">{prose(note)}</div></div>'
+        for label, value, note in cards
+    )
+    return Html(f'<div class="cards">{"".join(made)}</div>')
+
+
+def table_html(
+    table: pd.DataFrame,
+    headings: Mapping[str, str] | None = None,
+    formats: Mapping[str, str] | None = None,
+    states: Sequence[str] = (),
+) -> Html:
+    """Return a table; numbers are set to the right, missing values are a dash.
+
+    Args:
+        table: One line per row, without its index.
+        headings: Column → heading with its unit; only these columns are shown, in this order.
+            None: all of them by name.
+        formats: Column → format specification, such as ``.3f`` or ``,.0f``.
+        states: Columns that hold a state, shown as a coloured word.
+    """
+    named = headings if headings is not None else {str(name): str(name) for name in table.columns}
+    chosen = formats or {}
+    numeric = {name for name in named if pd.api.types.is_numeric_dtype(table[name])}
+    head = "".join(
+        f'<th class="n">{escape(text)}</th>' if name in numeric else f"<th>{escape(text)}</th>"
+        for name, text in named.items()
+    )
+    lines = []
+    for row in table[list(named)].itertuples(index=False, name=None):
+        cells = []
+        for name, value in zip(named, row, strict=True):
+            if name in states and not _missing(value):
+                value = state_html(str(value))
+            text = _cell(value, chosen.get(name, ""))
+            cells.append(f'<td class="n">{text}</td>' if name in numeric else f"<td>{text}</td>")
+        lines.append(f"<tr>{''.join(cells)}</tr>")
+    return Html(f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(lines)}</tbody></table>")
+
+
+def document(body: Html) -> str:
+    """Return the page that Mage shows as a tile."""
+    return (
+        "<!doctype html><html lang=en><head><meta charset=utf-8><style>"
+        "html,body{margin:0;height:100%;background:transparent;overflow:auto}"
+        f"#tile{{height:100%}}{STYLE}</style></head>"
+        f'<body class="m"><div id="tile">{body}</div><script>{_IN_MAGE}</script></body></html>'
+    )
+
+
+def _cell(value: object, how: str = "") -> str:
+    if _missing(value):
+        return "–"
+    if isinstance(value, Html):
+        return value
+    return escape(format(value, how) if how else value)
+
+
+def _missing(value: Any) -> bool:
+    return value is None or (pd.api.types.is_scalar(value) and bool(pd.isna(value)))

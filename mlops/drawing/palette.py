@@ -1,0 +1,90 @@
+"""Which colour means what: the same family, role or state looks the same in every chart.
+
+The hues are those of M. Okabe and K. Ito, "Color Universal Design" (2008), which the colour-blind
+can tell apart. They are legible on light and on dark pages; only its yellow is darkened for that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final, NamedTuple
+
+BLUE: Final = "#0072B2"
+SKY: Final = "#56B4E9"
+GREEN: Final = "#009E73"
+OCHRE: Final = "#B8A000"  # their yellow, #F0E442, cannot be seen on white
+ORANGE: Final = "#E69F00"
+VERMILLION: Final = "#D55E00"
+PURPLE: Final = "#CC79A7"
+GREY: Final = "#8C8C8C"
+# Text, axes and grids: `frame.to_svg` writes it as ``currentColor``, so it suits the page around.
+INK: Final = "#333A41"
+
+
+class Look(NamedTuple):
+    """How a line is drawn; the dash tells families of one kind apart."""
+
+    colour: str
+    dash: str = "-"
+    marker: str = "o"
+
+
+FAMILIES: Final[Mapping[str, Look]] = {
+    "squared_error": Look(BLUE, "-", "o"),
+    "absolute_error": Look(SKY, "-", "s"),
+    "quantiles": Look(PURPLE, "-", "D"),
+    "hist_gradient_boosting": Look(ORANGE, "-", "v"),
+    "random_forest": Look(GREEN, "-", "p"),
+    "extra_trees": Look(GREEN, "--", "P"),
+    "linear_regression": Look(OCHRE, "-", "^"),
+    "lasso": Look(OCHRE, "--", "<"),
+    "linear_svr": Look(OCHRE, ":", ">"),
+    "route_median": Look(GREY, "--", "x"),
+    "global_mean": Look(GREY, ":", "+"),
+}
+
+ROLES: Final[Mapping[str, str]] = {
+    "champion": BLUE,
+    "challenger": ORANGE,
+    "canary": ORANGE,
+    "shadow": PURPLE,
+    "previous": SKY,
+    "reference": GREY,
+    "limit": VERMILLION,
+    "train": SKY,
+    "validation": OCHRE,
+    "test": PURPLE,
+    "kept": BLUE,
+    "quarantined": VERMILLION,
+}
+
+STATES: Final[Mapping[str, str]] = {
+    # of a champion, and of a finding
+    "ok": GREEN,
+    "warn": ORANGE,
+    "retrain": VERMILLION,
+    "rollback": PURPLE,
+    "alarm": VERMILLION,
+    "unjudged": GREY,
+    # of the gate, of deployments and of runs
+    "passed": GREEN,
+    "refused": VERMILLION,
+    "completed": GREEN,
+    "promoted": GREEN,
+    "kept": GREEN,
+    "running": SKY,
+    "initial": GREY,
+    "cancelled": GREY,
+    "rolled back": PURPLE,
+    "failed": VERMILLION,
+}
+
+
+def look(family: str) -> Look:
+    """Return how a model family is drawn; one that is not known yet is black-and-white."""
+    return FAMILIES.get(family, Look(INK, "-.", "*"))
+
+
+def state_colour(state: str) -> str:
+    """Return the colour of a state, whatever its case; grey for one that is not known."""
+    return STATES.get(state.lower().replace("_", " "), GREY)
