@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ from mage_ai.data_preparation.models.block.dynamic.utils import (
 from mage_ai.orchestration.db.models.schedules import BlockRun, PipelineRun
 
 from mlops.orchestration.contract import BlockResult, PipelineResult
+from mlops.orchestration.history import explain
 from mlops.orchestration.naming import block_log, run_logs
 from mlops.orchestration.runs import BlockStatus, get_run, load_pipeline
 
@@ -58,7 +58,7 @@ def block_result(block_run: BlockRun, logs: Path) -> BlockResult:
         block=block_run.block_uuid,
         status=block_run.status.value,
         seconds=seconds,
-        error=_explain((block_run.metrics or {}).get("error") or {}),
+        error=explain((block_run.metrics or {}).get("error") or {}),
         log=block_log(run_logs(logs, run.pipeline_uuid, run.id), block_run.block_uuid),
     )
 
@@ -78,13 +78,6 @@ def block_results(run: PipelineRun, project: Path, logs: Path) -> tuple[BlockRes
         if not only_spawns(pipeline.get_block(block_run.block_uuid), block_run.block_uuid)
         or block_run.status != BlockStatus.COMPLETED
     )
-
-
-def _explain(error: Mapping[str, Any]) -> str:
-    if error.get("exception"):
-        return str(error["exception"])
-    lines = str(error.get("message") or error.get("error") or "").strip().splitlines()
-    return lines[-1].strip() if lines else ""
 
 
 def read_output(run: PipelineRun, project: Path, name: str) -> Any:

@@ -116,6 +116,15 @@ class Catalogue:
         )
         return tuple(sorted(infos, key=lambda info: info.version, reverse=True))
 
+    def stand(self) -> tuple[Any, ...]:
+        """Return what differs whenever a version, an alias or the trail has changed; one query."""
+        with registry_errors(self._settings):
+            found = self._client.search_registered_models(f"name = '{self._name}'")
+        return tuple(
+            (m.last_updated_timestamp, sorted(m.aliases.items()), sorted(m.tags.items()))
+            for m in found
+        )
+
     def load(self, version: int | str = CHAMPION) -> tuple[TripDurationModel, VersionInfo]:
         """Load a version's model.
 

@@ -76,6 +76,12 @@ def newest_record(settings: Settings) -> RetrainingRecord | None:
     return RetrainingRecord.model_validate_json(paths[-1].read_bytes()) if paths else None
 
 
+def all_records(settings: Settings) -> tuple[RetrainingRecord, ...]:
+    """Return the records of all retrainings, oldest first."""
+    paths = sorted(_record_path(settings, 0).parent.glob("*.json"))
+    return tuple(RetrainingRecord.model_validate_json(path.read_bytes()) for path in paths)
+
+
 def close_record(settings: Settings, run_id: int, status: str, error: str) -> None:
     """Note that a run ended before its last block could say how."""
     record = read_record(settings, run_id)
