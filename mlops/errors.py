@@ -84,3 +84,9 @@ class NotificationError(MlopsError):
     """A message did not arrive."""
 
     exit_code = 11
+
+
+class MonitoringError(MlopsError):
+    """Monitoring wants something done that was not started."""
+
+    exit_code = 12

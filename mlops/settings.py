@@ -539,6 +539,18 @@ class Settings(BaseSettings):
         return serving.metrics_url.rstrip("/") or f"http://127.0.0.1:{serving.metrics_port}"
 
     @property
+    def mage_url(self) -> str:
+        """Where Mage answers on this machine."""
+        host = "127.0.0.1" if self.server.host in ("", "0.0.0.0") else self.server.host
+        return f"http://{host}:{self.server.mage_port}"
+
+    @property
+    def pages_url(self) -> str:
+        """Where people reach Mage's pages, for links."""
+        public = self.observability.public_url or self.server.public_url
+        return public.rstrip("/") or self.mage_url
+
+    @property
     def tracking_uri(self) -> str:
         """The MLflow tracking URI in force."""
         return self.tracking.uri or f"sqlite:///{self.home / 'mlflow' / 'mlflow.db'}"

@@ -20,7 +20,7 @@ EXIT_CODES = """Exit codes:
 0 done · 1 unexpected error · 2 wrong option or setting · 3 trips could not be read ·
 4 data contract broken · 5 the gate refused a model · 6 a pipeline failed · 7 another run is busy ·
 8 registry or tracking problem · 9 a server ended · 10 a version was not deployed, or taken back ·
-11 a message did not arrive · 130 interrupted
+11 a message did not arrive · 12 monitoring wants what was not started · 130 interrupted
 """
 
 

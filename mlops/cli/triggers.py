@@ -115,9 +115,7 @@ def api_commands(settings: Settings, *, show_tokens: bool = False) -> dict[str, 
     from mlops.orchestration.tokens import api_token, shell_expression
     from mlops.orchestration.triggers import TRIGGERS
 
-    server = settings.server
-    host = "127.0.0.1" if server.host in ("", "0.0.0.0") else server.host
-    base = server.public_url.rstrip("/") or f"http://{host}:{server.mage_port}"
+    base = settings.server.public_url.rstrip("/") or settings.mage_url
     states = trigger_states(settings)
     commands = {}
     for trigger in TRIGGERS:

@@ -76,10 +76,17 @@ class Champion(Result):
 
 
 class Action(Result):
-    """Something that was done."""
+    """Something that was done.
+
+    Attributes:
+        step: What.
+        at: When.
+        windows: On the evidence of which windows, if a decision led to it.
+    """
 
     step: Literal["retrain", "rollback"]
     at: datetime
+    windows: frozenset[str] = frozenset()
 
 
 class Decision(Result):
@@ -133,7 +140,7 @@ def decide(
         why = wanted[candidate]
         if why is None:
             continue
-        blocked = _blocked(candidate, actions, now, settings)
+        blocked = _blocked(candidate, recent, actions, now, settings)
         reasons.append(f"{why}, but {blocked}" if blocked else why)
         if blocked is None:
             step = candidate
@@ -189,22 +196,30 @@ def _warn(recent: Sequence[WindowOutcome]) -> str | None:
 
 
 def _blocked(
-    step: Step, actions: Sequence[Action], now: datetime, settings: MonitoringSettings
+    step: Step,
+    recent: Sequence[WindowOutcome],
+    actions: Sequence[Action],
+    now: datetime,
+    settings: MonitoringSettings,
 ) -> str | None:
     """Say which action before forbids a step now.
 
     A retraining may well be followed by the rollback of what it made; nothing follows a rollback.
+    Nothing is done twice about the same latest window, however long ago it was done.
     """
     forbidding = {"retrain": ("retrain", "rollback"), "rollback": ("rollback",)}.get(step, ())
+    before = [action for action in actions if action.step in forbidding and action.at <= now]
     cool_down = timedelta(hours=settings.cool_down_hours)
-    found = [a for a in actions if a.step in forbidding and a.at <= now < a.at + cool_down]
-    if not found:
-        return None
-    last = max(found, key=lambda action: action.at)
-    return (
-        f"after the {last.step} of {last.at:%Y-%m-%d %H:%M} none is started before"
-        f" {last.at + cool_down:%Y-%m-%d %H:%M}"
-    )
+    if found := [action for action in before if now < action.at + cool_down]:
+        last = max(found, key=lambda action: action.at)
+        return (
+            f"after the {last.step} of {last.at:%Y-%m-%d %H:%M} none is started before"
+            f" {last.at + cool_down:%Y-%m-%d %H:%M}"
+        )
+    if found := [action for action in before if recent and recent[-1].window in action.windows]:
+        last = max(found, key=lambda action: action.at)
+        return f"the {last.step} of {last.at:%Y-%m-%d %H:%M} was about the same windows"
+    return None
 
 
 def _quiet(recent: Sequence[WindowOutcome]) -> str:

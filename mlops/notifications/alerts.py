@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime, timezone
-from typing import Annotated, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, model_validator
 
 from mlops.data.references import Reference
 
-Kind = Literal["failure", "sla", "promotion", "rollback", "refused", "recovered", "test"]
+Kind = Literal[
+    "failure", "sla", "promotion", "rollback", "refused", "monitoring", "recovered", "test"
+]
 Severity = Literal["info", "warning", "error"]
 
 SEVERITY: Final[Mapping[Kind, Severity]] = {
@@ -19,6 +21,7 @@ SEVERITY: Final[Mapping[Kind, Severity]] = {
     "promotion": "info",
     "rollback": "warning",
     "refused": "warning",
+    "monitoring": "warning",
     "recovered": "info",
     "test": "info",
 }
@@ -43,7 +46,10 @@ class Alert(Reference):
 
     Attributes:
         kind: What sort of thing.
+        severity: How much it matters; by default as `SEVERITY` says of its kind.
         incident: What it is about; alerts with the same key are the same incident.
+        stage: How far the incident has come, in a few words; each stage is told at once.
+        repeats: Whether people are reminded of it while it lasts.
         title: One line.
         text: A few sentences, plain.
         facts: Names to values, shown as a list.
@@ -53,7 +59,10 @@ class Alert(Reference):
     """
 
     kind: Kind
+    severity: Severity = "info"
     incident: str
+    stage: str = ""
+    repeats: bool = True
     title: Annotated[str, BeforeValidator(_line)]
     text: Annotated[str, BeforeValidator(_excerpt)] = ""
     facts: dict[str, str] = Field(default_factory=dict)
@@ -61,7 +70,9 @@ class Alert(Reference):
     command: str = ""
     at: datetime = Field(default_factory=lambda: datetime.now(timezone.utc))
 
-    @property
-    def severity(self) -> Severity:
-        """How much it matters."""
-        return SEVERITY[self.kind]
+    @model_validator(mode="before")
+    @classmethod
+    def _as_severe_as_its_kind(cls, given: Any) -> Any:
+        if isinstance(given, dict) and given.get("kind") in SEVERITY:
+            return {"severity": SEVERITY[given["kind"]], **given}
+        return given

@@ -9,11 +9,14 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from mlops.notifications.alerts import Alert
 from mlops.notifications.delivery import Delivery
-from mlops.notifications.incidents import notify, resolve
+from mlops.notifications.incidents import append, notify, resolve
 from mlops.settings import Settings
+
+MONITORING: Final = "monitoring:"  # how the keys of incidents that monitoring found begin
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,7 @@ def run_failed(
         title=f"{pipeline} failed{where}",
         text=first.error,
         facts={"pipeline": pipeline, "run": str(run_id), **others, "log": str(first.log)},
+        link=_page_of(settings, pipeline, run_id),
         command=f"mlops pipeline run {pipeline}",
     )
     return notify(settings, alert)
@@ -69,6 +73,7 @@ def run_late(settings: Settings, pipeline: str, run_id: int, sla_seconds: int) -
         title=f"{pipeline} takes longer than {_duration(sla_seconds)}",
         text="It still runs.",
         facts={"pipeline": pipeline, "run": str(run_id), "promised": _duration(sla_seconds)},
+        link=_page_of(settings, pipeline, run_id),
         command="mlops status",
     )
     return notify(settings, alert)
@@ -96,12 +101,13 @@ def promoted(
         facts: More of them.
     """
     instead = f" instead of {previous}" if previous is not None else ""
+    title = f"version {version} is champion{instead}"
     alert = Alert(
         kind="promotion",
         incident=f"promotion:{deployment or f'{previous}-{version}'}",
-        title=f"version {version} is champion{instead}",
+        title=title,
         text=reason,
-        facts=_facts(by, deployment, facts),
+        facts=_facts(by, deployment, facts, append(settings, MONITORING, title)),
         command="mlops rollback" if previous is not None else "",
     )
     return notify(settings, alert)
@@ -129,12 +135,13 @@ def rolled_back(
         facts: More of them.
     """
     now = f": version {restored} is champion again" if restored is not None else ""
+    title = f"version {version} was taken back{now}"
     alert = Alert(
         kind="rollback",
         incident=f"rollback:{deployment or f'{version}-{restored}'}",
-        title=f"version {version} was taken back{now}",
+        title=title,
         text=reason,
-        facts=_facts(by, deployment, facts),
+        facts=_facts(by, deployment, facts, append(settings, MONITORING, title)),
         command=f"mlops deployments {deployment}" if deployment else "mlops models",
     )
     return notify(settings, alert)
@@ -159,19 +166,26 @@ def refused(
         deployment: Id of the deployment, if it was one.
         facts: More of them.
     """
+    title = f"{what} was refused"
     alert = Alert(
         kind="refused",
         incident=f"refused:{deployment or f'{by}:{what}:{reason}'}",
-        title=f"{what} was refused",
+        title=title,
         text=reason,
-        facts=_facts(by, deployment, facts),
+        facts=_facts(by, deployment, facts, append(settings, MONITORING, title)),
         command=f"mlops deployments {deployment}" if deployment else "mlops models --verdict",
     )
     return notify(settings, alert)
 
 
-def _facts(by: str, deployment: str, facts: Mapping[str, str] | None) -> dict[str, str]:
-    told = {"by": by, "deployment": deployment, **(facts or {})}
+def _page_of(settings: Settings, pipeline: str, run_id: int) -> str:
+    return f"{settings.pages_url}/pipelines/{pipeline}/runs/{run_id}"
+
+
+def _facts(
+    by: str, deployment: str, facts: Mapping[str, str] | None, so_far: str
+) -> dict[str, str]:
+    told = {"by": by, "deployment": deployment, **(facts or {}), "so far": so_far}
     return {name: value for name, value in told.items() if value}
 
 

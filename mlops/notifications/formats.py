@@ -29,7 +29,8 @@ def as_text(alert: Alert) -> str:
 
 def as_json(alert: Alert) -> dict[str, Any]:
     """Return an alert as it is, for programs."""
-    return {**alert.model_dump(mode="json"), "severity": alert.severity}
+    content: dict[str, Any] = alert.model_dump(mode="json")
+    return content
 
 
 def as_slack(alert: Alert) -> dict[str, Any]:

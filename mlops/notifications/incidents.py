@@ -1,4 +1,4 @@
-"""One message per incident, not one per retry, and one more when it is over.
+"""One message per incident, not one per retry, one per stage it comes to, and one when it is over.
 
 Each incident is a small file, so that telling of one never waits for another; whoever finds its
 lock taken knows that it is being told at this moment.
@@ -29,28 +29,52 @@ logger = logging.getLogger(__name__)
 _FORGOTTEN_AFTER: Final = timedelta(days=30)
 
 
+class Chapter(Reference):
+    """One stage that an incident came to."""
+
+    stage: str  # in a few words
+    at: datetime
+
+
 class Incident(Reference):
     """What was told of an incident.
 
     Attributes:
         incident: Its key.
         title: Of its first alert.
+        link: Of its last alert.
         since: When it was first told, with time zone.
         told_at: When it was last told, with time zone.
         untold: Alerts since then that were not sent.
+        story: The stages it came to, in order.
     """
 
     incident: str
     title: str
+    link: str = ""
     since: datetime
     told_at: datetime
     untold: int = 0
+    story: tuple[Chapter, ...] = ()
+
+    @property
+    def so_far(self) -> str:
+        """The story in one line."""
+        return " → ".join(f"{told.at:%Y-%m-%d %H:%M} {told.stage}" for told in self.story)
+
+    def after(self, stage: str, at: datetime) -> Incident:
+        """Return the incident with one more stage, if it is a new one."""
+        if not stage or any(told.stage == stage for told in self.story):
+            return self
+        return self.model_copy(update={"story": (*self.story, Chapter(stage=stage, at=at))})
 
 
 def notify(settings: Settings, alert: Alert) -> Delivery:
-    """Tell of an incident, unless it was told within `repeat_minutes`. Never raises.
+    """Tell of an incident, unless this stage of it was told within `repeat_minutes`. Never raises.
 
-    An alert that reached nobody counts as not told. Takes at most `timeout_seconds`, and a moment.
+    What does not repeat is told once per stage, until it is over. From the second message on the
+    story so far is told with it. An alert that reached nobody counts as not told. Takes at most
+    `timeout_seconds`, and a moment.
 
     Args:
         settings: `settings.notifications`, and the home, which remembers incidents.
@@ -67,36 +91,73 @@ def notify(settings: Settings, alert: Alert) -> Delivery:
 def _notify(settings: Settings, alert: Alert, file: Path) -> Delivery:
     now = datetime.now(timezone.utc)
     known = _read(file)
-    repeat = timedelta(minutes=settings.notifications.repeat_minutes)
-    if known and now < known.told_at + repeat:
+    if known and not _is_news(settings, known, alert, now):
         _write(file, known.model_copy(update={"untold": known.untold + 1}))
         return Delivery(suppressed=True)
-    if known and known.untold:
-        more = f"since {known.told_at:%Y-%m-%d %H:%M %Z}"
-        facts = {**alert.facts, "happened again": f"{known.untold} times {more}"}
-        alert = alert.model_copy(update={"facts": facts})
-    delivery = _deliver(settings, alert)
+    delivery = _deliver(settings, _continued(alert, known) if known else alert)
     if delivery.reached_somebody:
-        since = known.since if known else now
-        told = Incident(incident=alert.incident, title=alert.title, since=since, told_at=now)
-        _write(file, told)
+        new = Incident(incident=alert.incident, title=alert.title, since=now, told_at=now)
+        told = {"link": alert.link, "told_at": now, "untold": 0}
+        incident = (known or new).model_copy(update=told)
+        _write(file, incident.after(alert.stage, now))
     _forget_old(file.parent, now)
     return delivery
 
 
-def resolve(settings: Settings, incident: str) -> Delivery | None:
+def _is_news(settings: Settings, known: Incident, alert: Alert, now: datetime) -> bool:
+    if known.after(alert.stage, now) != known:
+        return True
+    repeat = timedelta(minutes=settings.notifications.repeat_minutes)
+    return alert.repeats and now >= known.told_at + repeat
+
+
+def _continued(alert: Alert, known: Incident) -> Alert:
+    """Return an alert that tells what was told before."""
+    facts = {"since": f"{known.since:%Y-%m-%d %H:%M %Z}", **alert.facts}
+    if known.story:
+        facts["so far"] = known.so_far
+    if known.untold and alert.repeats:
+        facts["happened again"] = f"{known.untold} times since {known.told_at:%Y-%m-%d %H:%M %Z}"
+    return alert.model_copy(update={"facts": facts})
+
+
+def append(settings: Settings, incident: str, stage: str) -> str:
+    """Note what another message tells in the stories that it belongs to. Never raises.
+
+    Args:
+        settings: As for `notify`.
+        incident: Key, or the beginning of several, ending in ``:``.
+        stage: What happened, in a few words.
+
+    Returns:
+        The story so far, before this stage; empty if there is no such incident.
+    """
+    stories = []
+    try:
+        for known in _known(settings, incident):
+            with _sole(settings, known.incident) as file:
+                if file and file.exists():
+                    stories.append(f"{known.title}: {known.so_far}" if known.story else known.title)
+                    _write(file, known.after(stage, datetime.now(timezone.utc)))
+    except Exception:
+        logger.exception("incident %s cannot be continued", incident)
+    return "; ".join(stories)
+
+
+def resolve(settings: Settings, incident: str, why: str = "It works again") -> Delivery | None:
     """Tell once that an incident is over; None if there was none. Never raises.
 
     Args:
         settings: As for `notify`.
         incident: Its key, or the beginning of several, ending in ``:``.
+        why: How one knows, as the beginning of a sentence.
     """
     delivery = None
     try:
         for known in _known(settings, incident):
             with _sole(settings, known.incident) as file:
                 if file and file.exists():
-                    delivery = _deliver(settings, _over(known))
+                    delivery = _deliver(settings, _over(known, why))
                     if delivery.reached_somebody:
                         file.unlink()
     except Exception:
@@ -104,16 +165,25 @@ def resolve(settings: Settings, incident: str) -> Delivery | None:
     return delivery
 
 
-def _over(known: Incident) -> Alert:
+def _over(known: Incident, why: str) -> Alert:
     now = datetime.now(timezone.utc)
-    minutes = (now - known.since).total_seconds() / 60
+    facts = {"since": f"{known.since:%Y-%m-%d %H:%M %Z}"}
     return Alert(
         kind="recovered",
         incident=known.incident,
         title=f"resolved: {known.title}",
-        text=f"It works again, {minutes:.0f} minutes after it was first told.",
+        text=f"{why}, {_duration(now - known.since)} after it was first told.",
+        facts={**facts, "so far": known.so_far} if known.story else facts,
+        link=known.link,
         at=now,
     )
+
+
+def _duration(span: timedelta) -> str:
+    minutes = span.total_seconds() / 60
+    if minutes < 180:
+        return f"{minutes:.0f} minutes"
+    return f"{minutes / 60:.0f} hours" if minutes < 72 * 60 else f"{minutes / 1440:.0f} days"
 
 
 def _known(settings: Settings, incident: str) -> list[Incident]:

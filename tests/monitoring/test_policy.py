@@ -150,3 +150,20 @@ def test_a_decision_holds_its_evidence_and_survives_storage() -> None:
 
     assert [w.window for w in decision.windows] == ["w0", "w1", "w2"]
     assert Decision.model_validate_json(decision.model_dump_json()) == decision
+
+
+def test_nothing_is_done_twice_about_the_same_windows_even_without_a_cool_down() -> None:
+    hasty = LIMITS.model_copy(update={"cool_down_hours": 0})
+    seen = windows({"drift"}, {"drift"})
+    done = Action(
+        step="retrain", at=NOW - timedelta(days=9), windows=frozenset(w.window for w in seen)
+    )
+
+    # given what led to a retraining before, then it leads to none again
+    again = decide(seen, OLD, [done], NOW, hasty)
+    assert (again.step, again.held_back) == ("warn", "retrain")
+    assert "about the same windows" in again.reasons[0]
+
+    # but a new window with the same change does
+    later = WindowOutcome(window="w9", version="3", end=NOW, violated=frozenset({"drift"}))
+    assert decide([*seen, later], OLD, [done], NOW, hasty).step == "retrain"
