@@ -20,7 +20,8 @@ EXIT_CODES = """Exit codes:
 0 done · 1 unexpected error · 2 wrong option or setting · 3 trips could not be read ·
 4 data contract broken · 5 the gate refused a model · 6 a pipeline failed · 7 another run is busy ·
 8 registry or tracking problem · 9 a server ended · 10 a version was not deployed, or taken back ·
-11 a message did not arrive · 12 monitoring wants what was not started · 130 interrupted
+11 a message did not arrive · 12 monitoring wants what was not started ·
+13 a version is not what its receipt says · 130 interrupted
 """
 
 
@@ -35,6 +36,7 @@ def build_app() -> typer.Typer:
         notify,
         pipelines,
         predict,
+        reproduction,
         retraining,
         run,
         server,
@@ -57,6 +59,7 @@ def build_app() -> typer.Typer:
         pipelines,
         triggers,
         models,
+        reproduction,
         retraining,
         backtest,
         deployments,

@@ -28,9 +28,8 @@ from mlops.settings import Settings, load_settings
 from mlops.steps.contenders import ContenderReport
 from mlops.steps.training import Variables, threads
 from mlops.training.artifact import TripDurationModel
+from mlops.training.families import QUANTILES_FAMILY
 from mlops.training.refitting import calibrated
-
-QUANTILES = "quantiles"
 
 
 class Judgement(Reference):
@@ -117,7 +116,7 @@ def _with_interval(
     The candidates of the search are the twins: they were fitted on train alone.
     """
     model = TripDurationModel.load(Path(winner.model))
-    quantiles = next((report for report in finished if report.family == QUANTILES), None)
+    quantiles = next((report for report in finished if report.family == QUANTILES_FAMILY), None)
     source = quantiles or winner
     twin = load_candidate(settings, source.run_id)
     bounds = TripDurationModel.load(Path(quantiles.model)) if quantiles else None

@@ -15,6 +15,7 @@ from mlops.training.family import Build, Family, Params
 from mlops.training.spaces import Choice, Integer, LogUniform, Space, Uniform
 
 QUANTILES: Final = (0.1, 0.5, 0.9)
+QUANTILES_FAMILY: Final = "quantiles"  # gives the others their prediction interval
 
 
 def _linear_regression(params: Mapping[str, Any], seed: int, threads: int) -> Estimator:
@@ -198,7 +199,7 @@ OBJECTIVES: Final[Mapping[str, Family]] = {
             cost=2,
         ),
         Family(
-            "quantiles",
+            QUANTILES_FAMILY,
             "xgboost",
             _boosted("reg:quantileerror", quantile_alpha=list(QUANTILES)),
             # Three trees a round, and a bound needs less detail than the centre: serve it fast.

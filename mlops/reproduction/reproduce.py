@@ -1,0 +1,140 @@
+"""Makes a version again, as the pipelines made it, and compares each stage with what is stored."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from mlops import progress
+from mlops.data.references import TrainingSetManifest
+from mlops.data.snapshots import read_window
+from mlops.errors import MlopsError, RegistryError
+from mlops.evaluation.evaluate import Evaluation
+from mlops.features.products import freeze_routes
+from mlops.registry.receipts import IntervalOrigin, Receipt, code_commit
+from mlops.registry.versions import Registry
+from mlops.reproduction import stages
+from mlops.reproduction.data import find_data
+from mlops.reproduction.environment import compare_environment
+from mlops.reproduction.findings import INTERVAL, STAGES, Reproduction, Stage
+from mlops.settings import FeatureSettings, Settings
+from mlops.steps.training import threads as usual_threads
+from mlops.training.artifact import TripDurationModel
+from mlops.training.families import QUANTILES_FAMILY
+from mlops.training.intervals import ResidualInterval
+from mlops.training.refitting import calibrated, fit_twin, refit
+
+
+def reproduce(version: int | str, settings: Settings, threads: int = 0) -> Reproduction:
+    """Make a registered version again; nothing in the store, record or registry is changed.
+
+    Args:
+        version: A number or an alias.
+        settings: Say where the registry, the store and the source's cache are.
+        threads: For fitting; 0: as the receipt says.
+
+    Raises:
+        RegistryError: If there is no such version, its model is gone, or it was registered by hand.
+    """
+    started = time.monotonic()
+    model, info = Registry(settings).load(version)
+    if info.receipt is None or info.evaluation is None:
+        raise RegistryError(
+            f"version {info.version} was registered by hand: no receipt is stored with it",
+            "only versions that mlops registered can be made again: mlops models lists them",
+        )
+    original = _Original(model, info.receipt, info.evaluation)
+    threads = threads or info.receipt.threads or usual_threads(settings)
+    done: list[Stage] = []
+    with tempfile.TemporaryDirectory() as scratch:
+        try:
+            for stage in _stages(original, settings, threads, Path(scratch)):
+                progress.report(f"{stage.name}: {stage.outcome}")
+                done.append(stage)
+        except MlopsError as error:  # of the stage that was being made
+            done.append(Stage(name=STAGES[len(done)], outcome="differs", summary=error.message))
+    done += [
+        Stage(name=name, outcome="not reached", summary="an earlier stage failed")
+        for name in STAGES[len(done) :]
+    ]
+    return Reproduction(
+        version=info.version,
+        family=info.receipt.family,
+        code=code_commit(),
+        lacking=info.receipt.lacking,
+        seconds=time.monotonic() - started,
+        stages=tuple(done),
+    )
+
+
+@dataclass(frozen=True)
+class _Original:
+    """A version as it is registered."""
+
+    model: TripDurationModel
+    receipt: Receipt
+    evaluation: Evaluation
+
+
+def _stages(
+    original: _Original, settings: Settings, threads: int, scratch: Path
+) -> Iterator[Stage]:
+    model, receipt = original.model, original.receipt
+    yield compare_environment(receipt, threads)
+    found, manifest = find_data(receipt, settings, scratch)
+    yield found
+    if manifest is None:
+        return
+    smoothing = FeatureSettings.model_validate(receipt.recipe.get("features", settings.features))
+    boundaries = {"validation": manifest.validation.start, "test": manifest.test.start}
+    routes = freeze_routes(manifest, boundaries, smoothing)
+    yield stages.compare_features(model, routes["test"])
+    again = refit(
+        manifest, routes["test"], receipt.family, receipt.params, seed=receipt.seed, threads=threads
+    )
+    yield stages.compare_fit(model, again)
+    origin = _origin(original)
+    if origin is None:
+        why = "the receipt does not say how the model of quantiles was fitted"
+        yield Stage(name=INTERVAL, outcome="not reached", summary=why)
+    else:
+        again = _with_interval(again, origin, receipt, manifest, routes, threads)
+        yield stages.compare_interval(model, again)
+    yield from stages.compare_answers(
+        model, again, original.evaluation, read_window(manifest, "test")
+    )
+
+
+def _origin(original: _Original) -> IntervalOrigin | None:
+    """Return where the interval comes from; of old receipts only the model's own errors do."""
+    receipt = original.receipt
+    if receipt.interval is not None:
+        return receipt.interval
+    if not isinstance(original.model.interval, ResidualInterval):
+        return None
+    return IntervalOrigin(
+        family=receipt.family, params=receipt.params, seed=receipt.seed, threads=receipt.threads
+    )
+
+
+def _with_interval(
+    model: TripDurationModel,
+    origin: IntervalOrigin,
+    receipt: Receipt,
+    manifest: TrainingSetManifest,
+    routes: stages.Routes,
+    threads: int,
+) -> TripDurationModel:
+    family, params = origin.family, origin.params
+    # Asked for other threads than the receipt's, the twin gets them as well.
+    own = origin.threads if threads == receipt.threads and origin.threads else threads
+    twin = fit_twin(manifest, routes["validation"], family, params, seed=origin.seed, threads=own)
+    quantiles = None
+    if family == QUANTILES_FAMILY:
+        quantiles = refit(
+            manifest, routes["test"], family, params, seed=receipt.seed, threads=threads
+        )
+    return calibrated(model, twin, quantiles, manifest)

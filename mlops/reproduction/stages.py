@@ -1,0 +1,121 @@
+"""What is compared of a model and the one made again, stage by stage."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+import numpy as np
+import pandas as pd
+
+from mlops.data.trips import TARGET
+from mlops.evaluation.evaluate import Evaluation
+from mlops.evaluation.metrics import interval_metrics, regression_metrics
+from mlops.features.encoding import FEATURES as FEATURE_NAMES
+from mlops.features.routes import RouteStatistics
+from mlops.reproduction.differences import Difference, first_difference
+from mlops.reproduction.findings import (
+    FEATURES,
+    INTERVAL,
+    METRICS,
+    MODEL,
+    PREDICTIONS,
+    Evidence,
+    Stage,
+    compared,
+)
+from mlops.training.artifact import OUTPUTS, TripDurationModel
+
+Routes = Mapping[str, RouteStatistics]
+
+_HISTORY: Final = ("as_of", "routes", "pickup_bands", "dropoff_bands", "positions")
+_FIT: Final = ("family", "params", "rows", "shortest", "longest", "estimator")
+
+
+def compare_features(stored: TripDurationModel, routes: RouteStatistics) -> Stage:
+    """Compare the names of the features and the history of routes, table by table."""
+    pairs = {"features": (list(stored.features), list(FEATURE_NAMES))} | {
+        name: (getattr(stored.encoder.statistics, name), getattr(routes, name)) for name in _HISTORY
+    }
+    return _walked(FEATURES, pairs, f"{len(stored.features)} features, history of routes equal")
+
+
+def compare_fit(stored: TripDurationModel, rebuilt: TripDurationModel) -> Stage:
+    """Compare hyperparameters, then everything the estimator learned: trees, coefficients."""
+    pairs = {name: (getattr(stored, name), getattr(rebuilt, name)) for name in _FIT}
+    return _walked(MODEL, pairs, f"{stored.family} on {stored.rows:,} trips: every number equal")
+
+
+def compare_interval(stored: TripDurationModel, rebuilt: TripDurationModel) -> Stage:
+    """Compare the prediction intervals: edges and margins, and the model of quantiles."""
+    pairs = {"interval": (stored.interval, rebuilt.interval)}
+    return _walked(INTERVAL, pairs, f"{type(stored.interval).__name__}: every number equal")
+
+
+def compare_answers(
+    stored: TripDurationModel,
+    rebuilt: TripDurationModel,
+    evaluation: Evaluation,
+    test: pd.DataFrame,
+) -> Iterator[Stage]:
+    """Compare what both answer on the test window, and the metrics of that with the record.
+
+    Args:
+        stored: The registered model.
+        rebuilt: The model made again; without an interval only its centre is compared.
+        evaluation: What was recorded when the version was registered.
+        test: The trips of the test window, with their duration.
+    """
+    columns = OUTPUTS if rebuilt.interval is not None else OUTPUTS[:1]
+    before, now = (model.predict(test)[list(columns)] for model in (stored, rebuilt))
+    yield _predictions(before, now)
+    actual = test[TARGET].to_numpy(dtype=np.float64)
+    center, *bounds = (now[name].to_numpy(dtype=np.float64) for name in columns)
+    recorded = evaluation.metrics.model_dump()
+    found = regression_metrics(actual, center).model_dump()
+    if bounds and evaluation.interval is not None:
+        recorded |= evaluation.interval.model_dump()
+        found |= interval_metrics(actual, *bounds).model_dump()
+    evidence = [
+        Evidence(what=name, recorded=str(value), found=str(found[name]))
+        for name, value in recorded.items()
+    ]
+    yield compared(METRICS, evidence, f"RMSE {found['rmse']:.4f} minutes, as recorded")
+
+
+def _predictions(before: pd.DataFrame, now: pd.DataFrame) -> Stage:
+    apart = np.abs(before.to_numpy() - now.to_numpy())
+    changed = (before.to_numpy() != now.to_numpy()).any(axis=1)
+    if not changed.any():
+        same = f"{len(before):,} trips of the test window: bit for bit"
+        return Stage(name=PREDICTIONS, outcome="same", summary=same)
+    worst = int(np.argmax(apart.max(axis=1)))
+    evidence = tuple(
+        Evidence(
+            what=f"{name}, trip {worst}",
+            recorded=str(before[name].iloc[worst]),
+            found=str(now[name].iloc[worst]),
+        )
+        for name in before
+    )
+    return Stage(
+        name=PREDICTIONS,
+        outcome="differs",
+        summary=f"{int(changed.sum()):,} of {len(before):,} trips are answered differently,"
+        f" by at most {apart.max():.6g} minutes",
+        evidence=evidence,
+    )
+
+
+def _walked(name: str, pairs: Mapping[str, tuple[object, object]], same: str) -> Stage:
+    for what, (stored, rebuilt) in pairs.items():
+        found = first_difference(stored, rebuilt, what)
+        if found is not None:
+            return Stage(
+                name=name, outcome="differs", summary=str(found), evidence=(_evidence(found),)
+            )
+    return Stage(name=name, outcome="same", summary=same)
+
+
+def _evidence(found: Difference) -> Evidence:
+    return Evidence(what=found.where, recorded=found.stored, found=found.rebuilt)
