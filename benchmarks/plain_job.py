@@ -12,6 +12,7 @@ from mlops.steps import (
     contenders,
     data_preparation,
     model_selection,
+    profiles,
     training,
 )
 
@@ -54,7 +55,7 @@ def _select(training_set: Any, routes: Any, variables: dict[str, Any]) -> dict[s
     items, _ = contenders.candidates(training_set, routes, variables)
     reports = [contenders.refit_and_evaluate(item, variables) for item in items]
     judgement = model_selection.judge_contenders(reports, variables)
-    model_selection.register(judgement, variables)
+    profiles.profile_version(model_selection.register(judgement, variables), variables)
     return judgement
 
 

@@ -7,15 +7,16 @@ note what came of it. Readers skip a file that they cannot read: it is a newer v
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Final, Literal, TypeVar
 
 from pydantic import ValidationError
 
 from mlops.data.atomic import atomic_file
 from mlops.evaluation.metrics import Result
+from mlops.monitoring.measurements import Family
 from mlops.monitoring.policy import Decision
 from mlops.monitoring.report import WindowReport
 from mlops.settings import Settings
@@ -23,6 +24,8 @@ from mlops.settings import Settings
 logger = logging.getLogger(__name__)
 
 Origin = Literal["served", "source"]
+# What says that the world changed, and not only how well it is predicted.
+_CHANGES: Final[frozenset[Family]] = frozenset({"drift", "labels"})
 R = TypeVar("R", bound=Result)
 
 
@@ -39,6 +42,8 @@ class WindowRecord(Result):
         trips: How many answers.
         labelled: Of those, how many have a known actual duration.
         report: Every finding; ``report.start`` and ``report.end`` are of pickups.
+        labels_from: Months of the source in which its trips lie, with the hash of the file that
+            labels were looked for in; empty where the source had none yet.
     """
 
     window: str
@@ -49,6 +54,7 @@ class WindowRecord(Result):
     trips: int
     labelled: int
     report: WindowReport
+    labels_from: dict[str, str] = {}
 
 
 class DecisionRecord(Result):
@@ -93,6 +99,29 @@ def read_decisions(settings: Settings) -> tuple[DecisionRecord, ...]:
     """Return the stored decisions, the latest last."""
     found = _read(settings.monitored / "decisions", DecisionRecord)
     return tuple(sorted(found, key=lambda record: record.decision.at))
+
+
+def last_change(
+    decisions: Sequence[DecisionRecord], windows: Sequence[WindowRecord]
+) -> datetime | None:
+    """Return since when the world is another one, as far as monitoring had it retrained for it.
+
+    Args:
+        decisions: In the order of time.
+        windows: Those that the decisions name, among others.
+
+    Returns:
+        The first pickup of the first window that showed drift, of inputs or of labels, to the last
+        decision to retrain because of it; None if there was none, or its windows are gone.
+    """
+    pickups = {record.window: record.report.start for record in windows}
+    for decision in (record.decision for record in reversed(decisions)):
+        if decision.step == "retrain":
+            changed = [w.window for w in decision.windows if w.violated & _CHANGES]
+            starts = [start for name in changed if (start := pickups.get(name)) is not None]
+            if starts:
+                return min(starts)
+    return None
 
 
 def _write(path: Path, record: Result) -> Path:

@@ -38,6 +38,7 @@ PRELOAD = (
     "mlops.steps.batch_inference",
     "mlops.steps.data_preparation",
     "mlops.steps.model_selection",
+    "mlops.steps.profiles",
     "mlops.steps.training",
     "mlops.training.linear",
     "git",  # by MLflow, for each model it logs
@@ -47,6 +48,7 @@ PRELOAD = (
     "mlflow.store.tracking.sqlalchemy_store",
     "pandas.tseries.holiday",
     "pandera.pandas",
+    "scipy.optimize",
     "sklearn.ensemble",
     "sklearn.linear_model",
     "sklearn.pipeline",

@@ -34,15 +34,16 @@ def store_profile(settings: Settings, run_id: str, profile: ReferenceProfile) ->
 
 
 def load_profile(settings: Settings, version: int | str) -> ReferenceProfile:
-    """Return the profile of a version.
+    """Return the profile of a version; one registered without is profiled now.
 
     Args:
         settings: Say where the registry is, and where local copies lie.
         version: A number or an alias.
 
     Raises:
-        RegistryError: If there is no such version, it has no profile, or the registry cannot be
-            reached.
+        RegistryError: If there is no such version, the registry cannot be reached, or there is
+            neither a profile nor the training set to build it from.
+        DataQualityError: If the training set is too short to tell noise from change.
     """
     info = Registry(settings).get(version)
     if info is None:
@@ -56,23 +57,26 @@ def load_profile(settings: Settings, version: int | str) -> ReferenceProfile:
             return ReferenceProfile.load(copy)
         except MlopsError:
             pass  # of another version of the project, or damaged: the artifact may be better
-    return _fetched(settings, info)
+    profile = _logged(settings, info)
+    if profile is None:
+        # Needs what learning needs; whoever finds a profile at hand does not load all that.
+        from mlops.monitoring.building import build_for
+
+        profile = build_for(settings, info.version)
+        store_profile(settings, info.run_id, profile)
+    profile.save(copy)
+    return profile
 
 
-def _fetched(settings: Settings, info: VersionInfo) -> ReferenceProfile:
+def _logged(settings: Settings, info: VersionInfo) -> ReferenceProfile | None:
+    """Download the artifact; None if there is none that this code can read."""
     from mlflow.exceptions import MlflowException
 
     try:
         text = read_artifact(connect(settings), info.run_id, FILE_NAME)
-        profile = ReferenceProfile.model_validate_json(text)
-    except (MlflowException, OSError, ValueError) as error:
-        raise RegistryError(
-            f"version {info.version} has no reference profile that this code can read"
-            f" ({FILE_NAME} of run {info.run_id})",
-            "register a model again: mlops run",
-        ) from error
-    profile.save(_copy(settings, info.run_id))
-    return profile
+        return ReferenceProfile.model_validate_json(text)
+    except (MlflowException, OSError, ValueError):
+        return None
 
 
 def _copy(settings: Settings, run_id: str) -> Path:

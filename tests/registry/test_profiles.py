@@ -95,10 +95,12 @@ def test_a_damaged_copy_is_replaced(
     assert ReferenceProfile.load(copy) == profile
 
 
-def test_a_version_without_profile_says_what_to_do(registered: tuple[Settings, str]) -> None:
+def test_a_version_without_profile_and_training_set_says_what_to_do(
+    registered: tuple[Settings, str],
+) -> None:
     settings, _ = registered
 
-    with pytest.raises(RegistryError, match="version 1 has no reference profile") as caught:
+    with pytest.raises(RegistryError, match="training set of version 1") as caught:
         load_profile(settings, 1)
 
     assert "mlops" in caught.value.hint

@@ -13,11 +13,14 @@ import yaml
 from mlops.data.snapshots import read_window
 from mlops.data.trips import PICKUP_AT
 from mlops.errors import PipelineFailureError, RegistryError
+from mlops.registry.profiles import load_profile
+from mlops.settings import load_settings
 from mlops.steps import (
     batch_inference,
     contenders,
     data_preparation,
     model_selection,
+    profiles,
     training,
 )
 from mlops.steps.products import training_set_from
@@ -145,9 +148,20 @@ def test_search_selection_and_predictions(
     assert summary["rows"] > 2_500
     assert Path(summary["uri"]).is_relative_to(home)
 
+    # and its world is remembered, for monitoring
+    profiled = profiles.profile_version(json.loads(json.dumps(registered)), known)
+    assert profiled["profiled"], profiled["summary"]
+    profile = load_profile(load_settings(known, strict=False), registered["version"])
+    assert profile.version == str(registered["version"])
+    quality = training_set["quality"]
+    assert profile.rows == quality["rows_read"] > quality["rows_kept"]
+    assert profile.tested_from.isoformat() == training_set["test"]["start"]
+
     # and people were told, as they are when the gate refuses a model
     judgement["verdict"]["passed"] = False
-    assert model_selection.register(judgement, telling)["version"] is None
+    refused = model_selection.register(judgement, telling)
+    assert refused["version"] is None
+    assert not profiles.profile_version(refused, known)["profiled"]
     assert [body["title"] for body in web.bodies("/hook")] == [
         "version 1 is champion",
         "linear_regression was refused",
