@@ -19,11 +19,13 @@ from mlops.registry.receipts import Receipt
 from mlops.settings import Settings
 
 if TYPE_CHECKING:
+    from mlops.evaluation.insight import Insight
     from mlops.training.artifact import TripDurationModel
 
 Stage = Literal["search", "refit"]
 
 RECEIPT_FILE: Final = "receipt.json"
+INSIGHT_FILE: Final = "insight.json"
 _MODEL_TAG: Final = "mlops.model_uri"
 _PARAMS_PER_BATCH: Final = 100  # MLflow's own limits
 _METRICS_PER_BATCH: Final = 1_000
@@ -95,6 +97,7 @@ def log_candidate(
     metrics: MetricValues,
     receipt: Receipt,
     search: SearchRecord | None = None,
+    insight: Insight | None = None,
     stage: Stage = "search",
 ) -> str:
     """Record one finished candidate: parameters, metrics, trials, curves, data and model.
@@ -106,6 +109,7 @@ def log_candidate(
         metrics: Its metrics, on validation for a search, on test for a refit.
         receipt: Where it comes from.
         search: Its trials and learning curve; None for a refit.
+        insight: What dashboards and reports show of it.
         stage: ``search`` for a candidate, ``refit`` for the model that goes to the registry.
 
     Returns:
@@ -131,6 +135,8 @@ def log_candidate(
             client.log_inputs(run, [_dataset(manifest)])
             _log(client, run, receipt.params, _metrics(metrics, search, ended))
             client.log_text(run, receipt.model_dump_json(indent=2), RECEIPT_FILE)
+            if insight is not None:
+                client.log_text(run, insight.model_dump_json(), INSIGHT_FILE)
             _log_trials(client, experiment, run, trials, receipt.family, ended)
             uri = log_model(client, experiment, run, model, receipt, tags)
             client.set_tag(run, _MODEL_TAG, uri)

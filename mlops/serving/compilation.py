@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
 import numpy as np
 
 from mlops.errors import MlopsError
-from mlops.features.encoding import COLUMN, FEATURES
+from mlops.features.encoding import COLUMN, FEATURES, Matrix
 from mlops.features.sums import ZONES
 from mlops.serving.bundle import PARITY_MINUTES, Bounds, Head
 from mlops.serving.compiled import CompiledModel
 from mlops.serving.golden import golden_answers
-from mlops.serving.kernels import Kernel, LinearKernel, TreeKernel, Values
+from mlops.serving.kernels import (
+    Kernel,
+    LinearKernel,
+    TreeKernel,
+    Values,
+    tree_contributions,
+)
 from mlops.serving.trees import (
     Tree,
     booster_trees,
@@ -102,6 +108,30 @@ def output_trees(model: TripDurationModel) -> list[list[Tree]]:
         first, *_, last = booster_trees(quantiles.booster)
         outputs += [first, last]
     return outputs
+
+
+def contributions_of(
+    model: TripDurationModel, rows_for: Callable[[int], Matrix]
+) -> tuple[Values, float]:
+    """Return what each feature adds to predictions, exactly.
+
+    Args:
+        model: Of any family but `route_median`.
+        rows_for: Given the number of nodes of the model's trees, 0 for a sum, returns the features
+            to explain: exact values take time in proportion to both.
+
+    Returns:
+        Minutes per feature, ``(n, len(FEATURES))``, and the base: they add up to the prediction
+        before it is held to the durations that the model was taught.
+
+    Raises:
+        MlopsError: If the family cannot be compiled.
+    """
+    trees = _center_trees(model)
+    features = rows_for(sum(len(tree.left) for tree in trees))
+    if not trees:
+        return _linear_kernel(model).contributions(features)
+    return tree_contributions(merged_booster([trees], len(FEATURES)), features)
 
 
 def _kernel(model: TripDurationModel) -> Kernel:

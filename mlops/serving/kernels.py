@@ -62,22 +62,8 @@ class TreeKernel:
         return self._row(row)
 
     def contributions(self, features: Matrix) -> tuple[Values, float]:
-        """Return exact SHAP values of the centre and the mean of the training trips.
-
-        Lundberg et al., "From local explanations to global understanding with explainable AI for
-        trees", Nature Machine Intelligence 2020: the path-dependent algorithm, in float32.
-        """
-        import xgboost
-
-        if not len(features):
-            nothing, base = self.contributions(np.zeros((1, features.shape[1]), np.float32))
-            return nothing[:0], base
-        matrix = xgboost.DMatrix(features, nthread=1)
-        # The first layer is the centre's trees: the others' values are not asked for.
-        values = self._booster.predict(
-            matrix, pred_contribs=True, iteration_range=(0, 1), strict_shape=True
-        )[:, 0].astype(np.float64)
-        return values[:, :-1], float(values[0, -1])
+        """Return exact SHAP values of the centre and the mean of the training trips."""
+        return tree_contributions(self._booster, features)
 
     def save(self, folder: Path) -> None:
         """Write the booster."""
@@ -89,6 +75,32 @@ class TreeKernel:
         import xgboost
 
         return cls(xgboost.Booster({"nthread": 1}, model_file=folder / TREES_FILE))
+
+
+def tree_contributions(booster: Any, features: Matrix) -> tuple[Values, float]:
+    """Return exact SHAP values of a booster's first output, and the mean of the training trips.
+
+    Lundberg et al., "From local explanations to global understanding with explainable AI for
+    trees", Nature Machine Intelligence 2020: the path-dependent algorithm, in float32.
+
+    Args:
+        booster: From `mlops.serving.trees.merged_booster`.
+        features: Rows of `FEATURES`.
+
+    Returns:
+        Minutes per feature, ``(n, len(FEATURES))``, and the base they are added to.
+    """
+    import xgboost
+
+    if not len(features):
+        nothing, base = tree_contributions(booster, np.zeros((1, features.shape[1]), np.float32))
+        return nothing[:0], base
+    matrix = xgboost.DMatrix(features, nthread=1)
+    # The first layer is the centre's trees: the others' values are not asked for.
+    values = booster.predict(matrix, pred_contribs=True, iteration_range=(0, 1), strict_shape=True)[
+        :, 0
+    ].astype(np.float64)
+    return values[:, :-1], float(values[0, -1])
 
 
 class _RowPredictor:

@@ -26,7 +26,7 @@ from mlops.registry.tracking import load_candidate, load_receipt, log_candidate
 from mlops.registry.versions import Registry
 from mlops.settings import Settings, load_settings
 from mlops.steps.contenders import ContenderReport
-from mlops.steps.training import Variables, threads
+from mlops.steps.training import Variables, insight_or_none, threads
 from mlops.training.artifact import TripDurationModel
 from mlops.training.families import QUANTILES_FAMILY
 from mlops.training.refitting import calibrated
@@ -154,10 +154,12 @@ def register(judgement: Mapping[str, Any], variables: Variables) -> dict[str, An
             "summary": f"nothing registered: {judged.winner} was refused{stays}",
         }
     manifest = load_manifest(Path(judged.contenders[0].training_set))
+    model, test = TripDurationModel.load(Path(judged.model)), read_window(manifest, "test")
     run_id = log_candidate(
         settings,
         manifest=manifest,
-        model=TripDurationModel.load(Path(judged.model)),
+        model=model,
+        insight=insight_or_none(model, test, model.predict_minutes(test), "test"),
         metrics=judged.evaluation.metrics,
         receipt=judged.receipt,
         stage="refit",

@@ -9,20 +9,25 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy.typing as npt
+import pandas as pd
 from threadpoolctl import threadpool_limits
 
 from mlops import progress
 from mlops.data.references import Reference
 from mlops.data.snapshots import load_manifest, read_window
 from mlops.errors import PipelineFailureError, RegistryError
+from mlops.evaluation.explanation import gain_insight
+from mlops.evaluation.insight import Insight, WindowName
 from mlops.evaluation.metrics import regression_metrics
 from mlops.features.routes import RouteStatistics
 from mlops.registry.receipts import collect_receipt
 from mlops.registry.tracking import log_candidate
 from mlops.settings import Settings, load_settings
 from mlops.steps.products import route_statistics_for, training_set_from
+from mlops.training.artifact import TripDurationModel
 from mlops.training.families import family_of
-from mlops.training.tuning import Trial, tune
+from mlops.training.tuning import SearchResult, Trial, tune
 
 # Between attempts to record a candidate.
 RECORD_PAUSES_SECONDS = (1, 5, 20)
@@ -142,7 +147,13 @@ def _train(
         threads=threads(settings),
     )
     run_id = _recorded(
-        settings, manifest=manifest, search=search, model=model, metrics=metrics, receipt=receipt
+        settings,
+        manifest=manifest,
+        search=search,
+        model=model,
+        metrics=metrics,
+        receipt=receipt,
+        insight=insight_or_none(model, validation, predicted, "validation", search),
     )
     progress.report("trained", rmse=metrics.rmse, mae=metrics.mae)
     return CandidateReport(
@@ -155,6 +166,22 @@ def _train(
         validation_rmse=metrics.rmse,
         validation_mae=metrics.mae,
     )
+
+
+def insight_or_none(
+    model: TripDurationModel,
+    trips: pd.DataFrame,
+    predicted: npt.ArrayLike,
+    window: WindowName,
+    search: SearchResult | None = None,
+) -> Insight | None:
+    """Look into a model as `gain_insight` does; a picture of it must not cost the model."""
+    try:
+        return gain_insight(model, trips, predicted, window, search)
+    except Exception:  # any library may raise anything here
+        traceback.print_exc()
+        print(f"{model.family}: its dashboards stay without explanations, see above")
+        return None
 
 
 def _recorded(settings: Settings, pauses: Sequence[float] | None = None, **candidate: Any) -> str:

@@ -1,0 +1,88 @@
+"""What a person wants to see of a trained candidate beyond its score: how it was found and learned.
+
+Written once, when the candidate is recorded, so that dashboards and reports read one small file
+and never a model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from mlops.evaluation.metrics import Result
+from mlops.evaluation.slices import SliceMetrics
+
+WindowName = Literal["validation", "test"]
+
+
+class TrialPoint(Result):
+    """One trial of the search."""
+
+    number: int  # position in the search, from 0
+    seconds: float
+    rmse: float | None  # on validation, minutes; None if the trial failed
+    loss: float | None  # what the search minimises; for most families the RMSE
+    params: dict[str, Any]
+
+
+class Curve(Result):
+    """Error of the best trial as the model grew.
+
+    A linear model or a baseline is fitted in one go, and has none.
+    """
+
+    unit: Literal["rounds", "trees"]
+    loss: Literal["RMSE", "pinball loss"]  # minutes
+    steps: tuple[int, ...]  # rounds or trees, from 1
+    validation: tuple[float, ...]
+    training: tuple[float, ...]  # empty where it would say nothing, as for bagged trees
+
+
+class Contributions(Result):
+    """What features add to predictions, on average."""
+
+    rows: int  # trips explained
+    base_minutes: float  # the prediction before any feature is looked at
+    minutes: dict[str, float]  # feature → mean of |contribution|, minutes
+
+
+class Insight(Result):
+    """Everything about one candidate, in plain JSON.
+
+    Attributes:
+        window: The trips behind contributions and slices: unseen by the model.
+        trials: In order; empty for a refit.
+        curve: None if the family does not grow step by step, and for a refit.
+        contributions: None for the baselines, which have nothing to explain.
+        slices: Errors per slice of the window.
+    """
+
+    window: WindowName
+    trials: tuple[TrialPoint, ...] = ()
+    curve: Curve | None = None
+    contributions: Contributions | None = None
+    slices: tuple[SliceMetrics, ...] = ()
+
+
+def summarise_contributions(
+    values: npt.NDArray[np.float64], base: float, features: Sequence[str]
+) -> Contributions:
+    """Average what each feature adds, whatever its sign.
+
+    Args:
+        values: Minutes per trip and feature, ``(n, features)``.
+        base: Minutes before any feature is looked at.
+        features: Names of the columns.
+    """
+    means: Mapping[str, float] = dict(
+        zip(features, np.abs(values).mean(axis=0).tolist(), strict=True)
+    )
+    largest_first = sorted(means, key=lambda name: -means[name])
+    return Contributions(
+        rows=len(values),
+        base_minutes=base,
+        minutes={name: means[name] for name in largest_first},
+    )
