@@ -10,19 +10,20 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import BuiltinFunctionType, FunctionType
 from typing import Any, Final
 
 import numpy as np
 
 # What says how a model is to be run or by what it was written, not what it is.
-IGNORED: Final = frozenset({"n_jobs", "nthread", "threads", "_sklearn_version", "curves_"})
-_ATOMS: Final = (str, bytes, type(None), type)
+IGNORED: Final = frozenset({"n_jobs", "nthread", "n_threads", "_sklearn_version", "curves_"})
+_ATOMS: Final = (str, bytes, type(None), type, FunctionType, BuiltinFunctionType)
 _REDUCED: Final = 3  # what __reduce_ex__ returns holds the state in third place
 
 
 @dataclass(frozen=True)
 class Difference:
-    """The first place in which two objects differ.
+    """A place in which two objects differ.
 
     Attributes:
         where: Path to it, e.g. ``estimator.params.seed``.
@@ -43,15 +44,15 @@ class Difference:
         return f"{self.where}: {self.stored} stored, {self.rebuilt} rebuilt{more}"
 
 
-def first_difference(stored: Any, rebuilt: Any, name: str) -> Difference | None:
-    """Walk two objects side by side; return where they first differ, or None.
+def differences(stored: Any, rebuilt: Any, name: str) -> Iterator[Difference]:
+    """Walk two objects side by side; yield each place in which they differ, in order.
 
     Args:
         stored: The one.
         rebuilt: The other.
         name: What to call them in the path.
     """
-    return next(_differences(stored, rebuilt, name, frozenset()), None)
+    yield from _differences(stored, rebuilt, name, frozenset())
 
 
 def _differences(one: Any, two: Any, where: str, above: frozenset[int]) -> Iterator[Difference]:
@@ -80,7 +81,7 @@ def _differences(one: Any, two: Any, where: str, above: frozenset[int]) -> Itera
             yield from _differences(mine, other, f"{where}[{index}]", above)
     elif _is_number(one):
         yield from _arrays(np.asarray(one), np.asarray(two), where, above)
-    elif isinstance(one, _ATOMS) or callable(one):
+    elif isinstance(one, _ATOMS):
         if one != two:
             yield Difference(where, _shown(one), _shown(two))
     else:

@@ -13,7 +13,7 @@ from mlops.evaluation.evaluate import Evaluation
 from mlops.evaluation.metrics import interval_metrics, regression_metrics
 from mlops.features.encoding import FEATURES as FEATURE_NAMES
 from mlops.features.routes import RouteStatistics
-from mlops.reproduction.differences import Difference, first_difference
+from mlops.reproduction.differences import differences
 from mlops.reproduction.findings import (
     FEATURES,
     INTERVAL,
@@ -28,6 +28,7 @@ from mlops.training.artifact import OUTPUTS, TripDurationModel
 
 Routes = Mapping[str, RouteStatistics]
 
+_PLACES: Final = 20  # kept as evidence
 _HISTORY: Final = ("as_of", "routes", "pickup_bands", "dropoff_bands", "positions")
 _FIT: Final = ("family", "params", "rows", "shortest", "longest", "estimator")
 
@@ -108,14 +109,15 @@ def _predictions(before: pd.DataFrame, now: pd.DataFrame) -> Stage:
 
 
 def _walked(name: str, pairs: Mapping[str, tuple[object, object]], same: str) -> Stage:
-    for what, (stored, rebuilt) in pairs.items():
-        found = first_difference(stored, rebuilt, what)
-        if found is not None:
-            return Stage(
-                name=name, outcome="differs", summary=str(found), evidence=(_evidence(found),)
-            )
-    return Stage(name=name, outcome="same", summary=same)
-
-
-def _evidence(found: Difference) -> Evidence:
-    return Evidence(what=found.where, recorded=found.stored, found=found.rebuilt)
+    found = [d for what, pair in pairs.items() for d in differences(*pair, what)]
+    if not found:
+        return Stage(name=name, outcome="same", summary=same)
+    more = f"; and {len(found) - 1:,} more places" if len(found) > 1 else ""
+    return Stage(
+        name=name,
+        outcome="differs",
+        summary=f"{found[0]}{more}",
+        evidence=tuple(
+            Evidence(what=d.where, recorded=d.stored, found=d.rebuilt) for d in found[:_PLACES]
+        ),
+    )
