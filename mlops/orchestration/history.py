@@ -25,7 +25,7 @@ order by r.id desc limit :last
 """
 
 _TRIGGERS = """
-select s.id, s.pipeline_uuid as pipeline, s.name, s.status,
+select s.id, s.pipeline_uuid as pipeline, s.name, s.status, s.created_at,
        r.status as last_status, r.created_at as last_at
 from pipeline_schedule s
 left join pipeline_run r on r.id =
@@ -36,6 +36,10 @@ select r.id as run, r.pipeline_uuid as pipeline, s.name as trigger, r.status,
        r.created_at, r.started_at, r.completed_at as ended_at
 from pipeline_run r left join pipeline_schedule s on s.id = r.pipeline_schedule_id
 where r.created_at >= :since order by r.id
+"""
+_GIVEN = """
+select id as run, variables from pipeline_run
+where pipeline_uuid = :pipeline and created_at >= :since order by id
 """
 _BLOCKS = """
 select b.pipeline_run_id as run, r.pipeline_uuid as pipeline, b.block_uuid as block, b.status,
@@ -70,12 +74,14 @@ class TriggerState:
     Attributes:
         id: Of the trigger, as its address needs it.
         active: Whether it starts runs.
+        created_at: When Mage first saw it, UTC.
         last_result: Status of its newest run; empty when it never started one.
         last_at: When that run was created, UTC.
     """
 
     id: int
     active: bool
+    created_at: datetime
     last_result: str
     last_at: datetime | None
 
@@ -100,6 +106,7 @@ def trigger_states(settings: Settings) -> dict[tuple[str, str], TriggerState]:
         (row["pipeline"], row["name"]): TriggerState(
             id=row["id"],
             active=row["status"] == "ACTIVE",
+            created_at=row["created_at"],
             last_result=(row["last_status"] or "").lower(),
             last_at=row["last_at"],
         )
@@ -119,6 +126,20 @@ def runs_since(settings: Settings, since: datetime) -> list[dict[str, Any]]:
         with zone, or None.
     """
     return [_timed(row) for row in _ask(settings, _RUNS, {"since": _plain(since)})]
+
+
+def runs_with_variables(
+    settings: Settings, pipeline: str, since: datetime
+) -> list[tuple[int, dict[str, Any]]]:
+    """Return the runs of a pipeline created since then, with what they were given, oldest first.
+
+    Args:
+        settings: Say where Mage's database is.
+        pipeline: Its name.
+        since: With time zone.
+    """
+    rows = _ask(settings, _GIVEN, {"pipeline": pipeline, "since": _plain(since)})
+    return [(row["run"], _content(row["variables"])) for row in rows]
 
 
 def blocks_since(settings: Settings, since: datetime) -> list[dict[str, Any]]:
@@ -162,8 +183,13 @@ def explain(error: Mapping[str, Any]) -> str:
 
 
 def _error(metrics: Any) -> str:
-    content = json.loads(metrics) if isinstance(metrics, str) else metrics
-    return explain((content or {}).get("error") or {})
+    return explain(_content(metrics).get("error") or {})
+
+
+def _content(stored: Any) -> dict[str, Any]:
+    """Return what a JSON column holds; some databases give it as text."""
+    content = json.loads(stored) if isinstance(stored, str) else stored
+    return content or {}
 
 
 def _timed(row: dict[str, Any]) -> dict[str, Any]:

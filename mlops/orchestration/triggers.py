@@ -97,6 +97,22 @@ TRIGGERS: Final[tuple[Trigger, ...]] = (
         sla_seconds=4 * HOURS,
         example={"force": True, "reason": "a new fare zone"},
     ),
+    Trigger(
+        pipeline="monitoring",
+        name="hourly",
+        kind="time",
+        cron="7 * * * *",
+        description="Look every hour at what the champion answered, and act on it.",
+        timeout_seconds=HOURS,
+        sla_seconds=HOURS // 2,
+    ),
+    _api(
+        "monitoring",
+        "Look now at what the champion answered; with monitoring.act false, only tell.",
+        timeout_seconds=HOURS,
+        sla_seconds=HOURS // 2,
+        example={"monitoring.act": False},
+    ),
     _api(
         "deployment",
         "Make a version the champion: tested, watched as a canary, taken back if it does worse.",

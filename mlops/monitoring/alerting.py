@@ -1,0 +1,180 @@
+"""What people are told of what monitoring found and did: one story per kind of trouble.
+
+The kinds are those with one remedy each. A story begins with the champion's first abnormal window,
+goes on with what was done about it, under whichever version, and ends with a quiet one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Final, NamedTuple
+
+from mlops.monitoring.deciding import is_due, is_judged, windows_of
+from mlops.monitoring.measurements import Family
+from mlops.monitoring.policy import MENDED_BY_RETRAINING, MENDED_BY_ROLLBACK
+from mlops.monitoring.records import DecisionRecord, WindowRecord
+from mlops.monitoring.report import Finding
+from mlops.notifications.alerts import Alert, Severity
+from mlops.notifications.events import MONITORING
+from mlops.notifications.incidents import notify, resolve
+from mlops.retraining.records import PendingApproval, pending_approval
+from mlops.settings import Settings
+
+# Whoever mends it: a training, whoever delivers the data, whoever runs the server.
+GROUPS: Final[Mapping[str, tuple[Family, ...]]] = {
+    "model": ("performance", "drift", "labels", "staleness"),
+    "data": ("quality",),
+    "answers": ("stability", "skew", "serving"),
+}
+WORDS: Final[Mapping[Family, str]] = {
+    "performance": "worse predictions",
+    "drift": "drift",
+    "labels": "trips of other durations",
+    "staleness": "an old model",
+    "quality": "broken data",
+    "stability": "impossible predictions",
+    "skew": "answers that training code computes differently",
+    "serving": "a slow or failing server",
+}
+# Those who ask for a prediction suffer from it now.
+HARMFUL: Final[frozenset[Family]] = frozenset({"performance", "stability", "serving"})
+DASHBOARD: Final = "/pipelines/monitoring/dashboard"
+_MOST_SENTENCES: Final = 4
+
+
+class Streak(NamedTuple):
+    """Windows in a row, up to the latest that could be judged, with an alarm of one family."""
+
+    family: Family
+    since: datetime  # start of the first
+    windows: int
+    latest: WindowRecord
+
+    @property
+    def alarms(self) -> tuple[Finding, ...]:
+        """What is beyond its limit in the latest, the worst first."""
+        return tuple(f for f in self.latest.report.alarms if f.family == self.family)
+
+
+def streak_of(windows: Sequence[WindowRecord], family: Family) -> Streak | None:
+    """Return how long a family has been abnormal; None if it is not, or never was looked at.
+
+    Args:
+        windows: Of one version, by their ends.
+        family: Of findings.
+    """
+    judged = [window for window in windows if is_judged(window, frozenset({family}))]
+    first: WindowRecord | None = None
+    count = 0
+    for window in reversed(judged):
+        if family not in window.report.violated:
+            break
+        first, count = window, count + 1
+    return None if first is None else Streak(family, first.start, count, judged[-1])
+
+
+def tell(settings: Settings, record: DecisionRecord) -> None:
+    """Tell what is abnormal and what was done, and what is over; once each. Never raises.
+
+    Call it after every look, whether or not it found anything new: who could not be reached is
+    told then.
+
+    Args:
+        settings: Channels, links, and where records lie.
+        record: The decision in force.
+    """
+    windows = windows_of(settings, record.decision.champion)
+    if not windows:
+        return  # of this champion nothing is known yet
+    for group, families in GROUPS.items():
+        streaks = [s for family in families if (s := streak_of(windows, family)) is not None]
+        if streaks:
+            notify(settings, alert_of(group, streaks, record, pending_approval(settings), settings))
+        else:
+            quiet = f"Nothing of it in {windows[-1].window}"
+            resolve(settings, f"{MONITORING}{group}", quiet)
+
+
+def alert_of(
+    group: str,
+    streaks: Sequence[Streak],
+    record: DecisionRecord,
+    pending: PendingApproval | None,
+    settings: Settings,
+) -> Alert:
+    """Word one kind of trouble.
+
+    Args:
+        group: One of `GROUPS`.
+        streaks: Of its families; at least one.
+        record: The decision in force.
+        pending: The version that waits for approval, if one does.
+        settings: Say where the pages are.
+    """
+    version = record.decision.champion.version
+    since = min(streak.since for streak in streaks)
+    latest = max((streak.latest for streak in streaks), key=lambda window: window.end)
+    whys = list(dict.fromkeys(finding.why for streak in streaks for finding in streak.alarms))
+    more = [f"{len(whys) - _MOST_SENTENCES} more findings."] if len(whys) > _MOST_SENTENCES else []
+    concerned = record if group == _remedied_by(record) else None
+    waiting = pending if group == "model" else None
+    outcome, stage = _outcome(concerned, waiting)
+    severity = _severity(streaks, concerned)
+    return Alert(
+        kind="monitoring",
+        severity=severity,
+        incident=f"{MONITORING}{group}",
+        stage=stage or f"version {version}: {_FIRST[severity]}",
+        repeats=False,
+        title=f"version {version}: {' and '.join(WORDS[s.family] for s in streaks)}",
+        text="\n".join([*(f"{why}." for why in whys[:_MOST_SENTENCES]), *more, *outcome]),
+        facts={
+            "since": f"{since:%Y-%m-%d %H:%M %Z}",
+            "windows": f"{max(s.windows for s in streaks)} in a row, the latest {latest.window}",
+            "trips": f"{latest.trips:,}, {latest.labelled:,} of them ended",
+            "look closer": f"mlops monitor {latest.window}",
+        },
+        link=f"{settings.pages_url}{DASHBOARD}",
+        command=_command(concerned, waiting) or f"mlops monitor {latest.window}",
+    )
+
+
+_FIRST: Final[Mapping[Severity, str]] = {"info": "", "warning": "abnormal", "error": "harmful"}
+
+
+def _remedied_by(record: DecisionRecord) -> str | None:
+    """Return the group that what was decided is about."""
+    step = record.decision.step
+    mended = {"retrain": MENDED_BY_RETRAINING, "rollback": MENDED_BY_ROLLBACK}.get(step)
+    violated = frozenset().union(*(window.violated for window in record.decision.windows))
+    about = violated & (mended or frozenset())
+    return next((name for name, families in GROUPS.items() if about & frozenset(families)), None)
+
+
+def _severity(streaks: Sequence[Streak], concerned: DecisionRecord | None) -> Severity:
+    left_undone = concerned is not None and is_due(concerned)
+    return "error" if left_undone or any(s.family in HARMFUL for s in streaks) else "warning"
+
+
+def _outcome(
+    concerned: DecisionRecord | None, waiting: PendingApproval | None
+) -> tuple[list[str], str]:
+    """Return what was done or is to be done, in sentences and as a stage; nothing if nothing is."""
+    if concerned is not None and concerned.started:
+        stage = f"{concerned.started} started as run {concerned.started_run}"
+        return [f"{concerned.decision.reasons[0]}: {stage}."], stage
+    if waiting is not None:
+        stage = f"version {waiting.version} waits for approval"
+        return [f"{stage}: {waiting.verdict}."], stage
+    if concerned is not None and is_due(concerned):
+        step = concerned.decision.step
+        why = f"{concerned.decision.reasons[0]}: a {step} is due, but {concerned.problem}."
+        return [why], f"{step} due, not started"
+    return [], ""
+
+
+def _command(concerned: DecisionRecord | None, waiting: PendingApproval | None) -> str:
+    if waiting is not None:
+        return f"mlops approve {waiting.version}"
+    return concerned.command if concerned is not None and is_due(concerned) else ""

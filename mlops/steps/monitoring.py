@@ -1,0 +1,139 @@
+"""Steps of `monitoring`: collect windows, measure them, decide, and start what was decided.
+
+Each step can be repeated after a kill: windows have names, a decision has the time of its look, and
+a run that was started is found again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timezone
+from typing import Any
+
+from mlops import progress
+from mlops.monitoring.alerting import tell
+from mlops.monitoring.collecting import collect
+from mlops.monitoring.deciding import Situation, is_due, make_decision
+from mlops.monitoring.measuring import measure
+from mlops.monitoring.records import DecisionRecord, write_window
+from mlops.monitoring.rivals import ended_trips, gain_of
+from mlops.monitoring.staging import StagedWindow
+from mlops.orchestration import acting
+from mlops.registry.trail import Promotion
+from mlops.registry.versions import Registry
+from mlops.settings import Settings, load_settings
+
+Variables = Mapping[str, Any]
+
+
+def collect_windows(variables: Variables) -> dict[str, Any]:
+    """Stage the windows that are new, or that more labels have arrived for.
+
+    Returns:
+        ``at``: the time of this look, which names its decision; ``windows``: staged ones.
+    """
+    settings = _settings(variables)
+    now = datetime.now(timezone.utc)
+    staged = collect(settings, now)
+    progress.report("windows to look at", windows=len(staged))
+    return {"at": now.isoformat(), "windows": [window.model_dump(mode="json") for window in staged]}
+
+
+def measure_windows(collected: Mapping[str, Any], variables: Variables) -> dict[str, Any]:
+    """Measure, judge and store each window; returns what it was given, for the next step."""
+    settings = _settings(variables)
+    now = datetime.fromisoformat(collected["at"])
+    for window in _staged(collected):
+        record = measure(settings, window, now)
+        write_window(settings, record)
+        progress.report(
+            f"{record.window}: {record.report.summary()}", alarms=len(record.report.alarms)
+        )
+    return dict(collected)
+
+
+def decide(measured: Mapping[str, Any], variables: Variables) -> dict[str, Any]:
+    """Decide on what is on record, and tell people, unless something is to be started first.
+
+    Returns:
+        ``record``: the `DecisionRecord` in force, or None without a champion; ``start``: whether
+        the next step has something to start.
+    """
+    settings = _settings(variables)
+    registry = Registry(settings)
+    trail = _trail(registry)
+    with acting.alone(settings):
+        record = make_decision(
+            settings,
+            Situation(
+                trail=trail,
+                measure_gain=_gain(settings, registry, trail, _staged(measured)),
+                now=datetime.fromisoformat(measured["at"]),
+                run_id=int(variables.get("pipeline_run_id") or 0),
+            ),
+        )
+    if record is None:
+        progress.report("there is no champion to watch yet")
+        return {"record": None, "start": False}
+    progress.report(f"{record.decision.step}: {record.decision.reasons[0]}")
+    start = is_due(record) and settings.monitoring.act
+    if not start:
+        record = acting.act(settings, record)  # notes that nothing is to be started
+        tell(settings, record)
+    return {"record": record.model_dump(mode="json"), "start": start}
+
+
+def is_to_start(decided: Mapping[str, Any]) -> bool:
+    """Tell whether a pipeline is to be started."""
+    return bool(decided["start"])
+
+
+def act(decided: Mapping[str, Any], variables: Variables) -> dict[str, Any]:
+    """Start what was decided, and tell people; returns the `DecisionRecord` with what came of it.
+
+    Without a server nothing is started: the record says what a person would type.
+    """
+    settings = _settings(variables)
+    record = acting.act(settings, DecisionRecord.model_validate(decided["record"]))
+    tell(settings, record)
+    if record.started:
+        progress.report(f"{record.started} started", run=record.started_run)
+    else:
+        progress.report(f"not started: {record.problem}; by hand: {record.command}")
+    return record.model_dump(mode="json")
+
+
+def _gain(
+    settings: Settings,
+    registry: Registry,
+    trail: Sequence[Promotion],
+    staged: Sequence[StagedWindow],
+) -> Callable[[int], float | None]:
+    """Return what measures the gain of the version before the champion on trips just ended."""
+
+    def measure_gain(previous: int) -> float | None:
+        trips = ended_trips(staged, trail[0].version)
+        if trips.empty:
+            return None
+        rival, _ = registry.load(previous)
+        return gain_of(rival, trips, settings)
+
+    return measure_gain
+
+
+def _trail(registry: Registry) -> tuple[Promotion, ...]:
+    """Return every change of the champion; one that nobody noted began with its version."""
+    trail = registry.trail()
+    champion = None if trail else registry.champion()
+    if champion is None:
+        return trail
+    at, version = champion.created_at, champion.version
+    return (Promotion(version=version, previous=None, at=at, reason="", by="by hand"),)
+
+
+def _staged(collected: Mapping[str, Any]) -> tuple[StagedWindow, ...]:
+    return tuple(StagedWindow.model_validate(window) for window in collected["windows"])
+
+
+def _settings(variables: Variables) -> Settings:
+    return load_settings(variables, strict=False)
