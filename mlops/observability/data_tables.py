@@ -1,10 +1,244 @@
-"""The tables behind the dashboard Data."""
+"""The tables behind the dashboard Data: the training set published last, and how trips change."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Final
+from collections.abc import Iterator, Mapping
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final
 
+import numpy as np
+import pandas as pd
+
+from mlops.data.months import month_bounds
+from mlops.data.trips import DISTANCE, PASSENGERS, PICKUP_AT, RATE_CODE, TARGET, TRIP_TYPE, VENDOR
 from mlops.observability.table import Table
+from mlops.observability.world import World, frame_of
 
-TABLES: Final[Mapping[str, Table]] = {}
+if TYPE_CHECKING:
+    from mlops.data.references import TrainingSetManifest
+    from mlops.monitoring.profile import ReferenceProfile
+    from mlops.monitoring.tables import FeatureTable
+
+_OPTIONAL: Final = (DISTANCE, PASSENGERS, RATE_CODE, TRIP_TYPE, VENDOR)  # the others must be there
+_NEWEST: Final = timedelta(days=7)
+_CATEGORIES: Final = 12  # the most frequent ones are shown by name
+
+VOLUME: Final = {
+    "month": "object",  # YYYY-MM
+    "read": "int64",
+    "kept": "int64",
+    "quarantined": "int64",
+    "synthetic": "bool",
+}
+RULES: Final = {
+    "rule": "object",
+    "action": "object",  # quarantine or flag
+    "rows": "int64",
+    "share": "float64",  # of the rows read
+    "meaning": "object",
+}
+MISSING: Final = {"month": "object", "column": "object", "share": "float64"}
+TRIPS: Final = {
+    "hour": "datetime64[us]",  # of the city, without zone
+    "window": "object",  # train, validation or test
+    "trips": "int64",
+    "minutes": "float64",  # mean duration
+}
+PROFILES: Final = {
+    "feature": "object",
+    "meaning": "object",
+    "kind": "object",  # category or number
+    "unit": "object",
+    "place": "int64",  # of the bin
+    "low": "float64",  # edges of a bin of numbers; a category's own value
+    "high": "float64",
+    "label": "object",  # of a category
+    "reference": "float64",  # shares
+    "now": "float64",
+    "now_is": "object",  # which trips
+}
+
+
+def volume(world: World) -> pd.DataFrame:
+    """Return the rows read and kept of each month of the training set."""
+    manifest = world.training_set
+    if manifest is None:
+        return frame_of([], VOLUME)
+    files = [file.model_dump(include={"month", "rows"}) for file in manifest.extraction.files]
+    read = pd.DataFrame(files).groupby("month")["rows"].sum()
+    kept = {part.month: part.rows for part in manifest.parts}
+    rows = [
+        {
+            "month": month,
+            "read": rows,
+            "kept": kept.get(str(month), 0),
+            "quarantined": rows - kept.get(str(month), 0),
+            "synthetic": manifest.extraction.synthetic,
+        }
+        for month, rows in read.items()
+    ]
+    return frame_of(rows, VOLUME)
+
+
+def rules(world: World) -> pd.DataFrame:
+    """Return how often each rule of the data contract was broken, the most frequent first."""
+    manifest = world.training_set
+    counts = manifest.quality.rules if manifest else ()
+    rows = [each.model_dump() for each in sorted(counts, key=lambda each: -each.rows)]
+    return frame_of(rows, RULES)
+
+
+def missing(world: World) -> pd.DataFrame:
+    """Return the share of missing values of each column that may lack some, month by month."""
+    rows = [
+        {"month": month, "column": name, "share": float(trips[name].isna().mean())}
+        for month, trips in _parts(world.training_set, _OPTIONAL)
+        for name in _OPTIONAL
+    ]
+    return frame_of(rows, MISSING)
+
+
+def trips(world: World) -> pd.DataFrame:
+    """Return trips by the hour of their pickup, with the window that they belong to."""
+    manifest = world.training_set
+    if manifest is None:
+        return frame_of([], TRIPS)
+    counted = []
+    for month, found in _parts(manifest, (PICKUP_AT, TARGET)):
+        start, end = month_bounds(month)
+        inside = found[(found[PICKUP_AT] >= start) & (found[PICKUP_AT] < end)]
+        hour = inside[PICKUP_AT].dt.floor("h").rename("hour")
+        grouped = inside.groupby(hour)[TARGET].agg(trips="count", minutes="mean").reset_index()
+        counted.append(grouped)
+    table = pd.concat(counted)
+    edges = np.array([manifest.validation.start, manifest.test.start], dtype="datetime64[us]")
+    names = np.array(["train", "validation", "test"], dtype=object)
+    place = np.searchsorted(edges, table["hour"].to_numpy(), side="right")
+    return table.assign(window=names[place])
+
+
+def profiles(world: World) -> pd.DataFrame:
+    """Return the distribution of each feature: the champion's reference, and what is new.
+
+    New are the answers of the window that was monitored last; without any, the last week of the
+    training set.
+    """
+    profile = _reference(world)
+    newest = _newest(world) if profile else None
+    if profile is None or newest is None:
+        return frame_of([], PROFILES)
+    from mlops.monitoring.observations import FEATURES
+
+    now_is, frame = newest
+    meanings = {feature.name: feature.meaning for feature in FEATURES}
+    rows = [
+        {**row, "meaning": meanings.get(table.name, table.name), "now_is": now_is}
+        for table in profile.features
+        if table.name in frame
+        for row in _bins(table, frame[table.name].to_numpy(dtype=np.float64, na_value=np.nan))
+    ]
+    return frame_of(rows, PROFILES)
+
+
+def _bins(table: FeatureTable, values: Any) -> Iterator[dict[str, Any]]:
+    """Yield the bins of a feature with their shares; rare categories are joined."""
+    counts = np.array(table.counts, dtype=np.float64).sum(axis=0)
+    reference = counts / max(counts.sum(), 1.0)
+    now = np.bincount(table.codes(values), minlength=table.bins) / max(len(values), 1)
+    named = {"feature": table.name, "kind": table.kind, "unit": table.unit}
+    points = np.array(table.points)
+    if table.kind == "number":
+        edges = _finite_edges(points)
+        for place in range(len(edges) - 1):
+            yield named | {
+                "place": place,
+                "low": edges[place],
+                "high": edges[place + 1],
+                "label": "",
+                "reference": reference[place],
+                "now": now[place],
+            }
+        return
+    chosen = np.argsort(-np.maximum(reference, now)[: len(points)], kind="stable")[:_CATEGORIES]
+    rest = np.setdiff1d(np.arange(len(points) + 1), chosen)
+    shown: list[tuple[str, Any, Any]] = [(f"{points[i]:g}", points[i], [i]) for i in sorted(chosen)]
+    shown += [("other", np.nan, rest), ("missing", np.nan, [len(points) + 1])]
+    for place, (label, value, bins) in enumerate(shown):
+        yield named | {
+            "place": place,
+            "low": value,
+            "high": value,
+            "label": label,
+            "reference": reference[bins].sum(),
+            "now": now[bins].sum(),
+        }
+
+
+def _finite_edges(points: Any) -> Any:
+    """Give the outer bins of numbers an end: as far out as some bins further in are wide."""
+    if len(points) < 2:
+        return points[:0]
+    width = points[min(5, len(points) - 1)] - points[0]
+    reach = points[-1] - points[max(len(points) - 4, 0)]
+    return np.concatenate([[max(points[0] - width, 0.0)], points, [points[-1] + reach]])
+
+
+def _reference(world: World) -> ReferenceProfile | None:
+    """Return the champion's profile if it is at hand; whoever monitors brings it here."""
+    from mlops.errors import MlopsError
+    from mlops.monitoring.profile import ReferenceProfile
+
+    if world.champion is None:
+        return None
+    path = world.settings.monitored / "profiles" / f"{world.champion.run_id}.json"
+    try:
+        return ReferenceProfile.load(path)
+    except MlopsError:
+        return None
+
+
+def _newest(world: World) -> tuple[str, pd.DataFrame] | None:
+    """Return the newest trips, and in words which they are."""
+    served = [record for record in world.windows if record.origin == "served"]
+    if served:
+        from mlops.serving.log_reading import read_log
+
+        last = served[-1]
+        answers = read_log(world.settings, last.start, last.end)
+        answers = answers[(answers["version"] == last.version) & (answers["role"] != "shadow")]
+        if len(answers):
+            answers["interval_width"] = answers["upper_minutes"] - answers["lower_minutes"]
+            return f"{len(answers):,} answers {_span(last.start, last.end)}", answers
+    manifest = world.training_set
+    if manifest is None:
+        return None
+    end = month_bounds(manifest.extraction.months[-1])[1]
+    start = max(end - _NEWEST, manifest.test.start)
+    import pyarrow.parquet as pq
+
+    part = max(manifest.parts, key=lambda part: part.month)
+    found = pq.read_table(part.uri, filters=[(PICKUP_AT, ">=", start), (PICKUP_AT, "<", end)])
+    return f"{len(found):,} trips {_span(start, end)}, the newest learned from", found.to_pandas()
+
+
+def _span(start: datetime, end: datetime) -> str:
+    return f"of {start:%Y-%m-%d} to {end:%Y-%m-%d}"
+
+
+def _parts(
+    manifest: TrainingSetManifest | None, columns: tuple[str, ...]
+) -> Iterator[tuple[str, pd.DataFrame]]:
+    """Yield the months of a training set one by one: together they may be many trips."""
+    import pyarrow.parquet as pq
+
+    for part in sorted(manifest.parts if manifest else (), key=lambda part: part.month):
+        yield part.month, pq.read_table(part.uri, columns=list(columns)).to_pandas()
+
+
+TABLES: Final[Mapping[str, Table]] = {
+    "volume": Table(VOLUME, volume),
+    "rules": Table(RULES, rules),
+    "missing": Table(MISSING, missing),
+    "trips": Table(TRIPS, trips),
+    "profiles": Table(PROFILES, profiles),
+}

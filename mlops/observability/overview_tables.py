@@ -1,10 +1,344 @@
-"""The tables behind the dashboard Overview."""
+"""The tables behind the dashboard Overview: who is champion, how it does, what runs and changes."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Final
+from collections.abc import Iterator, Mapping
+from datetime import datetime, timedelta, timezone
+from typing import TYPE_CHECKING, Any, Final
 
+import pandas as pd
+
+from mlops.observability.memory import Part, Stamp, stamp_of
 from mlops.observability.table import Table
+from mlops.observability.world import World, frame_of
 
-TABLES: Final[Mapping[str, Table]] = {}
+if TYPE_CHECKING:
+    from mlops.evaluation.selection import Selection
+    from mlops.monitoring.records import WindowRecord
+    from mlops.monitoring.report import Finding
+    from mlops.registry.searches import FinishedSearch
+
+_TIME: Final = "datetime64[us, UTC]"
+_SHOWN_WINDOWS: Final = 24
+_SHOWN_EVENTS: Final = 12
+_RUN_DAYS: Final = 14
+# What the heat map shows of each feature: numbers and categories both have it.
+_DRIFT_STATISTIC: Final = "psi"
+
+CHAMPION: Final = {
+    "version": "int64",
+    "family": "object",
+    "promoted_at": _TIME,
+    "promoted_by": "object",
+    "reason": "object",
+    "age_days": "float64",  # since the promotion
+    "learned_until": _TIME,  # last pickup it knows of
+    "rmse": "float64",  # on its test window, minutes
+    "test_trips": "float64",
+    "live_rmse": "float64",  # of its newest window with actual durations, minutes
+    "live_low": "float64",  # ends of the 95 % interval
+    "live_high": "float64",
+    "live_trips": "float64",
+    "live_until": _TIME,
+    "state": "object",  # ok, warn, retrain, rollback; empty before the first decision
+    "state_reason": "object",
+    "decided_at": _TIME,
+    "challenger": "object",  # version and family; empty if none waits
+    "synthetic": "bool",
+}
+SEARCHES: Final = {
+    "at": _TIME,
+    "family": "object",
+    "rmse": "float64",  # on the validation window, minutes
+    "data_hash": "object",
+}
+LIVE: Final = {
+    "window": "object",
+    "end": _TIME,
+    "version": "int64",
+    "family": "object",
+    "rmse": "float64",
+    "low": "float64",
+    "high": "float64",
+    "limit": "float64",  # from here on it is an alarm; NaN while nothing can be said
+    "outcome": "object",
+    "labelled": "int64",
+}
+CANDIDATES: Final = {
+    "family": "object",
+    "role": "object",  # winner, baseline, failed or empty
+    "validation_rmse": "float64",
+    "rmse": "float64",
+    "mae": "float64",
+    "mape": "float64",
+    "r2": "float64",
+    "p90_error": "float64",
+    "trials": "float64",
+    "seconds": "float64",
+}
+GATE: Final = {
+    "rule": "object",
+    "value": "float64",
+    "sense": "object",
+    "limit": "float64",
+    "unit": "object",
+    "outcome": "object",  # passed or refused
+    "why": "object",
+    "winner": "object",
+}
+DRIFT: Final = {
+    "window": "object",
+    "end": _TIME,
+    "version": "int64",
+    "feature": "object",
+    "value": "float64",
+    "limit": "float64",
+    "ratio": "float64",  # of value and limit; NaN if it cannot be judged
+    "outcome": "object",  # the worst of all statistics of the feature
+    "why": "object",
+}
+DEPLOYMENTS: Final = {
+    "at": _TIME,
+    "kind": "object",
+    "version": "int64",
+    "previous": "object",
+    "state": "object",
+    "by": "object",
+    "reason": "object",
+    "summary": "object",
+}
+RUNS: Final = {"day": _TIME, "pipeline": "object", "status": "object", "runs": "int64"}
+DECISIONS: Final = {
+    "at": _TIME,
+    "step": "object",
+    "version": "object",
+    "reason": "object",
+    "followed": "object",  # what was started, or what to type
+}
+
+
+def champion(world: World) -> pd.DataFrame:
+    """Return the champion and how it does: one row, or none before there is one."""
+    info = world.champion
+    if info is None:
+        return frame_of([], CHAMPION)
+    promoted_at = info.promoted_at or info.created_at
+    row: dict[str, Any] = dict.fromkeys(CHAMPION) | {
+        "version": info.version,
+        "family": info.receipt.family if info.receipt else "",
+        "promoted_at": promoted_at,
+        "promoted_by": info.promoted_by,
+        "reason": info.promotion_reason,
+        "age_days": (world.now - promoted_at).total_seconds() / 86_400,
+        "state": "",
+        "state_reason": "",
+        "challenger": _name(world, "challenger"),
+        "synthetic": bool(info.receipt and info.receipt.synthetic),
+    }
+    if info.receipt:
+        row["learned_until"] = _utc(info.receipt.windows["test"].start)
+    if info.evaluation:
+        row |= {"rmse": info.evaluation.metrics.rmse, "test_trips": info.evaluation.metrics.rows}
+    for record, found in _live(world):
+        if record.version == info.version:
+            low, high = found.interval or (None, None)
+            row |= {"live_rmse": found.value, "live_low": low, "live_high": high}
+            row |= {"live_trips": found.rows, "live_until": record.end}
+    for each in (each.decision for each in world.decisions):
+        if each.champion.version == str(info.version):
+            row |= {"state": each.step, "state_reason": each.reasons[0], "decided_at": each.at}
+    return frame_of([row], CHAMPION)
+
+
+def searches(world: World) -> pd.DataFrame:
+    """Return the best validation error of every search, the latest last."""
+    rows = [
+        {"at": each.at, "family": each.family, "rmse": each.rmse, "data_hash": each.data_hash}
+        for each in world.read(_SEARCHES)
+    ]
+    return frame_of(rows, SEARCHES)
+
+
+def live_rmse(world: World) -> pd.DataFrame:
+    """Return the live error of each window whose actual durations are known, the latest last."""
+    families = {v.version: v.receipt.family if v.receipt else "" for v in world.versions}
+    rows = []
+    for record, found in _live(world):
+        low, high = found.interval or (None, None)
+        rows.append(
+            {
+                "window": record.window,
+                "end": record.end,
+                "version": record.version,
+                "family": families.get(record.version, ""),
+                "rmse": found.value,
+                "low": low,
+                "high": high,
+                "limit": found.limit,
+                "outcome": found.outcome,
+                "labelled": found.rows,
+            }
+        )
+    return frame_of(rows[-_SHOWN_WINDOWS:], LIVE)
+
+
+def candidates(world: World) -> pd.DataFrame:
+    """Return the candidates of the last selection, best validation error first, failures last."""
+    last = world.read(_SELECTION)
+    rows = []
+    for each in last.candidates if last else ():
+        role = "winner" if last and each.family == last.winner else "baseline" * each.baseline
+        measured = each.metrics.model_dump(exclude={"rows", "bias"}) if each.metrics else {}
+        named = each.model_dump(include={"family", "validation_rmse", "trials", "seconds"})
+        rows.append(
+            dict.fromkeys(CANDIDATES)
+            | named
+            | measured
+            | {"role": "failed" if each.error else role}
+        )
+    return frame_of(rows, CANDIDATES)
+
+
+def gate(world: World) -> pd.DataFrame:
+    """Return the rules of the gate as they judged the last winner."""
+    last = world.read(_SELECTION)
+    rows = [
+        rule.model_dump(exclude={"passed"})
+        | {"outcome": "passed" if rule.passed else "refused", "winner": last.winner}
+        for rule in (last.verdict.rules if last else ())
+        if last
+    ]
+    return frame_of(rows, GATE)
+
+
+def drift(world: World) -> pd.DataFrame:
+    """Return how far each feature of the latest windows lies from the reference."""
+    rows = []
+    for record in world.windows[-_SHOWN_WINDOWS:]:
+        found = [f for f in record.report.findings if f.family in ("drift", "labels")]
+        alarmed = {f.subject for f in found if f.outcome == "alarm"}
+        for each in found:
+            if each.statistic == _DRIFT_STATISTIC:
+                worst = next((f for f in found if f.subject == each.subject), each)
+                rows.append(
+                    {
+                        "window": record.window,
+                        "end": record.end,
+                        "version": record.version,
+                        "feature": each.subject,
+                        "value": each.value,
+                        "limit": each.limit,
+                        "ratio": each.value / each.limit if each.limit else None,
+                        "outcome": "alarm" if each.subject in alarmed else each.outcome,
+                        "why": worst.why,
+                    }
+                )
+    return frame_of(rows, DRIFT)
+
+
+def deployments(world: World) -> pd.DataFrame:
+    """Return the last deployments and rollbacks, newest first."""
+    rows = [
+        {
+            "at": record.started_at,
+            "kind": record.kind,
+            "version": record.version,
+            "previous": "" if record.from_version is None else str(record.from_version),
+            "state": record.state.replace("_", " "),
+            "by": record.by,
+            "reason": record.reason,
+            "summary": record.summary,
+        }
+        for record in world.deployments[:_SHOWN_EVENTS]
+    ]
+    return frame_of(rows, DEPLOYMENTS)
+
+
+def runs(world: World) -> pd.DataFrame:
+    """Return how many runs of each pipeline began on each of the last days, by state."""
+    since = pd.Timestamp(world.now).normalize() - timedelta(days=_RUN_DAYS - 1)
+    recent = world.runs[world.runs["created_at"] >= since]
+    counted = recent.assign(day=recent["created_at"].dt.normalize())
+    return counted.groupby(["day", "pipeline", "status"], as_index=False).agg(runs=("run", "count"))
+
+
+def decisions(world: World) -> pd.DataFrame:
+    """Return the last decisions of monitoring and what followed, newest first."""
+    rows = []
+    for record in reversed(world.decisions[-_SHOWN_EVENTS:]):
+        run = "" if record.started_run is None else f", run {record.started_run}"
+        typed = f"`{record.command}`" if record.command else ""
+        started = f"started {record.started}{run}" if record.started else ""
+        rows.append(
+            {
+                "at": record.decision.at,
+                "step": record.decision.step,
+                "version": record.decision.champion.version,
+                "reason": record.decision.reasons[0],
+                "followed": started or record.problem or typed,
+            }
+        )
+    return frame_of(rows, DECISIONS)
+
+
+def _live(world: World) -> Iterator[tuple[WindowRecord, Finding]]:
+    """Yield the windows whose error is known, with what was found of all their trips."""
+    for record in world.windows:
+        for found in record.report.findings:
+            if (found.family, found.subject, found.statistic) == (
+                "performance",
+                "all trips",
+                "rmse",
+            ):
+                yield record, found
+
+
+def _name(world: World, alias: str) -> str:
+    info = world.version(alias)
+    if info is None:
+        return ""
+    return f"{info.version} {info.receipt.family if info.receipt else ''}".strip()
+
+
+def _utc(at: datetime) -> datetime:
+    """Trips have the city's own time without a zone; on charts it is taken as it is."""
+    return at if at.tzinfo else at.replace(tzinfo=timezone.utc)
+
+
+def _read_searches(world: World) -> tuple[FinishedSearch, ...]:
+    from mlops.registry.searches import finished_searches
+
+    uri = world.settings.tracking_uri.removeprefix("sqlite:///")
+    if uri != world.settings.tracking_uri and not stamp_of(world.settings.home / "mlflow"):
+        return ()
+    return finished_searches(world.settings)
+
+
+def _tracking_stand(world: World) -> Stamp:
+    if world.settings.tracking_uri.startswith("sqlite:///"):
+        return stamp_of(world.settings.home / "mlflow")
+    return int(datetime.now(timezone.utc).timestamp() // 60)
+
+
+def _read_selection(world: World) -> Selection | None:
+    from mlops.evaluation.selection import read_selection
+
+    return read_selection(world.settings)
+
+
+_SEARCHES: Final = Part("searches", _read_searches, _tracking_stand)
+_SELECTION: Final = Part(
+    "selection", _read_selection, lambda world: stamp_of(world.settings.home / "runs")
+)
+
+TABLES: Final[Mapping[str, Table]] = {
+    "champion": Table(CHAMPION, champion),
+    "searches": Table(SEARCHES, searches),
+    "live_rmse": Table(LIVE, live_rmse),
+    "candidates": Table(CANDIDATES, candidates),
+    "gate": Table(GATE, gate),
+    "drift": Table(DRIFT, drift),
+    "deployments": Table(DEPLOYMENTS, deployments),
+    "runs": Table(RUNS, runs),
+    "decisions": Table(DECISIONS, decisions),
+}

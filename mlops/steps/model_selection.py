@@ -7,6 +7,7 @@ make the gate's own measurement optimistic.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from mlops.data.snapshots import load_manifest, read_window
 from mlops.errors import PipelineFailureError
 from mlops.evaluation.evaluate import Evaluation, gather_evidence
 from mlops.evaluation.gate import judge
+from mlops.evaluation.selection import Compared, Selection, write_selection
 from mlops.evaluation.verdict import Verdict
 from mlops.notifications import events
 from mlops.registry.receipts import IntervalOrigin, Receipt, collect_receipt
@@ -92,6 +94,15 @@ def judge_contenders(
     baselines = [r.metrics.rmse for r in finished if r.baseline and r.metrics is not None]
     verdict = judge(challenger, champion_evidence, min(baselines, default=None), settings.gate)
     _remember(verdict, settings)
+    selection = Selection(
+        at=datetime.now(timezone.utc),
+        candidates=tuple(_compared(report) for report in (*finished, *failed)),
+        winner=winner.family,
+        champion=champion.version if champion else None,
+        verdict=verdict,
+        data_hash=manifest.sha256,
+    )
+    write_selection(settings, selection)
     print(verdict.table())
     progress.report(verdict.summary)
     return Judgement(
@@ -125,6 +136,10 @@ def _with_interval(
         family=source.family, params=source.params, seed=searched.seed, threads=searched.threads
     )
     return calibrated(model, twin, bounds, manifest), origin
+
+
+def _compared(report: ContenderReport) -> Compared:
+    return Compared(**report.model_dump(include=set(Compared.model_fields)))
 
 
 def _remember(verdict: Verdict, settings: Settings) -> None:
