@@ -250,6 +250,7 @@ def _server(place: _Place) -> Iterator[None]:
             "MLOPS_HOME": str(place.folder / "home"),
             "MLOPS_SERVER__MAGE_PORT": str(place.port),
             "MLOPS_SERVER__MLFLOW_PORT": str(free_port()),
+            "MLOPS_OBSERVABILITY__METRICS_PORT": str(free_port()),
             "MLOPS_SERVER__SCHEDULER_INTERVAL_SECONDS": str(INTERVAL_SECONDS),
         }
     with (place.folder / "server.log").open("w") as log:

@@ -34,6 +34,7 @@ def build_app() -> typer.Typer:
         doctor,
         models,
         notify,
+        observability,
         pipelines,
         predict,
         reproduction,
@@ -68,6 +69,7 @@ def build_app() -> typer.Typer:
         configuration,
         server,
         serving,
+        observability,
         notify,
     ):
         module.register(app)

@@ -81,7 +81,7 @@ class World:
             raise TypeError(f"there are no such parts: {', '.join(sorted(unknown))}")
         self.settings = settings
         self.used: dict[Part[Any], Stamp] = {}  # parts asked for, until somebody empties it
-        self._now = now or datetime.now(timezone.utc)
+        self.at = now or datetime.now(timezone.utc)  # tables use `now`, which is noted
         self._memory = memory or Memory()
         self._known: Mapping[str, Any] = known
         self._stamps: dict[Callable[[World], Stamp], Stamp] = {}
@@ -131,7 +131,7 @@ class World:
     def now(self) -> datetime:
         """The present, with time zone; a table that uses it is made again every few minutes."""
         self.used[_CLOCK] = self.stamp(_clock)
-        return self._now
+        return self.at
 
     @property
     def versions(self) -> tuple[VersionInfo, ...]:
@@ -223,7 +223,7 @@ def _files(*paths: Callable[[Settings], Path]) -> Callable[[World], Stamp]:
 
 
 def _clock(world: World) -> Stamp:
-    return int(world._now.timestamp() // CLOCK.total_seconds())
+    return int(world.at.timestamp() // CLOCK.total_seconds())
 
 
 def _is_recorded(world: World) -> bool:
@@ -242,7 +242,7 @@ def _registry(world: World) -> Registry | None:
 def _registry_stand(world: World) -> Stamp:
     registry = world.read(_REGISTRY)
     # By the hour as well: evidence that is written anew changes nothing else.
-    hour = int(world._now.timestamp() // 3_600)
+    hour = int(world.at.timestamp() // 3_600)
     return (hour, repr(registry.stand())) if registry else None
 
 
@@ -268,11 +268,11 @@ def _read_rollout(world: World) -> Rollout | None:
 def _runs_stand(world: World) -> Stamp:
     from mlops.orchestration.history import runs_stand
 
-    return (world._now.date(), runs_stand(world.settings))
+    return (world.at.date(), runs_stand(world.settings))
 
 
 def _since(world: World) -> datetime:
-    return world._now - timedelta(days=RUN_DAYS)
+    return world.at - timedelta(days=RUN_DAYS)
 
 
 def _read_runs(world: World) -> pd.DataFrame:
@@ -346,7 +346,7 @@ def _read_backtest(world: World) -> BacktestResult | None:
     return latest_result(world.settings.backtests)
 
 
-_CLOCK: Final = Part("now", lambda world: world._now, _clock)
+_CLOCK: Final = Part("now", lambda world: world.at, _clock)
 _REGISTRY: Final = Part("registry", _registry, _is_recorded)
 _VERSIONS: Final = Part("versions", _read_versions, _registry_stand)
 _TRAIL: Final = Part("trail", _read_trail, _registry_stand)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from pathlib import Path
 
@@ -68,3 +69,11 @@ def run_mlflow(settings: Settings) -> None:
         "--workers": "2",
     }
     cli(["server", *(part for pair in arguments.items() for part in pair)], standalone_mode=False)
+
+
+def run_observer(settings: Settings) -> None:
+    """Be the observer until ended: tables for dashboards, metrics for Prometheus."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    from mlops.observability.observer import observe
+
+    observe(settings)

@@ -1,4 +1,4 @@
-"""`mlops up`: Mage's web server, our scheduler and the MLflow UI, as one group of processes."""
+"""`mlops up`: Mage's web server, our scheduler, the MLflow UI and the observer, as one group."""
 
 from __future__ import annotations
 
@@ -35,7 +35,8 @@ def serve(
     """Run the servers until Ctrl-C or SIGTERM, then stop them all.
 
     Args:
-        settings: The configuration; addresses are in ``settings.server``.
+        settings: The configuration; addresses are in ``settings.server`` and
+            ``settings.observability``.
         project: The Mage project's root.
         say: Given each line meant for the person at the terminal.
 
@@ -54,20 +55,23 @@ def serve(
     owner_marker.unlink(missing_ok=True)
 
     logs = settings.logs / "server"
-    queue = ForkQueue(workers=3, plan=lambda name, _: JobPlan(logs / f"{name}.log"))
+    queue = ForkQueue(workers=4, plan=lambda name, _: JobPlan(logs / f"{name}.log"))
     queue.enqueue("scheduler", processes.run_scheduler, settings, project)
     queue.enqueue("web", processes.run_web, settings, project, password, owner_marker)
+    queue.enqueue("observer", processes.run_observer, settings)
     mlflow_is_ours = not settings.tracking_uri.startswith("http")
     if mlflow_is_ours:
         queue.enqueue("mlflow", processes.run_mlflow, settings)
 
     server = settings.server
-    local = "127.0.0.1" if server.host in ("", "0.0.0.0") else server.host
-    mage_url = f"http://{local}:{server.mage_port}"
+    observability = settings.observability
+    mage_url = _local_url(server.host, server.mage_port)
+    metrics_url = _local_url(observability.metrics_host, observability.metrics_port) + "/metrics"
     mlflow_url = f"http://127.0.0.1:{server.mlflow_port}" if mlflow_is_ours else ""
     checks: dict[str, Callable[[], bool]] = {
         "scheduler": lambda: is_held(settings.home / SCHEDULER_LOCK),
         "web": lambda: _answers(f"{mage_url}/api/status"),
+        "observer": lambda: _answers(metrics_url),
     }
     if mlflow_is_ours:
         checks["mlflow"] = lambda: _answers(f"{mlflow_url}/health")
@@ -81,12 +85,18 @@ def serve(
                 say(f"        password {password}  (shown this once: keep it)")
             owner_marker.unlink(missing_ok=True)
             say(f"MLflow  {mlflow_url or settings.tracking_uri}")
+            say(f"metrics {metrics_url}")
             say(f"logs    {logs}")
             say("Ctrl-C stops everything")
         while not stop_wanted():
             _tick(queue, logs)
             time.sleep(TICK_SECONDS)
         say("stopping …")
+
+
+def _local_url(host: str, port: int) -> str:
+    """Return the address by which this machine reaches a server that listens on a host."""
+    return f"http://{'127.0.0.1' if host in ('', '0.0.0.0') else host}:{port}"
 
 
 def _check_nothing_is_in_the_way(settings: Settings) -> None:
@@ -96,10 +106,11 @@ def _check_nothing_is_in_the_way(settings: Settings) -> None:
             f"{settings.home}: `mlops up` runs already, as process {lock.holder().get('pid')}",
             "use it, stop it with Ctrl-C in its terminal, or set MLOPS_HOME to another folder",
         )
-    server = settings.server
+    server, observability = settings.server, settings.observability
     for setting, host, port in (
         ("server.mage_port", server.host, server.mage_port),
         ("server.mlflow_port", "127.0.0.1", server.mlflow_port),
+        ("observability.metrics_port", observability.metrics_host, observability.metrics_port),
     ):
         with socket.socket() as attempt:
             attempt.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

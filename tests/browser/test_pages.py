@@ -72,12 +72,13 @@ def server(
         pytest.skip("no chromium: install Debian's package chromium")
     folder = tmp_path_factory.mktemp("up")
     make_champion(folder / "home")
-    mage, mlflow = free_port(), free_port()
+    mage, mlflow, metrics = free_port(), free_port(), free_port()
     environment = {
         **os.environ,
         "MLOPS_HOME": str(folder / "home"),
         "MLOPS_SERVER__MAGE_PORT": str(mage),
         "MLOPS_SERVER__MLFLOW_PORT": str(mlflow),
+        "MLOPS_OBSERVABILITY__METRICS_PORT": str(metrics),
         "MLOPS_OWNER_PASSWORD": PASSWORD,
         "MLOPS_SERVER__SCHEDULER_INTERVAL_SECONDS": "1",
     }

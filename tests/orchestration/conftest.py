@@ -208,6 +208,7 @@ class Server:
     popen: subprocess.Popen[str]
     port: int
     mlflow_port: int
+    metrics_port: int
     said: str = ""
     cookie: str = ""
 
@@ -279,7 +280,11 @@ def start_server(toy: Toy, **settings: Any) -> Server:
     """Start `mlops up` on a toy project."""
     ports = {
         name: settings.pop(name, None) or free_port()
-        for name in ("MLOPS_SERVER__MAGE_PORT", "MLOPS_SERVER__MLFLOW_PORT")
+        for name in (
+            "MLOPS_SERVER__MAGE_PORT",
+            "MLOPS_SERVER__MLFLOW_PORT",
+            "MLOPS_OBSERVABILITY__METRICS_PORT",
+        )
     }
     environment = toy.environment(
         MLOPS_SERVER__SCHEDULER_INTERVAL_SECONDS="1",

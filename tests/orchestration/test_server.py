@@ -55,6 +55,16 @@ def test_the_page_and_mlflow_answer_and_the_scheduler_is_shown_as_running(up):
     assert up.call("/api/status")[1]["statuses"][0]["scheduler_status"] == "running"
 
 
+def test_the_observer_tells_what_ran_and_nothing_but_metrics(up, shared_toy):
+    assert f"metrics http://127.0.0.1:{up.metrics_port}/metrics" in up.said
+    assert up.call("/", port=up.metrics_port)[0] == 404
+    # The toy has never run a pipeline; what the project promises of its own is known.
+    status, text = up.call("/metrics", port=up.metrics_port)
+    assert status == 200
+    assert 'mlops_pipeline_promised_seconds{pipeline="retraining"}' in text
+    assert "mlops_observer_problems 0.0" in text
+
+
 def test_a_run_started_over_the_network_runs_each_block_once(up, shared_toy):
     schedule = wait_for(
         lambda: shared_toy.rows("select id from pipeline_schedule where name = 'over the network'")
@@ -110,11 +120,14 @@ def test_a_second_server_and_a_taken_port_are_refused_by_name(up, toy, shared_to
     assert taken.popen.wait(60) == 1
     said = taken.popen.stdout.read()
     assert "server.mage_port" in said and str(up.port) in said
+    taken = start(toy, helpers, MLOPS_OBSERVABILITY__METRICS_PORT=up.metrics_port)
+    assert taken.popen.wait(60) == 1
+    assert "observability.metrics_port" in taken.popen.stdout.read()
 
 
 def test_no_process_outlives_its_server_and_the_password_is_told_only_once(up, shared_toy, helpers):
     pids = helpers.descendants(up.popen.pid)
-    assert len(pids) >= 4
+    assert len(pids) >= 5
     password = up.password
     assert up.stop() == 0
     assert helpers.gone(pids)

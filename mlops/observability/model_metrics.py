@@ -1,0 +1,125 @@
+"""What Prometheus is told of model versions, their gate, and their deployments."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import Final, get_args
+
+from prometheus_client import Metric
+
+from mlops.deployment.states import FINAL, Kind
+from mlops.observability.gauges import gauge, seconds_of, single
+from mlops.observability.world import World
+
+KINDS: Final = get_args(Kind)
+
+
+def version_metrics(world: World) -> Iterator[Metric]:
+    """Yield the champion, what its test window said of it, and the gate's verdicts."""
+    champion = world.champion
+    yield single(
+        "mlops_model_champion_version",
+        "Number of the version that answers; 0 if there is none",
+        champion.version if champion else 0,
+    )
+    verdicts = Counter(
+        "passed" if version.verdict.passed else "refused"
+        for version in world.versions
+        if version.verdict
+    )
+    yield gauge(
+        "mlops_model_gate_verdicts",
+        "Registered versions by what the gate said of them",
+        [({"verdict": verdict}, verdicts[verdict]) for verdict in ("passed", "refused")],
+    )
+    if champion is None:
+        return
+    receipt, evaluation = champion.receipt, champion.evaluation
+    family = receipt.family if receipt else "unknown"
+    learned_until = receipt.windows["test"].end if receipt else None
+    yield gauge(
+        "mlops_model_champion_info",
+        "1 for the version that answers",
+        [({"version": champion.version, "family": family}, 1)],
+    )
+    moments = {
+        "promoted": ("When it became champion", champion.promoted_at),
+        "registered": ("When it was registered", champion.created_at),
+        "learned_until": ("End of the trips it knows", learned_until),
+    }
+    for name, (meaning, at) in moments.items():
+        yield single(f"mlops_model_champion_{name}_timestamp_seconds", meaning, seconds_of(at))
+    if evaluation is not None:
+        errors, interval = evaluation.metrics, evaluation.interval
+        coverage = interval.coverage if interval else None
+        for name, meaning, value in (
+            ("rmse_minutes", "Root mean squared error", errors.rmse),
+            ("mae_minutes", "Mean absolute error", errors.mae),
+            ("bias_minutes", "Mean of predicted - actual", errors.bias),
+            ("coverage", "Share of trips within their interval", coverage),
+        ):
+            yield single(f"mlops_model_offline_{name}", f"{meaning} in the test window", value)
+
+
+def deployment_metrics(world: World) -> Iterator[Metric]:
+    """Yield deployments and rollbacks, what is going on, and what waits for a person."""
+    records = world.deployments
+    counts = Counter((record.kind, record.state) for record in records if record.is_over)
+    yield gauge(
+        "mlops_model_deployments",
+        "Deployments and rollbacks by how they ended",
+        [
+            ({"kind": kind, "outcome": outcome}, counts[kind, outcome])
+            for kind in KINDS
+            for outcome in sorted(FINAL)
+        ],
+    )
+    over = [record for record in records if record.is_over and record.steps]
+    yield gauge(
+        "mlops_model_last_deployment_timestamp_seconds",
+        "When the last deployment or rollback ended, and how",
+        [
+            (
+                {"kind": last.kind, "version": last.version, "outcome": last.state},
+                seconds_of(last.steps[-1].at),
+            )
+            for last in over[:1]
+        ],
+    )
+    yield gauge(
+        "mlops_model_deployment_running_since_timestamp_seconds",
+        "When a deployment began that has not ended",
+        [
+            (
+                {"deployment": record.id, "version": record.version, "state": record.state},
+                seconds_of(record.started_at),
+            )
+            for record in records
+            if not record.is_over
+        ],
+    )
+    limits = world.settings.deployment
+    yield single(
+        "mlops_model_deployment_planned_seconds",
+        "How long the shadow and the canary of a deployment are to take",
+        60 * (limits.canary_minutes + limits.shadow_minutes),
+    )
+    rollout = world.rollout
+    yield gauge(
+        "mlops_model_rollout_percent",
+        "Share of the requests that a version beside the champion sees",
+        [({"version": rollout.version, "mode": rollout.mode}, rollout.percent)] if rollout else [],
+    )
+    waiting = world.pending_approval
+    yield gauge(
+        "mlops_model_approval_waiting_since_timestamp_seconds",
+        "Since when a version that passed the gate waits for a person",
+        [({"version": waiting.version}, seconds_of(waiting.requested_at))] if waiting else [],
+    )
+    retrainings = Counter(record.status for record in world.retrainings)
+    yield gauge(
+        "mlops_model_retrainings",
+        "Retrainings by how they ended",
+        [({"status": status}, many) for status, many in sorted(retrainings.items())],
+    )

@@ -1,0 +1,162 @@
+"""What Prometheus is told of monitoring: how the champion does, how far the world has moved."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Final, get_args
+
+from prometheus_client import Metric
+
+from mlops.monitoring.measurements import Family
+from mlops.monitoring.policy import SEVERITY
+from mlops.observability.gauges import gauge, seconds_of, single
+from mlops.observability.world import World
+
+if TYPE_CHECKING:
+    from mlops.monitoring.records import WindowRecord
+    from mlops.monitoring.report import Finding
+
+FAMILIES: Final[tuple[Family, ...]] = get_args(Family)
+# Statistic to metric and what it means.
+PERFORMANCE: Final = {
+    "rmse": ("rmse_minutes", "Root mean squared error"),
+    "mae": ("mae_minutes", "Mean absolute error"),
+    "bias": ("bias_minutes", "Mean of predicted - actual"),
+    "coverage": ("coverage", "Share of trips within their interval"),
+}
+
+
+def window_metrics(world: World) -> Iterator[Metric]:
+    """Yield what the latest windows of the champion say; nothing before the first."""
+    champion = world.champion
+    own = [w for w in world.windows if champion and w.version == champion.version]
+    yield single(
+        "mlops_model_windows", "Windows of the champion's answers that were looked at", len(own)
+    )
+    if not own:
+        return
+    latest = own[-1]
+    alarms = Counter(finding.family for finding in latest.report.alarms)
+    yield gauge(
+        "mlops_model_alarms",
+        "Statistics beyond their limits in the latest window",
+        [({"family": family}, alarms[family]) for family in FAMILIES],
+    )
+    yield single(
+        "mlops_model_window_end_timestamp_seconds",
+        "End of the latest window",
+        seconds_of(latest.end),
+    )
+    yield gauge(
+        "mlops_model_window_trips",
+        "Answers in the latest window, and of those the ones whose duration is known",
+        [({"trips": "answered"}, latest.trips), ({"trips": "labelled"}, latest.labelled)],
+    )
+    answered = sum(window.trips for window in own)
+    labelled = sum(window.labelled for window in own)
+    yield single(
+        "mlops_model_labelled_share",
+        "Share of all answers looked at whose duration is known",
+        labelled / answered if answered else None,
+    )
+    yield from _drift(latest)
+    yield from _performance(own)
+    yield from _staleness(own)
+
+
+def _drift(window: WindowRecord) -> Iterator[Metric]:
+    found = [
+        finding
+        for finding in window.report.findings
+        if finding.family in ("drift", "labels") and finding.statistic == "psi"
+    ]
+    yield gauge(
+        "mlops_model_drift_psi",
+        "Population stability index of a feature in the latest window",
+        [({"feature": finding.subject}, finding.value) for finding in found],
+    )
+    yield gauge(
+        "mlops_model_drift_psi_limit",
+        "The index from which on it is an alarm",
+        [({"feature": finding.subject}, finding.limit) for finding in found],
+    )
+
+
+def _performance(windows: Sequence[WindowRecord]) -> Iterator[Metric]:
+    found = {
+        statistic: _latest(windows, _is("performance", "all trips", statistic))
+        for statistic in PERFORMANCE
+    }
+    for statistic, (name, meaning) in PERFORMANCE.items():
+        finding = found[statistic]
+        if finding is None:
+            continue
+        what = "in the latest window whose trips have ended"
+        low, high = finding.interval or (None, None)
+        yield single(f"mlops_model_live_{name}", f"{meaning} {what}", finding.value)
+        for part, text, value in (
+            ("lower", "Lower end of the 95 % confidence interval of it", low),
+            ("upper", "Upper end of the 95 % confidence interval of it", high),
+            (
+                "expected",
+                "What the test window says of the same parts of the day",
+                finding.reference,
+            ),
+            ("limit", "From which on it is an alarm", finding.limit),
+        ):
+            base, _, unit = name.partition("_")
+            full = "_".join(each for each in (base, part, unit) if each)
+            yield single(f"mlops_model_live_{full}", f"{text}: {meaning.lower()} {what}", value)
+
+
+def _staleness(windows: Sequence[WindowRecord]) -> Iterator[Metric]:
+    found = _latest(windows, _is("staleness", "model", "age"))
+    yield single(
+        "mlops_model_staleness_days",
+        "From the last trip the champion knows to the latest window",
+        found.value if found else None,
+    )
+    yield single(
+        "mlops_model_staleness_limit_days",
+        "From which on it is an alarm",
+        found.limit if found else None,
+    )
+
+
+def _is(family: str, subject: str, statistic: str) -> Callable[[Finding], bool]:
+    wanted = (family, subject, statistic)
+    return lambda finding: (finding.family, finding.subject, finding.statistic) == wanted
+
+
+def _latest(windows: Sequence[WindowRecord], wanted: Callable[[Finding], bool]) -> Finding | None:
+    return next(
+        (f for window in reversed(windows) for f in window.report.findings if wanted(f)), None
+    )
+
+
+def decision_metrics(world: World) -> Iterator[Metric]:
+    """Yield what monitoring decided last, and whether it could do it."""
+    if not world.decisions:
+        return
+    last = world.decisions[-1]
+    yield single(
+        "mlops_model_last_monitoring_timestamp_seconds",
+        "When monitoring decided last",
+        seconds_of(last.decision.at),
+    )
+    yield gauge(
+        "mlops_model_decision",
+        "1 for what was decided last",
+        [({"step": step}, last.decision.step == step) for step in SEVERITY],
+    )
+    yield gauge(
+        "mlops_model_decision_held_back",
+        "1 for what was not done because of a cool-down",
+        [({"step": step}, last.decision.held_back == step) for step in SEVERITY[2:]],
+    )
+    yield single(
+        "mlops_model_decision_problem",
+        "1 if what was decided last could not be started",
+        bool(last.problem),
+    )

@@ -1,0 +1,48 @@
+"""The observer: every few seconds it looks at the project and renews its tables and metrics."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+
+from mlops.observability.exporter import Page, exporter
+from mlops.observability.memory import Memory
+from mlops.observability.tables import refresh
+from mlops.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+
+def observe(
+    settings: Settings, stop: threading.Event | None = None, ready: Callable[[], None] | None = None
+) -> None:
+    """Look at the project until told to stop. What fails is logged and tried again.
+
+    Args:
+        settings: ``settings.observability`` says how often, and where metrics are told.
+        stop: Set by whoever wants it to end; by default it goes on for ever.
+        ready: Called once metrics are told.
+
+    Raises:
+        ConfigurationError: If the port is taken, naming its setting.
+    """
+    stop = stop or threading.Event()
+    page, memory = Page(), Memory()
+    with exporter(settings, page) as server:
+        look(settings, page, memory)
+        thread = threading.Thread(target=server.serve_forever, name="metrics", daemon=True)
+        thread.start()
+        if ready is not None:
+            ready()
+        while not stop.wait(settings.observability.refresh_seconds):
+            look(settings, page, memory)
+        server.shutdown()
+
+
+def look(settings: Settings, page: Page, memory: Memory) -> None:
+    """Renew tables and metrics once; never raises."""
+    try:
+        page.show(refresh(settings, memory))
+    except Exception:
+        logger.exception("what was seen before stays")

@@ -1,0 +1,146 @@
+"""What Prometheus is told of pipelines and of the data products they build."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta, timezone
+from itertools import pairwise
+from typing import Final
+
+import pandas as pd
+from prometheus_client import Metric
+
+from mlops.data.snapshots import TRAINING_SETS
+from mlops.observability.gauges import gauge, seconds_of, single
+from mlops.observability.memory import Part, stamp_of
+from mlops.observability.world import World
+
+STATES: Final = ("initial", "running", "completed", "failed", "cancelled")
+# Folders of the store, by the name that people know the product by.
+PRODUCTS: Final = {"training_set": TRAINING_SETS, "route_statistics": "route_statistics"}
+_LOOK_AHEAD: Final = 8  # runs to come: enough to meet a weekend
+
+
+def pipeline_metrics(world: World) -> Iterator[Metric]:
+    """Yield what is known of every pipeline that ever ran or is scheduled."""
+    totals = world.totals
+    yield gauge(
+        "mlops_pipeline_runs",
+        "Runs there ever were, by the state they are in",
+        [
+            ({"pipeline": pipeline, "state": state}, own.get(state, 0))
+            for pipeline, own in _counts(totals).items()
+            for state in STATES
+        ],
+    )
+    for state, name in (("completed", "success"), ("failed", "failure")):
+        last = totals[totals["status"] == state].set_index("pipeline")["last_at"]
+        yield gauge(
+            f"mlops_pipeline_last_{name}_timestamp_seconds",
+            f"When the last run that {state} ended",
+            [({"pipeline": pipeline}, seconds_of(at)) for pipeline, at in last.items()],
+        )
+    runs = world.runs
+    done = runs[runs["status"] == "completed"].groupby("pipeline")["seconds"].last()
+    yield gauge(
+        "mlops_pipeline_last_duration_seconds",
+        "How long the last run took that completed",
+        [({"pipeline": pipeline}, seconds) for pipeline, seconds in done.items()],
+    )
+    running = runs[runs["status"] == "running"].groupby("pipeline")["started_at"].min()
+    yield gauge(
+        "mlops_pipeline_running_since_timestamp_seconds",
+        "When the oldest run that still goes on started",
+        [({"pipeline": pipeline}, seconds_of(at)) for pipeline, at in running.items()],
+    )
+    yield from _schedules(world)
+
+
+def _counts(totals: pd.DataFrame) -> dict[str, dict[str, int]]:
+    return {
+        str(pipeline): dict(zip(own["status"], own["runs"], strict=True))
+        for pipeline, own in totals.groupby("pipeline")
+    }
+
+
+def _schedules(world: World) -> Iterator[Metric]:
+    """Yield what was promised: how long a run may take, and how often one is to succeed."""
+    from mlops.orchestration.triggers import TRIGGERS
+
+    promised: dict[str, int] = {}
+    for trigger in TRIGGERS:
+        promised[trigger.pipeline] = max(promised.get(trigger.pipeline, 0), trigger.sla_seconds)
+    yield gauge(
+        "mlops_pipeline_promised_seconds",
+        "How long a run may take",
+        [({"pipeline": pipeline}, seconds) for pipeline, seconds in promised.items()],
+    )
+    intervals: dict[str, float] = {}
+    since: dict[str, float] = {}
+    for trigger in TRIGGERS:
+        state = world.triggers.get((trigger.pipeline, trigger.name))
+        if trigger.kind == "time" and state is not None and state.active:
+            name, longest = trigger.pipeline, _longest_gap(trigger.cron).total_seconds()
+            intervals[name] = min(intervals.get(name, longest), longest)
+            begun = seconds_of(state.created_at) or 0.0
+            since[name] = min(since.get(name, begun), begun)
+    yield gauge(
+        "mlops_pipeline_interval_seconds",
+        "How often its schedules start it, if one of them is active",
+        [({"pipeline": pipeline}, seconds) for pipeline, seconds in intervals.items()],
+    )
+    yield gauge(
+        "mlops_pipeline_scheduled_since_timestamp_seconds",
+        "Since when it has a schedule",
+        [({"pipeline": pipeline}, at) for pipeline, at in since.items()],
+    )
+
+
+def _longest_gap(cron: str) -> timedelta:
+    from mlops.orchestration.cron import next_time
+
+    times = [datetime.now(timezone.utc)]
+    for _ in range(_LOOK_AHEAD):
+        times.append(next_time(cron, times[-1]))
+    return max(later - earlier for earlier, later in pairwise(times[1:]))
+
+
+def product_metrics(world: World) -> Iterator[Metric]:
+    """Yield the age and the state of the data products."""
+    yield gauge(
+        "mlops_data_product_published_timestamp_seconds",
+        "When it was last built, or found to be as it was",
+        [({"product": name}, at) for name, at in world.read(_PUBLISHED).items()],
+    )
+    manifest = world.training_set
+    if manifest is None:
+        return
+    of = {"product": "training_set"}
+    quality = manifest.quality
+    for name, meaning, value in (
+        ("rows", "Rows in it", manifest.rows),
+        ("refused_rows", "Rows read that the data contract kept out", quality.rows_quarantined),
+        ("refused_share", "Share of the rows read that were kept out", quality.bad_share),
+        ("until_timestamp_seconds", "End of the trips in it", seconds_of(manifest.test.end)),
+    ):
+        yield gauge(f"mlops_data_product_{name}", meaning, [(of, value)])
+    yield single(
+        "mlops_data_product_synthetic",
+        "1 if the trips are generated",
+        float(manifest.extraction.synthetic),
+    )
+
+
+def _published(world: World) -> dict[str, float]:
+    """Return when each product was last published: its pointer is written each time."""
+    pointers = {
+        name: world.settings.store / folder / "current" for name, folder in PRODUCTS.items()
+    }
+    return {name: path.stat().st_mtime for name, path in pointers.items() if path.exists()}
+
+
+_PUBLISHED: Final = Part(
+    "published",
+    _published,
+    lambda world: stamp_of(*(world.settings.store / folder for folder in PRODUCTS.values())),
+)
