@@ -1,0 +1,215 @@
+"""`mlops monitor`: is what the champion answers still right, and if not, what is to be done?"""
+
+import json
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+
+from mlops.cli.display import RunDisplay, show_rows, terminal
+from mlops.cli.options import AsJson, SetOption, examples, overrides_from
+from mlops.errors import ConfigurationError, MonitoringError
+from mlops.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from mlops.monitoring.records import DecisionRecord, WindowRecord
+    from mlops.monitoring.report import Finding
+
+CODES = (
+    "Exit codes: 0 looked, and whatever was due is started · 2 no such window, or a wrong option · "
+    "3 trips could not be read · 6 the pipeline failed · 7 another run is busy · "
+    "8 registry problem · 12 a retraining or rollback is due that was not started: how to is shown"
+)
+LAST = 20
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this module."""
+    shown = examples(
+        "mlops monitor",
+        "mlops monitor --no-act",
+        "mlops monitor --list",
+        "mlops monitor v3-served-20240301T000000",
+    )
+    app.command("monitor", epilog=f"{shown}\n\n{CODES}")(monitor)
+
+
+def monitor(
+    window: Annotated[
+        str, typer.Argument(metavar="[WINDOW]", help="Only show what was found in it.")
+    ] = "",
+    list_: Annotated[
+        bool, typer.Option("--list", help="Only show the last windows and decisions.")
+    ] = False,
+    no_act: Annotated[
+        bool, typer.Option("--no-act", help="Start nothing: only say what is due.")
+    ] = False,
+    set_: SetOption = None,
+    as_json: AsJson = False,
+) -> None:
+    """Look at what was answered since the last look: drift, errors, data; decide, and act on it.
+
+    What is due is started in the servers of `mlops up`; without them the command for it is shown.
+    """
+    overrides = overrides_from(set_, {"monitoring.act": False if no_act else None})
+    settings = load_settings(overrides)
+    if window:
+        _show_window(settings, window, as_json)
+    elif list_:
+        _show_past(settings, as_json)
+    else:
+        _look(settings, overrides, as_json)
+
+
+def _look(settings: Settings, overrides: dict[str, Any], as_json: bool) -> None:
+    console = terminal(stderr=as_json)
+    console.print("[dim]loading Mage …[/]")
+
+    from mlops.monitoring.deciding import is_due
+    from mlops.orchestration.monitoring import run_monitoring
+
+    windows, decision = run_monitoring(settings, overrides, RunDisplay(console))
+    due = decision if decision is not None and is_due(decision) else None
+    if as_json:
+        print(json.dumps(_content(windows, [decision] if decision else []), indent=1))
+        raise typer.Exit(MonitoringError.exit_code if due else 0)
+    console.print()
+    empty = "no window is new: nothing was answered, or too little (monitoring.min_window_trips)"
+    show_rows(window_rows(windows), as_json=False, title="Windows", empty=empty, console=console)
+    _tell(decision, console)
+    if due:
+        raise MonitoringError(
+            f"a {due.decision.step} is due, but {due.problem}", f"by hand: {due.command}"
+        )
+
+
+def _tell(decision: "DecisionRecord | None", console: Console) -> None:
+    if decision is None:
+        console.print("there is no champion to watch: train one with: mlops run")
+        return
+    decided = decision.decision
+    held_back = f" ({decided.held_back} held back)" if decided.held_back else ""
+    console.print(
+        f"Decision [bold]{decided.step}[/]{held_back} on version {decided.champion.version},"
+        f" {decided.at:%Y-%m-%d %H:%M %Z}"
+    )
+    for reason in decided.reasons:
+        console.print(f"  {reason}", markup=False)
+    if decision.started:
+        console.print(f"Started  {decision.started}, run {decision.started_run}: mlops status")
+
+
+def _show_window(settings: Settings, name: str, as_json: bool) -> None:
+    from mlops.monitoring.records import read_windows
+
+    found = [record for record in read_windows(settings) if record.window == name]
+    if not found:
+        raise ConfigurationError(
+            f"there is no window {name!r}", "list the windows with: mlops monitor --list"
+        )
+    (record,) = found
+    if as_json:
+        print(record.model_dump_json(indent=1))
+        return
+    console = terminal()
+    show_rows(window_rows(found), as_json=False, console=console)
+    worst = record.report.worst
+    families = dict.fromkeys(finding.family for finding in record.report.findings)
+    quiet = [f for family in families if (f := worst(family)) and f.outcome == "ok"]
+    shown = [*record.report.alarms, *quiet]
+    title = "Findings: alarms, and what came nearest to one"
+    show_rows([_finding(f) for f in shown], as_json=False, title=title, console=console)
+    console.print(f"{len(record.report.findings) - len(shown)} more: mlops monitor {name} --json")
+
+
+def _show_past(settings: Settings, as_json: bool) -> None:
+    from mlops.monitoring.records import read_decisions, read_windows
+
+    windows = read_windows(settings)[-LAST:]
+    decisions = read_decisions(settings)[-LAST:]
+    if as_json:
+        print(json.dumps(_content(windows, decisions), indent=1))
+        return
+    empty = "no window was looked at yet; look now with: mlops monitor"
+    show_rows(window_rows(windows), as_json=False, title="Windows, the latest last", empty=empty)
+    rows = [
+        {
+            "at": f"{record.decision.at:%Y-%m-%d %H:%M}",
+            "version": record.decision.champion.version,
+            "decision": record.decision.step,
+            "held_back": record.decision.held_back or "",
+            "why": record.decision.reasons[0],
+            "started": f"{record.started} {record.started_run}" if record.started else "",
+            "not_started": record.problem,
+        }
+        for record in decisions
+    ]
+    show_rows(rows, as_json=False, title="Decisions, the latest last", empty="no decision yet")
+
+
+def window_rows(windows: "Sequence[WindowRecord]") -> list[dict[str, Any]]:
+    """Describe windows, one row each."""
+    return [
+        {
+            "window": record.window,
+            "trips": record.trips,
+            "ended": record.labelled,
+            **_errors(record),
+            "alarms": len(record.report.alarms),
+            "worst_of_each_family": "\n".join(_worst(record)),
+        }
+        for record in windows
+    ]
+
+
+def _errors(record: "WindowRecord") -> dict[str, str]:
+    wanted = ("performance", "all trips", "rmse")
+    for found in record.report.findings:
+        if (found.family, found.subject, found.statistic) == wanted:
+            around = f" ({found.interval[0]:.2f}–{found.interval[1]:.2f})" if found.interval else ""
+            return {"live_RMSE": f"{found.value:.2f}{around}", "usual": f"{found.reference:.2f}"}
+    return {"live_RMSE": "", "usual": ""}
+
+
+def _worst(record: "WindowRecord") -> Iterator[str]:
+    """Say the worst of each family that has an alarm, and which families have none."""
+    report = record.report
+    families = dict.fromkeys(finding.family for finding in report.findings)
+    for family in (family for family in families if family in report.violated):
+        finding = report.worst(family)
+        yield f"{family}: {finding.why if finding else ''}"
+    quiet = [
+        family for family in families if family not in report.violated and report.worst(family)
+    ]
+    if quiet:
+        yield f"quiet: {', '.join(quiet)}"
+
+
+def _finding(finding: "Finding") -> dict[str, Any]:
+    def shown(value: float | None) -> str:
+        if value is None:
+            return ""
+        return f"{value:.2%}" if finding.unit == "%" else f"{value:.3g} {finding.unit}".strip()
+
+    interval = finding.interval
+    return {
+        "family": finding.family,
+        "subject": finding.subject,
+        "statistic": finding.statistic,
+        "value": shown(finding.value),
+        "interval": f"{shown(interval[0])} – {shown(interval[1])}" if interval else "",
+        "usual": shown(finding.reference),
+        "limit": shown(finding.limit),
+        "trips": finding.rows,
+        "outcome": finding.outcome,
+    }
+
+
+def _content(
+    windows: "Sequence[WindowRecord]", decisions: "Sequence[DecisionRecord]"
+) -> dict[str, Any]:
+    return {
+        "windows": [window.model_dump(mode="json") for window in windows],
+        "decisions": [decision.model_dump(mode="json") for decision in decisions],
+    }

@@ -1,0 +1,61 @@
+"""The pipeline `monitoring` from the command line, through the headless engine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final, NamedTuple
+
+from mlops.monitoring.records import DecisionRecord, WindowRecord, read_windows
+from mlops.orchestration import deployments
+from mlops.orchestration.contract import Event, PipelineRequest, PipelineResult
+from mlops.orchestration.engine import Engine
+from mlops.orchestration.failures import require_success
+from mlops.registry.connection import ensure_tracking, load_mlflow
+from mlops.settings import Settings
+
+# Imported once before blocks are forked; each would pay these seconds again.
+PRELOAD: Final = (
+    *deployments.PRELOAD,
+    "mlops.steps.monitoring",
+    "pandas.tseries.holiday",
+    "pandera.pandas",
+)
+
+
+class Look(NamedTuple):
+    """What one run of `monitoring` looked at and decided."""
+
+    windows: tuple[WindowRecord, ...]  # measured by this run, the latest last
+    decision: DecisionRecord | None  # in force; None without a champion
+
+
+def run_monitoring(
+    settings: Settings, variables: Mapping[str, Any], on_event: Callable[[Event], None]
+) -> Look:
+    """Run `monitoring` to its end.
+
+    Args:
+        settings: The configuration.
+        variables: Of the run: overrides of settings.
+        on_event: Told of each block and step.
+
+    Raises:
+        BusyError: If another engine works in this home.
+        MlopsError: What made it fail.
+    """
+    load_mlflow()  # with the settings that it reads at import
+    ensure_tracking(settings)
+    engine = Engine(settings, on_event=on_event, preload=PRELOAD)
+    (result,) = engine.run(PipelineRequest("monitoring", variables))
+    require_success(result, "mlops monitor")
+    names = {window["name"] for window in result.output("measure_windows")["windows"]}
+    return Look(
+        windows=tuple(window for window in read_windows(settings) if window.window in names),
+        decision=_decision(result),
+    )
+
+
+def _decision(result: PipelineResult) -> DecisionRecord | None:
+    decided = result.output("decide_what_to_do")
+    record = result.output("start_what_was_decided") if decided["start"] else decided["record"]
+    return None if record is None else DecisionRecord.model_validate(record)
