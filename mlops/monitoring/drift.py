@@ -89,14 +89,14 @@ def measure_drift(window: TripWindow, profile: ReferenceProfile) -> Iterator[Mea
     """Compare every feature of a window with the profile, on the trips a model must answer."""
     for table in profile.features:
         if table.name in window.observed:
-            yield from _compare(table, *window.values(table.name, label=table.label))
+            yield from _compare(table, *window.codes(table))
 
 
-def _compare(table: FeatureTable, values: Floats, stratum: Ints) -> Iterator[Measurement]:
-    rows = len(values)
+def _compare(table: FeatureTable, codes: Ints, stratum: Ints) -> Iterator[Measurement]:
+    rows = len(codes)
     if not rows:
         return
-    found = np.bincount(table.codes(values), minlength=table.bins) / rows
+    found = np.bincount(codes, minlength=table.bins) / rows
     expected = table.expected(mix_of(stratum))
     if table.kind == "category":
         yield _divergence(table, "psi", rows, population_stability_index(expected, found))

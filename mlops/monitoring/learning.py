@@ -6,7 +6,7 @@ compared with what came before it, exactly as windows to come will be compared w
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timezone
 from typing import Any, Final, NamedTuple
 
@@ -88,10 +88,12 @@ def build_profile(
     recent = at >= at[-1] - np.timedelta64(settings.reference_days, "D")
     reference, at = history.rows(recent), at[recent]
     known = _Known(version, tested_from, *limits_of_model)
-    profile = _summed(reference, at, known)
+    tables = _choose_bins(reference)
+    reference = reference.binned(tables)
+    profile = _summed(reference, at, known, tables)
     quiet = [
-        *_quiet_inputs(reference, at, profile, known),
-        *_quiet_errors(reference, at, profile, known),
+        *_quiet_inputs(reference, at, tables, known),
+        *_quiet_errors(reference, at, tables, known),
     ]
     calibration = _calibrate(quiet, settings.false_alarms)
     if "drift" not in calibration.limits:
@@ -103,15 +105,23 @@ def build_profile(
     return profile.model_copy(update={"calibration": calibration})
 
 
+def _choose_bins(rows: TripWindow) -> list[FeatureTable]:
+    return [
+        FeatureTable.of(feature, rows.values(feature.name, label=feature.label)[0])
+        for feature in FEATURES
+        if feature.name in rows.observed
+    ]
+
+
 def _summed(
     rows: TripWindow,
     at: Times,
     known: _Known,
-    bins: ReferenceProfile | None = None,
+    tables: Iterable[FeatureTable],
     errors: TripWindow | None = None,
 ) -> ReferenceProfile:
-    """Sum trips up; with the bins of another profile, and errors from other trips, if given."""
-    tested = rows.rows(at >= np.datetime64(known.tested_from))
+    """Sum trips up in given bins; with errors from other trips, if given."""
+    tested = rows.rows(at >= np.datetime64(known.tested_from)) if errors is None else errors
     return ReferenceProfile(
         version=known.version,
         created_at=datetime.now(timezone.utc),
@@ -121,25 +131,14 @@ def _summed(
         rows=len(at),
         shortest=known.shortest,
         longest=known.longest,
-        features=_tables(rows, bins),
+        features=tuple(table.counting(*rows.codes(table)) for table in tables),
         shares=count_properties(rows),
-        errors=sum_errors(tested if errors is None else errors),
+        errors=sum_errors(tested),
     )
 
 
-def _tables(rows: TripWindow, bins: ReferenceProfile | None) -> tuple[FeatureTable, ...]:
-    earlier = {table.name: table for table in bins.features} if bins else {}
-    tables = []
-    for feature in FEATURES:
-        if feature.name in rows.observed:
-            values, stratum = rows.values(feature.name, label=feature.label)
-            table = earlier.get(feature.name) or FeatureTable.of(feature, values)
-            tables.append(table.counting(values, stratum))
-    return tuple(tables)
-
-
 def _quiet_inputs(
-    history: TripWindow, at: Times, profile: ReferenceProfile, known: _Known
+    history: TripWindow, at: Times, tables: Sequence[FeatureTable], known: _Known
 ) -> Iterator[_Quiet]:
     """Measure inputs and quality of windows of each stretch against what came before it."""
     # A month of lead, or a third where there is less, so that a first reference is worth its name.
@@ -150,19 +149,20 @@ def _quiet_inputs(
             before = at < start - gap
             if before.sum() >= _MIN_REFERENCE_ROWS and inside.any():
                 none = history.rows(slice(0, 0))
-                against = _summed(history.rows(before), at[before], known, profile, none)
+                against = _summed(history.rows(before), at[before], known, tables, none)
                 for window in _cut(history, inside):
                     found = [*measure_drift(window, against), *measure_quality(window, against)]
                     yield _Quiet(block, [m for m in found if m.family in _INPUTS])
 
 
 def _quiet_errors(
-    history: TripWindow, at: Times, profile: ReferenceProfile, known: _Known
+    history: TripWindow, at: Times, tables: Sequence[FeatureTable], known: _Known
 ) -> Iterator[_Quiet]:
     """Measure errors on windows of each stretch of the test against those of the rest of it."""
     tested = at >= np.datetime64(known.tested_from)
     if not tested.any():
         return
+    labels = [table for table in tables if table.label]
     span = at[-1] - at[tested][0]
     length = max(min(span / _TEST_BLOCKS, _BLOCK), _LEAST_BLOCK)
     for block, (start, end) in enumerate(_blocks(at[-1], span, length)):
@@ -170,7 +170,7 @@ def _quiet_errors(
         before, others = at < start, tested & ~inside
         if before.sum() >= _MIN_REFERENCE_ROWS and others.any() and inside.any():
             errors = history.rows(others)
-            against = _summed(history.rows(before), at[before], known, profile, errors)
+            against = _summed(history.rows(before), at[before], known, labels, errors)
             for window in _cut(history, inside):
                 found = [*measure_drift(window, against), *measure_performance(window, against)]
                 yield _Quiet(block, [m for m in found if m.family not in _INPUTS])

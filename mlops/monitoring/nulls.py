@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 
@@ -37,6 +37,10 @@ class Centre(Result):
         """Return the effect expected of ``n`` rows."""
         return math.pow(max(self.level + self.slope / n, _TINY), 1 / 3)
 
+    def effects(self, n: Floats) -> Floats:
+        """Return the effects expected of windows of ``n`` rows each."""
+        return np.asarray(np.cbrt(np.maximum(self.level + self.slope / n, _TINY)))
+
 
 class Spread(Result):
     """The variance of an effect of n rows: ``persistent + shrinking / n``."""
@@ -47,6 +51,10 @@ class Spread(Result):
     def deviation(self, n: int) -> float:
         """Return the standard deviation of the effect of ``n`` rows."""
         return math.sqrt(self.persistent + self.shrinking / n)
+
+    def deviations(self, n: Floats) -> Floats:
+        """Return the standard deviations of the effects of windows of ``n`` rows each."""
+        return np.asarray(np.sqrt(self.persistent + self.shrinking / n))
 
 
 class Nulls(Result):
@@ -97,49 +105,72 @@ class Nulls(Result):
         return max((self.score(m) for m in window if self.knows(m)), default=None)
 
 
+class _Sample(NamedTuple):
+    """What was measured of one statistic on quiet windows, shape ``(windows,)`` each."""
+
+    like: Measurement  # one of them, for all that they have in common
+    n: Floats
+    effects: Floats
+
+
 def fit_nulls(windows: Iterable[Iterable[Measurement]]) -> Nulls:
     """Fit centres and spreads to what was measured on quiet windows."""
-    by_key: dict[str, list[Measurement]] = {}
-    by_pool: dict[str, list[Measurement]] = {}
-    for m in (m for window in windows for m in window if m.n >= MIN_ROWS):
-        by_key.setdefault(m.key, []).append(m)
-        by_pool.setdefault(m.pool, []).append(m)
-    centres = {key: _centre(group) for key, group in by_key.items() if group[0].is_divergence}
-    centred = Nulls(centres=centres, spreads={}, widths={})
+    samples = _samples(windows)
+    centres = {key: _centre(s.n, s.effects) for key, s in samples.items() if s.like.is_divergence}
+    away = {
+        key: s.effects / centres[key].effects(s.n) - 1 if key in centres else s.effects
+        for key, s in samples.items()
+    }
+    members: dict[str, list[str]] = {}
+    for key, sample in samples.items():
+        members.setdefault(sample.like.pool, []).append(key)
     spreads = {
         pool: fit_spread(
-            [m.n for m in group],
-            [centred.away(m) for m in group],
+            np.concatenate([samples[key].n for key in keys]),
+            np.concatenate([away[key] for key in keys]),
             # Two shares of independent trips differ by no less: see the arcsine.
-            least=1.0 if group[0].scale == "share" else _TINY,
+            least=1.0 if samples[keys[0]].like.scale == "share" else _TINY,
         )
-        for pool, group in by_pool.items()
+        for pool, keys in members.items()
     }
-    pooled = Nulls(centres=centres, spreads=spreads, widths={})
-    return pooled.model_copy(
-        update={"widths": {key: _width(group, pooled) for key, group in by_key.items()}}
-    )
+    widths = {
+        key: _width(away[key], spreads[s.like.pool].deviations(s.n)) for key, s in samples.items()
+    }
+    return Nulls(centres=centres, spreads=spreads, widths=widths)
 
 
-def _width(group: Sequence[Measurement], pooled: Nulls) -> float:
+def _samples(windows: Iterable[Iterable[Measurement]]) -> dict[str, _Sample]:
+    by_key: dict[str, list[Measurement]] = {}
+    for measurement in (m for window in windows for m in window if m.n >= MIN_ROWS):
+        by_key.setdefault(measurement.key, []).append(measurement)
+    return {
+        key: _Sample(
+            group[0],
+            np.array([m.n for m in group], dtype=np.float64),
+            np.array([m.effect for m in group], dtype=np.float64),
+        )
+        for key, group in by_key.items()
+    }
+
+
+def _width(away: Floats, deviations: Floats) -> float:
     """Return how variable a statistic is within its pool, halfway between its own and the pool's.
 
     Shrinkage towards the pool (B. Efron and C. Morris, "Data analysis using Stein's estimator and
     its generalizations", JASA 70, 1975): its own few windows are not to be trusted entirely.
     """
-    ratios = [(pooled.away(m) / pooled.spread(m)) ** 2 for m in group]
-    return float(1 + np.mean(ratios)) / 2
+    return float(1 + np.mean((away / deviations) ** 2)) / 2
 
 
-def fit_spread(rows: Sequence[int], effects: Sequence[float], least: float) -> Spread:
+def fit_spread(n: Floats, effects: Floats, least: float) -> Spread:
     """Fit the variance of centred effects.
 
     Args:
-        rows: Of each window.
+        n: Rows of each window, shape ``(windows,)``.
         effects: Of each window, less what is expected of it.
         least: The shrinking part is at least that.
     """
-    n, squares = np.asarray(rows, dtype=np.float64), np.asarray(effects, dtype=np.float64) ** 2
+    squares = effects**2
     persistent, shrinking = _line(n, squares, np.ones_like(n))
     # Squares of normals spread like their mean: weigh each by a first guess of its own.
     persistent, shrinking = _line(n, squares, 1 / np.maximum(persistent + shrinking / n, _TINY))
@@ -168,14 +199,13 @@ def sided(side: Side, away: float) -> float:
     return abs(away) if side == "both" else -away if side == "low" else away
 
 
-def _centre(group: Sequence[Measurement]) -> Centre:
+def _centre(n: Floats, effects: Floats) -> Centre:
     """Fit divergences such that their effects are right on average."""
-    n = np.array([m.n for m in group], dtype=np.float64)
-    effects: Floats = np.array([m.effect for m in group], dtype=np.float64)
     squares: Floats = np.power(effects, 3.0)
     level, slope = _line(n, squares, n)
     level, slope = _line(n, squares, 1 / np.maximum(level + slope / n, _TINY))
-    shift = float(np.mean(effects / np.cbrt(np.maximum(level + slope / n, _TINY)))) ** 3
+    usual = Centre(level=level, slope=slope).effects(n)
+    shift = float(np.mean(effects / usual)) ** 3
     return Centre(level=level * shift, slope=slope * shift)
 
 

@@ -74,9 +74,9 @@ class FeatureTable(Result):
             found = np.where(same, near, len(points))
         return np.asarray(np.where(missing, self.bins - 1, found), dtype=np.int64)
 
-    def counting(self, values: Floats, stratum: Ints) -> FeatureTable:
-        """Return the same bins with the counts of other values."""
-        counts = stratified_counts(self.codes(values), stratum, self.bins)
+    def counting(self, codes: Ints, stratum: Ints) -> FeatureTable:
+        """Return the same bins with the counts of other values, given as `codes`."""
+        counts = stratified_counts(codes, stratum, self.bins)
         return self.model_copy(update={"counts": tuple(map(tuple, counts.tolist()))})
 
     def expected(self, mix: Floats) -> Floats:

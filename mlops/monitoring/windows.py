@@ -6,7 +6,8 @@ whole history, and a window is a slice of it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import numpy as np
@@ -19,6 +20,7 @@ from mlops.data.trips import DROPOFF_AT, FARE, PICKUP_AT, TARGET
 from mlops.evaluation.slices import slice_labels
 from mlops.features.calendar import Ints, moments
 from mlops.monitoring.observations import Floats, Routes, observe
+from mlops.monitoring.tables import FeatureTable
 from mlops.settings import ValidationSettings
 
 Mask = npt.NDArray[np.bool_]
@@ -45,6 +47,7 @@ class TripWindow:
         ended: Whether the actual duration is known.
         refused: Breaks a rule, known at pickup, for which a request is refused.
         learnable: Has ended, and obeys every rule that a trip to learn from must.
+        bins: Of watched columns by name, if they were looked up before: see `binned`.
     """
 
     trips: pd.DataFrame
@@ -57,6 +60,7 @@ class TripWindow:
     ended: Mask
     refused: Mask
     learnable: Mask
+    bins: Mapping[str, Ints] = field(default_factory=dict)
 
     @classmethod
     def of(
@@ -115,8 +119,25 @@ class TripWindow:
             name: Of the column.
             label: Only trips that can be learned from; otherwise all that a model must answer.
         """
-        chosen = self.learnable if label else ~self.refused
+        chosen = self._watched(label)
         return self.observed[name].to_numpy()[chosen], self.stratum[chosen]
+
+    def binned(self, tables: Iterable[FeatureTable]) -> TripWindow:
+        """Return the same window with the bins of its values looked up once for all.
+
+        It may then be compared, as a whole or in parts, with these tables and with others that
+        share their bins, and with no others.
+        """
+        bins = {table.name: table.codes(self.observed[table.name].to_numpy()) for table in tables}
+        return replace(self, bins=bins)
+
+    def codes(self, table: FeatureTable) -> tuple[Ints, Ints]:
+        """Return the bins of what `values` returns, and the parts of the day."""
+        chosen = self._watched(table.label)
+        known = self.bins.get(table.name)
+        if known is None:
+            return table.codes(self.observed[table.name].to_numpy()[chosen]), self.stratum[chosen]
+        return known[chosen], self.stratum[chosen]
 
     def rows(self, chosen: slice | Mask) -> TripWindow:
         """Return some of the rows as a window of their own."""
@@ -133,7 +154,11 @@ class TripWindow:
             ended=self.ended[chosen],
             refused=self.refused[chosen],
             learnable=self.learnable[chosen],
+            bins={name: codes[chosen] for name, codes in self.bins.items()},
         )
+
+    def _watched(self, label: bool) -> Mask:
+        return self.learnable if label else ~self.refused
 
 
 def _broken(

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mlops.monitoring.measurements import Measurement, Scale, Side
-from mlops.monitoring.nulls import fit_nulls, fit_spread, limit_of, sided
+from mlops.monitoring.nulls import Centre, Spread, fit_nulls, fit_spread, limit_of, sided
 
 SCALES: tuple[Scale, ...] = ("squares", "distance", "share", "ratio", "difference")
 
@@ -25,11 +25,46 @@ def test_a_spread_is_the_one_it_was_drawn_from() -> None:
     effects = random.normal(0, np.sqrt(0.01 + 20 / rows))
 
     # when it is fitted
-    spread = fit_spread(rows.tolist(), effects.tolist(), least=0.0)
+    spread = fit_spread(rows.astype(float), effects, least=0.0)
 
     # then it is found, also in between
     for n in (1_000, 3_000, 20_000):
         assert spread.deviation(n) == pytest.approx(np.sqrt(0.01 + 20 / n), rel=0.1)
+
+
+def test_many_sizes_at_once_are_what_each_is_alone() -> None:
+    rows = np.array([100, 5_000, 123_456])
+    centre, spread = Centre(level=1e-4, slope=2.5), Spread(persistent=0.01, shrinking=20.0)
+
+    assert centre.effects(rows.astype(float)) == pytest.approx([centre.effect(n) for n in rows])
+    assert spread.deviations(rows.astype(float)) == pytest.approx(
+        [spread.deviation(n) for n in rows]
+    )
+
+
+def test_a_width_is_what_the_judged_measurements_say() -> None:
+    # given two statistics of one pool, one of which varies twice as much
+    random = np.random.default_rng(3)
+    quiet = [
+        [
+            Measurement("performance", f"hour: {name}", "rmse", "ratio", "high", n, value, 4.0)
+            for name, value in (
+                ("night", 4.0 * np.exp(random.normal(0, 0.02))),
+                ("rush", 4.0 * np.exp(random.normal(0, 0.04))),
+            )
+        ]
+        for n in np.repeat([1_000, 5_000], 100).tolist()
+    ]
+
+    # when nulls are fitted
+    nulls = fit_nulls(quiet)
+
+    # then each width lies halfway between the pool's and the variance of its own, as judged
+    pooled = nulls.model_copy(update={"widths": {}})
+    for number, key in enumerate(("hour: night: rmse", "hour: rush: rmse")):
+        scores = [(pooled.away(w[number]) / pooled.spread(w[number])) ** 2 for w in quiet]
+        assert nulls.widths[key] == pytest.approx((1 + np.mean(scores)) / 2)
+    assert nulls.widths["hour: rush: rmse"] > 1 > nulls.widths["hour: night: rmse"]
 
 
 def test_shares_are_never_taken_to_vary_less_than_independent_trips() -> None:

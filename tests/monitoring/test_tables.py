@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -13,6 +15,12 @@ from mlops.monitoring.tables import FeatureTable, expected_shares, mix_of
 
 CATEGORY = Feature("vendor_id", "category", "code", "")
 NUMBER = Feature("trip_distance", "number", "miles", "")
+
+
+def counted(feature: Feature, values: Any, stratum: Any) -> FeatureTable:
+    """Choose bins for values and count those same values."""
+    table = FeatureTable.of(feature, values)
+    return table.counting(table.codes(values), stratum)
 
 
 def test_categories_that_are_rare_or_new_count_as_others_and_nan_as_missing() -> None:
@@ -38,9 +46,7 @@ def test_numbers_fall_into_bins_of_equal_share_and_infinity_is_missing() -> None
 
 
 def test_a_feature_without_any_value_is_all_missing() -> None:
-    table = FeatureTable.of(NUMBER, np.full(10, np.nan)).counting(
-        np.full(10, np.nan), np.zeros(10, dtype=np.int64)
-    )
+    table = counted(NUMBER, np.full(10, np.nan), np.zeros(10, dtype=np.int64))
 
     assert table.expected(mix_of(np.zeros(5, dtype=np.int64))).tolist() == [0.0, 1.0]
 
@@ -49,7 +55,7 @@ def test_a_window_at_night_is_expected_to_look_like_nights() -> None:
     # given a reference whose nights (0) are all of one vendor and its days (3) of another
     stratum = np.repeat([0, 3], 50_000)
     values = np.where(stratum == 0, 1.0, 2.0)
-    table = FeatureTable.of(CATEGORY, values).counting(values, stratum)
+    table = counted(CATEGORY, values, stratum)
 
     # when a window has nights only
     expected = table.expected(mix_of(np.zeros(100, dtype=np.int64)))
@@ -61,7 +67,7 @@ def test_a_window_at_night_is_expected_to_look_like_nights() -> None:
 def test_quantiles_are_those_of_the_values() -> None:
     values = np.random.default_rng(0).gamma(2, 1.5, 20_000)
     stratum = np.zeros(len(values), dtype=np.int64)
-    table = FeatureTable.of(NUMBER, values).counting(values, stratum)
+    table = counted(NUMBER, values, stratum)
 
     assert table.quantile(0.5) == pytest.approx(np.median(values), rel=0.01)
     assert table.quantile(0.25, mix_of(stratum)) == pytest.approx(

@@ -27,6 +27,24 @@ def test_a_slice_of_a_window_is_the_window_of_a_slice(world: Any) -> None:
         assert (getattr(cut, name) == getattr(alone, name)).all()
 
 
+def test_bins_looked_up_before_are_those_looked_up_after(world: Any) -> None:
+    # given the bins of a profile, looked up once for a whole history
+    tables = world.profile.features
+    binned = world.history.binned(tables)
+
+    # when a part of it is asked for its bins
+    for chosen in (slice(100, 3_000), world.history.stratum == 2):
+        for table in tables:
+            codes, stratum = binned.rows(chosen).codes(table)
+            alone, stratum_alone = world.history.rows(chosen).codes(table)
+
+            # then they are those of that part alone
+            assert (codes == alone).all() and (stratum == stratum_alone).all()
+            assert len(codes) == len(
+                world.history.rows(chosen).values(table.name, label=table.label)[0]
+            )
+
+
 def test_every_feature_is_observed_of_labelled_and_predicted_trips(world: Any) -> None:
     observed = world.window(world.live.iloc[:50]).observed
 
