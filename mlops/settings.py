@@ -336,6 +336,12 @@ class MonitoringSettings(Section):
         0.5, ge=0, le=1, description="pickup time that passes per time that passes"
     )
     max_model_age_days: float = Field(62, gt=0, description="since the last trip it learned from")
+    max_cost_ratio: float = Field(
+        2.0,
+        gt=1,
+        description="of CPU time per answer, memory and bundle size to those of the version before;"
+        " latency and errors: as deployment says",
+    )
     violations: int = Field(
         2, ge=1, description="a retraining starts when the latest and in all so many …"
     )
@@ -506,6 +512,11 @@ class Settings(BaseSettings):
     def deployments(self) -> Path:
         """One record per deployment, with every step and decision."""
         return self.home / "deployments"
+
+    @property
+    def selections(self) -> Path:
+        """What each model selection compared, and what came of it."""
+        return self.home / "runs" / "selections"
 
     @property
     def monitored(self) -> Path:

@@ -13,10 +13,10 @@ from mlops.observability.table import Table
 from mlops.observability.world import World, frame_of
 
 if TYPE_CHECKING:
-    from mlops.evaluation.selection import Selection
     from mlops.monitoring.records import WindowRecord
     from mlops.monitoring.report import Finding
     from mlops.registry.searches import FinishedSearch
+    from mlops.registry.selections import Selection
 
 _TIME: Final = "datetime64[us, UTC]"
 _SHOWN_WINDOWS: Final = 24
@@ -154,7 +154,7 @@ def searches(world: World) -> pd.DataFrame:
     """Return the best validation error of every search, the latest last."""
     rows = [
         {"at": each.at, "family": each.family, "rmse": each.rmse, "data_hash": each.data_hash}
-        for each in world.read(_SEARCHES)
+        for each in world.read(READ_SEARCHES)
     ]
     return frame_of(rows, SEARCHES)
 
@@ -321,14 +321,14 @@ def _tracking_stand(world: World) -> Stamp:
 
 
 def _read_selection(world: World) -> Selection | None:
-    from mlops.evaluation.selection import read_selection
+    from mlops.registry.selections import read_selection
 
     return read_selection(world.settings)
 
 
-_SEARCHES: Final = Part("searches", _read_searches, _tracking_stand)
+READ_SEARCHES: Final = Part("searches", _read_searches, _tracking_stand)
 _SELECTION: Final = Part(
-    "selection", _read_selection, lambda world: stamp_of(world.settings.home / "runs")
+    "selection", _read_selection, lambda world: stamp_of(world.settings.selections)
 )
 
 TABLES: Final[Mapping[str, Table]] = {

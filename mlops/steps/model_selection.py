@@ -20,10 +20,16 @@ from mlops.data.snapshots import load_manifest, read_window
 from mlops.errors import PipelineFailureError
 from mlops.evaluation.evaluate import Evaluation, gather_evidence
 from mlops.evaluation.gate import judge
-from mlops.evaluation.selection import Compared, Selection, write_selection
 from mlops.evaluation.verdict import Verdict
 from mlops.notifications import events
 from mlops.registry.receipts import IntervalOrigin, Receipt, collect_receipt
+from mlops.registry.selections import (
+    Compared,
+    Outcome,
+    Selection,
+    note_outcome,
+    write_selection,
+)
 from mlops.registry.tracking import load_candidate, load_receipt, log_candidate
 from mlops.registry.versions import Registry
 from mlops.settings import Settings, load_settings
@@ -95,12 +101,14 @@ def judge_contenders(
     verdict = judge(challenger, champion_evidence, min(baselines, default=None), settings.gate)
     _remember(verdict, settings)
     selection = Selection(
+        run=_run(variables),
         at=datetime.now(timezone.utc),
         candidates=tuple(_compared(report) for report in (*finished, *failed)),
         winner=winner.family,
         champion=champion.version if champion else None,
         verdict=verdict,
-        data_hash=manifest.sha256,
+        receipt=receipt,
+        evaluation=challenger.evaluation,
     )
     write_selection(settings, selection)
     print(verdict.table())
@@ -142,6 +150,10 @@ def _compared(report: ContenderReport) -> Compared:
     return Compared(**report.model_dump(include=set(Compared.model_fields)))
 
 
+def _run(variables: Variables) -> str:
+    return str(variables.get("pipeline_run_id") or "editor")
+
+
 def _remember(verdict: Verdict, settings: Settings) -> None:
     with atomic_file(settings.home / "runs" / "last_verdict.json") as path:
         path.write_text(verdict.model_dump_json(indent=1), encoding="utf-8")
@@ -162,11 +174,15 @@ def register(judgement: Mapping[str, Any], variables: Variables) -> dict[str, An
         rules = {"rules": ", ".join(judged.verdict.refused_by)}
         events.refused(settings, judged.winner, judged.verdict.summary, by, facts=rules)
         stays = f"; version {champion.version} stays champion" if champion else ""
+        summary = f"nothing registered: {judged.winner} was refused{stays}"
+        refused = next(c.run_id for c in judged.contenders if c.family == judged.winner)
+        outcome = Outcome(version=None, promoted=False, run_id=refused, summary=summary)
+        note_outcome(settings, _run(variables), outcome)
         return {
             "version": None,
             "promoted": False,
             "champion": champion.version if champion else None,
-            "summary": f"nothing registered: {judged.winner} was refused{stays}",
+            "summary": summary,
         }
     manifest = load_manifest(Path(judged.contenders[0].training_set))
     model, test = TripDurationModel.load(Path(judged.model)), read_window(manifest, "test")
@@ -189,6 +205,8 @@ def register(judgement: Mapping[str, Any], variables: Variables) -> dict[str, An
         summary = f"version {version} ({judged.winner}) is champion ({reason})"
     elif champion is not None:
         summary += f"; version {champion.version} stays champion (promote with --promote)"
+    outcome = Outcome(version=version, promoted=promote, run_id=run_id, summary=summary)
+    note_outcome(settings, _run(variables), outcome)
     return {
         "version": version,
         "promoted": promote,
