@@ -16,7 +16,10 @@ from prometheus_client.parser import text_string_to_metric_families
 _ANSWERS: Final = "mlops_serving_answers_total"
 _ERRORS: Final = "mlops_serving_errors_total"
 _SECONDS: Final = "mlops_serving_seconds_bucket"
+_TRIPS: Final = "mlops_serving_prediction_minutes_count"
 _INFO: Final = "mlops_serving_model_info"
+_CPU: Final = "mlops_serving_cpu_seconds_total"
+_RESIDENT: Final = "mlops_serving_resident_bytes"
 
 
 @dataclass(frozen=True)
@@ -27,11 +30,13 @@ class Traffic:
         answers: Requests answered.
         errors: Requests that failed in it.
         buckets: Upper bound in seconds to requests at most that long, the last one infinite.
+        trips: Predicted.
     """
 
     answers: float = 0
     errors: float = 0
     buckets: Mapping[float, float] = field(default_factory=dict)
+    trips: float = 0
 
     @property
     def requests(self) -> int:
@@ -52,6 +57,7 @@ class Traffic:
                 bound: _increase(before.buckets.get(bound, 0), count)
                 for bound, count in self.buckets.items()
             },
+            trips=_increase(before.trips, self.trips),
         )
 
     def quantile_seconds(self, share: float) -> float | None:
@@ -83,10 +89,14 @@ class Scrape:
     Attributes:
         traffic: By version and role.
         serving: The versions that answer now, with their roles.
+        cpu_seconds: That all workers have spent; 0 if the server does not tell.
+        resident_bytes: Memory of all workers; likewise.
     """
 
     traffic: Mapping[tuple[int, str], Traffic]
     serving: frozenset[tuple[int, str]]
+    cpu_seconds: float = 0
+    resident_bytes: float = 0
 
     def of(self, version: int, role: str) -> Traffic:
         """Return the traffic of a version in a role; nothing if there was none."""
@@ -104,11 +114,15 @@ def parse_metrics(text: str) -> Scrape:
     """
     answers: dict[tuple[int, str], float] = {}
     errors: dict[tuple[int, str], float] = {}
+    trips: dict[tuple[int, str], float] = {}
     buckets: dict[tuple[int, str], dict[float, float]] = {}
+    spent = {_CPU: 0.0, _RESIDENT: 0.0}
     serving = set()
     for family in text_string_to_metric_families(text):
         for sample in family.samples:
             labels = sample.labels
+            if sample.name in spent:
+                spent[sample.name] += sample.value
             if not labels.get("version", "").isdigit():
                 continue
             key = int(labels["version"]), labels.get("role", "")
@@ -116,6 +130,8 @@ def parse_metrics(text: str) -> Scrape:
                 answers[key] = answers.get(key, 0) + sample.value
             elif sample.name == _ERRORS:
                 errors[key] = errors.get(key, 0) + sample.value
+            elif sample.name == _TRIPS:
+                trips[key] = trips.get(key, 0) + sample.value
             elif sample.name == _SECONDS:
                 counts = buckets.setdefault(key, {})
                 bound = float(labels["le"])
@@ -125,10 +141,14 @@ def parse_metrics(text: str) -> Scrape:
     keys = {*answers, *errors, *buckets}
     return Scrape(
         traffic={
-            key: Traffic(answers.get(key, 0), errors.get(key, 0), buckets.get(key, {}))
+            key: Traffic(
+                answers.get(key, 0), errors.get(key, 0), buckets.get(key, {}), trips.get(key, 0)
+            )
             for key in keys
         },
         serving=frozenset(serving),
+        cpu_seconds=spent[_CPU],
+        resident_bytes=spent[_RESIDENT],
     )
 
 

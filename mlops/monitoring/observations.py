@@ -34,6 +34,10 @@ UPPER: Final = "upper_minutes"
 
 DISTANCE_RATIO: Final = "distance_over_route"
 
+# The log keeps single precision, and an interval has only as many widths as its model has bins:
+# what is computed in one precision and in the other must not fall on two sides of a table's edge.
+_DECIMALS: Final = 3
+
 
 @dataclass(frozen=True)
 class Feature:
@@ -110,7 +114,8 @@ def observe(trips: pd.DataFrame, predictions: pd.DataFrame | None, routes: Route
             )
         minutes = _finite(predictions, PREDICTION)
         columns[PREDICTION] = minutes
-        columns["interval_width"] = _finite(predictions, UPPER) - _finite(predictions, LOWER)
+        width = _finite(predictions, UPPER) - _finite(predictions, LOWER)
+        columns["interval_width"] = np.round(width, _DECIMALS)
         columns["prediction_over_route"] = minutes / _numbers(usual, "route_minutes")
     if TARGET in trips:
         actual = _numbers(trips, TARGET)

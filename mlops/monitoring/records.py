@@ -12,7 +12,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final, Literal, TypeVar
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from mlops.data.atomic import atomic_file
 from mlops.evaluation.metrics import Result
@@ -54,7 +54,7 @@ class WindowRecord(Result):
     trips: int
     labelled: int
     report: WindowReport
-    labels_from: dict[str, str] = {}
+    labels_from: dict[str, str] = Field(default_factory=dict)
 
 
 class DecisionRecord(Result):

@@ -7,6 +7,8 @@ imported, so nothing here imports it at the top. See its documentation, "Multipr
 from __future__ import annotations
 
 import os
+import resource
+import sys
 import tempfile
 from collections import Counter as Counts
 from collections import deque
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 
 _FOLDER: Final = "PROMETHEUS_MULTIPROC_DIR"
 _MEMORY: Final = Path("/dev/shm")
+_STATM: Final = Path("/proc/self/statm")  # sizes in pages, the second is resident: proc(5)
 # Fine where a prediction lies: percentiles of a canary and its champion are compared.
 SECONDS: Final = (
     *(0.00005, 0.0001, 0.00015, 0.0002, 0.0003, 0.0004, 0.0006, 0.0008, 0.001, 0.0015),
@@ -152,6 +155,16 @@ class Metrics:
         self.shadow_dropped = Counter(
             "mlops_serving_shadow_dropped", "Requests a busy shadow never saw", registry=registry
         )
+        self.cpu_seconds = Counter(
+            "mlops_serving_cpu_seconds", "Processor time of the workers", registry=registry
+        )
+        self.resident = Gauge(
+            "mlops_serving_resident_bytes",
+            "Memory of the workers; what they share counts for each",
+            multiprocess_mode="livesum",
+            registry=registry,
+        )
+        self._spent = 0.0
         self._noted: Counts[tuple[str, int]] = Counts()
         self._versions: dict[tuple[int, str], VersionMetrics] = {}
 
@@ -166,6 +179,11 @@ class Metrics:
             self.requests.labels(endpoint, str(status)).inc(count)
         for version in tuple(self._versions.values()):
             version.flush()
+        usage = resource.getrusage(resource.RUSAGE_SELF)
+        spent = usage.ru_utime + usage.ru_stime
+        self.cpu_seconds.inc(spent - self._spent)
+        self._spent = spent
+        self.resident.set(_resident_bytes(usage))
 
     def of(self, version: int, role: str) -> VersionMetrics:
         """Return the metrics of a version in a role."""
@@ -180,6 +198,13 @@ class Metrics:
             self.of(version, role)
         for key, metrics in self._versions.items():
             metrics.info.set(1 if key in held else 0)
+
+
+def _resident_bytes(usage: resource.struct_rusage) -> float:
+    """Return this process' memory now; the most it ever had where there is no /proc."""
+    if _STATM.exists():
+        return int(_STATM.read_text().split()[1]) * resource.getpagesize()
+    return usage.ru_maxrss * (1 if sys.platform == "darwin" else 1_024)
 
 
 class _Follower:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import date
+from pathlib import Path
 
 import requests
 from requests.adapters import HTTPAdapter
@@ -43,6 +44,39 @@ def months_after(source: SourceSettings, newest: str, today: date) -> tuple[str,
     if source.location.startswith(("http://", "https://")):
         return _consecutive(newest, today, lambda month: path.has_month(source, month))
     return tuple(month for month in path.months_there(source) if month > newest)
+
+
+def months_there(
+    source: SourceSettings, months: Iterable[str], today: date, cache_root: Path
+) -> tuple[str, ...]:
+    """Return those of some months that the source has.
+
+    Args:
+        source: Where trips come from. ``sample``: months that are over; ``tlc``: those in the cache
+            or published; ``path``: those lying there, also a month that is still growing.
+        months: ``YYYY-MM``.
+        today: See above.
+        cache_root: `settings.cache`.
+
+    Raises:
+        SourceError: If the source cannot be asked.
+    """
+    wanted = sorted(set(months))
+    if source.kind == "sample":
+        return tuple(month for month in wanted if month_bounds(month)[1].date() <= today)
+    if source.kind == "tlc":
+        folder = cache_root / "tlc" / source.taxi
+        with _session(source.retries) as session:
+            return tuple(
+                month
+                for month in wanted
+                if (folder / month_file_name(source.taxi, month)).exists()
+                or _is_published(session, source, month)
+            )
+    if source.location.startswith(("http://", "https://")):
+        return tuple(month for month in wanted if path.has_month(source, month))
+    there = set(path.months_there(source))
+    return tuple(month for month in wanted if month in there)
 
 
 def _consecutive(newest: str, today: date, there: Callable[[str], bool]) -> tuple[str, ...]:

@@ -1,0 +1,89 @@
+"""Collects windows to be measured: of the prediction log, and of the source where nobody asked.
+
+What was cut before is read off the stored windows. So nothing else has to be remembered, and a
+collection that was interrupted is simply made again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime, timedelta
+
+from mlops import progress
+from mlops.monitoring.arrivals import Arrivals
+from mlops.monitoring.cutting import Span
+from mlops.monitoring.records import WindowRecord, read_windows
+from mlops.monitoring.served import ServedSpan, from_us, new_spans, read_spans, to_us
+from mlops.monitoring.serving_snapshots import take_snapshots
+from mlops.monitoring.staging import StagedWindow, forget_old, read_staged, stage
+from mlops.monitoring.unserved import source_windows
+from mlops.settings import Settings
+
+__all__ = ["StagedWindow", "collect", "read_staged"]
+
+
+def collect(settings: Settings, now: datetime) -> tuple[StagedWindow, ...]:
+    """Stage the windows that are new, or whose labels have arrived or changed.
+
+    A window of the log holds the answers of one version, as champion and as canary; what a shadow
+    says is told to nobody, and what a deployment asks is no traffic: both are left out. Where the
+    champion answered nobody, trips of the source that it was not tested on make windows instead.
+
+    Also notes how the online server does (`serving_snapshots`), for `serving_health`.
+
+    Args:
+        settings: The configuration.
+        now: With time zone.
+
+    Returns:
+        The windows, the latest last; none if there is nothing new.
+
+    Raises:
+        MlopsError: If the log or the registry cannot be read.
+    """
+    forget_old(settings)
+    take_snapshots(settings, now)
+    records = read_windows(settings)
+    staged = [*_served_windows(settings, records, now)]
+    staged += source_windows(settings, records, staged, now)
+    progress.report("collected", windows=len(staged), trips=sum(window.rows for window in staged))
+    return tuple(sorted(staged, key=lambda window: (window.end, window.name)))
+
+
+def _served_windows(
+    settings: Settings, records: Sequence[WindowRecord], now: datetime
+) -> Iterator[StagedWindow]:
+    """Stage windows of the log: those never measured, and those measured with fewer labels."""
+    served = [record for record in records if record.origin == "served"]
+    ends: dict[int, datetime] = {}
+    for record in served:
+        ends[record.version] = max(record.end, ends.get(record.version, record.end))
+    new = new_spans(settings, ends, now)
+    wait = timedelta(days=settings.monitoring.label_wait_days)
+    waiting = [record for record in served if now - record.end <= wait]
+    months = {
+        *(month for span in new for month in span.months),
+        *(month for record in waiting for month in record.labels_from),
+    }
+    arrivals = Arrivals(settings, months, now)
+    again = (_span_of(record) for record in waiting if arrivals.news(record.labels_from))
+    yield from _staged(settings, [*new, *again], arrivals)
+
+
+def _staged(
+    settings: Settings, spans: Iterable[ServedSpan], arrivals: Arrivals
+) -> Iterator[StagedWindow]:
+    for window, rows in read_spans(settings, spans):
+        yield stage(
+            settings,
+            window.version,
+            "served",
+            (from_us(window.span.start), from_us(window.span.end)),
+            arrivals.label(rows, window.months),
+            arrivals.found(window.months),
+        )
+
+
+def _span_of(record: WindowRecord) -> ServedSpan:
+    span = Span(to_us(record.start), to_us(record.end))
+    return ServedSpan(record.version, span, tuple(record.labels_from))

@@ -1,0 +1,153 @@
+"""Windows on their way from collecting to measuring: a parquet file each, and a small reference.
+
+Staged files are made again whenever they are needed; nothing is lost with them.
+"""
+
+from __future__ import annotations
+
+import time
+from datetime import datetime, timezone
+from typing import Any, Final
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from mlops.data.atomic import atomic_file
+from mlops.data.reading import NO_ZONE
+from mlops.data.trips import DROPOFF_AT, FARE, REQUEST_COLUMNS, TARGET
+from mlops.errors import MlopsError
+from mlops.evaluation.metrics import Result
+from mlops.inference.trip import NEW_YORK
+from mlops.monitoring.records import Origin
+from mlops.serving.log_rows import AT, MILES, MINUTES
+from mlops.settings import Settings
+
+LABELS: Final = (TARGET, DROPOFF_AT, FARE)
+_LABEL_TYPES: Final = {TARGET: "float64", DROPOFF_AT: "datetime64[us]", FARE: "float64"}
+_ANSWER: Final = (MILES, *MINUTES)
+_OLD_SECONDS: Final = 2 * 86_400
+
+
+class StagedWindow(Result):
+    """A window that waits to be measured; plain JSON, so that it can pass between blocks.
+
+    Attributes:
+        name: Unique, and a file name.
+        origin: See `WindowRecord`.
+        version: Of the model.
+        start: Inclusive, with time zone; as in `WindowRecord`.
+        end: Exclusive.
+        uri: Of the staged parquet file; see `read_staged`.
+        rows: Answers in it.
+        labelled: Of those, how many have a known actual duration.
+        labels_from: See `WindowRecord`.
+    """
+
+    name: str
+    origin: Origin
+    version: int
+    start: datetime
+    end: datetime
+    uri: str
+    rows: int
+    labelled: int
+    labels_from: dict[str, str]
+
+
+def name_of(version: int, origin: Origin, start: datetime) -> str:
+    """Name a window: versions, origins and starts make it unique, and sort it by time."""
+    text = f"{start:%Y%m%dT%H%M%S}"
+    fraction = f".{start.microsecond:06d}" if start.microsecond else ""
+    return f"v{version}-{origin}-{text}{fraction}"
+
+
+def stage(
+    settings: Settings,
+    version: int,
+    origin: Origin,
+    span: tuple[datetime, datetime],
+    rows: pd.DataFrame,
+    labels_from: dict[str, str],
+) -> StagedWindow:
+    """Write a window for `read_staged`.
+
+    Args:
+        settings: Say where.
+        version: Of the model.
+        origin: Of the window.
+        span: Start and end, with time zone.
+        rows: Request columns, predictions, and ``at`` and ``miles_used`` if it was served; labels
+            where they are known.
+        labels_from: Months with the hash of the file in which labels were looked for.
+    """
+    start, end = (moment.astimezone(timezone.utc) for moment in span)
+    name = name_of(version, origin, start)
+    path = settings.staging / "monitoring" / f"{name}.parquet"
+    table = pa.Table.from_pandas(_typed(rows), preserve_index=False)
+    with atomic_file(path) as temporary:
+        pq.write_table(table, temporary, compression="zstd")
+    labelled = int(rows[TARGET].notna().sum()) if TARGET in rows else 0
+    return StagedWindow(
+        name=name,
+        origin=origin,
+        version=version,
+        start=start,
+        end=end,
+        uri=str(path),
+        rows=len(rows),
+        labelled=labelled,
+        labels_from=labels_from,
+    )
+
+
+def read_staged(window: StagedWindow) -> pd.DataFrame:
+    """Return the rows of a staged window, in order of arrival (of pickup, for ``source``).
+
+    Returns:
+        `REQUEST_COLUMNS` with their types; `MINUTES` (float64); for served windows ``at`` (UTC) and
+        ``miles_used``; the labels `LABELS`, missing row by row, if any is known at all.
+
+    Raises:
+        MlopsError: If the file is gone or damaged.
+    """
+    try:
+        # Of this file alone: its folder's name is no partition.
+        frame: pd.DataFrame = pq.ParquetFile(window.uri).read().to_pandas()
+    except (OSError, pa.ArrowException) as error:
+        raise MlopsError(
+            f"{window.uri}: the staged window cannot be read: {error}",
+            "run the monitoring again: it stages what it needs",
+        ) from error
+    return frame
+
+
+def forget_old(settings: Settings) -> None:
+    """Remove staged windows that no run is going to read any more."""
+    before = time.time() - _OLD_SECONDS
+    for path in (settings.staging / "monitoring").glob("*.parquet"):
+        if path.stat().st_mtime < before:
+            path.unlink(missing_ok=True)
+
+
+def from_wall_clock(moment: datetime) -> datetime:
+    """Return the instant of a naive New York time."""
+    return moment.replace(tzinfo=NEW_YORK).astimezone(timezone.utc)
+
+
+def to_wall_clock(moment: datetime) -> datetime:
+    """Return an instant as naive New York time, as pickups are."""
+    return moment.astimezone(NEW_YORK).replace(tzinfo=None)
+
+
+def _typed(rows: pd.DataFrame) -> pd.DataFrame:
+    """Give every column its type, and leave out labels if there are none at all."""
+    kinds = {**REQUEST_COLUMNS, **{name: "float64" for name in _ANSWER if name in rows}}
+    if TARGET in rows and rows[TARGET].notna().any():
+        kinds |= _LABEL_TYPES
+    # A missing zone is no zone, as in files.
+    zones = {name: rows[name].fillna(NO_ZONE) for name, kind in kinds.items() if kind == "int32"}
+    columns = [*([AT] if AT in rows else []), *kinds]
+    typed: Any = rows.assign(**zones).reindex(columns=columns)
+    frame: pd.DataFrame = typed.astype(kinds)
+    return frame
