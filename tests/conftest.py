@@ -13,6 +13,7 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta, timezone
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,8 @@ from mlops.data.reading import read_trips
 from mlops.data.references import Extraction, SourceFile
 from mlops.data.sample import generate_month
 from mlops.data.trips import DROPOFF_AT, PICKUP_AT, TARGET, TRIP_COLUMNS
+from mlops.monitoring.records import WindowRecord
+from mlops.monitoring.report import Finding, WindowReport
 
 # Machines are shared: how long an example takes says nothing about the code.
 hypothesis.settings.register_profile(
@@ -125,6 +128,63 @@ def sample_history(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., pd
         history[TARGET] = (history[DROPOFF_AT] - history[PICKUP_AT]) / pd.Timedelta(minutes=1)
         finished = history[history[TARGET].between(1, 60)]
         return finished.sort_values(PICKUP_AT, kind="stable").reset_index(drop=True)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def make_window() -> Callable[..., WindowRecord]:
+    """Return a maker of windows on record, of which one family or another has an alarm."""
+
+    def finding(family: Any, outcome: Any) -> Finding:
+        performance = family == "performance"
+        return Finding(
+            family=family,
+            subject="all trips" if performance else f"{family} subject",
+            statistic="rmse" if performance else "psi",
+            value=5.0 if outcome == "alarm" else 4.0,
+            reference=4.0,
+            unit="min",
+            limit=4.5,
+            score=3.0,
+            interval=(3.5, 4.5),
+            rows=5_000,
+            outcome=outcome,
+            why=f"{family} is {'odd' if outcome == 'alarm' else 'as usual'}: 5 min (limit 4.5)",
+        )
+
+    def make(
+        hour: int,
+        *alarms: str,
+        quiet: tuple[str, ...] = ("drift", "quality"),
+        version: int = 3,
+        origin: Any = "served",
+    ) -> WindowRecord:
+        start = datetime(2024, 3, 1, tzinfo=timezone.utc) + timedelta(hours=hour)
+        name = f"v{version}-{origin}-{start:%Y%m%dT%H%M%S}"
+        others = [family for family in quiet if family not in alarms]
+        found = [*(finding(f, "alarm") for f in alarms), *(finding(f, "ok") for f in others)]
+        labelled = 4_900 if {"performance", "labels"} & {*alarms, *quiet} else 0
+        return WindowRecord(
+            window=name,
+            origin=origin,
+            version=version,
+            start=start,
+            end=start + timedelta(hours=1),
+            trips=5_000,
+            labelled=labelled,
+            report=WindowReport(
+                window=name,
+                version=str(version),
+                start=start.replace(tzinfo=None),
+                end=start.replace(tzinfo=None) + timedelta(hours=1),
+                created_at=start + timedelta(hours=2),
+                rows=5_000,
+                refused=0,
+                labelled=labelled,
+                findings=tuple(found),
+            ),
+        )
 
     return make
 

@@ -127,7 +127,7 @@ def alert_of(
         incident=f"{MONITORING}{group}",
         stage=stage or f"version {version}: {_FIRST[severity]}",
         repeats=False,
-        title=f"version {version}: {' and '.join(WORDS[s.family] for s in streaks)}",
+        title=f"version {version}: {', '.join(WORDS[s.family] for s in streaks)}",
         text="\n".join([*(f"{why}." for why in whys[:_MOST_SENTENCES]), *more, *outcome]),
         facts={
             "since": f"{since:%Y-%m-%d %H:%M %Z}",

@@ -11,6 +11,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 from mlops import progress
+from mlops.errors import RegistryError
 from mlops.monitoring.alerting import tell
 from mlops.monitoring.collecting import collect
 from mlops.monitoring.deciding import Situation, is_due, make_decision
@@ -40,15 +41,30 @@ def collect_windows(variables: Variables) -> dict[str, Any]:
 
 
 def measure_windows(collected: Mapping[str, Any], variables: Variables) -> dict[str, Any]:
-    """Measure, judge and store each window; returns what it was given, for the next step."""
+    """Measure, judge and store each window; returns what it was given, for the next step.
+
+    A former version, or one on trial, that has no profile is left out.
+
+    Raises:
+        RegistryError: If the champion has no profile: nobody watches it.
+    """
     settings = _settings(variables)
     now = datetime.fromisoformat(collected["at"])
+    champion = Registry(settings).champion_version()
+    unwatched: RegistryError | None = None
     for window in _staged(collected):
-        record = measure(settings, window, now)
+        try:
+            record = measure(settings, window, now)
+        except RegistryError as error:
+            progress.report(f"{window.name} cannot be measured: {error.message}")
+            unwatched = error if window.version == champion else unwatched
+            continue
         write_window(settings, record)
         progress.report(
             f"{record.window}: {record.report.summary()}", alarms=len(record.report.alarms)
         )
+    if unwatched is not None:
+        raise unwatched
     return dict(collected)
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import threading
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -87,6 +88,74 @@ def test_what_reached_nobody_is_told_again(settings_of: Callable[..., Settings],
     assert undelivered and not undelivered.reached_somebody
     assert resolve(settings, "failure:training") is not None
     assert resolve(settings, "failure:training") is None
+
+
+def test_each_stage_of_an_incident_is_told_once_with_the_story_so_far(
+    settings_of: Callable[..., Settings], web: Any
+) -> None:
+    settings = settings_of(webhooks=web.url("/hook"), repeat_minutes=0)
+
+    def told(stage: str) -> list[Any]:
+        before = len(web.received)
+        alert = Alert(
+            kind="monitoring",
+            incident="monitoring:model",
+            stage=stage,
+            repeats=False,
+            title=f"version 3: {stage}",
+            link="https://mage.example/dashboard",
+        )
+        notify(settings, alert)
+        return web.bodies("/hook")[before:]
+
+    # Given an incident, of which people are not reminded
+    (first,) = told("abnormal")
+    assert (first["severity"], first["facts"]) == ("warning", {})
+    assert told("abnormal") == []
+    # When it comes to another stage, then that is told with what was told before
+    (second,) = told("retraining started")
+    assert second["facts"]["so far"].endswith(" abnormal")
+    assert second["facts"]["since"].endswith(" UTC")
+    # When it falls back, then that is nothing new
+    assert told("abnormal") == []
+    # When another message continues the story, then it can tell what came before
+    so_far = incidents.append(settings, "monitoring:", "version 4 is champion")
+    assert so_far.startswith("version 3: abnormal: ") and so_far.endswith(" retraining started")
+    assert incidents.append(settings, "monitoring:other", "nothing") == ""
+    assert told("version 4 is champion") == []
+    # And the end tells it all, with where to look
+    resolve(settings, "monitoring:model", "Nothing of it in w9")
+    over = web.bodies("/hook")[-1]
+    assert over["text"].startswith("Nothing of it in w9, 0 minutes after")
+    assert over["link"] == "https://mage.example/dashboard"
+    assert [line[17:] for line in over["facts"]["so far"].split(" → ")] == [
+        "abnormal",
+        "retraining started",
+        "version 4 is champion",
+    ]
+    assert len(told("abnormal")) == 1
+
+
+def test_an_incident_noted_before_there_were_stories_is_not_told_anew(
+    settings_of: Callable[..., Settings], web: Any
+) -> None:
+    settings = settings_of(webhooks=web.url("/hook"))
+    notify(settings, alert_of())
+    (file,) = (settings.home / "notifications").glob("*.json")
+    content = json.loads(file.read_text())
+    file.write_text(json.dumps({k: content[k] for k in ("incident", "title", "since", "told_at")}))
+
+    assert notify(settings, alert_of()).suppressed
+
+
+@pytest.mark.parametrize(
+    ("minutes", "words"), [(5, "5 minutes"), (240, "4 hours"), (6 * 1_440, "6 days")]
+)
+def test_how_long_it_took_is_said_in_fitting_units(minutes: int, words: str) -> None:
+    since = datetime.now(timezone.utc) - timedelta(minutes=minutes)
+    known = Incident(incident="x", title="it", since=since, told_at=since)
+
+    assert f", {words} after" in incidents._over(known, "It works again").text
 
 
 def test_two_at_once_tell_once(settings_of: Callable[..., Settings], web: Any) -> None:
