@@ -33,11 +33,12 @@ class Size(NamedTuple):
     height: int
 
 
-# Tiles of a dashboard that fill a laptop's page (1440 × 900) beside Mage's menu, one to three in a
-# row; on a wider screen they grow with it.
-FULL: Final = Size(1328, 280)
-HALF: Final = Size(656, 280)
-THIRD: Final = Size(432, 280)
+# What Mage leaves of a laptop's page (1440 pixels wide) for tiles: alone, or as parts of a row. A
+# layout gives a tile the height of its figure; on a wider screen there is air around it.
+FULL: Final = Size(1275, 300)
+TWO_THIRDS: Final = Size(834, 300)
+HALF: Final = Size(608, 300)
+THIRD: Final = Size(381, 300)
 
 _LETTER_WIDTH: Final = 6.5  # of a legend, in pixels, on average
 _KEY_WIDTH: Final = 42
@@ -183,7 +184,8 @@ def to_svg(made: Figure) -> str:
     body = re.sub(INK, "currentColor", body, flags=re.IGNORECASE)
     titles = (each.get_title(loc="left") for each in made.axes)
     name = escape(next(filter(None, titles), ""))
-    return f'{head} style="stroke-linejoin:round" role="img" aria-label="{name}">{body}'
+    placed = 'preserveAspectRatio="xMinYMid" style="stroke-linejoin:round"'
+    return f'{head} {placed} role="img" aria-label="{name}">{body}'
 
 
 def to_png(made: Figure, scale: float = 2.0) -> bytes:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import html as _html
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import pandas as pd
 
@@ -22,7 +22,8 @@ class Html(str):
 
 
 STYLE: Final = """
-.m{font:13px/1.45 Inter,'Segoe UI',Roboto,'Helvetica Neue',Arial,'Liberation Sans',sans-serif}
+.m{color:#22262b;
+ font:13px/1.45 Inter,'Segoe UI',Roboto,'Helvetica Neue',Arial,'Liberation Sans',sans-serif}
 .m *{box-sizing:border-box}
 .m svg{display:block;width:100%;height:100%}
 .m code{font:12px 'Fira Code',Menlo,Consolas,'Liberation Mono',monospace;padding:1px 5px;
@@ -36,8 +37,8 @@ STYLE: Final = """
  border-bottom:1px solid rgba(128,128,128,.6)}
 .m td{padding:5px 10px;border-bottom:1px solid rgba(128,128,128,.2);vertical-align:top}
 .m .n{text-align:right;white-space:nowrap}
-.m .cards{display:flex;flex-wrap:wrap;gap:12px;height:100%;align-items:stretch}
-.m .card{flex:1 1 150px;min-width:0;padding:12px 14px;border-radius:8px;
+.m .cards{display:flex;gap:12px;height:100%;align-items:stretch}
+.m .card{flex:1 1 0;min-width:150px;overflow:auto;padding:12px 14px;border-radius:8px;
  background:rgba(128,128,128,.12)}
 .m .card .label{opacity:.75}
 .m .card .value{font-size:24px;line-height:1.3;font-weight:600;overflow-wrap:anywhere}
@@ -46,11 +47,13 @@ STYLE: Final = """
  white-space:nowrap}
 """
 
-# Mage shows a tile in a frame of its own, which knows nothing of the page's theme and has a border.
+# Mage shows a tile in a frame of its own, which has a border and knows nothing of the page's theme:
+# the text becomes light where what lies behind the frame is dark.
 _IN_MAGE: Final = """
-try{frameElement.style.border='0';
-var s=parent.getComputedStyle(parent.document.body),h=parent.document.querySelector('#__next *');
-document.body.style.color=parent.getComputedStyle(h||parent.document.body).color;}catch(e){}
+try{var e=frameElement,c;e.style.border='0';
+do{c=parent.getComputedStyle(e).backgroundColor.match(/[\\d.]+/g).map(Number)}
+while(c[3]===0&&(e=e.parentElement));
+if(e&&.299*c[0]+.587*c[1]+.114*c[2]<128)document.body.style.color='#e6e6ea'}catch(_){}
 """
 
 
@@ -80,16 +83,28 @@ def state_html(state: str, text: str = "") -> Html:
     return Html(f'<span class="state" style="background:{colour}">{escape(text or state)}</span>')
 
 
-def cards_html(cards: Iterable[tuple[str, object, str]]) -> Html:
-    """Return cards beside each other.
+class Card(NamedTuple):
+    """One fact.
 
-    Args:
-        cards: Label, value (text, or `Html` such as `state_html`) and a note below it.
+    Attributes:
+        label: What it is.
+        value: Text, or `Html` such as `state_html`.
+        note: A sentence below it; commands between backticks.
+        width: Relative to other cards.
     """
+
+    label: str
+    value: object
+    note: str = ""
+    width: float = 1
+
+
+def cards_html(cards: Iterable[Card]) -> Html:
+    """Return cards beside each other."""
     made = (
-        f'<div class="card"><div class="label">{escape(label)}</div>'
+        f'<div class="card" style="flex-grow:{width:g}"><div class="label">{escape(label)}</div>'
         f'<div class="value">{_cell(value)}</div><div class="note">{prose(note)}</div></div>'
-        for label, value, note in cards
+        for label, value, note, width in cards
     )
     return Html(f'<div class="cards">{"".join(made)}</div>')
 

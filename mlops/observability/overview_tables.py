@@ -22,6 +22,7 @@ _TIME: Final = "datetime64[us, UTC]"
 _SHOWN_WINDOWS: Final = 24
 _SHOWN_EVENTS: Final = 12
 _RUN_DAYS: Final = 14
+_PAUSE: Final = timedelta(minutes=30)  # longer than any search: another training
 # What the heat map shows of each feature: numbers and categories both have it.
 _DRIFT_STATISTIC: Final = "psi"
 
@@ -47,10 +48,9 @@ CHAMPION: Final = {
     "synthetic": "bool",
 }
 SEARCHES: Final = {
-    "at": _TIME,
+    "training": _TIME,  # when it began: searches of one training set without a long pause
     "family": "object",
     "rmse": "float64",  # on the validation window, minutes
-    "data_hash": "object",
 }
 LIVE: Final = {
     "window": "object",
@@ -151,12 +151,17 @@ def champion(world: World) -> pd.DataFrame:
 
 
 def searches(world: World) -> pd.DataFrame:
-    """Return the best validation error of every search, the latest last."""
-    rows = [
-        {"at": each.at, "family": each.family, "rmse": each.rmse, "data_hash": each.data_hash}
-        for each in world.read(READ_SEARCHES)
-    ]
-    return frame_of(rows, SEARCHES)
+    """Return the validation error of each family in each training, the latest last."""
+    rows = []
+    last: dict[str, datetime] = {}  # search of each training set, and
+    began: dict[str, datetime] = {}  # the begin of the training that it is part of
+    for each in world.read(READ_SEARCHES):
+        before = last.get(each.data_hash)
+        if before is None or each.at - before > _PAUSE:
+            began[each.data_hash] = each.at
+        last[each.data_hash] = each.at
+        rows.append({"training": began[each.data_hash], "family": each.family, "rmse": each.rmse})
+    return frame_of(rows, SEARCHES).drop_duplicates(["training", "family"], keep="last")
 
 
 def live_rmse(world: World) -> pd.DataFrame:
@@ -216,6 +221,7 @@ def drift(world: World) -> pd.DataFrame:
     rows = []
     for record in world.windows[-_SHOWN_WINDOWS:]:
         found = [f for f in record.report.findings if f.family in ("drift", "labels")]
+        found = sorted(found, key=lambda f: _place(f.subject))  # stable: the worst stay first
         alarmed = {f.subject for f in found if f.outcome == "alarm"}
         for each in found:
             if each.statistic == _DRIFT_STATISTIC:
@@ -291,6 +297,14 @@ def _live(world: World) -> Iterator[tuple[WindowRecord, Finding]]:
                 "rmse",
             ):
                 yield record, found
+
+
+def _place(feature: str) -> int:
+    """Return where a feature stands in every chart."""
+    from mlops.monitoring.observations import FEATURES
+
+    names = [feature.name for feature in FEATURES]
+    return names.index(feature) if feature in names else len(names)
 
 
 def _name(world: World, alias: str) -> str:

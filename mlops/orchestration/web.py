@@ -6,6 +6,7 @@ Import only after `environment.boot`.
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,11 @@ from mage_ai.server.api.base import BaseHandler
 from mage_ai.server.scheduler_manager import scheduler_manager
 from tornado.web import url
 
-from mlops.orchestration import access, doors
+from mlops.orchestration import access, doors, front_end
 from mlops.orchestration.lock import is_held
 from mlops.orchestration.naming import SCHEDULER_LOCK
 from mlops.settings import Settings
+from mlops.steps.charts import warm_up
 
 
 def run(settings: Settings, project: Path, password: str, owner_marker: Path) -> None:
@@ -33,6 +35,8 @@ def run(settings: Settings, project: Path, password: str, owner_marker: Path) ->
     # Mage would make a folder for SSH tunnels in the project.
     server.file_path_aws_emr = lambda: str(settings.home / "server" / "ssh_tunnel.json")
     _show_our_scheduler(settings.home / SCHEDULER_LOCK)
+    os.environ["MLOPS_HOME"] = str(settings.home)  # for charts, should an option have set it
+    warm_up()
     server.start_server(
         host=settings.server.host,
         port=settings.server.mage_port,
@@ -74,6 +78,7 @@ def repair(app: Any, settings: Settings) -> Any:
     )
     app.wildcard_router.rules.insert(0, charts)
     doors.shut(app, limit, behind_proxy=bool(server_settings.public_url))
+    app.wildcard_router.rules[:0] = front_end.dashboard_tab()
     return app
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import pandas as pd
 
-from mlops.drawing.frame import Drawing, to_html
+from mlops.drawing.frame import Drawing, axes, drawn, figure, to_html
 from mlops.drawing.html import document, problem
 from mlops.errors import MlopsError
 from mlops.observability.tables import read_table
@@ -30,7 +30,7 @@ def chart(table: str, draw: Callable[[pd.DataFrame], Drawing]) -> str:
     try:
         body = to_html(draw(read_table(load_settings(), table)))
     except MlopsError as error:
-        body = problem(f"{error} {error.hint}")
+        body = problem(f"{error.message}; {error.hint}" if error.hint else error.message)
     except Exception as error:
         logger.exception("the chart of %s could not be drawn", table)
         body = problem(
@@ -38,3 +38,14 @@ def chart(table: str, draw: Callable[[pd.DataFrame], Drawing]) -> str:
             " the web server has the details."
         )
     return document(body)
+
+
+def warm_up() -> None:
+    """Load what drawing needs, fonts included: the first page must not wait for it."""
+    drawn("")(_draw_nothing)(pd.DataFrame({"x": [0]}))
+
+
+def _draw_nothing(table: pd.DataFrame) -> Drawing:
+    made = figure()
+    axes(made, title="", x="", y="").plot(table["x"])
+    return to_html(made)

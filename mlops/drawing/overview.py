@@ -1,0 +1,404 @@
+"""The pictures of the dashboard Overview: is all well, and if not, since when and what was done."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+from matplotlib.colors import to_rgba
+
+from mlops.drawing.frame import (
+    FULL,
+    HALF,
+    Drawing,
+    Size,
+    axes,
+    dates,
+    drawn,
+    figure,
+    legend,
+)
+from mlops.drawing.html import Card, cards_html, state_html, table_html
+from mlops.drawing.palette import GREY, INK, ROLES, SKY, VERMILLION, look, state_colour
+
+_MINUTE: Final = "%Y-%m-%d %H:%M"
+_DAY: Final = "%Y-%m-%d"
+_FIRST: Final = "`mlops run` trains and registers the first model."
+# A champion's state in words: nobody should have to know ours.
+_STATES: Final = {
+    "ok": "all is well",
+    "warn": "look at it",
+    "retrain": "retraining",
+    "rollback": "rolling back",
+    "": "not monitored",
+}
+# The worst state of a day's runs decides the colour of its cell.
+_SEVERITY: Final = ("failed", "running", "initial", "cancelled", "completed")
+
+
+@drawn(f"There is no champion yet: {_FIRST}")
+def draw_champion(table: pd.DataFrame) -> Drawing:
+    """Draw who answers requests and how it does, from the table `champion`."""
+    row: Any = table.iloc[0]
+    state = row["state"]
+    why = row["state_reason"] or "`mlops monitor` looks at what it answered"
+    decided = f"{row['decided_at']:{_MINUTE}}: " if state else ""
+    by = f" by {row['promoted_by']}" if row["promoted_by"] else ""
+    reason = f": {row['reason']}" if row["reason"] else ""
+    synthetic = " (synthetic trips)" if row["synthetic"] else ""
+    return cards_html(
+        (
+            Card(
+                f"Champion: {row['family']}{synthetic}",
+                f"version {row['version']}",
+                f"promoted {row['promoted_at']:{_MINUTE}}{by}{reason}",
+                1.5,
+            ),
+            Card(
+                "State",
+                state_html(state or "unjudged", _STATES.get(state, state)),
+                f"{decided}{why}",
+                2,
+            ),
+            Card(
+                "RMSE offline",
+                _minutes(row["rmse"]),
+                f"{_trips(row['test_trips'])} it was tested on",
+            ),
+            _live_card(row),
+            Card("Age", _age(row["age_days"]), _learned(row)),
+            Card(
+                "Challenger",
+                row["challenger"] or "none",
+                "" if row["challenger"] else "nothing waits",
+            ),
+        )
+    )
+
+
+@drawn(f"Nothing has been trained yet: {_FIRST}")
+def draw_searches(table: pd.DataFrame, size: Size = HALF) -> Drawing:
+    """Draw the validation error of each family, training by training (table `searches`)."""
+    made = figure(size)
+    on = axes(made, title="Validation RMSE, training by training", x="", y="RMSE, minutes")
+    trainings = sorted(table["training"].unique())
+    places = {training: place for place, training in enumerate(trainings)}
+    # Baselines are far off on purpose: a scale that holds them hides the differences that matter.
+    best = table.groupby("family")["rmse"].min().sort_values()
+    shown = best[best <= 1.5 * best.iloc[0]]
+    for family in shown.index:
+        own, style = table[table["family"] == family], look(str(family))
+        on.plot(
+            own["training"].map(places),
+            own["rmse"],
+            style.dash,
+            color=style.colour,
+            marker=style.marker,
+            label=family,
+        )
+    left_out = [f"{name} {value:.1f}" for name, value in best.items() if name not in shown.index]
+    if left_out:
+        on.set_xlabel("beyond the scale: " + ", ".join(left_out))
+    step = -(-len(trainings) // 6)
+    shown_places = range(0, len(trainings), step)
+    on.set_xticks(
+        list(shown_places), [f"{pd.Timestamp(trainings[i]):%d %b %H:%M}" for i in shown_places]
+    )
+    on.set_xlim(-0.5, len(trainings) - 0.5)
+    legend(made, on)
+    return made
+
+
+@drawn(
+    "No window with known durations yet: `mlops monitor` compares the champion's answers with what"
+    " the trips really took, as soon as the source has them."
+)
+def draw_live(table: pd.DataFrame, size: Size = HALF) -> Drawing:
+    """Draw the live error of each window with its 95 % interval (table `live_rmse`)."""
+    made = figure(size)
+    on = axes(made, title="Live RMSE by window, with 95 % interval", x="", y="RMSE, minutes")
+    for version, own in table.groupby("version"):
+        style = look(str(own["family"].iloc[0]))
+        apart = np.array([own["rmse"] - own["low"], own["high"] - own["rmse"]])
+        on.errorbar(
+            own["end"],
+            own["rmse"],
+            yerr=np.nan_to_num(np.maximum(apart, 0)),
+            color=style.colour,
+            linestyle=style.dash,
+            marker=style.marker,
+            capsize=2,
+            elinewidth=1,
+            label=f"version {version} ({own['family'].iloc[0]})",
+        )
+        start = own["end"].iloc[0]
+        on.text(
+            start, 1.0, f"v{version} ", transform=on.get_xaxis_transform(), ha="right", va="top"
+        )
+        on.axvline(start, color=INK, alpha=0.4, lw=0.8)
+    if table["limit"].notna().any():
+        on.plot(
+            table["end"],
+            table["limit"],
+            "--",
+            color=ROLES["limit"],
+            lw=1.2,
+            label="alarm limit",
+            zorder=1,
+        )
+    alarms = table[table["outcome"] == "alarm"]
+    if len(alarms):
+        on.plot(
+            *(alarms["end"], alarms["rmse"], "o"),
+            markersize=11,
+            markerfacecolor="none",
+            markeredgecolor=VERMILLION,
+            markeredgewidth=1.8,
+            label="alarm",
+        )
+    on.margins(x=0.08, y=0.12)
+    dates(on)
+    legend(made, on)
+    return made
+
+
+@drawn(
+    "No window of trips has been compared with the champion's reference yet: `mlops monitor` does"
+    " it, and the pipeline `monitoring` every hour."
+)
+def draw_drift(table: pd.DataFrame, size: Size = FULL) -> Drawing:
+    """Draw features × windows, coloured by PSI relative to its limit (table `drift`)."""
+    features = list(dict.fromkeys(table["feature"]))
+    windows = list(dict.fromkeys(table["window"]))
+    made = figure(Size(size.width, max(size.height, 64 + 19 * len(features))))
+    on = axes(made, title="PSI ÷ its alarm limit; alarms of any statistic are numbered", x="", y="")
+    cells = np.zeros((len(features), len(windows), 4))
+    rows: Any = table.itertuples(index=False)
+    for row in rows:
+        place = features.index(row.feature), windows.index(row.window)
+        cells[place] = _cell_colour(row.ratio, row.outcome)
+        if row.outcome == "alarm":
+            text = "" if np.isnan(row.ratio) else f"{row.ratio:.1f}"
+            on.text(
+                place[1] + 0.5,
+                place[0] + 0.5,
+                text,
+                ha="center",
+                va="center",
+                color="white",
+                fontsize=9,
+            )
+    mesh: Any = on.pcolormesh(np.zeros(cells.shape[:2]), edgecolors="none")
+    mesh.set_array(None)
+    mesh.set_facecolor(cells.reshape(-1, 4))
+    ends = table.drop_duplicates("window")["end"]
+    step = max(1, -(-len(windows) // 8))
+    places = np.arange(len(windows))[::step]
+    on.set_xticks(places + 0.5, [f"{ends.iloc[i]:%d %b %H:%M}" for i in places])
+    on.set_yticks(np.arange(len(features)) + 0.5, [name.replace("_", " ") for name in features])
+    on.invert_yaxis()
+    on.grid(visible=False)
+    on.tick_params(length=0)
+    on.spines[:].set_visible(False)
+    for label, state, ratio in (
+        ("quiet", "ok", 0.1),
+        ("near the limit", "ok", 1.0),
+        ("alarm", "alarm", 2.0),
+        ("not judged", "unjudged", np.nan),
+    ):
+        on.plot([], [], "s", markersize=9, color=_cell_colour(ratio, state), label=label)
+    legend(made, on)
+    return made
+
+
+@drawn(f"No candidates have been compared yet: {_FIRST}")
+def draw_candidates(table: pd.DataFrame) -> Drawing:
+    """Show the candidates of the last selection (table `candidates`)."""
+    return table_html(
+        table.assign(mape=100 * table["mape"]),
+        {
+            "family": "candidate",
+            "role": "",
+            "validation_rmse": "validation RMSE, min",
+            "rmse": "test RMSE, min",
+            "mae": "MAE, min",
+            "mape": "MAPE, %",
+            "r2": "R²",
+            "p90_error": "P90 error, min",
+            "trials": "trials",
+        },
+        {
+            **dict.fromkeys(("validation_rmse", "rmse", "mae", "r2"), ".3f"),
+            **dict.fromkeys(("mape", "p90_error"), ".1f"),
+            "trials": ".0f",
+        },
+        states=("role",),
+    )
+
+
+@drawn(f"The gate has judged nothing yet: {_FIRST}")
+def draw_gate(table: pd.DataFrame) -> Drawing:
+    """Show what the gate said of the last winner, rule by rule (table `gate`)."""
+    shown = table.assign(
+        value=[
+            _in_unit(value, unit) for value, unit in zip(table["value"], table["unit"], strict=True)
+        ],
+        limit=[
+            f"{sense} {_in_unit(limit, unit)}"
+            for sense, limit, unit in zip(
+                table["sense"], table["limit"], table["unit"], strict=True
+            )
+        ],
+    )
+    return table_html(
+        shown,
+        {"rule": "rule", "outcome": "verdict", "value": "value", "limit": "limit", "why": "why"},
+        states=("outcome",),
+    )
+
+
+@drawn("No training set has been published yet: `mlops run` prepares one.")
+def draw_volume(table: pd.DataFrame, size: Size = HALF) -> Drawing:
+    """Draw trips kept and quarantined by month (table `volume`)."""
+    made = figure(size)
+    synthetic = " (synthetic)" if table["synthetic"].any() else ""
+    on = axes(made, title=f"Trips of the training set{synthetic}", x="", y="trips")
+    on.bar(table["month"], table["kept"], color=ROLES["kept"], width=0.6, label="kept")
+    bars = on.bar(
+        *(table["month"], table["quarantined"]),
+        bottom=table["kept"],
+        color=ROLES["quarantined"],
+        width=0.6,
+        label="quarantined",
+    )
+    share = table["quarantined"] / table["read"].clip(lower=1)
+    on.bar_label(bars, [f"{each:.1%}" for each in share], padding=2, fontsize=10)
+    on.yaxis.set_major_formatter("{x:,.0f}")
+    on.margins(y=0.12)
+    if len(table) == 1:
+        on.set_xlim(-1.5, 1.5)
+    legend(made, on)
+    return made
+
+
+@drawn("No pipeline has run in the last days: `mlops run` runs the main ones.")
+def draw_runs(table: pd.DataFrame, size: Size = HALF) -> Drawing:
+    """Draw pipelines × days, coloured by the worst state of the day's runs (table `runs`)."""
+    pipelines = sorted(table["pipeline"].unique())
+    last = table["day"].max()
+    days = pd.date_range(last - pd.Timedelta(days=13), last)
+    made = figure(Size(size.width, max(size.height, 64 + 21 * len(pipelines))))
+    on = axes(made, title="Runs by day; failed ones are counted first", x="", y="")
+    groups: Any = table.groupby(["day", "pipeline"])
+    for (day, pipeline), own in groups:
+        if day not in days:
+            continue
+        counts = own.set_index("status")["runs"]
+        worst = next((state for state in _SEVERITY if state in counts), str(counts.index[0]))
+        total = int(counts.sum())
+        text = f"{counts[worst]}/{total}" if worst == "failed" else f"{total}"
+        x, y = float((day - days[0]).days), pipelines.index(pipeline)
+        on.barh(y, 0.86, left=x - 0.43, height=0.74, color=state_colour(worst))
+        on.text(x, y, text, ha="center", va="center", color="white", fontsize=9)
+    on.set_xlim(-0.5, len(days) - 0.5)
+    on.set_ylim(len(pipelines) - 0.4, -0.6)
+    places = range(1, len(days), 2)
+    on.set_xticks(list(places), [f"{days[i]:%d %b}" for i in places])
+    on.set_yticks(range(len(pipelines)), pipelines)
+    on.grid(visible=False)
+    on.tick_params(length=0)
+    on.spines[:].set_visible(False)
+    for state in ("completed", "running", "failed", "cancelled"):
+        on.plot([], [], "s", markersize=9, color=state_colour(state), label=state)
+    legend(made, on)
+    return made
+
+
+@drawn("Nothing has been deployed yet: `mlops deploy challenger` tests, watches and promotes one.")
+def draw_deployments(table: pd.DataFrame) -> Drawing:
+    """Show the last deployments and rollbacks (table `deployments`)."""
+    version = [
+        f"{before} → {after}" if before else str(after)
+        for before, after in zip(table["previous"], table["version"], strict=True)
+    ]
+    return table_html(
+        table.assign(version=version),
+        {
+            "at": "began, UTC",
+            "kind": "kind",
+            "version": "version",
+            "state": "state",
+            "by": "asked by",
+            "summary": "last step",
+        },
+        {"at": _MINUTE},
+        states=("state",),
+    )
+
+
+@drawn(
+    "Monitoring has decided nothing yet: `mlops monitor` looks at the newest answers and says what"
+    " should follow."
+)
+def draw_decisions(table: pd.DataFrame) -> Drawing:
+    """Show the last decisions of monitoring and what followed (table `decisions`)."""
+    return table_html(
+        table,
+        {
+            "at": "decided, UTC",
+            "step": "decision",
+            "version": "champion",
+            "reason": "why",
+            "followed": "what followed",
+        },
+        {"at": _MINUTE},
+        states=("step",),
+    )
+
+
+def _live_card(row: Any) -> Card:
+    if np.isnan(row["live_rmse"]):
+        return Card("RMSE live", "–", "known when actual durations arrive")
+    known = not np.isnan(row["live_low"])
+    interval = f"95 %: {row['live_low']:.2f} to {row['live_high']:.2f}; " if known else ""
+    until = f"{_trips(row['live_trips'])} until {row['live_until']:{_DAY}}"
+    return Card("RMSE live", _minutes(row["live_rmse"]), interval + until)
+
+
+def _cell_colour(ratio: float, outcome: str) -> tuple[float, float, float, float]:
+    if outcome == "alarm":
+        return to_rgba(VERMILLION, 0.9)
+    if outcome == "unjudged" or np.isnan(ratio):
+        return to_rgba(GREY, 0.25)
+    return to_rgba(SKY, 0.12 + 0.7 * min(max(ratio, 0.0), 1.0))
+
+
+def _in_unit(value: float, unit: str) -> str:
+    if np.isnan(value):
+        return "–"
+    if unit == "%":
+        return f"{100 * value:.1f} %"
+    return f"{value:.4g} {unit}".strip()
+
+
+def _minutes(value: float) -> str:
+    return "–" if np.isnan(value) else f"{value:.2f} min"
+
+
+def _trips(count: float) -> str:
+    return "" if np.isnan(count) else f"{count:,.0f} trips"
+
+
+def _age(days: float) -> str:
+    if days >= 2:
+        return f"{days:.0f} days"
+    return f"{24 * days:.0f} h" if days >= 1 / 12 else f"{1440 * days:.0f} min"
+
+
+def _learned(row: Any) -> str:
+    return (
+        ""
+        if pd.isna(row["learned_until"])
+        else f"learned trips until {row['learned_until']:{_DAY}}"
+    )
