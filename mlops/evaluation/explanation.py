@@ -31,7 +31,7 @@ from mlops.training.families import family_of
 from mlops.training.tuning import Trial
 
 # TreeSHAP takes time in proportion to trips and nodes: 50 to 170 ns for each pair of them.
-_NODES_VISITED: Final = 2_000_000
+_NODES_VISITED: Final = 1_500_000
 _MIN_EXPLAINED: Final = 32
 MAX_EXPLAINED: Final = 2_000
 _MAX_CURVE_TRIPS: Final = 10_000

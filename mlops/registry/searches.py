@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timezone
-from typing import Final
+from typing import Any, Final
 
 from mlops.data.references import Reference
 from mlops.registry.connection import connect, ensure_tracking, registry_errors
@@ -18,7 +18,13 @@ class FinishedSearch(Reference):
     at: datetime  # when it ended, with time zone
     family: str
     rmse: float  # on the validation window, minutes
+    mae: float  # likewise
     data_hash: str  # of the training set
+    run_id: str  # in the record (MLflow)
+    pipeline: str  # that searched; empty outside Mage
+    pipeline_run: str  # its number; empty outside Mage
+    trials: int
+    seconds: float  # of all trials together
 
 
 def finished_searches(settings: Settings) -> tuple[FinishedSearch, ...]:
@@ -39,13 +45,20 @@ def finished_searches(settings: Settings) -> tuple[FinishedSearch, ...]:
             order_by=["attributes.start_time DESC"],
             max_results=_MOST,
         )
-    found = (
-        FinishedSearch(
-            at=datetime.fromtimestamp(run.info.end_time / 1_000, timezone.utc),
-            family=run.data.tags["mlops.family"],
-            rmse=run.data.metrics["rmse"],
-            data_hash=run.data.tags["mlops.data_hash"],
-        )
-        for run in runs
+    return tuple(sorted(map(_search, runs), key=lambda search: search.at))
+
+
+def _search(run: Any) -> FinishedSearch:
+    tags, metrics, info = run.data.tags, run.data.metrics, run.info
+    return FinishedSearch(
+        at=datetime.fromtimestamp(info.end_time / 1_000, timezone.utc),
+        family=tags["mlops.family"],
+        rmse=metrics["rmse"],
+        mae=metrics["mae"],
+        data_hash=tags["mlops.data_hash"],
+        run_id=info.run_id,
+        pipeline=tags.get("mlops.pipeline", ""),
+        pipeline_run=tags.get("mlops.pipeline_run_id", ""),
+        trials=int(tags["mlops.trials"]),
+        seconds=(info.end_time - info.start_time) / 1_000,
     )
-    return tuple(sorted(found, key=lambda search: search.at))
