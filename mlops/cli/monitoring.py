@@ -66,7 +66,7 @@ def _look(settings: Settings, overrides: dict[str, Any], as_json: bool) -> None:
     console = terminal(stderr=as_json)
     console.print("[dim]loading Mage …[/]")
 
-    from mlops.monitoring.deciding import is_due
+    from mlops.monitoring.deciding import PIPELINES, is_due
     from mlops.orchestration.monitoring import run_monitoring
 
     windows, decision = run_monitoring(settings, overrides, RunDisplay(console))
@@ -80,7 +80,8 @@ def _look(settings: Settings, overrides: dict[str, Any], as_json: bool) -> None:
     _tell(decision, console)
     if due:
         raise MonitoringError(
-            f"a {due.decision.step} is due, but {due.problem}", f"by hand: {due.command}"
+            f"a {PIPELINES[due.decision.step]} is due, but {due.problem}",
+            f"by hand: {due.command}",
         )
 
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from itertools import zip_longest
 from typing import Final, NamedTuple
 
-from mlops.monitoring.deciding import is_due, is_judged, windows_of
+from mlops.monitoring.deciding import PIPELINES, is_due, is_judged, windows_of
 from mlops.monitoring.measurements import Family
 from mlops.monitoring.policy import MENDED_BY_RETRAINING, MENDED_BY_ROLLBACK
 from mlops.monitoring.records import DecisionRecord, WindowRecord
@@ -115,7 +116,9 @@ def alert_of(
     version = record.decision.champion.version
     since = min(streak.since for streak in streaks)
     latest = max((streak.latest for streak in streaks), key=lambda window: window.end)
-    whys = list(dict.fromkeys(finding.why for streak in streaks for finding in streak.alarms))
+    # The worst of each family before the next worst of any.
+    ranked = zip_longest(*(streak.alarms for streak in streaks))
+    whys = list(dict.fromkeys(finding.why for rank in ranked for finding in rank if finding))
     more = [f"{len(whys) - _MOST_SENTENCES} more findings."] if len(whys) > _MOST_SENTENCES else []
     concerned = record if group == _remedied_by(record) else None
     waiting = pending if group == "model" else None
@@ -168,9 +171,9 @@ def _outcome(
         stage = f"version {waiting.version} waits for approval"
         return [f"{stage}: {waiting.verdict}."], stage
     if concerned is not None and is_due(concerned):
-        step = concerned.decision.step
-        why = f"{concerned.decision.reasons[0]}: a {step} is due, but {concerned.problem}."
-        return [why], f"{step} due, not started"
+        pipeline = PIPELINES[concerned.decision.step]
+        why = f"{concerned.decision.reasons[0]}: a {pipeline} is due, but {concerned.problem}."
+        return [why], f"{pipeline} due, not started"
     return [], ""
 
 

@@ -165,7 +165,7 @@ def test_what_could_not_be_started_is_for_a_person(watch: Watch, make_window: Ma
     [told] = watch.look(make_window(24, "drift"), make_window(25, "drift"), **problem)
 
     assert told["severity"] == "error"
-    assert "a retrain is due, but no server answers" in told["text"]
+    assert "a retraining is due, but no server answers" in told["text"]
     assert told["command"].startswith("mlops retrain --force --reason 'monitoring: 2 of")
 
 
