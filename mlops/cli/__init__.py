@@ -30,6 +30,7 @@ def build_app() -> typer.Typer:
     from mlops.cli import (
         backtest,
         configuration,
+        demo,
         deployments,
         doctor,
         models,
@@ -38,6 +39,7 @@ def build_app() -> typer.Typer:
         observability,
         pipelines,
         predict,
+        reports,
         reproduction,
         retraining,
         run,
@@ -66,6 +68,7 @@ def build_app() -> typer.Typer:
         monitoring,
         backtest,
         deployments,
+        reports,
         predict,
         doctor,
         configuration,
@@ -73,6 +76,7 @@ def build_app() -> typer.Typer:
         serving,
         observability,
         notify,
+        demo,
     ):
         module.register(app)
     return app

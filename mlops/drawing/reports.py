@@ -1,0 +1,97 @@
+"""Drawings of reports: how honest predictions are, how live errors went, how a search went."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import pandas as pd
+from matplotlib.ticker import MaxNLocator
+
+from mlops.drawing.frame import Drawing, Size, axes, dates, drawn, figure, legend
+from mlops.drawing.palette import BLUE, GREY, ROLES, SKY, look
+
+# Reports are read in a column of text: narrower than a dashboard, so that type keeps its size.
+COLUMN: Final = Size(760, 320)
+
+
+@drawn("No trip has been predicted yet.")
+def calibration(bins: pd.DataFrame) -> Drawing:
+    """Draw what happened to trips of similar predictions.
+
+    Args:
+        bins: ``predicted`` and ``actual`` (means), ``low`` and ``high`` (tenth and ninetieth
+            percentile of actual durations); minutes, one row per bin.
+    """
+    made = figure(COLUMN)
+    on = axes(
+        made,
+        title="What happened to trips of similar predictions",
+        x="predicted duration, minutes",
+        y="actual duration, minutes",
+    )
+    on.fill_between(
+        bins["predicted"], bins["low"], bins["high"], color=SKY, alpha=0.3, label="8 trips in 10"
+    )
+    end = float(max(bins["high"].max(), bins["predicted"].max()))
+    on.plot([0, end], [0, end], color=GREY, linestyle="--", label="predicted as it happened")
+    on.plot(bins["predicted"], bins["actual"], color=BLUE, marker="o", label="mean")
+    on.set(xlim=(0, None), ylim=(0, None))
+    legend(made, on)
+    return made
+
+
+@drawn("No actual duration has arrived yet.")
+def live_errors(windows: pd.DataFrame) -> Drawing:
+    """Draw the RMSE of windows over time.
+
+    Args:
+        windows: ``end`` (time), ``rmse``, ``low``, ``high`` and ``expected``; minutes.
+    """
+    made = figure(COLUMN)
+    on = axes(made, title="Live error", x="end of the window (UTC)", y="RMSE, minutes")
+    ends = windows["end"]
+    below, above = windows["rmse"] - windows["low"], windows["high"] - windows["rmse"]
+    on.errorbar(
+        ends,
+        windows["rmse"],
+        yerr=[below.clip(lower=0), above.clip(lower=0)],
+        color=BLUE,
+        marker="o",
+        capsize=3,
+        label="measured, with 95% interval",
+    )
+    on.plot(
+        ends,
+        windows["expected"],
+        color=ROLES["reference"],
+        linestyle="--",
+        marker=".",
+        label="expected",
+    )
+    dates(on)
+    legend(made, on)
+    return made
+
+
+@drawn("No trial was recorded.")
+def search_progress(trials: pd.DataFrame) -> Drawing:
+    """Draw the best validation error that each family's search had found so far.
+
+    Args:
+        trials: ``family``, ``number`` (from 1) and ``best`` (RMSE, minutes); one row per trial.
+    """
+    made = figure(Size(COLUMN.width, 380))
+    on = axes(made, title="The search", x="trial", y="best RMSE on validation, minutes")
+    for family, own in trials.groupby("family", sort=False):
+        style = look(str(family))
+        on.plot(
+            own["number"],
+            own["best"],
+            color=style.colour,
+            linestyle=style.dash,
+            marker=style.marker,
+            label=str(family),
+        )
+    on.xaxis.set_major_locator(MaxNLocator(integer=True))
+    legend(made, on)
+    return made

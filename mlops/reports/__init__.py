@@ -1,0 +1,1 @@
+"""Reports a person can read: one file of HTML each, whole without a network or a script."""

@@ -1,0 +1,155 @@
+"""Sections of a model card on a version's life: its data, its deployments, its live errors."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from mlops.monitoring.records import WindowRecord
+from mlops.monitoring.report import Finding
+from mlops.reports.document import Block, Cell, Chart, Section, Table, Text
+from mlops.reports.facts import CardFacts
+from mlops.reports.numbers import NOT_KNOWN, count, decimal, moment, span
+from mlops.reports.parts import outcome, quality_blocks, sources_table, windows_table
+
+_LAST_WINDOWS = 12
+
+
+def data_section(facts: CardFacts) -> Section:
+    """Tell what the version learned from, and what it was measured on."""
+    receipt, manifest = facts.info.receipt, facts.manifest
+    if receipt is None:
+        return Section("Data", (Text("What it learned from is not known."),))
+    blocks: list[Block] = [
+        Text(
+            f"It learned from {receipt.taxi}-taxi trips"
+            + (
+                " that were generated."
+                if receipt.synthetic
+                else " as the city publishes them (TLC)."
+            )
+            + " Time is divided, never shuffled: what judges the model lies after everything it"
+            " learned from."
+        ),
+        windows_table(receipt.windows),
+    ]
+    if facts.sources:
+        blocks.append(sources_table(facts.sources))
+    if manifest is not None:
+        blocks += quality_blocks(manifest.quality)
+    return Section("Data", tuple(blocks))
+
+
+def deployment_section(facts: CardFacts) -> Section:
+    """Tell when the version became champion or ceased to be, by whom and why."""
+    version = facts.info.version
+    moves = [m for m in facts.trail if version in (m.version, m.previous)]
+    blocks: list[Block] = []
+    if moves:
+        rows = tuple(
+            (
+                Cell(moment(move.at)),
+                Cell("became champion" if move.version == version else "ceased to be champion"),
+                Cell(
+                    f"after version {move.previous or 'none'}"
+                    if move.version == version
+                    else f"version {move.version} took over"
+                ),
+                Cell(move.kind),
+                Cell(move.by or NOT_KNOWN),
+                Cell(move.reason),
+            )
+            for move in moves
+        )
+        blocks.append(
+            Table(
+                "Changes of the champion that concern this version, newest first",
+                ("when", "what", "", "by way of", "by", "why"),
+                rows,
+                frozenset(range(6)),
+            )
+        )
+    if facts.deployments:
+        rows = tuple(
+            (
+                Cell(record.id, code=True),
+                Cell(record.kind),
+                Cell(record.state.replace("_", " ")),
+                Cell(record.by),
+                Cell(record.reason),
+                Cell(record.summary),
+            )
+            for record in facts.deployments
+        )
+        blocks.append(
+            Table(
+                "Deployments and rollbacks of this version, newest first",
+                ("id", "kind", "state", "by", "asked because", "decided last"),
+                rows,
+                frozenset(range(6)),
+            )
+        )
+    return Section("Deployments", tuple(blocks) or (Text("It was never deployed."),))
+
+
+def live_section(facts: CardFacts) -> Section:
+    """Tell how the version did after it was made, as far as labels arrived."""
+    measured = [(w, f) for w in facts.windows if (f := live_error(w)) is not None]
+    if not measured:
+        said = (
+            f"Monitoring looked at {count(len(facts.windows))} windows of its answers; no actual"
+            " durations have arrived yet."
+            if facts.windows
+            else "Monitoring has not looked at this version yet."
+        )
+        return Section("Live performance", (Text(said),))
+    rows = tuple(
+        (
+            Cell(window.window, code=True),
+            Cell(moment(window.end)),
+            Cell(count(finding.rows)),
+            Cell(decimal(finding.value)),
+            Cell(span(*finding.interval) if finding.interval else NOT_KNOWN),
+            Cell(decimal(finding.reference)),
+            outcome(finding.outcome == "ok", "as expected", finding.outcome),
+        )
+        for window, finding in reversed(measured[-_LAST_WINDOWS:])
+    )
+    table = Table(
+        "RMSE of the last windows whose trips have ended, minutes",
+        ("window", "until", "trips", "RMSE", "95% interval", "expected", "verdict"),
+        rows,
+        frozenset({0, 1, 6}),
+    )
+    return Section("Live performance", (live_chart(measured), table))
+
+
+def live_error(window: WindowRecord) -> Finding | None:
+    """Return the RMSE of all trips of a window, if labels have arrived."""
+    return next(
+        (
+            f
+            for f in window.report.findings
+            if f.family == "performance" and f.subject == "all trips" and f.statistic == "rmse"
+        ),
+        None,
+    )
+
+
+def live_chart(measured: Sequence[tuple[WindowRecord, Finding]]) -> Chart:
+    """Draw the RMSE of windows, in the order of time, with what was expected of them."""
+    from mlops.drawing.reports import live_errors
+    from mlops.reports.drawings import chart
+
+    table = pd.DataFrame(
+        {
+            "end": [window.end for window, _ in measured],
+            "rmse": [finding.value for _, finding in measured],
+            "low": [f.interval[0] if f.interval else f.value for _, f in measured],
+            "high": [f.interval[1] if f.interval else f.value for _, f in measured],
+            "expected": [finding.reference for _, finding in measured],
+        }
+    )
+    said = "RMSE of each window with its 95% interval, and what was expected of it; minutes."
+    return Chart(chart(live_errors(table)), said)

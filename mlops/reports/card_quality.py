@@ -1,0 +1,293 @@
+"""Sections of a model card that tell how well a version predicts, for whom, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import pandas as pd
+
+from mlops.evaluation.slices import SliceMetrics
+from mlops.reports.disparity import in_words, largest_disparity
+from mlops.reports.document import Block, Cell, Chart, Fold, Section, Table, Text
+from mlops.reports.examination import Examination, Example
+from mlops.reports.facts import CardFacts
+from mlops.reports.groups import Estimate, GroupErrors
+from mlops.reports.marks import Scale, bar, whisker
+from mlops.reports.numbers import (
+    NOT_KNOWN,
+    count,
+    decimal,
+    minutes,
+    moment,
+    percent,
+    percent_span,
+    span,
+)
+from mlops.reports.parts import signed_cell
+from mlops.reports.words import feature
+from mlops.training.intervals import NOMINAL_COVERAGE
+
+# By place and by time: what the data hold that may stand for people.
+FAIRNESS: Final = ("pickup borough", "drop-off borough", "hour", "day of week")
+_TITLES: Final = {"hour": "part of the day"}
+_SHOWN_FEATURES: Final = 15
+_SHOWN_PARTS: Final = 6
+
+
+def quality_section(facts: CardFacts) -> Section:
+    """Tell how wrong the version is on the whole."""
+    found, evaluation = facts.examination, facts.info.evaluation
+    if found is None:
+        if evaluation is None:
+            return Section("Quality", (Text("How well it predicts is not known."),))
+        metrics = evaluation.metrics
+        rows = [
+            ("mean absolute error", minutes(metrics.mae)),
+            ("root mean squared error (RMSE)", minutes(metrics.rmse)),
+            ("nine trips in ten within", minutes(metrics.p90_error)),
+            ("bias (positive: too long)", minutes(metrics.bias, signed=True)),
+            ("error as a share of the duration", percent(metrics.mape)),
+            ("variance explained (R²)", percent(metrics.r2)),
+        ]
+        table = Table(
+            "Errors on the test window, as registered",
+            ("measure", "value"),
+            tuple((Cell(name), Cell(value)) for name, value in rows),
+        )
+        return Section("Quality", (table,))
+    errors = found.overall
+    rows4 = [
+        _measure("mean absolute error", errors.mae, "how far off a prediction is on average"),
+        _measure("RMSE", errors.rmse, "likewise, but large errors weigh more"),
+        _measure("nine trips in ten within", found.p90, "one trip in ten is further off"),
+        _measure("bias", errors.bias, "positive: predicted too long on average", signed=True),
+    ]
+    table = Table(
+        f"Errors on {count(errors.rows)} trips of the test window, minutes",
+        ("measure", "value", "95% interval", "in words"),
+        tuple(rows4),
+        frozenset({0, 3}),
+    )
+    share = Text(
+        f"On average {percent(errors.relative.value)} of a trip's duration is in error (95%"
+        f" interval {percent_span(errors.relative.low, errors.relative.high)})."
+        + (
+            f" The model explains {percent(evaluation.metrics.r2)} of the variance (R²)."
+            if evaluation is not None
+            else ""
+        )
+    )
+    return Section("Quality", (table, share, _calibration(found), _how_sure()))
+
+
+def _measure(name: str, estimate: Estimate, words: str, signed: bool = False) -> tuple[Cell, ...]:
+    return (
+        Cell(name),
+        Cell(decimal(estimate.value, signed=signed)),
+        Cell(span(estimate.low, estimate.high, signed=signed)),
+        Cell(words),
+    )
+
+
+def _how_sure() -> Text:
+    return Text(
+        "Intervals: percentile bootstrap, 500 resamples of whole hours, because trips of the same"
+        " hour share traffic (A. C. Davison and D. V. Hinkley, Bootstrap Methods and their"
+        " Application, 1997).",
+        small=True,
+    )
+
+
+def _calibration(found: Examination) -> Chart:
+    from mlops.drawing.reports import calibration
+    from mlops.reports.drawings import chart
+
+    table = pd.DataFrame([each.model_dump() for each in found.bins])
+    said = (
+        "Trips in ten groups by predicted duration: where the line runs below the diagonal, trips"
+        " took less time than predicted. Minutes; the band holds 8 trips in 10."
+    )
+    return Chart(chart(calibration(table)), said)
+
+
+def groups_section(facts: CardFacts) -> Section:
+    """Tell for whom the version is worse, by place and by time."""
+    found = facts.examination
+    if found is None:
+        slices = facts.info.evaluation.slices if facts.info.evaluation else ()
+        blocks: tuple[Block, ...] = (
+            Text("Only what was stored at registration is known, without intervals."),
+            _stored_slices(slices),
+        )
+        return Section("Fairness by place and time", blocks if slices else ())
+    blocks = (
+        Text(
+            "Nobody should be served much worse because of where they live or when they travel."
+            f" Groups with fewer than {count(facts.min_rows)} trips are shown but not compared. The"
+            " dotted line in each drawing is all trips together"
+            f" ({minutes(found.overall.mae.value)})."
+        ),
+    )
+    dimensions = list(dict.fromkeys(group.dimension for group in found.groups[1:]))
+    for dimension in FAIRNESS:
+        blocks += _dimension(found, dimension, facts.min_rows)
+    others = [name for name in dimensions if name not in FAIRNESS]
+    tables = tuple(_group_table(found, name, facts.min_rows) for name in others)
+    fold = Fold(f"Other slices: {', '.join(others)}", tables)
+    return Section("Fairness by place and time", (*blocks, fold))
+
+
+def _dimension(found: Examination, dimension: str, min_rows: int) -> tuple[Block, ...]:
+    worst = largest_disparity(found.groups, dimension, min_rows)
+    said = (
+        in_words(worst, found.overall)
+        if worst is not None
+        else f"By {_title(dimension)}, there are fewer than two groups large enough to compare."
+    )
+    return Text(said), _group_table(found, dimension, min_rows)
+
+
+def _title(dimension: str) -> str:
+    return _TITLES.get(dimension, dimension)
+
+
+def _group_table(found: Examination, dimension: str, min_rows: int) -> Table:
+    groups = [group for group in found.groups if group.dimension == dimension]
+    large = [g for g in groups if g.rows >= min_rows] or groups
+    ends = [end for g in large for end in (g.mae.low, g.mae.high)]
+    scale = Scale.over([*ends, found.overall.mae.value])
+    rows = tuple(_group_row(g, found.overall, scale, g.rows >= min_rows) for g in groups)
+    return Table(
+        f"Errors by {_title(dimension)}, minutes",
+        (_title(dimension), "trips", "mean duration", "mean absolute error", "95% interval",
+         "bias", "95% interval of the bias", "within their range"),
+        rows,
+    )  # fmt: skip
+
+
+def _group_row(
+    group: GroupErrors, overall: GroupErrors, scale: Scale, judged: bool
+) -> tuple[Cell, ...]:
+    mae, bias = group.mae, group.bias
+    mark = whisker(mae.value, mae.low, mae.high, scale, overall.mae.value) if judged else ""
+    name = Cell(group.group) if judged else Cell(f"{group.group} (few trips)", "quiet")
+    coverage = group.coverage
+    short = coverage is not None and judged and coverage.high < NOMINAL_COVERAGE
+    return (
+        name,
+        Cell(count(group.rows)),
+        Cell(decimal(group.actual)),
+        Cell(decimal(mae.value), mark=mark),
+        Cell(span(mae.low, mae.high)),
+        signed_cell(bias.value, judged and bias.excludes(0)),
+        Cell(span(bias.low, bias.high, signed=True)),
+        Cell(percent(coverage.value) if coverage else NOT_KNOWN, "warn" if short else ""),
+    )
+
+
+def _stored_slices(slices: Sequence[SliceMetrics]) -> Table:
+    return Table(
+        "Errors by slice, as registered, minutes",
+        ("cut by", "slice", "trips", "mean absolute error", "RMSE", "bias"),
+        tuple(
+            (
+                Cell(each.dimension),
+                Cell(each.slice),
+                Cell(count(each.rows)),
+                Cell(decimal(each.mae)),
+                Cell(decimal(each.rmse)),
+                Cell(decimal(each.bias, signed=True)),
+            )
+            for each in slices
+        ),
+        frozenset({0, 1}),
+    )
+
+
+def ranges_section(facts: CardFacts) -> Section:
+    """Tell how honest the range around predictions is."""
+    found = facts.examination
+    if found is None or found.overall.coverage is None or found.width is None:
+        return Section("Prediction ranges", (Text("Its predictions come without a range."),))
+    coverage = found.overall.coverage
+    short = [
+        g for g in found.groups[1:]
+        if g.coverage and g.rows >= facts.min_rows and g.coverage.high < NOMINAL_COVERAGE
+    ]  # fmt: skip
+    worst = min(short, key=lambda g: g.coverage.value if g.coverage else 1.0, default=None)
+    said = (
+        f"A range should hold the actual duration of {NOMINAL_COVERAGE:.0%} of trips. It held"
+        f" {percent(coverage.value)} (95% interval {percent_span(coverage.low, coverage.high)})"
+        f" and was {minutes(found.width)} wide on average."
+    )
+    if worst is not None and worst.coverage is not None:
+        said += (
+            f" It promises too much for {count(len(short))} of the groups above, most of all for"
+            f" {_title(worst.dimension)} {worst.group}: {percent(worst.coverage.value)}"
+            f" ({percent_span(worst.coverage.low, worst.coverage.high)})."
+        )
+    else:
+        said += " No group above is certainly short of that."
+    return Section("Prediction ranges", (Text(said),))
+
+
+def explanation_section(facts: CardFacts) -> Section:
+    """Tell what the version looks at, on the whole and for three trips."""
+    found = facts.examination
+    title = "What it looks at"
+    if found is None:
+        return Section(title, ())
+    explained = found.explained
+    if explained is None:
+        return Section(title, (Text(f"It cannot be explained exactly: {found.unexplained}."),))
+    shown = explained.importance[:_SHOWN_FEATURES]
+    scale = Scale(0.0, max([value for _, value in shown] + [0.01]))
+    rows = tuple(
+        (Cell(feature(name)), Cell(name, code=True), Cell(decimal(value), mark=bar(value, scale)))
+        for name, value in shown
+    )
+    rest = sum(value for _, value in explained.importance[_SHOWN_FEATURES:])
+    blocks: tuple[Block, ...] = (
+        Text(
+            "By how many minutes each input moves a prediction up or down on average. These are"
+            f" exact Shapley values on {count(explained.rows)} trips of the test window (S. M."
+            " Lundberg et al., Nature Machine Intelligence 2020). They tell what the model uses,"
+            " not what causes a trip to take long."
+        ),
+        Table(
+            f"The {len(shown)} inputs that matter most; the others move it by"
+            f" {minutes(rest)} together",
+            ("input", "name", "mean |contribution|, minutes"),
+            rows,
+            frozenset({0, 1}),
+        ),
+    )
+    return Section(title, blocks + tuple(b for e in explained.examples for b in _example(e)))
+
+
+def _example(example: Example) -> tuple[Block, ...]:
+    miles = "" if example.miles is None else f", {example.miles:.1f} miles"
+    spread = (
+        ""
+        if example.low is None or example.high is None
+        else f" (range {span(example.low, example.high)})"
+    )
+    said = Text(
+        f"{example.name}, {moment(example.pickup_at)}: from {example.pickup} to"
+        f" {example.dropoff}{miles}. Predicted {minutes(example.predicted)}{spread}, took"
+        f" {minutes(example.actual)}."
+    )
+    shown = example.contributions[:_SHOWN_PARTS]
+    rest = sum(value for _, value in example.contributions[_SHOWN_PARTS:])
+    total = example.base + sum(value for _, value in example.contributions)
+    scale = Scale.over([0.0, rest, *(value for _, value in shown)])
+    parts = [(feature(name), value) for name, value in shown]
+    parts.append((f"the other {len(example.contributions) - len(shown)} inputs", rest))
+    rows = [(Cell("where it starts: an average trip"), Cell(decimal(example.base)))]
+    rows += [
+        (Cell(name), Cell(decimal(value, signed=True), mark=bar(value, scale)))
+        for name, value in parts
+    ]
+    rows.append((Cell("together"), Cell(decimal(total))))
+    return said, Table(f"{example.name} explained, minutes", ("input", "minutes"), tuple(rows))

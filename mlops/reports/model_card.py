@@ -1,0 +1,263 @@
+"""The model card of a version: what it is for, what it is made of, and where it fails.
+
+After M. Mitchell et al., "Model Cards for Model Reporting" (FAT* 2019, arXiv:1810.03993): details,
+intended use, factors, metrics, evaluation and training data, quantitative analyses by group,
+ethical considerations, caveats. What is not known is said, with the reason.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from mlops.reports.card_data import data_section, deployment_section, live_section
+from mlops.reports.card_quality import (
+    explanation_section,
+    groups_section,
+    quality_section,
+    ranges_section,
+)
+from mlops.reports.document import Block, Cell, Document, Facts, Items, Notice, Section, Text, Tile
+from mlops.reports.facts import CardFacts
+from mlops.reports.groups import Estimate
+from mlops.reports.numbers import (
+    count,
+    day,
+    megabytes,
+    milliseconds,
+    minutes,
+    moment,
+    percent,
+    span,
+)
+from mlops.reports.parts import SYNTHETIC, receipt_blocks, verdict_table
+from mlops.reports.words import family
+from mlops.training.intervals import NOMINAL_COVERAGE
+
+CITATION: Final = (
+    "Structure after M. Mitchell et al., “Model Cards for Model Reporting”, FAT* 2019,"
+    " arXiv:1810.03993."
+)
+
+
+def model_card(facts: CardFacts) -> Document:
+    """Write the card of a version."""
+    sections = (
+        Section("Model details", _details(facts)),
+        Section("Intended use", _use(facts)),
+        data_section(facts),
+        quality_section(facts),
+        groups_section(facts),
+        ranges_section(facts),
+        explanation_section(facts),
+        Section("What the gate decided", _gate(facts)),
+        deployment_section(facts),
+        live_section(facts),
+        Section("Ethical considerations", _ethics(facts)),
+        Section("Caveats and recommendations", _caveats(facts)),
+        Section("Receipt", _receipt(facts)),
+    )
+    return Document(
+        kind="Model card",
+        title=f"{facts.model_name}, version {facts.info.version}",
+        lead=_lead(facts),
+        made_at=facts.made_at,
+        notices=_notices(facts),
+        tiles=_tiles(facts),
+        sections=tuple(section for section in sections if section.blocks),
+        footer=CITATION,
+    )
+
+
+def _lead(facts: CardFacts) -> tuple[str, ...]:
+    info, found = facts.info, facts.examination
+    taxi = f"a {facts.taxi}-taxi trip" if facts.taxi else "a taxi trip"
+    said = [
+        f"Version {info.version} predicts how many minutes {taxi} in New York will take, asked"
+        " when the passenger is picked up."
+    ]
+    if found is not None:
+        errors = found.overall
+        said.append(
+            f"On {count(errors.rows)} trips of {day(found.start)} to {day(found.end)} that it had"
+            f" never seen, it was wrong by {minutes(errors.mae.value)} on average; such a trip"
+            f" takes {minutes(errors.actual)}. Nine trips in ten were predicted to within"
+            f" {minutes(found.p90.value)}."
+        )
+        if errors.coverage is not None:
+            said.append(
+                f"With each prediction comes a range that should hold {NOMINAL_COVERAGE:.0%} of"
+                f" actual durations; it held {percent(errors.coverage.value)}."
+            )
+    elif info.evaluation is not None:
+        metrics = info.evaluation.metrics
+        said.append(
+            f"On {count(metrics.rows)} trips that it had never seen, it was wrong by"
+            f" {minutes(metrics.mae)} on average. Nine trips in ten were predicted to within"
+            f" {minutes(metrics.p90_error)}."
+        )
+    else:
+        said.append(
+            "How well it does so is not known: it was registered by hand, without evidence."
+        )
+    return " ".join(said), _standing(facts)
+
+
+def _standing(facts: CardFacts) -> str:
+    info = facts.info
+    if "champion" in info.aliases:
+        since = f" since {moment(info.promoted_at)}" if info.promoted_at else " until now"
+        why = f" ({info.promotion_reason})" if info.promotion_reason else ""
+        return f"It is the champion: it has answered requests{since}{why}."
+    if "challenger" in info.aliases:
+        return "It is the challenger: it passed the gate and does not answer requests yet."
+    if info.promoted_at:
+        return f"It is not in use; it last became champion at {moment(info.promoted_at)}."
+    return "It is not in use and never was champion."
+
+
+def _notices(facts: CardFacts) -> tuple[Notice, ...]:
+    found = [SYNTHETIC] if facts.synthetic else []
+    if facts.missing:
+        found.append(Notice("Not everything is known.", " ".join(facts.missing)))
+    if facts.info.verdict is not None and not facts.info.verdict.passed:
+        found.append(Notice("The gate refused this version.", facts.info.verdict.summary, "bad"))
+    return tuple(found)
+
+
+def _tiles(facts: CardFacts) -> tuple[Tile, ...]:
+    info, found = facts.info, facts.examination
+    tiles = []
+    if found is not None:
+        errors = found.overall
+        tiles = [
+            Tile("Mean absolute error", minutes(errors.mae.value), _sure(errors.mae)),
+            Tile("RMSE", minutes(errors.rmse.value), _sure(errors.rmse)),
+            Tile("9 in 10 within", minutes(found.p90.value), _sure(found.p90)),
+            Tile("Bias", minutes(errors.bias.value, signed=True), "positive: predicted too long"),
+        ]
+        if errors.coverage is not None:
+            coverage = percent(errors.coverage.value)
+            tiles.append(Tile("Within their range", coverage, f"promised: {NOMINAL_COVERAGE:.0%}"))
+    elif info.evaluation is not None:
+        metrics = info.evaluation.metrics
+        tiles = [
+            Tile("Mean absolute error", minutes(metrics.mae), "as registered"),
+            Tile("RMSE", minutes(metrics.rmse), "as registered"),
+            Tile("9 in 10 within", minutes(metrics.p90_error), "as registered"),
+        ]
+    if info.evaluation is not None:
+        tiles.append(
+            Tile(
+                "One prediction",
+                milliseconds(info.evaluation.latency_ms),
+                f"median; {megabytes(info.evaluation.size_mb)} on disk",
+            )
+        )
+    return tuple(tiles)
+
+
+def _sure(estimate: Estimate) -> str:
+    return f"95% interval {span(estimate.low, estimate.high)}"
+
+
+def _details(facts: CardFacts) -> tuple[Block, ...]:
+    info, receipt = facts.info, facts.info.receipt
+    rows = [
+        ("Version", Cell(str(info.version))),
+        ("Names it has", Cell(", ".join(info.aliases) or "none")),
+        ("Kind of model", Cell(family(receipt.family) if receipt else "not known")),
+        ("Registered", Cell(moment(info.created_at))),
+        ("Experiment run (MLflow)", Cell(info.run_id or "none", code=bool(info.run_id))),
+    ]
+    if info.evaluation is not None:
+        rows += [
+            ("One prediction takes", Cell(f"{milliseconds(info.evaluation.latency_ms)} (median)")),
+            ("Size on disk", Cell(megabytes(info.evaluation.size_mb))),
+        ]
+    what = Text(
+        "It reads what is known at pickup: time, zones, the estimated distance, passengers, tariff"
+        " and trip type, and what past trips say of the route and the hour. It answers with minutes"
+        " and a range. Which company's meter a cab carries plays no part."
+    )
+    return what, Facts(tuple(rows))
+
+
+def _use(facts: CardFacts) -> tuple[Block, ...]:
+    taxi = facts.taxi or "taxi"
+    return (
+        Items(
+            (
+                f"For: telling a passenger or a dispatcher how long a {taxi} trip between two of"
+                " the city's taxi zones will take; planning with many such estimates.",
+                "For whom: riders, dispatchers, planners; through the online server or in batches.",
+            )
+        ),
+        Text("Not made for, and not tested for:"),
+        Items(
+            (
+                "fares, fines or the pay and judgement of drivers: a slow trip says nothing of"
+                " whoever drove it;",
+                "emergency or medical transport, where an unusually long trip is what matters;",
+                "trips outside of New York's taxi zones, other kinds of vehicle, or trips of less"
+                " than a minute or more than an hour: those were not learned from;",
+                "days unlike any it learned from, such as a blizzard or a marathon: monitoring"
+                " tells when the world has changed, afterwards.",
+            )
+        ),
+    )
+
+
+def _gate(facts: CardFacts) -> tuple[Block, ...]:
+    verdict = facts.info.verdict
+    if verdict is None:
+        return (Text("The gate never saw this version: it was registered by hand."),)
+    return Text(f"{verdict.summary[:1].upper()}{verdict.summary[1:]}."), verdict_table(verdict)
+
+
+def _ethics(facts: CardFacts) -> tuple[Block, ...]:
+    return (
+        Items(
+            (
+                "The data hold no names, addresses or payment of anybody, only zones, times and"
+                " distances. They hold nothing of who rode either, so that fairness to people by"
+                " age, sex, income or origin can be neither measured nor claimed.",
+                "Where a trip begins and ends may stand in for who lives there: errors are"
+                " therefore shown by borough, and by time. Boroughs with few trips have wide"
+                " intervals, and the model had little to learn them from.",
+                "The model learns how the city moved. Where streets were slow or taxis rare, it"
+                " will expect that to go on.",
+            )
+        ),
+    )
+
+
+def _caveats(facts: CardFacts) -> tuple[Block, ...]:
+    said = []
+    if facts.synthetic:
+        said.append("The trips are synthetic: do not quote these numbers as if they were real.")
+    said += [
+        "In history, the distance is the meter's, known only after the trip; in a request it is an"
+        " estimate. How good that estimate is decides how much of the measured quality remains.",
+        "Intervals hold hours, not single trips, for independent of each other. Days of the same"
+        " week may still be alike, which would make true intervals somewhat wider.",
+        "Groups are compared one by one at 95%: among twenty groups that are treated alike, one"
+        " will look different by chance.",
+    ]
+    if facts.examination is not None:
+        days = (facts.examination.end - facts.examination.start).days + 1
+        said.append(
+            f"All of this was measured on {count(days)} days of one season. Follow the live"
+            " performance, and retrain when monitoring says so."
+        )
+    return (Items(tuple(said)),)
+
+
+def _receipt(facts: CardFacts) -> tuple[Block, ...]:
+    if facts.info.receipt is None:
+        return (
+            Text(
+                "There is no receipt: the version was registered by hand, so neither its data nor"
+                " its code are known and it cannot be made again."
+            ),
+        )
+    return receipt_blocks(facts.info.receipt, f"mlops reproduce {facts.info.version}")

@@ -1,0 +1,258 @@
+"""The report of a monitored window: every finding in words, live errors, and what was decided."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from mlops.monitoring.records import WindowRecord
+from mlops.monitoring.report import Finding
+from mlops.reports import words
+from mlops.reports.document import (
+    Block,
+    Cell,
+    Document,
+    Facts,
+    Fold,
+    Items,
+    Notice,
+    Section,
+    Table,
+    Text,
+    Tile,
+    Tone,
+)
+from mlops.reports.facts import WindowFacts
+from mlops.reports.marks import gauge
+from mlops.reports.numbers import count, in_unit, minutes, moment, percent
+from mlops.reports.parts import SYNTHETIC
+from mlops.reports.window_errors import errors_section
+
+_STEPS: Final[Mapping[str, tuple[str, Tone]]] = {
+    "ok": ("nothing to do", "good"),
+    "warn": ("tell a person", "warn"),
+    "retrain": ("train again", "bad"),
+    "rollback": ("roll back", "bad"),
+}
+_OUTCOMES: Final[Mapping[str, tuple[str, Tone]]] = {
+    "ok": ("as usual", "good"),
+    "alarm": ("alarm", "bad"),
+    "unjudged": ("too little known", "quiet"),
+}
+_SHOWN_REASONS: Final = 6
+
+
+def monitoring_window(facts: WindowFacts) -> Document:
+    """Write the report of a window."""
+    record = facts.record
+    sections = (
+        Section("What was decided", _decision(facts)),
+        errors_section(facts),
+        Section("Drift by feature", _drift(record.report.findings)),
+        *(_family(name, record.report.findings) for name in words.MONITORED if name not in _OWN),
+        Section("How to read this", _reading()),
+    )
+    missing = (
+        (Notice("Not everything is known.", " ".join(facts.missing)),) if facts.missing else ()
+    )
+    return Document(
+        kind="Monitoring report",
+        title=f"Version {record.version}, {_when(facts)}",
+        lead=_lead(facts),
+        made_at=facts.made_at,
+        notices=((SYNTHETIC,) if facts.synthetic else ()) + missing,
+        tiles=_tiles(facts),
+        sections=tuple(section for section in sections if section.blocks),
+    )
+
+
+_OWN: Final = frozenset({"drift", "labels", "performance"})  # have sections of their own
+
+
+def _when(facts: WindowFacts) -> str:
+    record = facts.record
+    return f"{record.start:%Y-%m-%d %H:%M} to {record.end:%Y-%m-%d %H:%M} UTC"
+
+
+def _lead(facts: WindowFacts) -> tuple[str, ...]:
+    record, report = facts.record, facts.record.report
+    what = (
+        "answers that the online server gave"
+        if record.origin == "served"
+        else "trips of the source that the version predicted afterwards"
+    )
+    first = (
+        f"{count(record.trips)} {what} were compared with the world that version {record.version}"
+        " was made for."
+    )
+    alarms = len(report.reasons)
+    found = (
+        f"{count(alarms)} {'thing is' if alarms == 1 else 'things are'} beyond what chance makes,"
+        f" first of all: {words.finding(report.alarms[0])}."
+        if alarms
+        else "Nothing was unusual."
+    )
+    error = next((f for f in report.findings if _is_overall(f, "rmse")), None)
+    live = (
+        f"Of {count(record.labelled)} trips the actual duration is known: their RMSE is"
+        f" {minutes(error.value)}, {minutes(error.reference)} was expected."
+        if error is not None
+        else "How long these trips took is not known yet."
+    )
+    return f"{first} {found}", live
+
+
+def _is_overall(finding: Finding, statistic: str) -> bool:
+    return (
+        finding.family == "performance"
+        and finding.subject == "all trips"
+        and finding.statistic == statistic
+    )
+
+
+def _tiles(facts: WindowFacts) -> tuple[Tile, ...]:
+    report, record = facts.record.report, facts.record
+    tiles = [
+        Tile(
+            "Alarms",
+            count(len(report.alarms)),
+            f"of {count(len(report.findings))} findings",
+            "bad" if report.alarms else "good",
+        ),
+        Tile("Answers", count(record.trips), f"{count(report.refused)} of them unanswerable"),
+        Tile(
+            "Durations known", count(record.labelled), f"{percent(_share(record))} of the answers"
+        ),
+    ]
+    for statistic, name in (("rmse", "RMSE"), ("mae", "Mean absolute error")):
+        finding = next((f for f in report.findings if _is_overall(f, statistic)), None)
+        if finding is not None:
+            tone: Tone = "bad" if finding.outcome == "alarm" else ""
+            tiles.append(
+                Tile(name, minutes(finding.value), f"expected {minutes(finding.reference)}", tone)
+            )
+    if facts.decision is not None:
+        step, tone = _STEPS[facts.decision.decision.step]
+        tiles.append(Tile("Decision", step, moment(facts.decision.decision.at), tone))
+    return tuple(tiles)
+
+
+def _share(record: WindowRecord) -> float:
+    return record.labelled / record.trips if record.trips else 0.0
+
+
+def _decision(facts: WindowFacts) -> tuple[Block, ...]:
+    made = facts.decision
+    if made is None:
+        return (Text("No decision has looked at this window yet."),)
+    decision = made.decision
+    step, tone = _STEPS[decision.step]
+    rows = [("Decision", Cell(step, tone)), ("When", Cell(moment(decision.at)))]
+    if decision.held_back is not None:
+        rows.append(("Held back", Cell(_STEPS[decision.held_back][0], "warn")))
+    if made.started:
+        run = f", run {made.started_run}" if made.started_run is not None else ""
+        rows.append(("Started", Cell(f"pipeline {made.started}{run}")))
+    if made.problem:
+        rows.append(("Could not be started", Cell(made.problem, "bad")))
+    if made.command:
+        rows.append(("To do the same", Cell(made.command, code=True)))
+    seen = ", ".join(outcome.window for outcome in decision.windows)
+    rows.append(("Windows it looked at", Cell(seen)))
+    said = {f.why: words.finding(f) for f in facts.record.report.findings}
+    reasons = tuple(said.get(reason, reason) for reason in decision.reasons)
+    more = reasons[_SHOWN_REASONS:]
+    rest = (Fold(f"{count(len(more))} more reasons", (Items(more),)),) if more else ()
+    return Facts(tuple(rows)), Text("Because:"), Items(reasons[:_SHOWN_REASONS]), *rest
+
+
+def _drift(findings: Sequence[Finding]) -> tuple[Block, ...]:
+    own = [f for f in findings if f.family in ("drift", "labels")]
+    if not own:
+        return ()
+    subjects = list(dict.fromkeys(f.subject for f in own))
+    rows = tuple(_drift_row(name, [f for f in own if f.subject == name]) for name in subjects)
+    table = Table(
+        "Distance of each distribution from its reference, the strangest first; a full bar is the"
+        " limit",
+        ("what is watched", "PSI", "JS, or KS of numbers", "Wasserstein", "verdict"),
+        rows,
+        frozenset({0, 4}),
+    )
+    said = Text(
+        "PSI and JS compare shares of categories or of bins, KS and Wasserstein whole distributions"
+        " of numbers; none of them is zero even without a change, so each limit is what chance"
+        " makes of it in a window of this size, and never less than what is worth a name."
+    )
+    return said, table, _all_findings(own)
+
+
+def _drift_row(subject: str, own: Sequence[Finding]) -> tuple[Cell, ...]:
+    found = {finding.statistic: finding for finding in own}
+    worst = "alarm" if any(f.outcome == "alarm" for f in own) else own[0].outcome
+    return (
+        Cell(words.watched(subject)),
+        _distance(found.get("psi")),
+        _distance(found.get("ks", found.get("js"))),
+        _distance(found.get("wasserstein")),
+        _verdict(worst),
+    )
+
+
+def _distance(finding: Finding | None) -> Cell:
+    if finding is None:
+        return Cell("–", "quiet")
+    mark = gauge(finding.value, finding.limit) if finding.limit else ""
+    tone: Tone = "bad" if finding.outcome == "alarm" else ""
+    return Cell(in_unit(finding.value, finding.unit), tone, mark=mark)
+
+
+def _verdict(outcome: str) -> Cell:
+    said, tone = _OUTCOMES[outcome]
+    return Cell(said, tone)
+
+
+def _family(name: str, findings: Sequence[Finding]) -> Section:
+    own = [finding for finding in findings if finding.family == name]
+    blocks = (_findings_table(f"{words.MONITORED[name]}: every finding", own),) if own else ()
+    return Section(words.MONITORED[name], blocks)
+
+
+def _all_findings(own: Sequence[Finding]) -> Fold:
+    return Fold("Every number with its limit", (_findings_table("Findings on drift", own),))
+
+
+def _findings_table(caption: str, own: Sequence[Finding]) -> Table:
+    rows = tuple(
+        (
+            Cell(f"{f.subject}: {words.MEASURES.get(f.statistic, f.statistic)}"),
+            Cell(in_unit(f.value, f.unit)),
+            Cell(in_unit(f.reference, f.unit)),
+            Cell(in_unit(f.limit, f.unit)),
+            Cell(count(f.rows)),
+            _verdict(f.outcome),
+            Cell(words.finding(f)),
+        )
+        for f in own
+    )
+    return Table(
+        caption,
+        ("what", "found", "usual", "limit", "rows", "verdict", "in words"),
+        rows,
+        frozenset({0, 5, 6}),
+    )
+
+
+def _reading() -> tuple[Block, ...]:
+    return (
+        Text(
+            "An alarm needs two things: a number that quiet history of this very model does not"
+            " show, with all its numbers together allowed one false alarm in twenty windows; and a"
+            " change that is large enough to matter. “Too little known” means that there are too"
+            " few trips, or that history says nothing of how much a number varies."
+        ),
+        Text(
+            "Errors are measured when trips have ended and their records have arrived. Until then"
+            " a window shows what was asked and answered, not whether it was right."
+        ),
+    )

@@ -1,0 +1,84 @@
+"""How numbers are written in reports: one format per kind, everywhere the same."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+NOT_KNOWN = "not known"
+
+
+def minutes(value: float | None, *, signed: bool = False) -> str:
+    """Write minutes, e.g. ``2.61 min``."""
+    return _with("min", decimal(value, signed=signed))
+
+
+def decimal(value: float | None, *, signed: bool = False) -> str:
+    """Write a number with two decimals, for columns whose heading names the unit."""
+    if value is None:
+        return NOT_KNOWN
+    text = f"{value:+.2f}" if signed else f"{value:.2f}"
+    return text.replace("-0.00", "0.00").replace("+0.00", "0.00").replace("-", "−")
+
+
+def percent(value: float | None, *, signed: bool = False) -> str:
+    """Write a share, e.g. ``79.8%``."""
+    if value is None:
+        return NOT_KNOWN
+    if 0 < value < 0.0005 and not signed:
+        return "<0.1%"
+    text = f"{value:+.1%}" if signed else f"{value:.1%}"
+    return text.replace("-", "−")
+
+
+def count(value: float | None) -> str:
+    """Write a number of things, e.g. ``51,492``."""
+    return NOT_KNOWN if value is None else f"{value:,.0f}"
+
+
+def span(low: float, high: float, *, signed: bool = False) -> str:
+    """Write an interval of numbers with two decimals, e.g. ``2.58 to 2.64``."""
+    return f"{decimal(low, signed=signed)} to {decimal(high, signed=signed)}"
+
+
+def percent_span(low: float, high: float) -> str:
+    """Write an interval of shares, e.g. ``79.1% to 80.4%``."""
+    return f"{percent(low)} to {percent(high)}"
+
+
+def milliseconds(value: float | None) -> str:
+    """Write a short time, e.g. ``3.2 ms``."""
+    return _with("ms", NOT_KNOWN if value is None else f"{value:.1f}")
+
+
+def megabytes(value: float | None) -> str:
+    """Write a size, 10⁶ bytes each, e.g. ``3.1 MB``."""
+    return _with("MB", NOT_KNOWN if value is None else f"{value:,.1f}")
+
+
+def moment(value: datetime | None) -> str:
+    """Write a time, in UTC if it has a zone: ``2024-03-01 17:45 UTC``."""
+    if value is None:
+        return NOT_KNOWN
+    return f"{value:%Y-%m-%d %H:%M}" + ("" if value.tzinfo is None else " UTC")
+
+
+def day(value: datetime) -> str:
+    """Write a day: ``2024-03-01``."""
+    return f"{value:%Y-%m-%d}"
+
+
+def in_unit(value: float | None, unit: str, *, signed: bool = False) -> str:
+    """Write a number in the unit that a record names; ``%`` means that it is a share."""
+    if value is None:
+        return NOT_KNOWN
+    if unit == "%":
+        return percent(value, signed=signed)
+    if unit in ("trips", "count", "requests"):
+        return f"{count(value)} {unit}"
+    sign = "+" if signed else ""
+    text = format(value, f"{sign}.2f" if unit == "min" else f"{sign}.3g").replace("-", "−")
+    return _with(unit, text)
+
+
+def _with(unit: str, text: str) -> str:
+    return text if text == NOT_KNOWN or not unit else f"{text} {unit}"

@@ -1,0 +1,195 @@
+"""Parts that several reports have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import Any, Final
+
+from mlops.data.references import QualityReport, SourceFile, Window
+from mlops.evaluation.verdict import RuleResult, Verdict
+from mlops.registry.receipts import Receipt
+from mlops.reports.document import Block, Cell, Facts, Fold, Notice, Table, Text, Tone
+from mlops.reports.numbers import (
+    count,
+    day,
+    decimal,
+    in_unit,
+    megabytes,
+    milliseconds,
+    moment,
+    percent,
+)
+
+SYNTHETIC: Final = Notice(
+    "Synthetic data.",
+    "Everything here was learned from and measured on generated trips, not on real ones. The"
+    " numbers say nothing of how well real trips would be predicted.",
+    "bad",
+)
+
+_ROLES: Final[Mapping[str, str]] = {
+    "train": "learned from",
+    "validation": "guides the search, then learned from as well",
+    "test": "never learned from: every error in this report was measured on it",
+}
+_SENSES: Final[Mapping[str, str]] = {"<=": "at most", ">=": "at least", ">": "more than"}
+
+
+def outcome(passed: bool, yes: str = "passed", no: str = "refused") -> Cell:
+    """Return a verdict as a coloured word."""
+    return Cell(yes, "good") if passed else Cell(no, "bad")
+
+
+def verdict_table(verdict: Verdict) -> Table:
+    """Return every rule of the gate."""
+    return Table(
+        caption="What the gate asked of the model, and found",
+        columns=("rule", "found", "asked", "verdict", "why"),
+        rows=tuple(
+            (
+                Cell(rule.rule),
+                Cell(rule_value(rule.value, rule)),
+                Cell(f"{_SENSES[rule.sense]} {rule_value(rule.limit, rule)}"),
+                outcome(rule.passed),
+                Cell(rule.why),
+            )
+            for rule in verdict.rules
+        ),
+        words=frozenset({0, 3, 4}),
+    )
+
+
+def rule_value(value: float | None, rule: RuleResult) -> str:
+    """Write a number of the gate in the unit of its rule."""
+    if value is None:
+        return "nothing to compare"
+    if rule.unit == "ms":
+        return milliseconds(value)
+    return megabytes(value) if rule.unit == "MB" else in_unit(value, rule.unit)
+
+
+def windows_table(windows: Mapping[str, Window]) -> Table:
+    """Return how time was divided."""
+    return Table(
+        caption="How time was divided (pickups, local time)",
+        columns=("window", "from", "to", "trips", "what for"),
+        rows=tuple(
+            (
+                Cell(name),
+                Cell(day(window.start)),
+                Cell(_last_day(window)),
+                Cell(count(window.rows)),
+                Cell(_ROLES.get(name, "")),
+            )
+            for name, window in windows.items()
+        ),
+        words=frozenset({0, 1, 2, 4}),
+    )
+
+
+def _last_day(window: Window) -> str:
+    """Write the last day of a half-open window."""
+    return day(max(window.start, window.end - timedelta(microseconds=1)))
+
+
+def sources_table(files: Sequence[SourceFile]) -> Table:
+    """Return the files that trips were read from."""
+    return Table(
+        caption="Source files",
+        columns=("month", "file", "trips", "size, MB", "SHA-256"),
+        rows=tuple(
+            (
+                Cell(file.month),
+                Cell(file.name),
+                Cell(count(file.rows)),
+                Cell(f"{file.bytes / 1e6:,.1f}"),
+                Cell(file.sha256, code=True),
+            )
+            for file in files
+        ),
+        words=frozenset({0, 1, 4}),
+    )
+
+
+def quality_blocks(quality: QualityReport) -> tuple[Block, ...]:
+    """Return what the data contract set aside."""
+    sentence = Text(
+        f"{count(quality.rows_read)} trips were read; {count(quality.rows_quarantined)}"
+        f" ({percent(quality.bad_share)}) break a rule of the data contract, were set aside with"
+        f" their reasons and not learned from; {count(quality.rows_kept)} were kept."
+    )
+    broken = [rule for rule in quality.rules if rule.rows]
+    if not broken:
+        return (sentence,)
+    table = Table(
+        caption="Rules that trips broke (a trip may break several)",
+        columns=("rule", "trips", "share of those read", "what was done", "the rule in words"),
+        rows=tuple(
+            (
+                Cell(rule.rule),
+                Cell(count(rule.rows)),
+                Cell(percent(rule.share)),
+                Cell("set aside" if rule.action == "quarantine" else "kept, flagged"),
+                Cell(rule.meaning),
+            )
+            for rule in sorted(broken, key=lambda rule: -rule.rows)
+        ),
+        words=frozenset({0, 3, 4}),
+    )
+    return (sentence, table)
+
+
+def receipt_blocks(receipt: Receipt, reproduce: str) -> tuple[Block, ...]:
+    """Return what it takes to make the model again."""
+    dirty = (
+        (
+            Notice(
+                "Not exactly reproducible.",
+                "Files of the code differed from the commit when it was made (+dirty).",
+            ),
+        )
+        if receipt.dirty
+        else ()
+    )
+    facts = Facts(
+        (
+            ("Training set (SHA-256)", Cell(receipt.data_hash, code=True)),
+            ("Code (commit)", Cell(receipt.code_commit, code=True)),
+            ("Lock file (SHA-256)", Cell(receipt.lock_hash, code=True)),
+            ("Seed", Cell(str(receipt.seed))),
+            ("Python", Cell(receipt.python)),
+            (
+                "Packages",
+                Cell(", ".join(f"{name} {found}" for name, found in receipt.packages.items())),
+            ),
+            (
+                "Made by",
+                Cell(
+                    f"pipeline {receipt.pipeline}, run {receipt.pipeline_run_id}"
+                    if receipt.pipeline
+                    else "hand, outside of a pipeline"
+                ),
+            ),
+            ("Written", Cell(moment(receipt.created_at))),
+            ("Make it again", Cell(reproduce, code=True)),
+        )
+    )
+    return (*dirty, facts, params_fold(receipt.params))
+
+
+def params_fold(params: Mapping[str, Any]) -> Fold:
+    """Return hyperparameters, closed."""
+    rows = tuple((Cell(name, code=True), Cell(_param(value))) for name, value in params.items())
+    table = Table("Hyperparameters", ("name", "value"), rows, frozenset({0}))
+    return Fold(f"Hyperparameters ({len(rows)})", (table,) if rows else (Text("It has none."),))
+
+
+def _param(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def signed_cell(value: float, matters: bool) -> Cell:
+    """Return minutes with their sign, coloured where they matter."""
+    tone: Tone = "warn" if matters else ""
+    return Cell(decimal(value, signed=True), tone)

@@ -1,0 +1,296 @@
+"""The report of a model selection: what was compared, how it was judged, and what came of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pandas as pd
+
+from mlops.data.references import TrainingSetManifest
+from mlops.evaluation.insight import Insight
+from mlops.evaluation.slices import SliceMetrics
+from mlops.registry.selections import Compared, Selection
+from mlops.reports.document import (
+    Block,
+    Cell,
+    Chart,
+    Document,
+    Fold,
+    Notice,
+    Section,
+    Table,
+    Text,
+    Tile,
+)
+from mlops.reports.facts import RunFacts
+from mlops.reports.marks import Scale, bar
+from mlops.reports.numbers import (
+    NOT_KNOWN,
+    count,
+    day,
+    decimal,
+    megabytes,
+    milliseconds,
+    minutes,
+    percent,
+)
+from mlops.reports.parts import (
+    SYNTHETIC,
+    params_fold,
+    quality_blocks,
+    receipt_blocks,
+    sources_table,
+    verdict_table,
+    windows_table,
+)
+from mlops.reports.words import family, feature
+
+_SHOWN_FEATURES = 10
+
+
+def training_run(facts: RunFacts) -> Document:
+    """Write the report of a selection."""
+    selection = facts.selection
+    sections = (
+        Section("What came of it", _outcome(selection)),
+        Section("What the gate decided", _gate(selection)),
+        Section("Data", _data(facts)),
+        Section("Candidates", _candidates(selection)),
+        Section("The search", tuple(_search(facts))),
+        Section(
+            "What the candidates look at", tuple(_features(facts.insights.get(selection.winner)))
+        ),
+        Section("Errors by slice", _slices(selection.evaluation.slices)),
+        Section("Receipt", receipt_blocks(selection.receipt, _again(selection))),
+    )
+    missing = (
+        (Notice("Not everything is known.", " ".join(facts.missing)),) if facts.missing else ()
+    )
+    return Document(
+        kind="Training report",
+        title=f"Model selection, run {selection.run}",
+        lead=_lead(selection),
+        made_at=facts.made_at,
+        notices=((SYNTHETIC,) if selection.receipt.synthetic else ()) + missing,
+        tiles=_tiles(selection),
+        sections=tuple(section for section in sections if section.blocks),
+    )
+
+
+def _lead(selection: Selection) -> tuple[str, ...]:
+    metrics, test = selection.evaluation.metrics, selection.receipt.windows["test"]
+    measured = [c for c in selection.candidates if c.metrics is not None]
+    learned = sum(not candidate.baseline for candidate in measured)
+    return (
+        f"{count(len(measured))} ways of predicting how long a {selection.receipt.taxi}-taxi trip"
+        f" takes were compared, {count(learned)} that learn and {count(len(measured) - learned)}"
+        f" simple ones that these must beat. The winner is {family(selection.winner)}"
+        f" ({selection.winner}): on {count(metrics.rows)} trips from {day(test.start)} on, which it"
+        f" had never seen, it was wrong by {minutes(metrics.mae)} on average.",
+        _result(selection),
+    )
+
+
+def _result(selection: Selection) -> str:
+    if selection.outcome is None:
+        return "Nothing was registered: the run ended before that."
+    if selection.outcome.version is None:
+        return f"The gate refused it, so nothing was registered: {selection.verdict.summary}."
+    became = "became champion at once" if selection.outcome.promoted else "is the challenger"
+    return (
+        f"The gate let it pass and it was registered as version {selection.outcome.version}, which"
+        f" {became}."
+    )
+
+
+def _tiles(selection: Selection) -> tuple[Tile, ...]:
+    evaluation, passed = selection.evaluation, selection.verdict.passed
+    metrics = evaluation.metrics
+    interval = evaluation.interval
+    coverage = percent(interval.coverage) if interval else NOT_KNOWN
+    return (
+        Tile("Gate", "passed" if passed else "refused", "", "good" if passed else "bad"),
+        Tile("Mean absolute error", minutes(metrics.mae), "of the winner, on the test window"),
+        Tile("RMSE", minutes(metrics.rmse), "of the winner, on the test window"),
+        Tile("Within their range", coverage, "promised: 80%"),
+        Tile("One prediction", milliseconds(evaluation.latency_ms), "median"),
+        Tile("Size", megabytes(evaluation.size_mb), "of the model on disk"),
+    )
+
+
+def _outcome(selection: Selection) -> tuple[Block, ...]:
+    outcome = selection.outcome
+    against = (
+        f"It was compared with version {selection.champion}, the champion of that moment."
+        if selection.champion is not None
+        else "There was no champion to compare it with."
+    )
+    why = (
+        "The winner is the learning candidate with the smallest error on the validation window."
+        " The test window only judges it: choosing by it would make its own result too good."
+    )
+    said = f"{outcome.summary[:1].upper()}{outcome.summary[1:]}." if outcome else _result(selection)
+    return Text(said), Text(f"{why} {against}")
+
+
+def _gate(selection: Selection) -> tuple[Block, ...]:
+    summary = selection.verdict.summary
+    return Text(f"{summary[:1].upper()}{summary[1:]}."), verdict_table(selection.verdict)
+
+
+def _data(facts: RunFacts) -> tuple[Block, ...]:
+    receipt = facts.selection.receipt
+    manifest: TrainingSetManifest | None = facts.manifest
+    blocks: list[Block] = [windows_table(receipt.windows)]
+    files = manifest.extraction.files if manifest else receipt.sources
+    if files:
+        blocks.append(sources_table(files))
+    if manifest is not None:
+        blocks += quality_blocks(manifest.quality)
+    return tuple(blocks)
+
+
+def _candidates(selection: Selection) -> tuple[Block, ...]:
+    measured = [c.metrics.rmse for c in selection.candidates if c.metrics is not None]
+    scale = Scale(0.0, max([*measured, 0.01]))
+    rows = tuple(_candidate(each, selection.winner, scale) for each in selection.candidates)
+    table = Table(
+        "Candidates by their error on validation, minutes",
+        ("candidate", "validation RMSE", "test RMSE", "test MAE", "9 in 10 within", "bias",
+         "trials", "refit, s"),
+        rows,
+    )  # fmt: skip
+    failed = tuple(
+        Notice(f"{each.family} could not be measured.", each.error, "bad")
+        for each in selection.candidates
+        if each.metrics is None
+    )
+    words = tuple(
+        (Cell(each.family, code=True), Cell(family(each.family))) for each in selection.candidates
+    )
+    legend = Table("Candidates in words", ("name", "what it is"), words, frozenset({0, 1}))
+    return (table, *failed, Fold("What the names mean", (legend,)))
+
+
+def _candidate(each: Compared, winner: str, scale: Scale) -> tuple[Cell, ...]:
+    name = f"{each.family} (winner)" if each.family == winner else each.family
+    name = f"{name} (baseline)" if each.baseline else name
+    found = each.metrics
+    tone = "quiet" if each.baseline else "good" if each.family == winner else ""
+    numbers = (
+        (
+            Cell(decimal(found.rmse), mark=bar(found.rmse, scale)),
+            Cell(decimal(found.mae)),
+            Cell(decimal(found.p90_error)),
+            Cell(decimal(found.bias, signed=True)),
+        )
+        if found
+        else (Cell("failed", "bad"), *(Cell(NOT_KNOWN),) * 3)
+    )
+    return (
+        Cell(name, tone),  # type: ignore[arg-type]
+        Cell(decimal(each.validation_rmse)),
+        *numbers,
+        Cell(count(each.trials)),
+        Cell(f"{each.seconds:.1f}"),
+    )
+
+
+def _search(facts: RunFacts) -> Iterator[Block]:
+    table = _trials(facts)
+    if table.empty:
+        return
+    from mlops.drawing.reports import search_progress
+    from mlops.reports.drawings import chart
+
+    yield Text(
+        f"{count(len(table))} trials were made. Each fits a candidate with other hyperparameters on"
+        " the train window and measures it on the validation window; later trials look where"
+        " earlier ones did well (tree-structured Parzen estimator)."
+    )
+    yield Chart(
+        chart(search_progress(table)),
+        "The best RMSE on validation that each search had found after so many trials, minutes.",
+    )
+    winner = facts.insights.get(facts.selection.winner)
+    if winner is not None and winner.trials:
+        rows = tuple(
+            (
+                Cell(str(trial.number + 1)),
+                Cell(decimal(trial.rmse) if trial.rmse is not None else "failed"),
+                Cell(f"{trial.seconds:.1f}"),
+                Cell(", ".join(f"{k} {_short(v)}" for k, v in trial.params.items())),
+            )
+            for trial in winner.trials
+        )
+        columns = ("trial", "RMSE, min", "seconds", "hyperparameters")
+        yield Fold(
+            f"The {len(rows)} trials of {facts.selection.winner}",
+            (Table("Trials in order", columns, rows, frozenset({3})),),
+        )
+    yield params_fold(facts.selection.receipt.params)
+
+
+def _short(value: object) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+def _trials(facts: RunFacts) -> pd.DataFrame:
+    """Return the best error so far of each trial of each family that was searched at all."""
+    rows = []
+    for name, insight in facts.insights.items():
+        best = float("inf")
+        for trial in insight.trials if len(insight.trials) > 1 else ():
+            best = min(best, trial.rmse if trial.rmse is not None else best)
+            if best < float("inf"):
+                rows.append({"family": name, "number": trial.number + 1, "best": best})
+    return pd.DataFrame(rows, columns=["family", "number", "best"])
+
+
+def _features(insight: Insight | None) -> Iterator[Block]:
+    found = insight.contributions if insight else None
+    if found is None:
+        return
+    shown = list(found.minutes.items())[:_SHOWN_FEATURES]
+    scale = Scale(0.0, max([value for _, value in shown] + [0.01]))
+    yield Table(
+        f"The {len(shown)} inputs that move the winner's predictions most (exact Shapley values on"
+        f" {count(found.rows)} trips)",
+        ("input", "name", "mean |contribution|, minutes"),
+        tuple(
+            (Cell(feature(n)), Cell(n, code=True), Cell(decimal(v), mark=bar(v, scale)))
+            for n, v in shown
+        ),
+        frozenset({0, 1}),
+    )
+
+
+def _slices(slices: tuple[SliceMetrics, ...]) -> tuple[Block, ...]:
+    if not slices:
+        return ()
+    scale = Scale(0.0, max(each.mae for each in slices))
+    dimensions = dict.fromkeys(each.dimension for each in slices)
+    return tuple(
+        Table(
+            f"Winner by {dimension}, minutes",
+            (dimension, "trips", "mean absolute error", "RMSE", "bias"),
+            tuple(
+                (
+                    Cell(each.slice),
+                    Cell(count(each.rows)),
+                    Cell(decimal(each.mae), mark=bar(each.mae, scale)),
+                    Cell(decimal(each.rmse)),
+                    Cell(decimal(each.bias, signed=True)),
+                )
+                for each in slices
+                if each.dimension == dimension
+            ),
+        )
+        for dimension in dimensions
+    )
+
+
+def _again(selection: Selection) -> str:
+    if selection.outcome is None or selection.outcome.version is None:
+        return "mlops run"
+    return f"mlops reproduce {selection.outcome.version}"
