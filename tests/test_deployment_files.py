@@ -14,6 +14,13 @@ from mlops.settings import Settings, is_setting, load_settings
 ROOT = Path(__file__).resolve().parents[1]
 # Read by something else than the settings.
 NOT_SETTINGS = {"MLOPS_OWNER_PASSWORD", "MLOPS_CODE_COMMIT", "MLOPS_SITE", "MLOPS_TLS"}
+# Addresses that a browser opens, by way of the proxy.
+FOR_PEOPLE = {
+    "MLOPS_SERVER__PUBLIC_URL",
+    "MLOPS_OBSERVABILITY__PUBLIC_URL",
+    "GRAFANA_URL",
+    "GF_SERVER_ROOT_URL",
+}
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +35,7 @@ def test_every_file_it_names_exists(compose: dict[str, Any]) -> None:
             assert (ROOT / service["build"]["dockerfile"]).exists(), name
         for volume in service.get("volumes", ()):
             source = volume.split(":")[0]
-            exists = (ROOT / source).is_file() if source[0] == "." else source in compose["volumes"]
+            exists = (ROOT / source).exists() if source[0] == "." else source in compose["volumes"]
             assert exists, volume
 
 
@@ -56,7 +63,7 @@ def test_services_find_each_other(compose: dict[str, Any]) -> None:
         value
         for service in services.values()
         for name, value in service.get("environment", {}).items()
-        if re.match(r"(http|postgresql)\S*//", str(value)) and "PUBLIC" not in name
+        if re.match(r"(http|postgresql)\S*//", str(value)) and name not in FOR_PEOPLE
     ]
     hosts = {re.search(r"//(?:[^/]*@)?(\w+):", re.sub(r"\$\{.*?\}", "x", u))[1] for u in urls}  # type: ignore[index]
 
@@ -90,7 +97,8 @@ def test_the_proxy_listens_where_it_is_published_and_asks_who_is_there(
     defaults = dict(re.findall(r"\{\$(\w+):(.*?)\}", text))
     published = {port.rpartition(":")[2] for port in compose["services"]["proxy"]["ports"]}
 
-    assert published == {defaults[f"MLOPS_{name}_PORT"] for name in ("HTTP", "HTTPS", "SERVING")}
+    names = ("HTTP", "HTTPS", "SERVING", "GRAFANA")
+    assert published == {defaults[f"MLOPS_{name}_PORT"] for name in names}
     assert set(compose["services"]["proxy"]["environment"]) <= set(defaults)
     assert defaults["MLOPS_SITE"] != "localhost"  # where Mage's pages ask port 6789
     settings = Settings.model_validate({})
@@ -100,6 +108,47 @@ def test_the_proxy_listens_where_it_is_published_and_asks_who_is_there(
         url = compose["services"]["mage"]["environment"][f"MLOPS_SERVING__{name}"]
         port = settings.serving.port if name == "URL" else settings.serving.metrics_port
         assert url == f"http://serving:{port}"
+
+
+def test_prometheus_looks_where_metrics_are_told(compose: dict[str, Any]) -> None:
+    content = yaml.safe_load((ROOT / "deploy" / "prometheus" / "prometheus.yml").read_text("utf-8"))
+    targets = {
+        job["job_name"]: job["static_configs"][0]["targets"] for job in content["scrape_configs"]
+    }
+    settings = Settings.model_validate({})
+
+    assert targets == {
+        "observer": [f"mage:{settings.observability.metrics_port}"],
+        "serving": [f"serving:{settings.serving.metrics_port}"],
+    }
+    environment = compose["services"]["mage"]["environment"]
+    assert environment["MLOPS_OBSERVABILITY__METRICS_HOST"] == "0.0.0.0"
+    # What alerts link to is expanded only if told so.
+    service = compose["services"]["prometheus"]
+    assert content["global"]["external_labels"]["grafana"] == "${GRAFANA_URL}"
+    assert "--enable-feature=expand-external-labels" in service["command"]
+    assert service["environment"]["GRAFANA_URL"].endswith(":3443")
+
+
+def test_grafana_finds_its_source_and_its_dashboards(compose: dict[str, Any]) -> None:
+    folder = ROOT / "deploy" / "grafana"
+    provisioning = folder / "provisioning"
+    source = yaml.safe_load((provisioning / "datasources" / "prometheus.yml").read_text("utf-8"))
+    boards = yaml.safe_load((provisioning / "dashboards" / "mlops.yml").read_text("utf-8"))
+    mounted = {
+        target: local
+        for local, target, _ in (
+            v.split(":") for v in compose["services"]["grafana"]["volumes"][:2]
+        )
+    }
+
+    assert source["datasources"][0]["url"] == "http://prometheus:9090"
+    assert ROOT / mounted["/etc/grafana/provisioning"] == provisioning
+    assert ROOT / mounted[boards["providers"][0]["options"]["path"]] == folder / "dashboards"
+    home = compose["services"]["grafana"]["environment"][
+        "GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"
+    ]
+    assert (folder / "dashboards" / Path(home).name).is_file()
 
 
 def test_locks_hold_hashes_and_no_address() -> None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Final, get_args
 
 from prometheus_client import Metric
 
+from mlops.monitoring.alerting import streak_of
 from mlops.monitoring.measurements import Family
 from mlops.monitoring.policy import SEVERITY
 from mlops.observability.gauges import gauge, seconds_of, single
@@ -34,15 +34,15 @@ def window_metrics(world: World) -> Iterator[Metric]:
     yield single(
         "mlops_model_windows", "Windows of the champion's answers that were looked at", len(own)
     )
+    yield single(
+        "mlops_model_window_size_trips",
+        "With how many answers a window is complete",
+        world.settings.monitoring.window_trips,
+    )
     if not own:
         return
+    yield from _alarms(own)
     latest = own[-1]
-    alarms = Counter(finding.family for finding in latest.report.alarms)
-    yield gauge(
-        "mlops_model_alarms",
-        "Statistics beyond their limits in the latest window",
-        [({"family": family}, alarms[family]) for family in FAMILIES],
-    )
     yield single(
         "mlops_model_window_end_timestamp_seconds",
         "End of the latest window",
@@ -52,6 +52,12 @@ def window_metrics(world: World) -> Iterator[Metric]:
         "mlops_model_window_trips",
         "Answers in the latest window, and of those the ones whose duration is known",
         [({"trips": "answered"}, latest.trips), ({"trips": "labelled"}, latest.labelled)],
+    )
+    served = [window.end for window in own if window.origin == "served"]
+    yield single(
+        "mlops_model_served_until_timestamp_seconds",
+        "Until when answers of the online server were looked at",
+        seconds_of(max(served, default=None)),
     )
     answered = sum(window.trips for window in own)
     labelled = sum(window.labelled for window in own)
@@ -63,6 +69,29 @@ def window_metrics(world: World) -> Iterator[Metric]:
     yield from _drift(latest)
     yield from _performance(own)
     yield from _staleness(own)
+
+
+def _alarms(windows: Sequence[WindowRecord]) -> Iterator[Metric]:
+    """Yield by family what the latest window says in which it could be judged, and since when."""
+    streaks = {family: streak_of(windows, family) for family in FAMILIES}
+    yield gauge(
+        "mlops_model_alarms",
+        "Statistics beyond their limits in the latest window where they could be judged",
+        [
+            ({"family": each}, len(streak.alarms) if streak else 0)
+            for each, streak in streaks.items()
+        ],
+    )
+    yield gauge(
+        "mlops_model_alarm_windows",
+        "Windows in a row with such an alarm",
+        [({"family": each}, streak.windows if streak else 0) for each, streak in streaks.items()],
+    )
+    yield gauge(
+        "mlops_model_alarm_since_timestamp_seconds",
+        "Start of the first of these windows",
+        [({"family": each}, seconds_of(s.since)) for each, s in streaks.items() if s],
+    )
 
 
 def _drift(window: WindowRecord) -> Iterator[Metric]:

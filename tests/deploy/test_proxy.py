@@ -69,8 +69,10 @@ class Proxy:
     https: int
     serving: int
     http: int
+    grafana: int
     mage_stand_in: int
     serving_stand_in: int
+    grafana_stand_in: int
     trust: ssl.SSLContext
 
     def ask(
@@ -101,13 +103,11 @@ def proxy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxy]:
     if CADDY is None:
         pytest.skip("no caddy: install Debian's package caddy")
     folder = tmp_path_factory.mktemp("proxy")
-    stand_ins = [Server(("127.0.0.1", 0), Echo) for _ in range(2)]
+    stand_ins = [Server(("127.0.0.1", 0), Echo) for _ in range(3)]
     for server in stand_ins:
         threading.Thread(target=server.serve_forever, daemon=True).start()
-    mage, serving = (server.server_port for server in stand_ins)
-    ports = {
-        name: free_port() for name in ("MLOPS_HTTPS_PORT", "MLOPS_SERVING_PORT", "MLOPS_HTTP_PORT")
-    }
+    behind = [server.server_port for server in stand_ins]
+    ports = {f"MLOPS_{name}_PORT": free_port() for name in ("HTTPS", "SERVING", "HTTP", "GRAFANA")}
     environment = {
         **os.environ,
         **{name: str(port) for name, port in ports.items()},
@@ -115,8 +115,10 @@ def proxy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxy]:
         "XDG_DATA_HOME": str(folder / "data"),
         "XDG_CONFIG_HOME": str(folder / "config"),
         "MLOPS_SITE": "localhost",
-        "MLOPS_MAGE": f"127.0.0.1:{mage}",
-        "MLOPS_SERVING": f"127.0.0.1:{serving}",
+        **{
+            f"MLOPS_{name}": f"127.0.0.1:{port}"
+            for name, port in zip(("MAGE", "SERVING", "GRAFANA"), behind, strict=True)
+        },
     }
     with (folder / "log").open("w") as log:
         process = subprocess.Popen(
@@ -127,7 +129,7 @@ def proxy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxy]:
         )
         try:
             root = folder / "data" / "caddy" / "pki" / "authorities" / "local" / "root.crt"
-            yield _when_up(process, folder / "log", root, list(ports.values()), mage, serving)
+            yield _when_up(process, folder / "log", root, [*ports.values(), *behind])
         finally:
             process.terminate()
             process.wait(timeout=30)
@@ -140,8 +142,6 @@ def _when_up(
     log: Path,
     root: Path,
     ports: list[int],
-    mage: int,
-    serving: int,
 ) -> Proxy:
     deadline = time.monotonic() + 60
     while True:
@@ -149,9 +149,10 @@ def _when_up(
         time.sleep(0.1)
         try:
             trust = ssl.create_default_context(cafile=str(root))
-            proxy = Proxy(*ports, mage, serving, trust)
+            proxy = Proxy(*ports, trust)
             proxy.ask(proxy.https, "GET", "/")
             proxy.ask(proxy.serving, "GET", "/healthz")
+            proxy.ask(proxy.grafana, "GET", "/")
         except (OSError, ssl.SSLError):
             continue
         return proxy
@@ -245,6 +246,15 @@ def test_the_online_server_is_reached_by_its_routes_only(proxy: Proxy) -> None:
         assert asked["headers"]["x-api-key"] == "secret"
     for path in ("/metrics", "/", "/predict/", "/api/pipelines", "/docs"):
         assert proxy.ask(proxy.serving, "GET", path)[:2] == (404, None), path
+
+
+def test_grafana_is_reached_under_tls_but_not_what_it_tells_of_itself(proxy: Proxy) -> None:
+    status, asked, headers = proxy.ask(proxy.grafana, "GET", "/d/mlops-overview")
+
+    assert (status, asked["server"]) == (200, proxy.grafana_stand_in)
+    assert asked["headers"]["host"] == f"localhost:{proxy.grafana}"  # it checks the page's origin
+    assert headers["Strict-Transport-Security"]
+    assert proxy.ask(proxy.grafana, "GET", "/metrics")[:2] == (403, None)
 
 
 def test_other_names_are_not_served(proxy: Proxy) -> None:
