@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -105,3 +107,25 @@ def test_sections_cannot_be_changed() -> None:
 @given(st.integers(min_value=0, max_value=10**6))
 def test_text_and_number_mean_the_same(seed: int) -> None:
     assert load_settings({"seed": seed}) == load_settings({"seed": str(seed)})
+
+
+@pytest.mark.parametrize(
+    ("overrides", "local", "shown"),
+    [
+        ({}, "http://127.0.0.1:6789", "http://127.0.0.1:6789"),
+        ({"server.host": "0.0.0.0"}, "http://127.0.0.1:6789", "http://127.0.0.1:6789"),
+        ({"server.host": "10.0.0.5"}, "http://10.0.0.5:6789", "http://10.0.0.5:6789"),
+        ({"server.public_url": "https://a/"}, "http://127.0.0.1:6789", "https://a"),
+        (
+            {"server.public_url": "https://a", "observability.public_url": "https://b/mage/"},
+            "http://127.0.0.1:6789",
+            "https://b/mage",
+        ),
+    ],
+)
+def test_links_lead_to_where_people_reach_the_pages(
+    overrides: dict[str, Any], local: str, shown: str
+) -> None:
+    settings = load_settings(overrides)
+
+    assert (settings.mage_url, settings.pages_url) == (local, shown)

@@ -31,6 +31,7 @@ COMMANDS = [
     ("doctor",),
     ("config", "show"),
     ("config", "schema"),
+    ("monitor",),
     ("up",),
 ]
 
