@@ -13,7 +13,7 @@ DEV := $(VENV)/.dev
 
 export PYTHONWARNINGS ?= ignore::SyntaxWarning
 
-.PHONY: help run up test test-fast lint format bench lock clean
+.PHONY: help run up demo-drift test test-fast lint format bench lock clean
 
 help: ## list the tasks
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -23,6 +23,9 @@ run: $(RUNTIME) ## the main job on the bundled sample: raw trips to champion to 
 
 up: $(RUNTIME) ## Mage's editor, its scheduler and the MLflow UI
 	@$(BIN)/mlops up
+
+demo-drift: $(RUNTIME) ## the world changes: watch it being noticed, learned and mended (two minutes)
+	@$(BIN)/mlops demo drift
 
 test: $(DEV) ## every test
 	@$(BIN)/python -m pytest
@@ -52,7 +55,7 @@ lock: $(DEV) ## resolve the lock files again (hashes and versions, no addresses)
 	uv -c requirements/runtime.txt requirements/serving.in -o requirements/serving.txt
 
 clean: ## remove the environment and all state
-	rm -rf $(VENV) .mlops .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info
+	rm -rf $(VENV) .mlops .mlops-demo .mlops-demo.lock .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info
 
 $(VENV)/.bootstrap: requirements/bootstrap.txt
 	@test -n "$(PYTHON)" || { echo "No Python 3.10, 3.11 or 3.12 found: install one, or run make PYTHON=/path/to/python"; exit 1; }

@@ -1,0 +1,88 @@
+"""`mlops demo drift`: the whole loop on real servers, in a folder of its own."""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from mlops.demo.inbox import Inbox
+from mlops.demo.plan import EMAIL, Size, settings_for
+from mlops.demo.servers import Servers
+from mlops.demo.story import Facts, Story
+from mlops.errors import ConfigurationError
+from mlops.orchestration.access import PASSWORD_VARIABLE
+from mlops.orchestration.lock import HomeLock
+
+MARK: Final = "home-of-the-demonstration"
+
+
+def perform(
+    home: Path,
+    size: Size,
+    say: Callable[[str], None] = print,
+    linger: Callable[[], None] = lambda: None,
+) -> tuple[Facts, Inbox]:
+    """Tell the story from the first training to the end of the alert.
+
+    Args:
+        home: Folder for everything; what an earlier demonstration left there goes first. It is
+            left as it is at the end.
+        size: How much of everything.
+        say: Given each line for the person who watches.
+        linger: Called at the end, while the servers still run.
+
+    Returns:
+        What happened, and the messages that arrived.
+
+    Raises:
+        ConfigurationError: If the folder holds something else.
+        BusyError: If a demonstration is in progress there.
+        MlopsError: If the loop does not close, with the last lines of the logs.
+    """
+    lock = HomeLock(home.with_name(f"{home.name}.lock"), "mlops demo drift")
+    lock.acquire()
+    try:
+        _make_anew(home)
+        password = secrets.token_urlsafe(12)
+        with Inbox() as inbox:
+            given = settings_for(size, home, inbox.url)
+            with Servers(home, given, {PASSWORD_VARIABLE: password}) as servers:
+                story = Story(servers, inbox, size, say)
+                story.learn()
+                story.open_up(
+                    (
+                        f"{story.settings.mage_url}  sign in as {EMAIL}, password {password}",
+                        f"http://127.0.0.1:{story.settings.server.mlflow_port}  MLflow",
+                    )
+                )
+                story.be_quiet()
+                story.close_the_bridge()
+                story.learn_again()
+                story.recover()
+                story.summarize()
+                linger()
+                say("the servers stop …")
+        return story.facts, inbox
+    finally:
+        lock.release()
+
+
+def remove(home: Path) -> None:
+    """Remove the folder of a demonstration, if it is one."""
+    if (home / MARK).exists():
+        shutil.rmtree(home)
+        home.with_name(f"{home.name}.lock").unlink(missing_ok=True)
+
+
+def _make_anew(home: Path) -> None:
+    if home.exists() and any(home.iterdir()) and not (home / MARK).exists():
+        raise ConfigurationError(
+            f"{home}: this folder holds something else than a demonstration",
+            "name another one: mlops demo drift --home FOLDER",
+        )
+    remove(home)
+    (home / "source").mkdir(parents=True)
+    (home / MARK).touch()

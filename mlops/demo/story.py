@@ -1,0 +1,347 @@
+"""The story, step by step: a quiet city, a closed bridge, and how the loop closes by itself.
+
+Nothing is staged but the trips. Servers, pipelines, requests, files and messages are real; each
+step waits for what the one before must lead to, and reads it where a person would: from records,
+the registry, the observer's metrics and the alerts that arrived.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta, timezone
+from functools import partial
+from typing import Any, Final
+
+import requests
+
+from mlops.demo.callers import Callers, Trickle
+from mlops.demo.city import AFTER, CHANGED, LEARNED, QUIET, City
+from mlops.demo.inbox import Inbox
+from mlops.demo.plan import Size
+from mlops.demo.servers import Servers
+from mlops.deployment.records import Records
+from mlops.errors import MlopsError, PipelineFailureError
+from mlops.monitoring.records import DecisionRecord, WindowRecord, read_decisions, read_windows
+from mlops.notifications.events import MONITORING
+from mlops.orchestration.history import blocks_since, recent_runs
+from mlops.orchestration.trigger_client import start_pipeline
+from mlops.registry.versions import Registry
+from mlops.retraining.records import read_record
+from mlops.serving.log_reading import read_log
+
+START_SECONDS: Final = 150.0
+RUN_SECONDS: Final = 240.0
+_DONE: Final = ("completed", "failed", "cancelled")
+
+
+@dataclass
+class Facts:
+    """What happened, in numbers; filled in as the story goes on.
+
+    Attributes:
+        offline: RMSE of the first champion on its test window, minutes.
+        quiet: Live RMSE while the city is quiet.
+        drifted: Live RMSE of the same champion after the bridge was closed.
+        recovered: Live RMSE of the version that learned from it.
+        first: Version that was champion at first.
+        second: Version that is champion at the end.
+        answered: Requests by version, while the new one was trained and brought in.
+        seconds: How long each step took, by name.
+    """
+
+    offline: float = math.nan
+    quiet: float = math.nan
+    drifted: float = math.nan
+    recovered: float = math.nan
+    first: int = 0
+    second: int = 0
+    answered: dict[int, int] = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=dict)
+
+
+class Story:
+    """Tells the story; every step raises a `MlopsError` if the loop does not do its part.
+
+    Args:
+        servers: In whose home it takes place.
+        inbox: Where alerts arrive.
+        size: How much of everything.
+        say: Given each line for the person who watches.
+    """
+
+    def __init__(
+        self, servers: Servers, inbox: Inbox, size: Size, say: Callable[[str], None]
+    ) -> None:
+        self.settings = servers.settings
+        self.facts = Facts()
+        self._servers = servers
+        self._inbox = inbox
+        self._say = say
+        self._city = City(self.settings, self.settings.home / "city", size.rows, size.seed)
+        self._size = size
+        self._begun = self._step_begun = datetime.now(timezone.utc)
+
+    def learn(self) -> None:
+        """Train the first champion, as the README's first command does."""
+        with self._step("learn", "Two quiet months are learned: mlops run"):
+            self._city.publish(*LEARNED)
+            outcome = self._servers.run("run", seconds=RUN_SECONDS)
+            version = outcome["registered"]["champion"]
+            if version is None:
+                raise PipelineFailureError(outcome["registered"]["summary"], "see its verdict")
+            evaluation = self._require(Registry(self.settings).get(version)).evaluation
+            self.facts.first, self.facts.offline = version, evaluation.metrics.rmse
+            self._say(
+                f"version {version} is champion: wrong by {self.facts.offline:.2f} minutes (RMSE)"
+                " on a week it had not seen"
+            )
+
+    def open_up(self, look: Sequence[str] = ()) -> None:
+        """Start the servers: Mage with its scheduler, MLflow, the observer; and the online one."""
+        with self._step("open", "The servers start: mlops up, mlops serve"):
+            self._servers.start("up")
+            self._servers.start("serve")
+            self._callers = Callers(self.settings)
+            for what, url in (
+                ("the online server", f"{self.settings.serving_url}/readyz"),
+                ("Mage", f"{self.settings.mage_url}/api/status"),
+            ):
+                self._servers.wait_for(what, partial(_answers, url), START_SECONDS)
+            self._servers.wait_for(
+                "the observer",
+                lambda: self._observed("mlops_model_champion_version", self.facts.first),
+                START_SECONDS,
+            )
+            for line in look:
+                self._look(line)
+
+    def be_quiet(self) -> None:
+        """Answer a quiet month; its labels arrive; monitoring finds nothing."""
+        with self._step("quiet", f"{QUIET}: callers ask, trips end, nothing has changed"):
+            windows, decision = self._live_through(QUIET)
+            self.facts.quiet = live_rmse(windows)
+            self._say(
+                f"monitoring: {decision.decision.step}; live RMSE {self.facts.quiet:.2f} minutes,"
+                f" as the test promised ({self.facts.offline:.2f})"
+            )
+            if decision.decision.step != "ok" or self._inbox.of(MONITORING):
+                raise MlopsError(
+                    f"a quiet month raised an alarm: {'; '.join(decision.decision.reasons)}",
+                    f"see the windows: mlops monitor --list (MLOPS_HOME={self.settings.home})",
+                )
+            self._look(f"{self.settings.mage_url}/pipelines/monitoring/dashboard")
+
+    def close_the_bridge(self) -> None:
+        """Answer a month in which every trip takes longer; monitoring must start a retraining."""
+        with self._step("drift", f"{CHANGED}: a bridge is closed, every trip takes 60 % longer"):
+            windows, decision = self._live_through(CHANGED)
+            self.facts.drifted = live_rmse(windows)
+            self._say(
+                f"live RMSE {self.facts.drifted:.2f} minutes;"
+                f" monitoring: {decision.decision.step}, because {decision.decision.reasons[0]}"
+            )
+            for reason in decision.decision.reasons[1:4]:
+                self._say(f"  · {reason}")
+            if decision.started != "retraining":
+                raise MlopsError(
+                    f"monitoring did not start a retraining: {decision.decision.step},"
+                    f" {decision.problem or '; '.join(decision.decision.reasons)}",
+                    f"see the decision: mlops monitor --list (MLOPS_HOME={self.settings.home})",
+                )
+            self._retraining = self._require(decision.started_run)
+            alert = self._servers.wait_for(
+                "the alert", lambda: next(iter(self._inbox.of(MONITORING, "monitoring")), None), 30
+            )
+            self._say(f"an alert arrived: “{alert['title']}”")
+            self._look(f"{self.settings.mage_url}/pipelines/retraining/runs/{self._retraining}")
+
+    def learn_again(self) -> None:
+        """Wait while the new world is learned, judged, watched as a canary and promoted."""
+        with self._step("retrain", f"Retraining, run {self._retraining}; callers go on asking"):
+            later = self._city.requests(AFTER)
+            with self._callers.trickle(later[: len(later) // 4]) as trickle:
+                self._follow(self._retraining, "the retraining")
+                self._new_champion(trickle)
+            self._later = [*trickle.left, *later[len(later) // 4 :]]
+            self.facts.answered = dict(trickle.answered)
+            if trickle.problems:
+                raise MlopsError(
+                    f"{len(trickle.problems)} requests failed meanwhile: {trickle.problems[0]}",
+                    "read the log of mlops serve",
+                )
+            shares = ", ".join(f"version {v}: {n}" for v, n in sorted(trickle.answered.items()))
+            self._say(f"no request failed meanwhile ({shares})")
+            self._look(f"http://127.0.0.1:{self.settings.server.mlflow_port}  the versions")
+
+    def recover(self) -> None:
+        """Answer the next month by the new version; the alert must end."""
+        with self._step("recover", f"{AFTER}: the bridge stays closed"):
+            windows, decision = self._live_through(AFTER, self._later)
+            self.facts.recovered = live_rmse(windows)
+            self._say(
+                f"monitoring: {decision.decision.step}; live RMSE"
+                f" {self.facts.recovered:.2f} minutes"
+            )
+            if decision.decision.step != "ok":
+                raise MlopsError(
+                    f"the new version is not at rest: {'; '.join(decision.decision.reasons)}",
+                    f"see the windows: mlops monitor --list (MLOPS_HOME={self.settings.home})",
+                )
+            self._servers.wait_for(
+                "the observer to tell the new champion",
+                lambda: self._observed("mlops_model_champion_version", self.facts.second),
+                60,
+            )
+            over = self._servers.wait_for(
+                "the end of the alert",
+                lambda: next(iter(self._inbox.of(f"{MONITORING}model", "recovered")), None),
+                30,
+            )
+            self._say(f"a message arrived: “{over['title']}”")
+
+    def summarize(self) -> None:
+        """Say what happened, in three numbers."""
+        facts = self.facts
+        self._say("")
+        self._say(f"RMSE  before {facts.quiet:.2f}  ·  bridge closed {facts.drifted:.2f}  ·"
+                  f"  learned again {facts.recovered:.2f} minutes")  # fmt: skip
+        total = sum(facts.seconds.values())
+        self._say(f"The loop closed by itself in {total:.0f} s: nobody typed a command.")
+
+    def _live_through(
+        self, month: str, trips: Sequence[dict[str, Any]] | None = None
+    ) -> tuple[tuple[WindowRecord, ...], DecisionRecord]:
+        """Ask about a month, let its trips end, and let monitoring look."""
+        trips = self._city.requests(month) if trips is None else trips
+        champion = self._require(Registry(self.settings).champion_version())
+        asked = datetime.now(timezone.utc)
+        known = {window.window for window in read_windows(self.settings)}
+        answered = self._callers.ask(trips)
+        self._say(f"{answered.total():,} trips were asked about, version {champion} answered")
+        self._servers.wait_for(
+            "the prediction log", lambda: self._is_logged(asked, answered.total()), 60
+        )
+        self._city.publish(month)
+        self._say(f"the file of {month} appeared in the source: now the durations are known")
+        run = start_pipeline(self.settings, "monitoring", {})
+        self._follow(run, "the monitoring")
+        windows = tuple(
+            window
+            for window in read_windows(self.settings, champion)
+            if window.window not in known and window.labelled
+        )
+        decisions = read_decisions(self.settings)
+        if not windows or not decisions:
+            raise MlopsError(
+                f"monitoring run {run} measured no window of version {champion}",
+                f"read its log in {self.settings.logs}",
+            )
+        self._say(f"monitoring run {run} looked at {len(windows)} windows")
+        # The first may have begun in the month before.
+        inside = tuple(w for w in windows if f"{w.report.start:%Y-%m}" == month)
+        return inside or windows, decisions[-1]
+
+    def _is_logged(self, since: datetime, trips: int) -> bool | None:
+        """Tell whether monitoring would see all answers: it leaves out what is being written."""
+        lag = timedelta(seconds=2 * self.settings.prediction_log.flush_seconds + 1)
+        until = datetime.now(timezone.utc) - lag
+        if until <= since:
+            return None
+        rows = read_log(self.settings, since, until, ["caller"])
+        return True if int((rows["caller"] == "demo").sum()) >= trips else None
+
+    def _follow(self, run: int, what: str) -> None:
+        """Wait for the end of a run; raise what made it fail."""
+
+        def ended() -> dict[str, Any] | None:
+            found = (row for row in recent_runs(self.settings, 30) if row["run"] == run)
+            return next((row for row in found if row["status"] in _DONE), None)
+
+        row = self._servers.wait_for(f"{what}, run {run}", ended, RUN_SECONDS)
+        if row["status"] != "completed":
+            errors = [b for b in blocks_since(self.settings, self._begun) if b["error"]]
+            said = "; ".join(f"{b['pipeline']}.{b['block']}: {b['error']}" for b in errors)
+            raise PipelineFailureError(
+                f"{what}, run {run}, {row['status']}: {said}", f"read {self.settings.logs}"
+            )
+
+    def _new_champion(self, trickle: Trickle) -> None:
+        registry = Registry(self.settings)
+        champion = self._require(registry.champion())
+        record = self._require(read_record(self.settings, self._retraining))
+        if champion.version == self.facts.first:
+            raise MlopsError(
+                f"version {champion.version} is still champion: {record.summary}; {record.verdict}",
+                f"see the verdict: mlops models --verdict (MLOPS_HOME={self.settings.home})",
+            )
+        self.facts.second = champion.version
+        self._say(f"learned from {', '.join(record.decision.months)}; gate: {record.verdict}")
+        deployment = self._require(Records(self.settings.deployments).newest(lambda one: True))
+        for step in deployment.steps:
+            self._say(f"  {step.at:%H:%M:%S}  {step.decision}")
+        self._say(f"version {champion.version} is champion: {champion.promotion_reason}")
+        # The old version may still be answering: followers look every second.
+        before = trickle.answered[champion.version]
+        self._servers.wait_for(
+            f"answers of version {champion.version}",
+            lambda: True if trickle.answered[champion.version] > before + 20 else None,
+            60,
+        )
+
+    def _observed(self, metric: str, value: float) -> bool | None:
+        """Tell whether the observer says so by now; None while it does not."""
+        observability = self.settings.observability
+        url = f"http://127.0.0.1:{observability.metrics_port}/metrics"
+        try:
+            lines = requests.get(url, timeout=5).text.splitlines()
+        except requests.RequestException:
+            return None
+        told = (line.split() for line in lines if line.startswith((f"{metric} ", f"{metric}{{")))
+        return True if any(math.isclose(float(parts[-1]), value) for parts in told) else None
+
+    def _require(self, found: Any) -> Any:
+        if found is None:
+            raise MlopsError("a record of the demonstration is gone", "run it again")
+        return found
+
+    def _look(self, what: str) -> None:
+        self._say(f"  look at  {what}")
+
+    @contextmanager
+    def _step(self, name: str, title: str) -> Iterator[None]:
+        """Announce a step, and remember how long it took."""
+        self._say("")
+        self._say(title)
+        started = time.monotonic()
+        yield
+        self.facts.seconds[name] = time.monotonic() - started
+
+
+def live_rmse(windows: Sequence[WindowRecord]) -> float:
+    """Return the RMSE of all trips of some windows together, minutes.
+
+    Raises:
+        MlopsError: If none of them has labels.
+    """
+    found = [
+        finding
+        for window in windows
+        for finding in window.report.findings
+        if (finding.family, finding.subject, finding.statistic)
+        == ("performance", "all trips", "rmse")
+    ]
+    rows = sum(finding.rows for finding in found)
+    if not rows:
+        raise MlopsError("no trip of these windows has ended", "let the source have their month")
+    return math.sqrt(sum(f.rows * f.value**2 for f in found) / rows)
+
+
+def _answers(url: str) -> bool | None:
+    try:
+        return requests.get(url, timeout=5).ok or None
+    except requests.RequestException:
+        return None
