@@ -26,11 +26,26 @@ import pytest
 
 from mlops.data.months import month_bounds
 from mlops.data.reading import read_trips
-from mlops.data.references import Extraction, SourceFile
+from mlops.data.references import (
+    Extraction,
+    QualityReport,
+    SourceFile,
+    TrainingSetManifest,
+    Window,
+)
 from mlops.data.sample import generate_month
 from mlops.data.trips import DROPOFF_AT, PICKUP_AT, TARGET, TRIP_COLUMNS
+from mlops.evaluation.evaluate import Evaluation
+from mlops.evaluation.metrics import regression_metrics
+from mlops.evaluation.verdict import Verdict
+from mlops.features.routes import RouteHistory, RouteStatistics
 from mlops.monitoring.records import WindowRecord
 from mlops.monitoring.report import Finding, WindowReport
+from mlops.registry.receipts import collect_receipt
+from mlops.registry.tracking import log_candidate
+from mlops.registry.versions import Registry
+from mlops.settings import FeatureSettings, load_settings
+from mlops.training.artifact import TripDurationModel
 
 # Machines are shared: how long an example takes says nothing about the code.
 hypothesis.settings.register_profile(
@@ -39,6 +54,7 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile("shared machines")
 
 PROJECT_ROOT = Path(__file__).resolve().parents[1]
+_TESTED_UNTIL = datetime(2024, 2, 1)
 
 
 @pytest.fixture(scope="session")
@@ -187,6 +203,65 @@ def make_window() -> Callable[..., WindowRecord]:
         )
 
     return make
+
+
+@pytest.fixture(scope="session")
+def make_champion(sample_history: Callable[..., pd.DataFrame]) -> Callable[[Path], None]:
+    """Return what registers a small model in a home and promotes it, without a pipeline run."""
+
+    def make(home: Path) -> None:
+        settings = load_settings({"home": home})
+        trips = sample_history("2024-01", rows=1_500)
+        trips = pd.concat([trips, RouteHistory(FeatureSettings()).annotate(trips)], axis=1)
+        statistics = RouteStatistics.of(trips, _TESTED_UNTIL, FeatureSettings())
+        mean = TripDurationModel.fit("global_mean", {}, trips, statistics, seed=1, threads=1)
+        model = TripDurationModel.fit(
+            "squared_error", {"rounds": 20}, trips, statistics, seed=1, threads=1
+        ).with_residual_interval(mean, trips)
+        manifest = _manifest_of(len(trips))
+        metrics = regression_metrics(trips["duration_minutes"], model.predict_minutes(trips))
+        receipt = collect_receipt(manifest, model.family, {}, settings)
+        run = log_candidate(
+            settings,
+            manifest=manifest,
+            model=model,
+            metrics=metrics,
+            receipt=receipt,
+            stage="refit",
+        )
+        evaluation = Evaluation(metrics=metrics, interval=None, slices=(), latency_ms=2, size_mb=1)
+        verdict = Verdict(passed=True, rules=(), summary="passed")
+        registry = Registry(settings)
+        version = registry.register(run, receipt, evaluation, verdict)
+        registry.promote(version, "for the playground", "a test")
+
+    return make
+
+
+def _manifest_of(rows: int) -> TrainingSetManifest:
+    window = Window(start=datetime(2024, 1, 1), end=_TESTED_UNTIL, rows=rows)
+    return TrainingSetManifest(
+        sha256="ab" * 32,
+        uri="/store/training_sets/abab",
+        rows=rows,
+        columns={},
+        parts=(),
+        train=window,
+        validation=window,
+        test=window,
+        extraction=Extraction(kind="sample", taxi="green", synthetic=True, files=()),
+        quality=QualityReport(
+            rows_read=rows,
+            rows_kept=rows,
+            rows_quarantined=0,
+            bad_share=0,
+            rules=(),
+            quarantine_uri=None,
+        ),
+        feature_version="1",
+        code_commit="c0ffee",
+        created_at=_TESTED_UNTIL,
+    )
 
 
 @dataclass(frozen=True)
