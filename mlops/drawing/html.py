@@ -24,6 +24,8 @@ class Html(str):
 STYLE: Final = """
 .m{color:#22262b;
  font:13px/1.45 Inter,'Segoe UI',Roboto,'Helvetica Neue',Arial,'Liberation Sans',sans-serif}
+.m.dark{color:#e6e6ea}
+.m.dark svg{filter:brightness(1.2)}
 .m *{box-sizing:border-box}
 .m svg{display:block;width:100%;height:100%}
 .m code{font:12px 'Fira Code',Menlo,Consolas,'Liberation Mono',monospace;padding:1px 5px;
@@ -33,10 +35,11 @@ STYLE: Final = """
 .m .problem{display:flex;height:100%;min-height:80px;align-items:center;padding:12px 16px;
  border-left:4px solid #D55E00}
 .m table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums}
-.m th{font-weight:600;text-align:left;white-space:nowrap;padding:5px 10px;
+.m th{font-weight:600;text-align:left;vertical-align:bottom;padding:5px 8px;
  border-bottom:1px solid rgba(128,128,128,.6)}
-.m td{padding:5px 10px;border-bottom:1px solid rgba(128,128,128,.2);vertical-align:top}
-.m .n{text-align:right;white-space:nowrap}
+.m td{padding:5px 8px;border-bottom:1px solid rgba(128,128,128,.2);vertical-align:top}
+.m .n{text-align:right}
+.m td.n,.m .t{white-space:nowrap}
 .m .cards{display:flex;gap:12px;height:100%;align-items:stretch}
 .m .card{flex:1 1 0;min-width:150px;overflow:auto;padding:12px 14px;border-radius:8px;
  background:rgba(128,128,128,.12)}
@@ -53,7 +56,7 @@ _IN_MAGE: Final = """
 try{var e=frameElement,c;e.style.border='0';
 do{c=parent.getComputedStyle(e).backgroundColor.match(/[\\d.]+/g).map(Number)}
 while(c[3]===0&&(e=e.parentElement));
-if(e&&.299*c[0]+.587*c[1]+.114*c[2]<128)document.body.style.color='#e6e6ea'}catch(_){}
+if(e&&.299*c[0]+.587*c[1]+.114*c[2]<128)document.body.classList.add('dark')}catch(_){}
 """
 
 
@@ -114,15 +117,17 @@ def table_html(
     headings: Mapping[str, str] | None = None,
     formats: Mapping[str, str] | None = None,
     states: Sequence[str] = (),
+    tight: Sequence[str] = (),
 ) -> Html:
     """Return a table; numbers are set to the right, missing values are a dash.
 
     Args:
-        table: One line per row, without its index.
+        table: One line per row, without its index; in texts, what stands between backticks is code.
         headings: Column → heading with its unit; only these columns are shown, in this order.
             None: all of them by name.
         formats: Column → format specification, such as ``.3f`` or ``,.0f``.
         states: Columns that hold a state, shown as a coloured word.
+        tight: Columns whose texts are kept on one line.
     """
     named = headings if headings is not None else {str(name): str(name) for name in table.columns}
     chosen = formats or {}
@@ -136,9 +141,10 @@ def table_html(
         cells = []
         for name, value in zip(named, row, strict=True):
             if name in states and not _missing(value):
-                value = state_html(str(value))
+                value = state_html(str(value)) if value else Html()
             text = _cell(value, chosen.get(name, ""))
-            cells.append(f'<td class="n">{text}</td>' if name in numeric else f"<td>{text}</td>")
+            kind = ' class="n"' if name in numeric else ' class="t"' if name in tight else ""
+            cells.append(f"<td{kind}>{text}</td>")
         lines.append(f"<tr>{''.join(cells)}</tr>")
     return Html(f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(lines)}</tbody></table>")
 
@@ -158,7 +164,7 @@ def _cell(value: object, how: str = "") -> str:
         return "–"
     if isinstance(value, Html):
         return value
-    return escape(format(value, how) if how else value)
+    return prose(format(value, how) if how else str(value))
 
 
 def _missing(value: Any) -> bool:

@@ -33,6 +33,7 @@ _STATES: Final = {
     "rollback": "rolling back",
     "": "not monitored",
 }
+_SENSES: Final = {"<=": "≤", ">=": "≥"}
 # The worst state of a day's runs decides the colour of its cell.
 _SEVERITY: Final = ("failed", "running", "initial", "cancelled", "completed")
 
@@ -165,14 +166,19 @@ def draw_live(table: pd.DataFrame, size: Size = HALF) -> Drawing:
 
 @drawn(
     "No window of trips has been compared with the champion's reference yet: `mlops monitor` does"
-    " it, and the pipeline `monitoring` every hour."
+    " it, and so does the pipeline `monitoring`."
 )
 def draw_drift(table: pd.DataFrame, size: Size = FULL) -> Drawing:
     """Draw features × windows, coloured by PSI relative to its limit (table `drift`)."""
     features = list(dict.fromkeys(table["feature"]))
     windows = list(dict.fromkeys(table["window"]))
     made = figure(Size(size.width, max(size.height, 64 + 19 * len(features))))
-    on = axes(made, title="PSI ÷ its alarm limit; alarms of any statistic are numbered", x="", y="")
+    on = axes(
+        made,
+        title="Worst of PSI, Jensen–Shannon, KS and Wasserstein, relative to its alarm limit",
+        x="",
+        y="",
+    )
     cells = np.zeros((len(features), len(windows), 4))
     rows: Any = table.itertuples(index=False)
     for row in rows:
@@ -245,7 +251,7 @@ def draw_gate(table: pd.DataFrame) -> Drawing:
             _in_unit(value, unit) for value, unit in zip(table["value"], table["unit"], strict=True)
         ],
         limit=[
-            f"{sense} {_in_unit(limit, unit)}"
+            f"{_SENSES.get(sense, sense)} {_in_unit(limit, unit)}"
             for sense, limit, unit in zip(
                 table["sense"], table["limit"], table["unit"], strict=True
             )
@@ -255,6 +261,7 @@ def draw_gate(table: pd.DataFrame) -> Drawing:
         shown,
         {"rule": "rule", "outcome": "verdict", "value": "value", "limit": "limit", "why": "why"},
         states=("outcome",),
+        tight=("value", "limit"),
     )
 
 
@@ -334,6 +341,7 @@ def draw_deployments(table: pd.DataFrame) -> Drawing:
         },
         {"at": _MINUTE},
         states=("state",),
+        tight=("at", "version"),
     )
 
 
@@ -354,6 +362,7 @@ def draw_decisions(table: pd.DataFrame) -> Drawing:
         },
         {"at": _MINUTE},
         states=("step",),
+        tight=("at",),
     )
 
 
@@ -378,7 +387,7 @@ def _in_unit(value: float, unit: str) -> str:
     if np.isnan(value):
         return "–"
     if unit == "%":
-        return f"{100 * value:.1f} %"
+        return f"{round(100 * value, 1) + 0.0:.1f} %"  # never -0.0
     return f"{value:.4g} {unit}".strip()
 
 

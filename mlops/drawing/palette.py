@@ -56,6 +56,7 @@ ROLES: Final[Mapping[str, str]] = {
     "test": PURPLE,
     "kept": BLUE,
     "quarantined": VERMILLION,
+    "flagged": OCHRE,
 }
 
 STATES: Final[Mapping[str, str]] = {
@@ -66,6 +67,9 @@ STATES: Final[Mapping[str, str]] = {
     "rollback": PURPLE,
     "alarm": VERMILLION,
     "unjudged": GREY,
+    # of candidates
+    "winner": BLUE,
+    "baseline": GREY,
     # of the gate, of deployments and of runs
     "passed": GREEN,
     "refused": VERMILLION,

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _OPTIONAL: Final = (DISTANCE, PASSENGERS, RATE_CODE, TRIP_TYPE, VENDOR)  # the others must be there
 _NEWEST: Final = timedelta(days=7)
+_BARS: Final = 26
 _CATEGORIES: Final = 12  # the most frequent ones are shown by name
 
 VOLUME: Final = {
@@ -148,15 +149,16 @@ def _bins(table: FeatureTable, values: Any) -> Iterator[dict[str, Any]]:
     named = {"feature": table.name, "kind": table.kind, "unit": table.unit}
     points = np.array(table.points)
     if table.kind == "number":
-        edges = _finite_edges(points)
-        for place in range(len(edges) - 1):
+        edges = _even_edges(points)
+        shares = zip(*(_rebinned(each, points, edges) for each in (reference, now)), strict=True)
+        for place, (usual, found) in enumerate(shares):
             yield named | {
                 "place": place,
                 "low": edges[place],
                 "high": edges[place + 1],
                 "label": "",
-                "reference": reference[place],
-                "now": now[place],
+                "reference": usual,
+                "now": found,
             }
         return
     chosen = np.argsort(-np.maximum(reference, now)[: len(points)], kind="stable")[:_CATEGORIES]
@@ -174,13 +176,26 @@ def _bins(table: FeatureTable, values: Any) -> Iterator[dict[str, Any]]:
         }
 
 
-def _finite_edges(points: Any) -> Any:
-    """Give the outer bins of numbers an end: as far out as some bins further in are wide."""
+def _even_edges(points: Any) -> Any:
+    """Return edges of equally wide bins; the last bin is for all that is beyond the others."""
     if len(points) < 2:
         return points[:0]
-    width = points[min(5, len(points) - 1)] - points[0]
-    reach = points[-1] - points[max(len(points) - 4, 0)]
-    return np.concatenate([[max(points[0] - width, 0.0)], points, [points[-1] + reach]])
+    low = 0.0 if points[0] >= 0 else float(points[0])
+    edges = np.linspace(low, points[-1], _BARS)
+    return np.append(edges, 2 * edges[-1] - edges[-2])
+
+
+def _rebinned(shares: Any, points: Any, edges: Any) -> Any:
+    """Spread the shares of a feature's own bins, "missing" left out, over others.
+
+    Within a bin values are taken to be spread evenly; those below the first edge between its bins
+    reach down to the first of the others, those above the last are all in its last bin.
+    """
+    if not len(edges):
+        return np.zeros(0)
+    below = np.concatenate([[0.0], np.cumsum(shares[:-1])])
+    at = np.interp(edges[:-1], np.concatenate([[min(edges[0], points[0])], points]), below[:-1])
+    return np.diff(np.append(at, below[-1]))
 
 
 def _reference(world: World) -> ReferenceProfile | None:

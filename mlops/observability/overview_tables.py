@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any, Final
 
@@ -23,8 +23,6 @@ _SHOWN_WINDOWS: Final = 24
 _SHOWN_EVENTS: Final = 12
 _RUN_DAYS: Final = 14
 _PAUSE: Final = timedelta(minutes=30)  # longer than any search: another training
-# What the heat map shows of each feature: numbers and categories both have it.
-_DRIFT_STATISTIC: Final = "psi"
 
 CHAMPION: Final = {
     "version": "int64",
@@ -91,10 +89,11 @@ DRIFT: Final = {
     "end": _TIME,
     "version": "int64",
     "feature": "object",
+    "statistic": "object",  # the worst of the feature: furthest towards or beyond its limit
     "value": "float64",
     "limit": "float64",
     "ratio": "float64",  # of value and limit; NaN if it cannot be judged
-    "outcome": "object",  # the worst of all statistics of the feature
+    "outcome": "object",
     "why": "object",
 }
 DEPLOYMENTS: Final = {
@@ -220,26 +219,38 @@ def drift(world: World) -> pd.DataFrame:
     """Return how far each feature of the latest windows lies from the reference."""
     rows = []
     for record in world.windows[-_SHOWN_WINDOWS:]:
-        found = [f for f in record.report.findings if f.family in ("drift", "labels")]
-        found = sorted(found, key=lambda f: _place(f.subject))  # stable: the worst stay first
-        alarmed = {f.subject for f in found if f.outcome == "alarm"}
-        for each in found:
-            if each.statistic == _DRIFT_STATISTIC:
-                worst = next((f for f in found if f.subject == each.subject), each)
-                rows.append(
-                    {
-                        "window": record.window,
-                        "end": record.end,
-                        "version": record.version,
-                        "feature": each.subject,
-                        "value": each.value,
-                        "limit": each.limit,
-                        "ratio": each.value / each.limit if each.limit else None,
-                        "outcome": "alarm" if each.subject in alarmed else each.outcome,
-                        "why": worst.why,
-                    }
-                )
+        for feature, found in _by_feature(record.report.findings):
+            judged = [f for f in found if f.limit and f.outcome != "unjudged"]
+            worst = max(judged, key=lambda f: f.value / (f.limit or 1.0), default=found[0])
+            rows.append(
+                {
+                    "window": record.window,
+                    "end": record.end,
+                    "version": record.version,
+                    "feature": feature,
+                    "statistic": worst.statistic,
+                    "value": worst.value,
+                    "limit": worst.limit,
+                    "ratio": worst.value / worst.limit if judged and worst.limit else None,
+                    "outcome": "alarm"
+                    if any(f.outcome == "alarm" for f in found)
+                    else worst.outcome,
+                    "why": found[0].why,
+                }
+            )
     return frame_of(rows, DRIFT)
+
+
+def _by_feature(findings: Sequence[Finding]) -> Iterator[tuple[str, list[Finding]]]:
+    """Yield the features in the same order for every window, with what was found, worst first."""
+    from mlops.monitoring.observations import FEATURES
+
+    for feature in FEATURES:
+        found = [
+            f for f in findings if f.subject == feature.name and f.family in ("drift", "labels")
+        ]
+        if found:
+            yield feature.name, found
 
 
 def deployments(world: World) -> pd.DataFrame:
@@ -297,14 +308,6 @@ def _live(world: World) -> Iterator[tuple[WindowRecord, Finding]]:
                 "rmse",
             ):
                 yield record, found
-
-
-def _place(feature: str) -> int:
-    """Return where a feature stands in every chart."""
-    from mlops.monitoring.observations import FEATURES
-
-    names = [feature.name for feature in FEATURES]
-    return names.index(feature) if feature in names else len(names)
 
 
 def _name(world: World, alias: str) -> str:

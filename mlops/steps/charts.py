@@ -14,21 +14,33 @@ import pandas as pd
 from mlops.drawing.frame import Drawing, axes, drawn, figure, to_html
 from mlops.drawing.html import document, problem
 from mlops.errors import MlopsError
+from mlops.observability.memory import Stamp, stamp_of
 from mlops.observability.tables import read_table
 from mlops.settings import load_settings
 
 logger = logging.getLogger(__name__)
 
+Draw = Callable[[pd.DataFrame], Drawing]
+_pages: dict[tuple[str, Draw], tuple[Stamp, str]] = {}  # as many as there are charts
 
-def chart(table: str, draw: Callable[[pd.DataFrame], Drawing]) -> str:
-    """Return a tile as a self-contained page.
+
+def chart(table: str, draw: Draw) -> str:
+    """Return a tile as a self-contained page, drawn anew only when its table has changed.
 
     Args:
         table: Name of the observer's table; it may be empty, and `draw` then says so.
         draw: A function of `mlops.drawing`.
     """
     try:
-        body = to_html(draw(read_table(load_settings(), table)))
+        settings = load_settings()
+        # The observer writes a table only when it has changed; pages ask for it every minute.
+        stamp = stamp_of(settings.observed / f"{table}.parquet")
+        seen = _pages.get((table, draw))
+        if stamp and seen and seen[0] == stamp:
+            return seen[1]
+        page = document(to_html(draw(read_table(settings, table))))
+        _pages[table, draw] = stamp, page
+        return page
     except MlopsError as error:
         body = problem(f"{error.message}; {error.hint}" if error.hint else error.message)
     except Exception as error:

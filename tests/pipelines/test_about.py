@@ -64,3 +64,10 @@ def test_its_request_is_that_of_the_trigger(name: str) -> None:
 
     assert json.loads(body) == {"pipeline_run": {"variables": dict(trigger.example)}}
     assert "/api/pipeline_schedules/ID/api_trigger" in about(name)
+
+
+@pytest.mark.parametrize(
+    "name", sorted(path.name for path in (ROOT / "presenters" / "pipelines").iterdir())
+)
+def test_it_links_to_its_dashboard(name: str) -> None:
+    assert f"(/pipelines/{name}/dashboard)" in about(name)

@@ -1,0 +1,15 @@
+"""How categories are distributed now and in the champion's reference."""
+
+from typing import Any
+
+from mlops.drawing.data import draw_categories
+from mlops.steps.charts import chart
+
+if "render" not in globals():
+    from mage_ai.data_preparation.decorators import render
+
+
+@render(render_type="html")
+def categories(**variables: Any) -> str:
+    """Return the tile."""
+    return chart("profiles", draw_categories)
