@@ -85,17 +85,18 @@ class ActualTrips:
         asked = _identity(requests)
         distinct = asked[asked[_KEY] != _UNKNOWN].drop_duplicates().sort_values(_IDENTITY)
         offered = self._candidates(distinct[_KEY].to_numpy())
-        pairs = []
+        found = [pd.DataFrame(columns=[*_IDENTITY, _PLACE], dtype=np.int64)]
         for agreed in _AGREEMENTS:
-            left = distinct.assign(**{_RANK: distinct.groupby(agreed).cumcount()})
-            right = offered.assign(**{_RANK: offered.groupby(agreed).cumcount()})
-            found = left.merge(right[[*agreed, _RANK, _PLACE]], on=[*agreed, _RANK])
-            pairs.append(found[[*_IDENTITY, _PLACE]])
-            offered = offered[~offered[_PLACE].isin(found[_PLACE])]
-            distinct = _without(distinct, found)
             if distinct.empty or offered.empty:
                 break
-        known = asked.merge(pd.concat(pairs), on=_IDENTITY, how="left", validate="many_to_one")
+            left = distinct.assign(**{_RANK: distinct.groupby(agreed).cumcount()})
+            right = offered.assign(**{_RANK: offered.groupby(agreed).cumcount()})
+            pairs = left.merge(right[[*agreed, _RANK, _PLACE]], on=[*agreed, _RANK], how="left")
+            taken = pairs[_PLACE].notna().to_numpy()
+            found.append(pairs[taken][[*_IDENTITY, _PLACE]])
+            distinct = distinct[~taken]
+            offered = offered[~offered[_PLACE].isin(pairs[_PLACE])]
+        known = asked.merge(pd.concat(found), on=_IDENTITY, how="left", validate="many_to_one")
         return np.asarray(known[_PLACE].fillna(_UNKNOWN).to_numpy(np.int64))
 
     def label(self, requests: pd.DataFrame) -> pd.DataFrame:
@@ -145,10 +146,3 @@ def _whole(trips: pd.DataFrame, name: str, parts: int) -> Ints:
     values = np.rint(trips[name].to_numpy(np.float64) * parts)
     usable = np.isfinite(values) & (np.abs(values) < 1 << 53)
     return np.where(usable, values, _UNKNOWN).astype(np.int64)
-
-
-def _without(distinct: pd.DataFrame, found: pd.DataFrame) -> pd.DataFrame:
-    """Return the identities that were not found yet."""
-    marked = distinct.merge(found[_IDENTITY], on=_IDENTITY, how="left", indicator=True)
-    rest: pd.DataFrame = marked.loc[marked["_merge"] == "left_only", _IDENTITY]
-    return rest

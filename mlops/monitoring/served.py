@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from mlops.data.trips import PICKUP_AT, REQUEST_COLUMNS
+from mlops.data.trips import DROPOFF_ZONE, PICKUP_AT, PICKUP_ZONE, REQUEST_COLUMNS
 from mlops.deployment.endpoint import KEY_NAME as DEPLOYMENT
 from mlops.monitoring.arrivals import months_of
 from mlops.monitoring.cutting import DAY_US, Instants, Span, cut
@@ -26,7 +26,8 @@ from mlops.settings import Settings
 _VERSION, _ROLE, _CALLER = "version", "role", "caller"
 _LOOK: Final = (AT, _VERSION, _ROLE, _CALLER, PICKUP_AT)
 _ROWS: Final = (AT, _VERSION, _ROLE, _CALLER, ROW, *REQUEST_COLUMNS, MILES, *MINUTES)
-_ORDER: Final = (AT, ROW, *REQUEST_COLUMNS)  # of rows that arrived together: any, but always one
+# Of rows that arrived together any order will do, if it is always the same one.
+_ORDER: Final = [AT, ROW, PICKUP_AT, PICKUP_ZONE, DROPOFF_ZONE]
 _SHADOW: Final = "shadow"
 _WRITING_SECONDS: Final = 1.0
 
@@ -102,7 +103,7 @@ def read_spans(
             parts = waiting.pop(span)
             if any(map(len, parts)):
                 whole = pd.concat(parts, ignore_index=True)
-                yield span, whole.sort_values(list(_ORDER), kind="stable", ignore_index=True)
+                yield span, whole.sort_values(_ORDER, kind="stable", ignore_index=True)
 
 
 def to_us(moment: datetime) -> int:
