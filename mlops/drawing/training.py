@@ -5,6 +5,7 @@ Every function takes the table of all training pipelines and draws the part of o
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -19,13 +20,14 @@ from scipy import stats
 from mlops.drawing.frame import FULL, HALF, Drawing, Size, axes, drawn, figure, label, legend
 from mlops.drawing.palette import BLUE, GREY, INK, ROLES, VERMILLION, look
 
-TALL: Final = Size(HALF.width, 400)
+TALL: Final = Size(HALF.width, 420)
 _FEATURES: Final = 14  # in one picture
 _SLICES: Final = ("pickup borough", "hour", "distance")  # what the picture has room for
 _FEW_TRIPS: Final = 20
 _DARKEST: Final = 0.6  # opacity at which text on it is still legible
 
 
+@functools.cache  # the same function for the same arguments: what it draws is remembered by it
 def for_pipeline(
     draw: Callable[[pd.DataFrame], Drawing], pipeline: str
 ) -> Callable[[pd.DataFrame], Drawing]:
@@ -76,7 +78,7 @@ def draw_trials(table: pd.DataFrame, size: Size = HALF) -> Drawing:
 
 
 @drawn("No search is recorded yet: `mlops run` searches every family.")
-def draw_pace(table: pd.DataFrame, size: Size = HALF) -> Drawing:
+def draw_pace(table: pd.DataFrame, size: Size = TALL) -> Drawing:
     """Draw the best error so far against the time it took (table `training_trials`)."""
     made = figure(size)
     on = axes(

@@ -30,7 +30,7 @@ def store_profile(settings: Settings, run_id: str, profile: ReferenceProfile) ->
     client = connect(settings)
     with registry_errors(settings):
         client.log_text(run_id, profile.model_dump_json(), FILE_NAME)
-    profile.save(_copy(settings, run_id))
+    profile.save(profile_copy(settings, run_id))
 
 
 def load_profile(settings: Settings, version: int | str) -> ReferenceProfile:
@@ -51,12 +51,9 @@ def load_profile(settings: Settings, version: int | str) -> ReferenceProfile:
             f"the model {settings.tracking.model_name} has no version {version!r}",
             "list the versions with: mlops models",
         )
-    copy = _copy(settings, info.run_id)
-    if copy.exists():
-        try:
-            return ReferenceProfile.load(copy)
-        except MlopsError:
-            pass  # of another version of the project, or damaged: the artifact may be better
+    profile = profile_at_hand(settings, info.run_id)
+    if profile is not None:
+        return profile
     profile = _logged(settings, info)
     if profile is None:
         # Needs what learning needs; whoever finds a profile at hand does not load all that.
@@ -64,8 +61,16 @@ def load_profile(settings: Settings, version: int | str) -> ReferenceProfile:
 
         profile = build_for(settings, info.version)
         store_profile(settings, info.run_id, profile)
-    profile.save(copy)
+    profile.save(profile_copy(settings, info.run_id))
     return profile
+
+
+def profile_at_hand(settings: Settings, run_id: str) -> ReferenceProfile | None:
+    """Return the local copy of the profile of a version's run, or None without one to be read."""
+    try:
+        return ReferenceProfile.load(profile_copy(settings, run_id))
+    except MlopsError:
+        return None  # of another version of the project, or damaged: the artifact may be better
 
 
 def _logged(settings: Settings, info: VersionInfo) -> ReferenceProfile | None:
@@ -79,5 +84,6 @@ def _logged(settings: Settings, info: VersionInfo) -> ReferenceProfile | None:
         return None
 
 
-def _copy(settings: Settings, run_id: str) -> Path:
+def profile_copy(settings: Settings, run_id: str) -> Path:
+    """Return where the local copy of a profile lies, once there is one."""
     return settings.monitored / "profiles" / f"{run_id}.json"

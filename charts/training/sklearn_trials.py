@@ -1,0 +1,15 @@
+"""The trials of the last run of `sklearn_training`."""
+
+from typing import Any
+
+from mlops.drawing.training import draw_trials, for_pipeline
+from mlops.steps.charts import chart
+
+if "render" not in globals():
+    from mage_ai.data_preparation.decorators import render
+
+
+@render(render_type="html")
+def trials(**variables: Any) -> str:
+    """Return the tile."""
+    return chart("training_trials", for_pipeline(draw_trials, "sklearn_training"))

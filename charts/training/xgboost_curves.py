@@ -1,0 +1,15 @@
+"""How the candidates of the last run of `xgboost_training` learned."""
+
+from typing import Any
+
+from mlops.drawing.training import draw_curves, for_pipeline
+from mlops.steps.charts import chart
+
+if "render" not in globals():
+    from mage_ai.data_preparation.decorators import render
+
+
+@render(render_type="html")
+def curves(**variables: Any) -> str:
+    """Return the tile."""
+    return chart("training_curves", for_pipeline(draw_curves, "xgboost_training"))

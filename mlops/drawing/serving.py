@@ -1,0 +1,227 @@
+"""The pictures of the dashboard Serving: is it answering, how fast, and does the canary differ."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+
+from mlops.drawing.frame import HALF, Drawing, Size, axes, dates, drawn, figure, legend
+from mlops.drawing.html import Card, Html, cards_html, state_html, table_html
+from mlops.drawing.palette import BLUE, GREEN, GREY, OCHRE, ORANGE, PURPLE, ROLES, SKY, VERMILLION
+
+_START: Final = (
+    "No online server was seen in the last day: `mlops serve` starts one, and this page follows it"
+    " while `mlops up` runs."
+)
+_SOME: Final = "No request was answered in the last day: `mlops serve` answers them."
+_MINUTE: Final = "%Y-%m-%d %H:%M"
+_ANSWERED: Final = (BLUE, SKY, GREEN, GREY)
+_FAILED: Final = (VERMILLION, ORANGE, PURPLE, OCHRE)
+_KINDS: Final = 5  # of errors told apart
+_LONGEST: Final = 60.0  # minutes on the axis of predictions
+
+
+@drawn(_START)
+def draw_now(table: pd.DataFrame) -> Drawing:
+    """Draw what is served now and how it does, from the table `serving_now`."""
+    row: Any = table.iloc[0]
+    seen = f"{row['at']:{_MINUTE}} UTC"
+    up = state_html("ok", "answering") if row["up"] else state_html("failed", "not reached")
+    said = row["problem"] or ("" if row["up"] else "`mlops serve` starts it")
+    since = row["champion_since"]
+    beside = row["mode"] or "`mlops deploy VERSION` starts a canary"
+    if pd.notna(row["percent"]):
+        beside = f"{row['mode']}, {row['percent']:g} % of requests until {row['until']:%H:%M} UTC"
+    cards = (
+        Card("Online server", up, _joined(f"last seen {seen}", said)),
+        Card(
+            "Champion",
+            _version(row["champion"]),
+            _joined(
+                row["champion_family"], "" if pd.isna(since) else f"since {since:{_MINUTE}} UTC"
+            ),
+        ),
+        Card("Beside it", _version(row["beside"]), _joined(row["beside_family"], beside)),
+        Card(
+            "Requests",
+            _number(row["per_second"], ",.1f", " / s"),
+            f"in the last 5 minutes; {_number(row['failed_share'], '.2%')} answered 5xx",
+        ),
+        Card(
+            "Latency, median",
+            _number(row["p50_ms"], ".2f", " ms"),
+            f"99 % within {_number(row['p99_ms'], '.2f', ' ms')}, in the last 5 minutes",
+        ),
+        Card(
+            "Answers not logged",
+            _number(row["log_dropped"], ",.0f"),
+            f"in the last day; {_number(row['shadow_dropped'], ',.0f')} not seen by a shadow",
+        ),
+    )
+    return cards_html(cards)
+
+
+@drawn(_SOME)
+def draw_requests(table: pd.DataFrame, size: Size = HALF) -> Drawing:
+    """Draw requests per second by endpoint and status (table `serving_requests`)."""
+    made = figure(size)
+    on = axes(made, title="Requests by endpoint and status", x="", y="requests per second")
+    name = table["status"] + " " + table["endpoint"]
+    totals = table.groupby(name)["per_second"].sum().sort_values(ascending=False)
+    answered, failed = iter(_ANSWERED), iter(_FAILED)
+    for each in totals.index:
+        own, fine = table[name == each], str(each).startswith("2")
+        colour = next(answered if fine else failed, GREY)
+        on.plot(own["at"], own["per_second"], "-" if fine else "--", color=colour, label=each)
+    on.set_ylim(bottom=0)
+    dates(on)
+    legend(made, on)
+    return made
+
+
+@drawn(_SOME)
+def draw_latency(table: pd.DataFrame, size: Size = HALF) -> Drawing:
+    """Draw percentiles of latency by version and role (table `serving_latency`)."""
+    made = figure(size)
+    on = axes(made, title="Time in the server", x="", y="milliseconds (logarithmic)")
+    for (role, version), own in _in_order(table):
+        for percent, dash in ((50, "-"), (95, "--"), (99, ":")):
+            on.plot(
+                *(own["at"], own[f"p{percent}_ms"], dash),
+                color=ROLES.get(role, GREY),
+                label=f"{role} v{version} p{percent}",
+            )
+    on.set_yscale("log")
+    on.yaxis.set_major_formatter("{x:g}")
+    dates(on)
+    legend(made, on)
+    return made
+
+
+@drawn("Nothing failed in the last day: every request the server saw was answered.")
+def draw_errors(table: pd.DataFrame, size: Size = HALF) -> Drawing:
+    """Draw what failed, by kind and time (table `serving_errors`)."""
+    made = figure(size)
+    on = axes(made, title="Requests not answered, by kind", x="", y="requests")
+    totals = table.groupby("kind")["count"].sum().sort_values(ascending=False)
+    named = {kind: kind if i < _KINDS else "other" for i, kind in enumerate(totals.index)}
+    slots = _slots(table["at"])
+    counts = table.assign(kind=table["kind"].map(named), slot=table["at"].dt.floor(slots))
+    wide = counts.pivot_table(
+        index="slot", columns="kind", values="count", aggfunc="sum", fill_value=0.0
+    )
+    below = np.zeros(len(wide))
+    width = pd.Timedelta(slots) / pd.Timedelta(days=1) * 0.85
+    for kind, colour in zip(dict.fromkeys(named.values()), (*_FAILED, SKY, GREY), strict=False):
+        on.bar(
+            *(wide.index, wide[kind], width),
+            bottom=below,
+            align="edge",
+            color=colour,
+            label=f"{kind}: {wide[kind].sum():,.0f}",
+        )
+        below += wide[kind].to_numpy()
+    dates(on)
+    legend(made, on)
+    return made
+
+
+@drawn(_SOME)
+def draw_predictions(table: pd.DataFrame, size: Size = HALF) -> Drawing:
+    """Draw how predictions are distributed, of each version and of the reference.
+
+    From the table `serving_predictions`; the bars of a histogram as a line.
+    """
+    made = figure(size)
+    on = axes(
+        *(made,),
+        title="Predicted durations",
+        x="minutes",
+        y="% of trips per minute of duration",
+    )
+    for (role, version), own in _in_order(table):
+        inside = own[own["low"] < _LONGEST]
+        high = inside["high"].clip(upper=_LONGEST)
+        percent = 100 * inside["share"] / (high - inside["low"])
+        colour, trips = ROLES.get(role, GREY), own["trips"].iloc[0]
+        named = f"{role} of v{version}" if role == "reference" else f"{role} v{version}"
+        on.stairs(
+            percent,
+            [0.0, *high],
+            color=colour,
+            fill=role == "reference",
+            alpha=0.3 if role == "reference" else 1.0,
+            linewidth=1.8,
+            label=f"{named}, {trips:,.0f} trips",
+        )
+    on.set_xlim(0, _LONGEST)
+    on.set_ylim(bottom=0)
+    legend(made, on)
+    return made
+
+
+@drawn(_SOME)
+def draw_comparison(table: pd.DataFrame) -> Drawing:
+    """Show versions beside each other (table `serving_comparison`)."""
+    row: Any = table.iloc[0]
+    percents = {name: 100 * table[name] for name in ("share", "error_share")}
+    shown = table.assign(
+        **percents,
+        version=[
+            f"{v} ({f})" if f else str(v)
+            for v, f in zip(table["version"], table["family"], strict=True)
+        ],
+    )
+    heading = "Versions side by side" if len(table) > 1 else "The version that answered"
+    span = f"{row['since']:{_MINUTE}} to {row['until']:%H:%M} UTC"
+    return Html(
+        f"<p><b>{heading}</b>, {span}</p>"
+        + table_html(
+            shown,
+            {
+                "role": "role",
+                "version": "version",
+                "requests": "requests",
+                "share": "share, %",
+                "errors": "errors",
+                "error_share": "errors, %",
+                "p50_ms": "p50, ms",
+                "p95_ms": "p95, ms",
+                "p99_ms": "p99, ms",
+                "mean_minutes": "mean prediction, min",
+            },
+            {
+                **dict.fromkeys(("requests", "errors"), ",.0f"),
+                **dict.fromkeys(("p50_ms", "p95_ms", "p99_ms", "mean_minutes"), ".2f"),
+                "share": ".1f",
+                "error_share": ".3f",
+            },
+        )
+    )
+
+
+def _in_order(table: pd.DataFrame) -> list[tuple[tuple[str, int], pd.DataFrame]]:
+    """Return the rows of each role and version: behind others the reference, then the champion."""
+    order = {"reference": 0, "champion": 1}
+    whose: Any = table.groupby(["role", "version"])
+    return sorted(whose, key=lambda each: order.get(each[0][0], 2))
+
+
+def _slots(at: pd.Series[Any]) -> str:
+    """Return the length of a bar: some dozens of them over the span shown."""
+    hours = (at.max() - at.min()) / pd.Timedelta(hours=1)
+    return "1min" if hours < 1 else "10min" if hours < 6 else "30min"
+
+
+def _version(number: float) -> str:
+    return "nobody" if pd.isna(number) else f"version {number:.0f}"
+
+
+def _number(value: float, how: str, unit: str = "") -> str:
+    return "–" if pd.isna(value) else f"{value:{how}}{unit}"
+
+
+def _joined(*parts: str) -> str:
+    return "; ".join(filter(None, parts))

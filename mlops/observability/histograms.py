@@ -1,0 +1,88 @@
+"""Percentiles and shares from the buckets of the server's histograms, as Prometheus reads them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import pandas as pd
+
+from mlops.serving.metrics import MINUTES, SECONDS
+
+if TYPE_CHECKING:
+    from mlops.monitoring.profile import ReferenceProfile
+
+LATENCY: Final = "seconds_bucket"
+PREDICTION: Final = "prediction_minutes_bucket"
+# Counters that have not grown are not told, so the bounds come from where the server has them.
+_BOUNDS: Final[Mapping[str, tuple[float, ...]]] = {LATENCY: SECONDS, PREDICTION: MINUTES}
+
+
+def buckets(grown: pd.DataFrame, metric: str) -> pd.DataFrame:
+    """Return the buckets of one histogram.
+
+    Args:
+        grown: From `mlops.observability.serving_samples.increases`, of one version and role.
+        metric: `LATENCY` or `PREDICTION`.
+
+    Returns:
+        ``low``, ``high`` (infinite in the last) and ``count``, ascending; zeros if it is empty.
+    """
+    below = grown[grown["metric"] == metric].groupby("le")["value"].sum()
+    below.index = pd.Index([float(bound) for bound in below.index], dtype="float64")
+    high = sorted({*_BOUNDS[metric], math.inf, *below.index})
+    counted = below.sort_index().reindex(high).ffill().fillna(0.0).to_numpy()
+    return pd.DataFrame(
+        {"low": [0.0, *high[:-1]], "high": high, "count": np.diff(counted, prepend=0.0)}
+    )
+
+
+def quantile(of: pd.DataFrame, level: float) -> float:
+    """Return a quantile, linear within its bucket; NaN without observations.
+
+    As ``histogram_quantile`` in prometheus.io/docs/prometheus/latest/querying/functions; above the
+    last finite bound it is that bound.
+
+    Args:
+        of: From `buckets`.
+        level: From 0 to 1.
+    """
+    below = of["count"].cumsum().to_numpy()
+    if not below[-1]:
+        return math.nan
+    place = int(np.searchsorted(below, level * below[-1]))
+    low, high, count = of.iloc[place]
+    if math.isinf(high):
+        return float(low)
+    return float(high - (high - low) * (below[place] - level * below[-1]) / count)
+
+
+def percentiles_ms(grown: pd.DataFrame) -> dict[str, float]:
+    """Return ``p50_ms``, ``p95_ms`` and ``p99_ms`` of the time in the server; see `buckets`."""
+    of = buckets(grown, LATENCY)
+    return {f"p{percent}_ms": quantile(of, percent / 100) * 1_000 for percent in (50, 95, 99)}
+
+
+def reference_shares(profile: ReferenceProfile) -> pd.DataFrame | None:
+    """Return the predictions of a version's reference in the buckets of `PREDICTION`.
+
+    Returns:
+        ``low``, ``high``, ``share`` and ``trips`` (of all buckets); None if it has no predictions.
+    """
+    table = next((each for each in profile.features if each.name == "prediction_minutes"), None)
+    counts = np.array(table.counts if table else [[0.0]], dtype=np.float64).sum(axis=0)[:-1]
+    if table is None or not counts.sum():
+        return None
+    points = [profile.shortest, *table.points, profile.longest]
+    high = [*_BOUNDS[PREDICTION], math.inf]
+    below: Any = np.interp(high, points, np.append(0.0, np.cumsum(counts) / counts.sum()))
+    return pd.DataFrame(
+        {
+            "low": [0.0, *high[:-1]],
+            "high": high,
+            "share": np.diff(below, prepend=0.0),
+            "trips": counts.sum(),
+        }
+    )
