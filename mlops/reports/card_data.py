@@ -8,6 +8,7 @@ import pandas as pd
 
 from mlops.monitoring.records import WindowRecord
 from mlops.monitoring.report import Finding
+from mlops.registry.trail import Promotion
 from mlops.reports.document import Block, Cell, Chart, Section, Table, Text
 from mlops.reports.facts import CardFacts
 from mlops.reports.numbers import NOT_KNOWN, count, decimal, moment, span
@@ -50,12 +51,7 @@ def deployment_section(facts: CardFacts) -> Section:
         rows = tuple(
             (
                 Cell(moment(move.at)),
-                Cell("became champion" if move.version == version else "ceased to be champion"),
-                Cell(
-                    f"after version {move.previous or 'none'}"
-                    if move.version == version
-                    else f"version {move.version} took over"
-                ),
+                Cell(_move(move, version)),
                 Cell(move.kind),
                 Cell(move.by or NOT_KNOWN),
                 Cell(move.reason),
@@ -65,13 +61,13 @@ def deployment_section(facts: CardFacts) -> Section:
         blocks.append(
             Table(
                 "Changes of the champion that concern this version, newest first",
-                ("when", "what", "", "by way of", "by", "why"),
+                ("when", "what", "by way of", "by", "why"),
                 rows,
-                frozenset(range(6)),
+                frozenset(range(5)),
             )
         )
     if facts.deployments:
-        rows = tuple(
+        told = tuple(
             (
                 Cell(record.id, code=True),
                 Cell(record.kind),
@@ -86,11 +82,18 @@ def deployment_section(facts: CardFacts) -> Section:
             Table(
                 "Deployments and rollbacks of this version, newest first",
                 ("id", "kind", "state", "by", "asked because", "decided last"),
-                rows,
+                told,
                 frozenset(range(6)),
             )
         )
     return Section("Deployments", tuple(blocks) or (Text("It was never deployed."),))
+
+
+def _move(move: Promotion, version: int) -> str:
+    if move.version != version:
+        return f"version {move.version} became champion in its place"
+    before = f"in place of version {move.previous}" if move.previous else "as the first one"
+    return f"became champion, {before}"
 
 
 def live_section(facts: CardFacts) -> Section:

@@ -75,6 +75,7 @@ class RunFacts:
         manifest: Of the training set; None if that is not in the store any more.
         insights: What each candidate tells of its search, by family; those that tell something.
         missing: Sentences: what is not known, and why.
+        min_rows: Slices with fewer trips are shown without a drawing.
     """
 
     selection: Selection
@@ -82,6 +83,7 @@ class RunFacts:
     manifest: TrainingSetManifest | None = None
     insights: Mapping[str, Insight] = field(default_factory=dict)
     missing: tuple[str, ...] = ()
+    min_rows: int = 200
 
 
 @dataclass(frozen=True)

@@ -90,6 +90,7 @@ def gather_selection(settings: Settings, run: str = "") -> RunFacts:
         manifest=manifest,
         insights={family: insight for family, insight in found.items() if insight is not None},
         missing=tuple(missing),
+        min_rows=settings.gate.min_slice_rows,
     )
 
 

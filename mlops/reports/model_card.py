@@ -238,8 +238,8 @@ def _caveats(facts: CardFacts) -> tuple[Block, ...]:
     said += [
         "In history, the distance is the meter's, known only after the trip; in a request it is an"
         " estimate. How good that estimate is decides how much of the measured quality remains.",
-        "Intervals hold hours, not single trips, for independent of each other. Days of the same"
-        " week may still be alike, which would make true intervals somewhat wider.",
+        "The intervals treat one hour as independent of the next. Days of one week may be alike,"
+        " which would make true intervals somewhat wider.",
         "Groups are compared one by one at 95%: among twenty groups that are treated alike, one"
         " will look different by chance.",
     ]

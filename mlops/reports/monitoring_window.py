@@ -214,8 +214,10 @@ def _verdict(outcome: str) -> Cell:
 
 def _family(name: str, findings: Sequence[Finding]) -> Section:
     own = [finding for finding in findings if finding.family == name]
-    blocks = (_findings_table(f"{words.MONITORED[name]}: every finding", own),) if own else ()
-    return Section(words.MONITORED[name], blocks)
+    alarms = tuple(words.finding(finding) for finding in own if finding.outcome == "alarm")
+    said = Items(alarms) if alarms else Text("Nothing unusual.")
+    table = _findings_table(f"{words.MONITORED[name]}: every finding", own)
+    return Section(words.MONITORED[name], (said, table) if own else ())
 
 
 def _all_findings(own: Sequence[Finding]) -> Fold:
@@ -231,15 +233,14 @@ def _findings_table(caption: str, own: Sequence[Finding]) -> Table:
             Cell(in_unit(f.limit, f.unit)),
             Cell(count(f.rows)),
             _verdict(f.outcome),
-            Cell(words.finding(f)),
         )
         for f in own
     )
     return Table(
         caption,
-        ("what", "found", "usual", "limit", "rows", "verdict", "in words"),
+        ("what", "found", "usual", "limit", "rows", "verdict"),
         rows,
-        frozenset({0, 5, 6}),
+        frozenset({0, 5}),
     )
 
 

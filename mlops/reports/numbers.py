@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
+from typing import Final
 
-NOT_KNOWN = "not known"
+NOT_KNOWN: Final = "not known"
+_SMALLEST: Final = 0.001
+_DIGITS: Final[Mapping[str, int]] = {"days": 1, "miles": 2, "ms": 1, "s": 1, "MB": 1}
 
 
 def minutes(value: float | None, *, signed: bool = False) -> str:
@@ -75,9 +79,12 @@ def in_unit(value: float | None, unit: str, *, signed: bool = False) -> str:
         return percent(value, signed=signed)
     if unit in ("trips", "count", "requests"):
         return f"{count(value)} {unit}"
-    sign = "+" if signed else ""
-    text = format(value, f"{sign}.2f" if unit == "min" else f"{sign}.3g").replace("-", "−")
-    return _with(unit, text)
+    if unit == "min":
+        return _with(unit, decimal(value, signed=signed))
+    if 0 < abs(value) < _SMALLEST:
+        return _with(unit, f"<{_SMALLEST}")
+    digits = _DIGITS.get(unit, 3)
+    return _with(unit, f"{value:{'+' if signed else ''},.{digits}f}".replace("-", "−"))
 
 
 def _with(unit: str, text: str) -> str:

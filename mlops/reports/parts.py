@@ -64,6 +64,8 @@ def rule_value(value: float | None, rule: RuleResult) -> str:
     """Write a number of the gate in the unit of its rule."""
     if value is None:
         return "nothing to compare"
+    if rule.unit == "":
+        return count(value)
     if rule.unit == "ms":
         return milliseconds(value)
     return megabytes(value) if rule.unit == "MB" else in_unit(value, rule.unit)

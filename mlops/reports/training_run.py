@@ -57,10 +57,8 @@ def training_run(facts: RunFacts) -> Document:
         Section("Data", _data(facts)),
         Section("Candidates", _candidates(selection)),
         Section("The search", tuple(_search(facts))),
-        Section(
-            "What the candidates look at", tuple(_features(facts.insights.get(selection.winner)))
-        ),
-        Section("Errors by slice", _slices(selection.evaluation.slices)),
+        Section("What the winner looks at", tuple(_features(facts.insights.get(selection.winner)))),
+        Section("Errors by slice", _slices(selection.evaluation.slices, facts.min_rows)),
         Section("Receipt", receipt_blocks(selection.receipt, _again(selection))),
     )
     missing = (
@@ -265,10 +263,11 @@ def _features(insight: Insight | None) -> Iterator[Block]:
     )
 
 
-def _slices(slices: tuple[SliceMetrics, ...]) -> tuple[Block, ...]:
+def _slices(slices: tuple[SliceMetrics, ...], min_rows: int) -> tuple[Block, ...]:
     if not slices:
         return ()
-    scale = Scale(0.0, max(each.mae for each in slices))
+    large = [each.mae for each in slices if each.rows >= min_rows]
+    scale = Scale(0.0, max(large, default=1.0))
     dimensions = dict.fromkeys(each.dimension for each in slices)
     return tuple(
         Table(
@@ -278,7 +277,10 @@ def _slices(slices: tuple[SliceMetrics, ...]) -> tuple[Block, ...]:
                 (
                     Cell(each.slice),
                     Cell(count(each.rows)),
-                    Cell(decimal(each.mae), mark=bar(each.mae, scale)),
+                    Cell(
+                        decimal(each.mae),
+                        mark=bar(each.mae, scale) if each.rows >= min_rows else "",
+                    ),
                     Cell(decimal(each.rmse)),
                     Cell(decimal(each.bias, signed=True)),
                 )

@@ -16,6 +16,7 @@ from mlops.errors import ConfigurationError
 from mlops.orchestration.liveness import run_is_alive
 from mlops.registry.versions import Registry
 from mlops.settings import Settings, load_settings
+from mlops.steps.reports import leave_report
 
 Variables = Mapping[str, Any]
 
@@ -62,7 +63,10 @@ def smoke_test(deployment: Mapping[str, Any], variables: Variables) -> dict[str,
 
 def keep_or_roll_back(deployment: Mapping[str, Any], variables: Variables) -> dict[str, Any]:
     """Keep it, or restore the previous champion and raise a `DeploymentError` that says why."""
-    return _reference(_deployer(variables).keep_or_roll_back(deployment["deployment"]))
+    record = _deployer(variables).keep_or_roll_back(deployment["deployment"])
+    if record.kind == "deployment" and record.state == "kept":
+        leave_report(_settings(variables), "model", str(record.version))
+    return _reference(record)
 
 
 def stop_deployments(variables: Variables) -> dict[str, Any]:

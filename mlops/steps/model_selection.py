@@ -34,6 +34,7 @@ from mlops.registry.tracking import load_candidate, load_receipt, log_candidate
 from mlops.registry.versions import Registry
 from mlops.settings import Settings, load_settings
 from mlops.steps.contenders import ContenderReport
+from mlops.steps.reports import leave_report
 from mlops.steps.training import Variables, insight_or_none, threads
 from mlops.training.artifact import TripDurationModel
 from mlops.training.families import QUANTILES_FAMILY
@@ -178,6 +179,7 @@ def register(judgement: Mapping[str, Any], variables: Variables) -> dict[str, An
         refused = next(c.run_id for c in judged.contenders if c.family == judged.winner)
         outcome = Outcome(version=None, promoted=False, run_id=refused, summary=summary)
         note_outcome(settings, _run(variables), outcome)
+        leave_report(settings, "run", _run(variables))
         return {
             "version": None,
             "promoted": False,
@@ -207,6 +209,8 @@ def register(judgement: Mapping[str, Any], variables: Variables) -> dict[str, An
         summary += f"; version {champion.version} stays champion (promote with --promote)"
     outcome = Outcome(version=version, promoted=promote, run_id=run_id, summary=summary)
     note_outcome(settings, _run(variables), outcome)
+    leave_report(settings, "run", _run(variables))
+    leave_report(settings, "model", str(version))
     return {
         "version": version,
         "promoted": promote,
