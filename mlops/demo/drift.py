@@ -42,7 +42,7 @@ def perform(
         BusyError: If a demonstration is in progress there.
         MlopsError: If the loop does not close, with the last lines of the logs.
     """
-    lock = HomeLock(home.with_name(f"{home.name}.lock"), "mlops demo drift")
+    lock = HomeLock(_lock_file(home), "mlops demo drift")
     lock.acquire()
     try:
         _make_anew(home)
@@ -74,15 +74,21 @@ def remove(home: Path) -> None:
     """Remove the folder of a demonstration, if it is one."""
     if (home / MARK).exists():
         shutil.rmtree(home)
-        home.with_name(f"{home.name}.lock").unlink(missing_ok=True)
+        _lock_file(home).unlink(missing_ok=True)
 
 
 def _make_anew(home: Path) -> None:
-    if home.exists() and any(home.iterdir()) and not (home / MARK).exists():
+    if (home / MARK).exists():
+        shutil.rmtree(home)
+    elif home.exists() and any(home.iterdir()):
         raise ConfigurationError(
             f"{home}: this folder holds something else than a demonstration",
             "name another one: mlops demo drift --home FOLDER",
         )
-    remove(home)
     (home / "source").mkdir(parents=True)
     (home / MARK).touch()
+
+
+def _lock_file(home: Path) -> Path:
+    """Return the lock's file, beside the folder: it must outlive what is removed."""
+    return home.with_name(f"{home.name}.lock")

@@ -25,6 +25,7 @@ from mlops.demo.plan import Size
 from mlops.demo.servers import Servers
 from mlops.deployment.records import Records
 from mlops.errors import MlopsError, PipelineFailureError
+from mlops.monitoring.alerting import DASHBOARD
 from mlops.monitoring.records import DecisionRecord, WindowRecord, read_decisions, read_windows
 from mlops.notifications.events import MONITORING
 from mlops.orchestration.history import blocks_since, recent_runs
@@ -83,7 +84,8 @@ class Story:
         self._say = say
         self._city = City(self.settings, self.settings.home / "city", size.rows, size.seed)
         self._size = size
-        self._begun = self._step_begun = datetime.now(timezone.utc)
+        self._begun = datetime.now(timezone.utc)
+        self._monitoring = f"{self.settings.mage_url}{DASHBOARD}"
 
     def learn(self) -> None:
         """Train the first champion, as the README's first command does."""
@@ -133,13 +135,13 @@ class Story:
                     f"a quiet month raised an alarm: {'; '.join(decision.decision.reasons)}",
                     f"see the windows: mlops monitor --list (MLOPS_HOME={self.settings.home})",
                 )
-            self._look(f"{self.settings.mage_url}/pipelines/monitoring/dashboard")
+            self._look(f"{self._monitoring}  the windows")
 
     def close_the_bridge(self) -> None:
         """Answer a month in which every trip takes longer; monitoring must start a retraining."""
         with self._step("drift", f"{CHANGED}: a bridge is closed, every trip takes 60 % longer"):
             windows, decision = self._live_through(CHANGED)
-            self.facts.drifted = live_rmse(windows)
+            self.facts.drifted, self._worst = live_rmse(windows), windows[-1].window
             self._say(
                 f"live RMSE {self.facts.drifted:.2f} minutes;"
                 f" monitoring: {decision.decision.step}, because {decision.decision.reasons[0]}"
@@ -157,6 +159,7 @@ class Story:
                 "the alert", lambda: next(iter(self._inbox.of(MONITORING, "monitoring")), None), 30
             )
             self._say(f"an alert arrived: “{alert['title']}”")
+            self._look(f"{self._monitoring}  the errors")
             self._look(f"{self.settings.mage_url}/pipelines/retraining/runs/{self._retraining}")
 
     def learn_again(self) -> None:
@@ -164,6 +167,8 @@ class Story:
         with self._step("retrain", f"Retraining, run {self._retraining}; callers go on asking"):
             later = self._city.requests(AFTER)
             with self._callers.trickle(later[: len(later) // 4]) as trickle:
+                report = self._servers.run("report", "window", self._worst, seconds=RUN_SECONDS)
+                self._look(f"file://{report['path']}  what monitoring saw")
                 self._follow(self._retraining, "the retraining")
                 self._new_champion(trickle)
             self._later = [*trickle.left, *later[len(later) // 4 :]]
@@ -202,6 +207,7 @@ class Story:
                 30,
             )
             self._say(f"a message arrived: “{over['title']}”")
+            self._look(f"{self.settings.mage_url}  the front page: error over time, champion")
 
     def summarize(self) -> None:
         """Say what happened, in three numbers."""
@@ -241,6 +247,11 @@ class Story:
                 f"read its log in {self.settings.logs}",
             )
         self._say(f"monitoring run {run} looked at {len(windows)} windows")
+        self._servers.wait_for(
+            "the live RMSE in the observer's metrics",
+            lambda: self._observed("mlops_model_live_rmse_minutes", live_rmse(windows[-1:])),
+            60,
+        )
         # The first may have begun in the month before.
         inside = tuple(w for w in windows if f"{w.report.start:%Y-%m}" == month)
         return inside or windows, decisions[-1]
