@@ -22,6 +22,12 @@ mlops_serving_errors_total{error="not_finite",role="canary",version="2"} 2.0
 mlops_serving_seconds_bucket{le="0.001",role="canary",version="2"} 5.0
 mlops_serving_seconds_bucket{le="0.01",role="canary",version="2"} 10.0
 mlops_serving_seconds_bucket{le="+Inf",role="canary",version="2"} 10.0
+# TYPE mlops_serving_prediction_minutes histogram
+mlops_serving_prediction_minutes_count{role="canary",version="2"} 70.0
+# TYPE mlops_serving_cpu_seconds_total counter
+mlops_serving_cpu_seconds_total 1.25
+# TYPE mlops_serving_resident_bytes gauge
+mlops_serving_resident_bytes 3.5e+07
 # TYPE mlops_serving_model_info gauge
 mlops_serving_model_info{role="champion",version="1"} 1.0
 mlops_serving_model_info{role="canary",version="2"} 1.0
@@ -40,7 +46,9 @@ def test_metrics_are_read_per_version_and_role() -> None:
     assert canary.buckets == {0.001: 5, 0.01: 10, math.inf: 10}
     assert scrape.of(1, "champion").requests == 90
     assert scrape.of(1, "canary") == Traffic()
+    assert canary.trips == 70
     assert scrape.serving == {(1, "champion"), (2, "canary")}
+    assert (scrape.cpu_seconds, scrape.resident_bytes) == (1.25, 3.5e7)
 
 
 def test_what_is_no_metrics_text_is_a_value_error() -> None:

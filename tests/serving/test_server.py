@@ -351,6 +351,8 @@ def test_a_worker_that_dies_is_replaced(
     assert running.ask("POST", "/predict", trip)[0] == 200
     wait_for(lambda: running.metrics().get(counted), "the first count")
     before, living = running.metrics()[counted], wait_for(workers, "workers")
+    spent = running.metrics()["mlops_serving_cpu_seconds_total"]
+    assert spent > 0 and running.metrics()["mlops_serving_resident_bytes"] > 1_000_000
     for pid in living:
         os.kill(pid, signal.SIGKILL)
 
@@ -360,6 +362,7 @@ def test_a_worker_that_dies_is_replaced(
         assert running.ask("POST", "/predict", trip)[0] == 200
     # What the dead ones counted is not lost.
     wait_for(lambda: running.metrics()[counted] >= before + 5, "the counts")
+    assert running.metrics()["mlops_serving_cpu_seconds_total"] >= spent
     assert not workers() & living
 
 

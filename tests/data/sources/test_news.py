@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from mlops.data.sources.news import months_after
+from mlops.data.sources.news import months_after, months_there
 from mlops.errors import SourceError
 from mlops.settings import SourceSettings
 
@@ -98,3 +98,31 @@ def test_a_folder_is_listed_gaps_and_sub_folders_included(tmp_path: Path) -> Non
 def test_files_given_one_by_one_count_by_the_month_in_their_name() -> None:
     source = SourceSettings(kind="path", location="a/trips_2024-01.parquet,b/trips_2024-02.parquet")
     assert months_after(source, "2024-01", TODAY) == ("2024-02",)
+
+
+WANTED = ("2024-03", "2024-05", "2024-06")
+
+
+def test_of_the_sample_there_are_the_months_that_are_over(tmp_path: Path) -> None:
+    source = SourceSettings(kind="sample")
+    assert months_there(source, WANTED, TODAY, tmp_path) == ("2024-03", "2024-05")
+
+
+def test_of_the_official_files_there_are_those_published_or_fetched_before(
+    published: Callable[..., tuple[str, list[str]]], tmp_path: Path
+) -> None:
+    # given one month in the cache, and another one published
+    url, asked = published("2024-05")
+    cached = tmp_path / "tlc" / "green" / file_of("2024-03")
+    cached.parent.mkdir(parents=True)
+    cached.touch()
+    source = SourceSettings(kind="tlc", base_url=url)
+
+    assert months_there(source, WANTED, TODAY, tmp_path) == ("2024-03", "2024-05")
+    assert asked == [f"HEAD/{file_of(month)}" for month in ("2024-05", "2024-06")]
+
+
+def test_of_files_there_are_those_in_the_folder(tmp_path: Path) -> None:
+    (tmp_path / file_of("2024-06")).touch()
+    source = SourceSettings(kind="path", location=str(tmp_path))
+    assert months_there(source, WANTED, TODAY, tmp_path) == ("2024-06",)
