@@ -18,12 +18,12 @@ if TYPE_CHECKING:
     from mlops.monitoring.report import Finding
 
 FAMILIES: Final[tuple[Family, ...]] = get_args(Family)
-# Statistic to metric and what it means.
+# Statistic to the unit in the metric's name, and what it means.
 PERFORMANCE: Final = {
-    "rmse": ("rmse_minutes", "Root mean squared error"),
-    "mae": ("mae_minutes", "Mean absolute error"),
-    "bias": ("bias_minutes", "Mean of predicted - actual"),
-    "coverage": ("coverage", "Share of trips within their interval"),
+    "rmse": ("_minutes", "Root mean squared error"),
+    "mae": ("_minutes", "Mean absolute error"),
+    "bias": ("_minutes", "Mean of predicted - actual"),
+    "coverage": ("", "Share of trips within their interval"),
 }
 
 
@@ -113,30 +113,22 @@ def _drift(window: WindowRecord) -> Iterator[Metric]:
 
 
 def _performance(windows: Sequence[WindowRecord]) -> Iterator[Metric]:
-    found = {
-        statistic: _latest(windows, _is("performance", "all trips", statistic))
-        for statistic in PERFORMANCE
-    }
-    for statistic, (name, meaning) in PERFORMANCE.items():
-        finding = found[statistic]
-        if finding is None:
-            continue
-        what = "in the latest window whose trips have ended"
-        low, high = finding.interval or (None, None)
-        yield single(f"mlops_model_live_{name}", f"{meaning} {what}", finding.value)
+    what = "in the latest window whose trips have ended"
+    for statistic, (unit, meaning) in PERFORMANCE.items():
+        found = _latest(windows, _is("performance", "all trips", statistic))
+        low, high = (found and found.interval) or (None, None)
         for part, text, value in (
-            ("lower", "Lower end of the 95 % confidence interval of it", low),
-            ("upper", "Upper end of the 95 % confidence interval of it", high),
-            (
-                "expected",
-                "What the test window says of the same parts of the day",
-                finding.reference,
-            ),
-            ("limit", "From which on it is an alarm", finding.limit),
+            ("", meaning, _of(found, "value")),
+            ("_lower", f"Lower end of the 95 % confidence interval: {meaning.lower()}", low),
+            ("_upper", f"Upper end of the 95 % confidence interval: {meaning.lower()}", high),
+            ("_expected", f"As the test window has it: {meaning.lower()}", _of(found, "reference")),
+            ("_limit", f"From which on it is an alarm: {meaning.lower()}", _of(found, "limit")),
         ):
-            base, _, unit = name.partition("_")
-            full = "_".join(each for each in (base, part, unit) if each)
-            yield single(f"mlops_model_live_{full}", f"{text}: {meaning.lower()} {what}", value)
+            yield single(f"mlops_model_live_{statistic}{part}{unit}", f"{text} {what}", value)
+
+
+def _of(found: Finding | None, name: str) -> float | None:
+    return getattr(found, name) if found else None
 
 
 def _staleness(windows: Sequence[WindowRecord]) -> Iterator[Metric]:
@@ -144,12 +136,12 @@ def _staleness(windows: Sequence[WindowRecord]) -> Iterator[Metric]:
     yield single(
         "mlops_model_staleness_days",
         "From the last trip the champion knows to the latest window",
-        found.value if found else None,
+        _of(found, "value"),
     )
     yield single(
         "mlops_model_staleness_limit_days",
         "From which on it is an alarm",
-        found.limit if found else None,
+        _of(found, "limit"),
     )
 
 

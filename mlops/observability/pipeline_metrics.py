@@ -5,19 +5,29 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
 from itertools import pairwise
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import pandas as pd
 from prometheus_client import Metric
 
 from mlops.data.snapshots import TRAINING_SETS
-from mlops.observability.gauges import gauge, seconds_of, single
+from mlops.observability.gauges import gauge, seconds_of
 from mlops.observability.memory import Part, stamp_of
 from mlops.observability.world import World
+
+if TYPE_CHECKING:
+    from mlops.data.references import TrainingSetManifest
 
 STATES: Final = ("initial", "running", "completed", "failed", "cancelled")
 # Folders of the store, by the name that people know the product by.
 PRODUCTS: Final = {"training_set": TRAINING_SETS, "route_statistics": "route_statistics"}
+TRAINING_SET: Final = {
+    "rows": "Rows in it",
+    "refused_rows": "Rows read that the data contract kept out",
+    "refused_share": "Share of the rows read that were kept out",
+    "until_timestamp_seconds": "End of the trips in it",
+    "synthetic": "1 if its trips are generated",
+}
 _LOOK_AHEAD: Final = 8  # runs to come: enough to meet a weekend
 
 
@@ -112,23 +122,21 @@ def product_metrics(world: World) -> Iterator[Metric]:
         "When it was last built, or found to be as it was",
         [({"product": name}, at) for name, at in world.read(_PUBLISHED).items()],
     )
-    manifest = world.training_set
-    if manifest is None:
-        return
-    of = {"product": "training_set"}
+    values = _of_training_set(world.training_set) if world.training_set else {}
+    for name, meaning in TRAINING_SET.items():
+        samples = [({"product": "training_set"}, values.get(name))]
+        yield gauge(f"mlops_data_product_{name}", meaning, samples)
+
+
+def _of_training_set(manifest: TrainingSetManifest) -> dict[str, float | None]:
     quality = manifest.quality
-    for name, meaning, value in (
-        ("rows", "Rows in it", manifest.rows),
-        ("refused_rows", "Rows read that the data contract kept out", quality.rows_quarantined),
-        ("refused_share", "Share of the rows read that were kept out", quality.bad_share),
-        ("until_timestamp_seconds", "End of the trips in it", seconds_of(manifest.test.end)),
-    ):
-        yield gauge(f"mlops_data_product_{name}", meaning, [(of, value)])
-    yield single(
-        "mlops_data_product_synthetic",
-        "1 if the trips are generated",
-        float(manifest.extraction.synthetic),
-    )
+    return {
+        "rows": manifest.rows,
+        "refused_rows": quality.rows_quarantined,
+        "refused_share": quality.bad_share,
+        "until_timestamp_seconds": seconds_of(manifest.test.end),
+        "synthetic": float(manifest.extraction.synthetic),
+    }
 
 
 def _published(world: World) -> dict[str, float]:

@@ -1,0 +1,357 @@
+"""What Prometheus reads: true numbers, nothing old that looks like news, one fault at a time."""
+
+from __future__ import annotations
+
+import threading
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+import pytest
+from prometheus_client import CollectorRegistry, Metric
+from prometheus_client.parser import text_string_to_metric_families
+
+from mlops.data.references import Extraction, QualityReport, TrainingSetManifest, Window
+from mlops.deployment.records import DeploymentRecord, Records, RunKey
+from mlops.errors import ConfigurationError
+from mlops.monitoring.policy import Champion, Decision
+from mlops.monitoring.records import (
+    DecisionRecord,
+    WindowRecord,
+    write_decision,
+    write_window,
+)
+from mlops.observability.exporter import GROUPS, Page, exporter
+from mlops.observability.gauges import gauge, seconds_of
+from mlops.observability.memory import Memory
+from mlops.observability.observer import look, observe
+from mlops.observability.pipeline_metrics import _longest_gap
+from mlops.observability.tables import Refreshed
+from mlops.observability.world import World
+from mlops.retraining.records import PendingApproval, ask_for_approval
+from mlops.settings import ObservabilitySettings, Settings
+
+NOW = datetime(2024, 3, 10, 12, tzinfo=timezone.utc)
+
+
+class Told:
+    """The samples of a page."""
+
+    def __init__(self, page: Page) -> None:
+        registry = CollectorRegistry()
+        registry.register(page)
+        self.metrics = list(registry.collect())
+
+    def __call__(self, name: str, **labels: str) -> float | None:
+        """Return the value of one sample, None if there is none."""
+        found = [
+            sample.value
+            for metric in self.metrics
+            for sample in metric.samples
+            if sample.name == name and labels.items() <= sample.labels.items()
+        ]
+        assert len(found) < 2, f"{name} has {len(found)} samples with {labels}"
+        return found[0] if found else None
+
+
+def told(world: World, groups: Any = GROUPS, page: Page | None = None) -> Told:
+    page = page or Page(groups)
+    page.show(Refreshed(world, (), {}, 0.01))
+    return Told(page)
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return Settings(home=tmp_path / "home")
+
+
+def test_an_empty_home_says_that_there_is_no_champion(settings: Settings) -> None:
+    page = told(World(settings))
+
+    assert page("mlops_model_champion_version") == 0
+    assert page("mlops_observer_problems") == 0
+    assert page("mlops_pipeline_promised_seconds", pipeline="rollback") == 120
+
+
+def test_names_and_units_follow_prometheus(settings: Settings) -> None:
+    for metric in told(World(settings)).metrics:
+        assert metric.name.startswith("mlops_") and metric.documentation
+        assert not metric.name.endswith(("_total", "_ms", "_seconds_ago"))
+
+
+def test_pipelines_are_told_by_state_and_time(
+    settings: Settings, make_mage: Callable[[Path], Any]
+) -> None:
+    mage = make_mage(settings.home)
+    mage.trigger("batch_inference", "daily", days_ago=3)
+    mage.trigger("retraining", "weekly", status="INACTIVE")
+    mage.run("batch_inference", minutes_ago=60 * 24 * 90)  # older than the tables look back
+    mage.run("retraining", minutes_ago=30, seconds=90)
+    mage.run("retraining", "FAILED", minutes_ago=20, seconds=60)
+    mage.run("deployment", "RUNNING", minutes_ago=10, seconds=None)
+    now = datetime.now(timezone.utc)
+
+    page = told(World(settings))
+
+    assert page("mlops_pipeline_runs", pipeline="retraining", state="failed") == 1
+    assert page("mlops_pipeline_runs", pipeline="batch_inference", state="completed") == 1
+    assert page("mlops_pipeline_runs", pipeline="batch_inference", state="failed") == 0
+
+    def ago(minutes: float) -> Any:
+        return pytest.approx((now - timedelta(minutes=minutes)).timestamp(), abs=60)
+
+    last = "mlops_pipeline_last_{}_timestamp_seconds"
+    assert page(last.format("success"), pipeline="retraining") == ago(28.5)
+    assert page(last.format("failure"), pipeline="retraining") == ago(19)
+    assert page(last.format("success"), pipeline="batch_inference") == ago(60 * 24 * 90)
+    assert page("mlops_pipeline_last_duration_seconds", pipeline="retraining") == 90
+    running = "mlops_pipeline_running_since_timestamp_seconds"
+    assert page(running, pipeline="deployment") == ago(10)
+    assert page(running, pipeline="retraining") is None
+    # A schedule that is switched off promises nothing.
+    interval = "mlops_pipeline_interval_seconds"
+    assert page(interval, pipeline="batch_inference") == 86_400
+    assert page(interval, pipeline="retraining") is None
+    since = "mlops_pipeline_scheduled_since_timestamp_seconds"
+    assert page(since, pipeline="batch_inference") == ago(60 * 24 * 3)
+
+
+def test_an_interval_is_the_longest_that_a_schedule_ever_waits() -> None:
+    assert _longest_gap("0 6 * * *") == timedelta(days=1)
+    assert _longest_gap("0 6 * * 1-5") == timedelta(days=3)
+    assert _longest_gap("0 1 * * 1") == timedelta(days=7)
+
+
+def test_products_are_told_by_when_they_were_published(settings: Settings) -> None:
+    pointer = settings.store / "training_sets" / "current"
+    pointer.parent.mkdir(parents=True)
+    pointer.write_text("none such")
+
+    page = told(World(settings))
+
+    name = "mlops_data_product_published_timestamp_seconds"
+    assert page(name, product="training_set") == pytest.approx(pointer.stat().st_mtime)
+    assert page(name, product="route_statistics") is None
+
+
+def test_the_training_set_is_told_with_its_quality(settings: Settings) -> None:
+    window = Window(start=datetime(2024, 1, 1), end=datetime(2024, 2, 1), rows=90)
+    manifest = TrainingSetManifest(
+        sha256="ab" * 32,
+        uri="",
+        rows=270,
+        columns={},
+        parts=(),
+        train=window,
+        validation=window,
+        test=window,
+        extraction=Extraction(kind="sample", taxi="green", synthetic=True, files=()),
+        quality=QualityReport(
+            rows_read=300,
+            rows_kept=270,
+            rows_quarantined=30,
+            bad_share=0.1,
+            rules=(),
+            quarantine_uri=None,
+        ),
+        feature_version="1",
+        code_commit="c0ffee",
+        created_at=NOW,
+    )
+
+    page = told(World(settings, training_set=manifest), {"products": GROUPS["products"]})
+
+    names = ("rows", "refused_rows", "refused_share", "synthetic")
+    of = [page(f"mlops_data_product_{name}", product="training_set") for name in names]
+    assert of == [270, 30, 0.1, 1]
+    until = page("mlops_data_product_until_timestamp_seconds")
+    assert until == datetime(2024, 2, 1, tzinfo=timezone.utc).timestamp()
+
+
+def test_the_champion_is_told_with_its_evidence(
+    settings: Settings, make_champion: Callable[[Path], None]
+) -> None:
+    make_champion(settings.home)
+    world = World(settings)
+    assert world.champion and world.champion.evaluation
+
+    page = told(world)
+
+    assert page("mlops_model_champion_version") == 1
+    assert page("mlops_model_champion_info", version="1", family="squared_error") == 1
+    rmse = world.champion.evaluation.metrics.rmse
+    assert page("mlops_model_offline_rmse_minutes") == rmse
+    assert page("mlops_model_offline_coverage") is None  # it has no evaluated interval
+    until = page("mlops_model_champion_learned_until_timestamp_seconds")
+    assert until == datetime(2024, 2, 1, tzinfo=timezone.utc).timestamp()
+    assert page("mlops_model_gate_verdicts", verdict="passed") == 1
+    # No window yet: nothing is said of what is not known.
+    assert page("mlops_model_windows") == 0 and page("mlops_model_live_rmse_minutes") is None
+
+
+def monitored(settings: Settings, *windows: WindowRecord) -> Told:
+    for window in windows:
+        write_window(settings, window)
+    champion = type("Version", (), {"version": 3, "aliases": ("champion",)})()
+    world = World(settings, versions=(champion,))
+    groups = {name: GROUPS[name] for name in ("windows", "decisions")}
+    return told(world, groups)
+
+
+def test_windows_are_told_by_the_latest_where_each_family_could_be_judged(
+    settings: Settings, make_window: Callable[..., WindowRecord]
+) -> None:
+    page = monitored(
+        settings,
+        make_window(0, quiet=("drift", "performance")),
+        make_window(1, "performance", quiet=("drift",)),
+        make_window(2, "drift", "performance"),
+        make_window(3, "drift", quiet=()),  # its trips have not ended
+        make_window(4, "quality", version=2),  # not the champion's
+    )
+
+    assert page("mlops_model_windows") == 4
+    alarms = {"drift": 1, "performance": 1, "quality": 0, "skew": 0}
+    for family, many in alarms.items():
+        assert page("mlops_model_alarms", family=family) == many
+    since = "mlops_model_alarm_since_timestamp_seconds"
+    first = datetime(2024, 3, 1, tzinfo=timezone.utc)
+    assert page(since, family="drift") == (first + timedelta(hours=2)).timestamp()
+    assert page(since, family="performance") == (first + timedelta(hours=1)).timestamp()
+    assert page(since, family="quality") is None
+    assert page("mlops_model_alarm_windows", family="performance") == 2
+    names = ("", "_lower", "_upper", "_limit", "_expected")
+    live = [page(f"mlops_model_live_rmse{name}_minutes") for name in names]
+    assert live == [5.0, 3.5, 4.5, 4.5, 4.0]
+    assert page("mlops_model_drift_psi", feature="drift subject") == 5.0
+    assert page("mlops_model_drift_psi_limit", feature="drift subject") == 4.5
+    assert page("mlops_model_window_trips", trips="answered") == 5_000
+    assert page("mlops_model_labelled_share") == pytest.approx(3 * 4_900 / 20_000)
+    until = page("mlops_model_served_until_timestamp_seconds")
+    assert until == (first + timedelta(hours=4)).timestamp()
+
+
+def test_a_decision_is_told_with_what_came_of_it(settings: Settings) -> None:
+    decision = Decision(
+        step="warn",
+        at=NOW,
+        reasons=("drift",),
+        held_back="retrain",
+        champion=Champion(version="3", promoted_at=NOW),
+        windows=(),
+    )
+    write_decision(settings, DecisionRecord(decision=decision, problem="no server"))
+
+    page = monitored(settings)
+
+    assert page("mlops_model_last_monitoring_timestamp_seconds") == NOW.timestamp()
+    steps = [page("mlops_model_decision", step=step) for step in ("ok", "warn", "retrain")]
+    assert steps == [0, 1, 0]
+    assert page("mlops_model_decision_held_back", step="retrain") == 1
+    assert page("mlops_model_decision_problem") == 1
+
+
+def test_deployments_are_told_by_outcome_and_what_goes_on_since_when(settings: Settings) -> None:
+    records = Records(settings.deployments)
+
+    def record(number: int) -> DeploymentRecord:
+        return DeploymentRecord(
+            id=f"2024030{number}T000000-v{number}",
+            kind="deployment",
+            version=number,
+            from_version=None,
+            asked="challenger",
+            by="ann",
+            reason="better",
+            run=RunKey(),
+            started_at=NOW + timedelta(days=number),
+        )
+
+    records.save(record(1).after("artifact_failed", "it answers NaN"))
+    records.save(record(2).after("artifact_passed", "fine"))
+    approval = PendingApproval(version=4, reason="r", verdict="v", run_id=1, requested_at=NOW)
+    ask_for_approval(settings, approval)
+
+    page = told(World(settings), {"deployments": GROUPS["deployments"]})
+
+    assert page("mlops_model_deployments", kind="deployment", outcome="refused") == 1
+    assert page("mlops_model_deployments", kind="rollback", outcome="kept") == 0
+    last = "mlops_model_last_deployment_timestamp_seconds"
+    assert page(last, version="1", outcome="refused") is not None
+    running = "mlops_model_deployment_running_since_timestamp_seconds"
+    assert page(running, version="2", state="watching") == (NOW + timedelta(days=2)).timestamp()
+    waiting = "mlops_model_approval_waiting_since_timestamp_seconds"
+    assert page(waiting, version="4") == NOW.timestamp()
+
+
+def test_what_cannot_be_read_is_left_out_and_said_and_costs_no_other(settings: Settings) -> None:
+    works = True
+
+    def shaky(world: World) -> list[Metric]:
+        if not works:
+            raise OSError("gone")
+        return [gauge("mlops_shaky", "", [({}, 1)])]
+
+    def steady(world: World) -> list[Metric]:
+        return [gauge("mlops_steady", "", [({}, 2)])]
+
+    page = Page({"shaky": shaky, "steady": steady})
+    assert told(World(settings), page=page)("mlops_shaky") == 1
+    works = False
+    # Nothing it was made from has changed: it is not even made again.
+    assert told(World(settings), page=page)("mlops_shaky") == 1
+    page = Page({"shaky": shaky, "steady": steady})
+    after = told(World(settings), page=page)
+    assert after("mlops_shaky") is None and after("mlops_steady") == 2
+    assert after("mlops_observer_problems") == 1
+    assert after("mlops_observer_problem", part="shaky") == 1
+
+
+def test_it_serves_metrics_alone_and_names_the_setting_of_a_taken_port(settings: Settings) -> None:
+    own = ObservabilitySettings(metrics_port=free_port(), refresh_seconds=1)
+    settings = settings.model_copy(update={"observability": own})
+    stop, ready = threading.Event(), threading.Event()
+    thread = threading.Thread(target=observe, args=(settings, stop, ready.set), daemon=True)
+    thread.start()
+    assert ready.wait(60)
+    url = f"http://127.0.0.1:{own.metrics_port}"
+    with urllib.request.urlopen(f"{url}/metrics", timeout=30) as response:
+        families = list(text_string_to_metric_families(response.read().decode()))
+    with pytest.raises(urllib.error.HTTPError, match="404"):
+        urllib.request.urlopen(f"{url}/", timeout=30)
+
+    with pytest.raises(ConfigurationError, match=r"observability\.metrics_port: .*in use"):
+        exporter(settings, Page())
+    stop.set()
+    thread.join(60)
+    assert not thread.is_alive()
+    assert {"mlops_model_champion_version", "mlops_observer_problems"} <= {f.name for f in families}
+
+
+def test_a_look_that_fails_altogether_leaves_what_was_seen(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page, memory = Page(), Memory()
+    look(settings, page, memory)
+    before = page._shown
+
+    monkeypatch.setattr("mlops.observability.observer.refresh", lambda *_: 1 / 0)
+    look(settings, page, memory)
+
+    assert page._shown is before
+
+
+def test_moments_without_a_zone_are_utc() -> None:
+    assert seconds_of(NOW.replace(tzinfo=None)) == seconds_of(NOW) == NOW.timestamp()
+    assert seconds_of(None) is None
+
+
+def free_port() -> int:
+    import socket
+
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
