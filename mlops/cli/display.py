@@ -38,6 +38,8 @@ class RunDisplay:
             self._line(event.pipeline, f"[bold]run {event.run_id}[/]")
         elif isinstance(event, BlockProgress):
             self._progress(event)
+        elif isinstance(event, BlockFinished) and event.status == "condition_failed":
+            self._line(event.pipeline, f"[dim]– {event.block} was not needed[/]")
         elif isinstance(event, BlockFinished):
             good = event.status in GOOD
             mark = "[green]✓[/]" if good else "[red]✗[/]"

@@ -44,6 +44,17 @@ def test_each_line_has_time_pipeline_and_news(shown: tuple[RunDisplay, Clock, io
     assert "failed" in lines[3]
 
 
+def test_a_block_that_is_not_needed_has_not_failed(
+    shown: tuple[RunDisplay, Clock, io.StringIO],
+) -> None:
+    display, _, output = shown
+
+    display(BlockFinished("monitoring", "start_what_was_decided", "condition_failed", 0.0))
+
+    assert "start_what_was_decided was not needed" in output.getvalue()
+    assert "✗" not in output.getvalue()
+
+
 def test_progress_shows_trials_and_best_but_not_too_often(
     shown: tuple[RunDisplay, Clock, io.StringIO],
 ) -> None:
