@@ -35,16 +35,24 @@ from mlops.data.references import (
 )
 from mlops.data.sample import generate_month
 from mlops.data.trips import DROPOFF_AT, PICKUP_AT, TARGET, TRIP_COLUMNS
+from mlops.deployment.records import DeploymentRecord, Records, RunKey
 from mlops.evaluation.evaluate import Evaluation
 from mlops.evaluation.metrics import regression_metrics
-from mlops.evaluation.verdict import Verdict
+from mlops.evaluation.verdict import RuleResult, Verdict
+from mlops.features.calendar import moments
 from mlops.features.routes import RouteHistory, RouteStatistics
-from mlops.monitoring.records import WindowRecord
-from mlops.monitoring.report import Finding, WindowReport
+from mlops.monitoring.observations import FEATURES
+from mlops.monitoring.policy import Champion as PolicyChampion
+from mlops.monitoring.policy import WindowOutcome, decide
+from mlops.monitoring.profile import ReferenceProfile
+from mlops.monitoring.records import DecisionRecord, WindowRecord, write_decision, write_window
+from mlops.monitoring.report import Finding, WindowReport, worst_first
+from mlops.monitoring.tables import FeatureTable
 from mlops.registry.receipts import collect_receipt
+from mlops.registry.selections import Compared, Selection, write_selection
 from mlops.registry.tracking import log_candidate
 from mlops.registry.versions import Registry
-from mlops.settings import FeatureSettings, load_settings
+from mlops.settings import FeatureSettings, Settings, load_settings
 from mlops.training.artifact import TripDurationModel
 
 # Machines are shared: how long an example takes says nothing about the code.
@@ -261,6 +269,143 @@ def _manifest_of(rows: int) -> TrainingSetManifest:
         feature_version="1",
         code_commit="c0ffee",
         created_at=_TESTED_UNTIL,
+    )
+
+
+@pytest.fixture(scope="session")
+def lived_in(
+    tmp_path_factory: pytest.TempPathFactory,
+    make_champion: Callable[[Path], None],
+    make_window: Callable[..., WindowRecord],
+) -> Settings:
+    """Return the settings of a home with a past: data, a champion, a selection, windows, decisions.
+
+    What learns or runs for minutes is written down as if it had; the rest is real. It is for those
+    who look; they leave it as it is.
+    """
+    from mlops.steps.data_preparation import build, extract, publish, validate  # it loads much
+
+    home = tmp_path_factory.mktemp("lived-in")
+    make_champion(home)
+    source = {"months": "2024-01..2024-02", "source.sample_rows": 1_500}
+    settings = load_settings({"home": home, "validation.min_rows": 1_000, **source})
+    variables = {"home": str(home), "validation.min_rows": 1_000, **source}
+    built = build(validate(extract(variables), variables), variables)
+    manifest = TrainingSetManifest.model_validate(publish(built, variables))
+    champion = Registry(settings).champion()
+    assert champion is not None and champion.receipt and champion.evaluation
+    _compare_with_reference(settings, manifest, champion.run_id)
+    rule = RuleResult(
+        **{"rule": "champion", "value": 0.031, "sense": ">", "limit": 0.0, "unit": "%"},
+        passed=True,
+        why="3.1% better than version 1 (+1.9% to +4.2%)",
+    )
+    metrics = champion.evaluation.metrics
+    compared = {"baseline": False, "trials": 8, "seconds": 2.5, "run_id": champion.run_id}
+    write_selection(
+        settings,
+        Selection(
+            run="1",
+            at=datetime.now(timezone.utc),
+            candidates=(
+                Compared(
+                    family="squared_error", validation_rmse=4.641, metrics=metrics, **compared
+                ),
+                Compared(family="lasso", validation_rmse=4.9, metrics=metrics, **compared),
+                Compared(
+                    **{**compared, "family": "quantiles", "validation_rmse": 5.0},
+                    metrics=None,
+                    error="it broke",
+                ),
+            ),
+            winner="squared_error",
+            champion=1,
+            verdict=Verdict(passed=True, rules=(rule,), summary="passed"),
+            receipt=champion.receipt,
+            evaluation=champion.evaluation,
+        ),
+    )
+    windows = [_window(make_window(24 * day), late=day >= 6) for day in range(8)]
+    for number, window in enumerate(windows):
+        write_window(settings, window)
+        outcomes = [WindowOutcome.of(w.report, w.end) for w in windows[: number + 1]]
+        in_charge = PolicyChampion(version="1", promoted_at=windows[0].start)
+        decision = decide(outcomes, in_charge, (), window.end, settings.monitoring)
+        retrained = decision.step == "retrain"
+        write_decision(
+            settings,
+            DecisionRecord(
+                decision=decision,
+                started="retraining" if retrained else "",
+                started_run=12 if retrained else None,
+                command="mlops retrain" if decision.step == "warn" else "",
+            ),
+        )
+    _deploy(settings)
+    return settings
+
+
+def _compare_with_reference(settings: Settings, manifest: TrainingSetManifest, run: str) -> None:
+    """Give the champion a reference, as if it had been learned; nothing can be judged by it."""
+    trips = pd.concat([pd.read_parquet(part.uri) for part in manifest.parts], ignore_index=True)
+    parts_of_day = moments(trips[PICKUP_AT]).band
+    features = []
+    for feature in FEATURES:
+        if feature.name in trips:
+            values = trips[feature.name].to_numpy(dtype="float64", na_value=np.nan)
+            table = FeatureTable.of(feature, values)
+            features.append(table.counting(table.codes(values), parts_of_day))
+    ReferenceProfile(
+        version="1",
+        created_at=manifest.created_at,
+        start=manifest.train.start,
+        end=manifest.test.end,
+        tested_from=manifest.test.start,
+        rows=len(trips),
+        shortest=1,
+        longest=60,
+        features=tuple(features),
+        shares=(),
+        errors=(),
+    ).save(settings.monitored / "profiles" / f"{run}.json")
+
+
+def _window(made: WindowRecord, late: bool) -> WindowRecord:
+    """Let a window show every feature and an error; both are odd in the late ones."""
+
+    def finding(family: Any, subject: str, statistic: str, value: float, limit: float) -> Finding:
+        return Finding(
+            **{"family": family, "subject": subject, "statistic": statistic, "value": value},
+            **{"limit": limit, "outcome": "alarm" if value > limit else "ok", "rows": 4_900},
+            **{"reference": 0.0, "unit": "min" if statistic == "rmse" else "", "score": value},
+            interval=(value - 0.2, value + 0.2) if statistic == "rmse" else None,
+            why=f"{statistic} of {subject} is {value} (limit {limit})",
+        )
+
+    found = [
+        finding("labels" if f.label else "drift", f.name, "psi", 0.35 if late else 0.02, 0.1)
+        for f in FEATURES
+    ]
+    found.append(finding("performance", "all trips", "rmse", 6.1 if late else 4.9, 5.4))
+    report = made.report.model_copy(update={"findings": worst_first(found), "version": "1"})
+    return made.model_copy(update={"version": 1, "report": report, "labelled": 4_900})
+
+
+def _deploy(settings: Settings) -> None:
+    record = DeploymentRecord(
+        id="20240309T120000-v1",
+        kind="deployment",
+        version=1,
+        from_version=None,
+        asked="challenger",
+        by="ana",
+        reason="it is better",
+        run=RunKey(),
+        started_at=datetime(2024, 3, 9, 12, tzinfo=timezone.utc),
+    )
+    record = record.after("artifact_passed", "it answers the golden requests")
+    Records(settings.deployments).save(
+        record.after("canary_failed", "the canary's 95th percentile is 9.4 ms, the champion's 2.9")
     )
 
 

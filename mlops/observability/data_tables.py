@@ -188,14 +188,14 @@ def _even_edges(points: Any) -> Any:
 def _rebinned(shares: Any, points: Any, edges: Any) -> Any:
     """Spread the shares of a feature's own bins, "missing" left out, over others.
 
-    Within a bin values are taken to be spread evenly; those below the first edge between its bins
-    reach down to the first of the others, those above the last are all in its last bin.
+    Within a bin values are taken to be spread evenly; those below its first edge reach
+    down to the first of the others, those above the last are all in its last bin.
     """
     if not len(edges):
         return np.zeros(0)
     below = np.concatenate([[0.0], np.cumsum(shares[:-1])])
-    at = np.interp(edges[:-1], np.concatenate([[min(edges[0], points[0])], points]), below[:-1])
-    return np.diff(np.append(at, below[-1]))
+    inner = np.interp(edges[1:-1], np.concatenate([[edges[0]], points]), below[:-1])
+    return np.diff(np.concatenate([[0.0], inner, below[-1:]]))
 
 
 def _reference(world: World) -> ReferenceProfile | None:
