@@ -12,6 +12,7 @@ from typing import Any
 
 from mage_ai.authentication.passwords import create_bcrypt_hash, generate_salt
 from mage_ai.orchestration.db.models.oauth import User
+from mage_ai.orchestration.db.models.schedules import PipelineRun
 from mage_ai.server import server
 from mage_ai.server.api.base import BaseHandler
 from mage_ai.server.scheduler_manager import scheduler_manager
@@ -35,6 +36,7 @@ def run(settings: Settings, project: Path, password: str, owner_marker: Path) ->
     # Mage would make a folder for SSH tunnels in the project.
     server.file_path_aws_emr = lambda: str(settings.home / "server" / "ssh_tunnel.json")
     _show_our_scheduler(settings.home / SCHEDULER_LOCK)
+    _leave_blocks_to_the_scheduler()
     os.environ["MLOPS_HOME"] = str(settings.home)  # for charts, should an option have set it
     warm_up()
     server.start_server(
@@ -64,6 +66,20 @@ def _show_our_scheduler(lock: Path) -> None:
     )
     scheduler_manager.start_scheduler = lambda *args, **kwargs: None
     scheduler_manager.stop_scheduler = lambda *args, **kwargs: None
+
+
+def _leave_blocks_to_the_scheduler() -> None:
+    """Only create runs here: the scheduler gives a run its blocks when it starts it.
+
+    Mage adds them here one by one, when the run can already be seen: a scheduler that is quick
+    finds none and adds all of them as well, and each block runs twice.
+    """
+    create = PipelineRun.create
+
+    def without_blocks(*args: Any, **kwargs: Any) -> Any:
+        return create(*args, **{**kwargs, "create_block_runs": False})
+
+    PipelineRun.create = without_blocks
 
 
 def repair(app: Any, settings: Settings) -> Any:
