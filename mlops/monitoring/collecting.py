@@ -44,7 +44,7 @@ def collect(settings: Settings, now: datetime) -> tuple[StagedWindow, ...]:
     forget_old(settings)
     take_snapshots(settings, now)
     records = read_windows(settings)
-    staged = [*_served_windows(settings, records, now)]
+    staged = list(_served_windows(settings, records, now))
     staged += source_windows(settings, records, staged, now)
     progress.report("collected", windows=len(staged), trips=sum(window.rows for window in staged))
     return tuple(sorted(staged, key=lambda window: (window.end, window.name)))
@@ -54,6 +54,8 @@ def _served_windows(
     settings: Settings, records: Sequence[WindowRecord], now: datetime
 ) -> Iterator[StagedWindow]:
     """Stage windows of the log: those never measured, and those measured with fewer labels."""
+    if settings.prediction_log.sink == "none":
+        return
     served = [record for record in records if record.origin == "served"]
     ends: dict[int, datetime] = {}
     for record in served:

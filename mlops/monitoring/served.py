@@ -64,8 +64,6 @@ def new_spans(settings: Settings, ends: Mapping[int, datetime], now: datetime) -
         ends: Of the last window of each version that has one.
         now: With time zone. What is just being written is left for the next time.
     """
-    if settings.prediction_log.sink == "none":
-        return []
     monitoring = settings.monitoring
     days = max(monitoring.label_wait_days, monitoring.window_days)
     until = to_us(now) - int(1e6 * (2 * settings.prediction_log.flush_seconds + _WRITING_SECONDS))

@@ -7,6 +7,7 @@ happened in between, also of versions that are gone.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -194,12 +195,12 @@ def _bundle_bytes(settings: Settings) -> Mapping[int, int]:
     except ValueError:  # of another version of the project
         return {}
     served = [s for s in (state.champion, state.beside) if s] if state else []
-    folders = {s.version: bundles_folder(settings) / s.bundle for s in served}
-    return {
-        version: sum(file.stat().st_size for file in folder.iterdir())
-        for version, folder in folders.items()
-        if folder.is_dir()
-    }
+    sizes = {}
+    for one in served:
+        with suppress(OSError):  # it was replaced meanwhile
+            files = (bundles_folder(settings) / one.bundle).iterdir()
+            sizes[one.version] = sum(file.stat().st_size for file in files)
+    return sizes
 
 
 def _folder(settings: Settings) -> Path:

@@ -6,6 +6,7 @@ Staged files are made again whenever they are needed; nothing is lost with them.
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from datetime import datetime, timezone
 from typing import Any, Final
 
@@ -126,8 +127,9 @@ def forget_old(settings: Settings) -> None:
     """Remove staged windows that no run is going to read any more."""
     before = time.time() - _OLD_SECONDS
     for path in (settings.staging / "monitoring").glob("*.parquet"):
-        if path.stat().st_mtime < before:
-            path.unlink(missing_ok=True)
+        with suppress(FileNotFoundError):  # another run was faster
+            if path.stat().st_mtime < before:
+                path.unlink()
 
 
 def from_wall_clock(moment: datetime) -> datetime:

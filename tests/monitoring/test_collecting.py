@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import psycopg2
 import pytest
+from pydantic import SecretStr
 
 from mlops.data.trips import PICKUP_AT, REQUEST_COLUMNS, TARGET
 from mlops.deployment.endpoint import KEY_NAME
 from mlops.monitoring.collecting import StagedWindow, collect, read_staged
 from mlops.monitoring.records import WindowRecord, read_windows, write_window
 from mlops.monitoring.report import WindowReport
+from mlops.serving.log_parquet import read_parquet
+from mlops.serving.log_postgresql import PostgresqlSink
 from mlops.serving.log_reading import compact_log
-from mlops.serving.log_rows import MINUTES
+from mlops.serving.log_rows import MINUTES, SCHEMA
 from mlops.serving.prediction_log import PredictionLog
-from mlops.settings import Settings
+from mlops.settings import PredictionLogSettings, Settings
 
 BEGIN = datetime(2024, 2, 1, 12, tzinfo=timezone.utc)
 LATER = BEGIN + timedelta(days=2)
@@ -143,6 +147,33 @@ def test_windows_are_the_same_whenever_and_however_often_they_are_cut(
         pd.testing.assert_frame_equal(read_staged(one), read_staged(other))
 
 
+@pytest.fixture
+def log_database(postgresql: Any) -> Iterator[str]:
+    """Return the address of a PostgreSQL server that has no log, before and after."""
+    yield postgresql.url
+    connection = psycopg2.connect(postgresql.url.replace("+psycopg2", ""))
+    with connection, connection.cursor() as cursor:
+        cursor.execute("DROP TABLE IF EXISTS prediction_log, prediction_log_parts")
+    connection.close()
+
+
+def test_a_log_in_a_database_makes_the_same_windows(
+    watched: Any, home: Settings, log_database: str
+) -> None:
+    # given the same answers in files and in PostgreSQL
+    trips = watched.live[:2_000].reset_index(drop=True)
+    trips.loc[::3, "trip_distance"] = np.nan
+    watched.log(home, trips, every(1, 2_000), caller="")
+    table = read_parquet(home.prediction_log_folder, BEGIN, LATER, SCHEMA.names)
+    PostgresqlSink(log_database).write("part", table)
+    other = {"sink": "postgresql", "database_url": SecretStr(log_database)}
+    database = home.model_copy(update={"prediction_log": PredictionLogSettings(**other)})
+
+    for one, same in zip(collect(home, LATER), collect(database, LATER), strict=True):
+        assert spans([one]) == spans([same])
+        pd.testing.assert_frame_equal(read_staged(one), read_staged(same))
+
+
 def test_what_is_just_being_written_waits(watched: Any, home: Settings) -> None:
     watched.log(home, watched.live[:1_000], every(1, 1_000))
     last = BEGIN + timedelta(seconds=999)
@@ -256,6 +287,22 @@ def test_there_may_be_nothing_to_look_at(
     watched: Any, tmp_path: Path, overrides: dict[str, str]
 ) -> None:
     assert collect(watched.home(tmp_path, **overrides), LATER) == ()
+
+
+def test_windows_of_a_log_that_is_kept_no_more_stay_as_they_are(
+    watched: Any, tmp_path: Path
+) -> None:
+    settings = watched.home(tmp_path)
+    watched.log(settings, watched.live[:1_000], every(1, 1_000))
+    remember(settings, collect(settings, LATER))
+
+    watched.home(tmp_path, "2024-02")  # labels arrive
+    for day in settings.prediction_log_folder.glob("date=*/*"):
+        day.unlink()
+    assert not [w for w in collect(settings, LATER) if w.origin == "served"]
+    off = PredictionLogSettings(sink="none")
+    without = settings.model_copy(update={"prediction_log": off})
+    assert not [w for w in collect(without, LATER) if w.origin == "served"]
 
 
 def test_a_growing_month_is_cut_as_far_as_it_goes(watched: Any, tmp_path: Path) -> None:
