@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import pandas as pd
@@ -332,8 +333,11 @@ def _read_searches(world: World) -> tuple[FinishedSearch, ...]:
 
 
 def _tracking_stand(world: World) -> Stamp:
-    if world.settings.tracking_uri.startswith("sqlite:///"):
-        return stamp_of(world.settings.home / "mlflow")
+    uri = world.settings.tracking_uri
+    file = Path(uri.removeprefix("sqlite:///"))
+    if str(file) != uri:
+        # Not its folder: whoever connects touches a lock there.
+        return stamp_of(file, file.with_name(f"{file.name}-wal"))
     return int(datetime.now(timezone.utc).timestamp() // 60)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -142,3 +143,15 @@ def test_every_table_can_be_made_of_an_empty_home(tmp_path: Path) -> None:
     done = refresh(settings)
 
     assert done.problems == {} and set(done.built) == set(TABLES)
+
+
+def test_nothing_is_made_again_while_nothing_happens(
+    tmp_path: Path, make_champion: Callable[[Path], None], make_mage: Callable[[Path], Any]
+) -> None:
+    settings, memory = Settings(home=tmp_path / "home"), Memory()
+    make_champion(settings.home)
+    make_mage(settings.home).run("retraining")
+    refresh(settings, memory)
+
+    # Two looks: the clock may have moved on between the first and the second, not twice.
+    assert () in [refresh(settings, memory).built for _ in range(2)]

@@ -1,6 +1,11 @@
 """The same engine on PostgreSQL, by configuration alone."""
 
+from datetime import datetime, timedelta, timezone
+
 import pytest
+
+from mlops.orchestration import history
+from mlops.settings import load_settings
 
 pytestmark = pytest.mark.mage
 
@@ -29,3 +34,14 @@ def test_runs_fail_resume_and_complete_as_on_sqlite(toy, postgresql):
         None,
         "c",
     ]
+    # And whoever only looks at Mage's tables sees the same as on SQLite.
+    seen = load_settings({"server.database_url": postgresql.url})
+    since = datetime.now(timezone.utc) - timedelta(hours=1)
+    runs = [(run["pipeline"], run["status"]) for run in history.runs_since(seen, since)]
+    assert runs == [("prepare", "completed"), ("train", "failed")]
+    failed = [block for block in history.blocks_since(seen, since) if block["status"] == "failed"]
+    assert "SIGKILL" in next(block["error"] for block in failed if block["block"] == "fit:b")
+    totals = {(row["pipeline"], row["status"]): row["runs"] for row in history.run_totals(seen)}
+    assert totals == {("prepare", "completed"): 1, ("train", "failed"): 1}
+    assert history.runs_stand(seen) == history.runs_stand(seen) != ()
+    assert history.runs_since(seen, datetime.now(timezone.utc) + timedelta(seconds=5)) == []
