@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timezone
 from typing import Final
 
 NOT_KNOWN: Final = "not known"
@@ -63,7 +63,9 @@ def moment(value: datetime | None) -> str:
     """Write a time, in UTC if it has a zone: ``2024-03-01 17:45 UTC``."""
     if value is None:
         return NOT_KNOWN
-    return f"{value:%Y-%m-%d %H:%M}" + ("" if value.tzinfo is None else " UTC")
+    if value.tzinfo is None:
+        return f"{value:%Y-%m-%d %H:%M}"
+    return f"{value.astimezone(timezone.utc):%Y-%m-%d %H:%M} UTC"
 
 
 def day(value: datetime) -> str:

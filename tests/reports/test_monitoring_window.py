@@ -1,0 +1,75 @@
+"""The report of a window: findings in words, live errors, and the decision."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from mlops.registry.versions import VersionInfo
+from mlops.reports.document import render
+from mlops.reports.facts import WindowFacts
+from mlops.reports.monitoring_window import monitoring_window
+
+Make = Callable[..., Any]
+
+
+def test_an_alarm_is_told_in_words_with_its_decision(
+    make_window: Make, decide: Make, read_page: Make
+) -> None:
+    quiet, loud = make_window(0), make_window(1, alarming=True)
+    facts = WindowFacts(loud, loud.end, history=(quiet, loud), decision=decide(quiet, loud))
+
+    page = read_page(render(monitoring_window(facts)))
+
+    for known in (
+        "Version 1, 2024-03-02 00:00 to 2024-03-03 00:00 UTC",
+        "5 things are beyond what chance makes",
+        "their RMSE is 6.00 min, 4.00 min was expected",
+        "train again",
+        "pipeline retraining, run 12",
+        "2 of the last 3 windows show a change of drift",
+        "where trips begin (pickup_zone) is distributed otherwise than usual: PSI 0.300, limit",
+        "Mean absolute error by hour",
+        "Mean absolute error by pickup borough",
+        "5.90 to 6.10",
+        "too little known",
+        "Live error",
+    ):
+        assert known in page.text, known
+    # Parts of the day come in the order of the day.
+    assert page.text.index("night 5,000") < page.text.index("evening 5,000")
+
+
+def test_a_quiet_window_without_labels_says_so(make_window: Make, read_page: Make) -> None:
+    window = make_window(labelled=False)
+
+    page = read_page(render(monitoring_window(WindowFacts(window, window.end))))
+
+    assert "Nothing was unusual. How long these trips took is not known yet." in page.text
+    assert "No decision has looked at this window yet." in page.text
+    assert "None of these trips has ended and been recorded yet" in page.text
+
+
+def test_what_hindered_an_action_is_shown(
+    make_window: Make, decide: Make, read_page: Make, hostile: str
+) -> None:
+    window = make_window(alarming=True)
+    decision = decide(window, problem=hostile)
+
+    page = read_page(render(monitoring_window(WindowFacts(window, window.end, decision=decision))))
+
+    assert f"Could not be started {hostile}" in page.text
+    assert "mlops retrain" in page.text
+
+
+def test_a_version_that_is_gone_is_no_hindrance(
+    make_window: Make, read_page: Make, by_hand: VersionInfo
+) -> None:
+    window = make_window()
+    missing = ("The registry does not know version 1 any more.",)
+
+    page = read_page(render(monitoring_window(WindowFacts(window, window.end, missing=missing))))
+    assert missing[0] in page.text
+
+    known = WindowFacts(window, window.end, info=by_hand)
+    assert not monitoring_window(known).notices
