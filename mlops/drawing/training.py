@@ -23,7 +23,9 @@ from mlops.drawing.palette import BLUE, GREY, INK, ROLES, VERMILLION, look
 TALL: Final = Size(HALF.width, 420)
 _FEATURES: Final = 14  # in one picture
 _SLICES: Final = ("pickup borough", "hour", "distance")  # what the picture has room for
+_BESIDE: Final = 6  # pictures for which one row has room: of the best candidates
 _FEW_TRIPS: Final = 20
+_STEEP: Final = 1.35  # errors so many times the best are above the picture
 _DARKEST: Final = 0.6  # opacity at which text on it is still legible
 
 
@@ -47,8 +49,8 @@ def draw_searched(table: pd.DataFrame, size: Size = HALF) -> Drawing:
     bars = on.barh(places, own["rmse"], height=0.66, color=colours)
     rows: Any = own.itertuples(index=False)
     texts = [
-        f"{row.rmse:.3f}   {row.trials} {'trial' if row.trials == 1 else 'trials'} in"
-        f" {row.seconds:,.1f} s" + (", baseline" if row.baseline else "")
+        f"{row.rmse:.3f} · {row.trials} {'trial' if row.trials == 1 else 'trials'},"
+        f" {row.seconds:,.1f} s" + (" · baseline" if row.baseline else "")
         for row in rows
     ]
     on.bar_label(bars, texts, padding=5)
@@ -133,7 +135,7 @@ def _hide_far_trials(on: Axes, table: pd.DataFrame) -> None:
 )
 def draw_parameters(table: pd.DataFrame, size: Size = FULL) -> Drawing:
     """Draw which hyperparameters went along with the loss (table `training_parameters`)."""
-    families = list(dict.fromkeys(table["family"]))
+    families = list(dict.fromkeys(table["family"]))[:_BESIDE]
     most = table.groupby("family").size().max()
     made = figure(size)
     made.suptitle(
@@ -180,7 +182,7 @@ def _chance(trials: int) -> float:
 )
 def draw_curves(table: pd.DataFrame, size: Size = FULL) -> Drawing:
     """Draw the error of each family's best trial as it grew (table `training_curves`)."""
-    families = list(dict.fromkeys(table["family"]))
+    families = list(dict.fromkeys(table["family"]))[:_BESIDE]
     made = figure(size)
     places = np.atleast_1d(made.subplots(1, len(families)))
     for on, family in zip(places, families, strict=True):
@@ -194,6 +196,8 @@ def draw_curves(table: pd.DataFrame, size: Size = FULL) -> Drawing:
         seen = own[own["window"] == "validation"]
         best = seen.loc[seen["value"].idxmin()]
         on.plot(best["step"], best["value"], "o", color=VERMILLION, label="best on validation")
+        # The first steps are always steep; what they lead to is what is looked at.
+        on.set_ylim(top=min(on.get_ylim()[1], _STEEP * float(best["value"])))
         on.annotate(
             f"{best['value']:.3f} after {best['step']}",
             (best["step"], best["value"]),
@@ -216,8 +220,9 @@ def draw_contributions(table: pd.DataFrame, size: Size = TALL) -> Drawing:
     """
     minutes = table.pivot_table(index="feature", columns="family", values="minutes")
     minutes = minutes[list(dict.fromkeys(table["family"]))]  # the best first
-    top = minutes.max(axis=1).sort_values(ascending=False).index[:_FEATURES]
-    minutes = minutes.loc[top].fillna(0.0)
+    minutes = minutes.fillna(0.0)
+    top = minutes.mean(axis=1).sort_values(ascending=False).index[:_FEATURES]
+    minutes = minutes.loc[top]
     made = figure(size)
     rows = table.drop_duplicates("family").set_index("family")["rows"]
     if minutes.shape[1] == 1:
@@ -272,9 +277,7 @@ def draw_residuals(table: pd.DataFrame, size: Size = FULL) -> Drawing:
         own = shown[shown["dimension"] == dimension].iloc[::-1]
         label(on, title=dimension, x="predicted - actual, minutes", y="")
         places = np.arange(len(own))
-        on.errorbar(
-            own["mean"], places, xerr=own["spread"], fmt="o", color=look(family).colour, lw=2.2
-        )
+        on.errorbar(own["mean"], places, xerr=own["spread"], fmt="o", color=BLUE, lw=2.2)
         on.axvline(0, color=INK, lw=0.8)
         names = [
             f"{name}  ({rows:,})" for name, rows in zip(own["slice"], own["rows"], strict=True)

@@ -30,7 +30,7 @@ def buckets(grown: pd.DataFrame, metric: str) -> pd.DataFrame:
     Returns:
         ``low``, ``high`` (infinite in the last) and ``count``, ascending; zeros if it is empty.
     """
-    below = grown[grown["metric"] == metric].groupby("le")["value"].sum()
+    below = grown[grown["metric"] == metric].groupby("le")["value"].sum().astype("float64")
     below.index = pd.Index([float(bound) for bound in below.index], dtype="float64")
     high = sorted({*_BOUNDS[metric], math.inf, *below.index})
     counted = below.sort_index().reindex(high).ffill().fillna(0.0).to_numpy()

@@ -125,6 +125,6 @@ def test_a_day_of_samples_stays_small() -> None:
     assert len(kept) < 320
     assert kept["at"].min() > NOW - KEPT - timedelta(minutes=10)
     # the present in detail, the past in outline
-    gaps = kept["at"].diff().dt.total_seconds()
+    gaps = kept["at"].astype("int64").diff() / 1e6
     assert gaps.tail(10).max() <= 15
     assert 590 < gaps.iloc[2:20].median() < 610

@@ -14,14 +14,15 @@ import pytest
 from mlops.data.references import Extraction, QualityReport, TrainingSetManifest, Window
 from mlops.evaluation.evaluate import Evaluation
 from mlops.evaluation.explanation import gain_insight
+from mlops.evaluation.insight import Insight
 from mlops.evaluation.metrics import regression_metrics
 from mlops.evaluation.verdict import Verdict
 from mlops.features.encoding import FEATURES
 from mlops.features.routes import RouteHistory, RouteStatistics
-from mlops.observability import training_tables as module
 from mlops.observability.memory import Memory
 from mlops.observability.tables import read_table, refresh
-from mlops.observability.training_tables import TABLES
+from mlops.observability.training_tables import TABLES, trials
+from mlops.observability.world import World
 from mlops.registry import insights
 from mlops.registry.receipts import collect_receipt
 from mlops.registry.tracking import log_candidate
@@ -30,7 +31,7 @@ from mlops.settings import FeatureSettings, Settings, TrainingSettings
 from mlops.training.tuning import tune
 
 BOUNDARY = datetime(2024, 1, 20)
-SEARCH = TrainingSettings(max_evals=6, overrides={"squared_error": {"max_depth": 3}})
+SEARCH = TrainingSettings(max_evals=5, overrides={"squared_error": {"max_depth": 3}})
 # Recorded one after the other; the first belongs to an older run.
 RECORDED = (
     ("sklearn_training", 3, "lasso"),
@@ -171,9 +172,12 @@ def test_mean_and_spread_make_the_error_of_a_slice(home: Settings) -> None:
 def test_what_was_recorded_is_read_once(home: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     read: list[str] = []
     load = insights.load_insight
-    monkeypatch.setattr(
-        insights, "load_insight", lambda s, run: (read.append(run), load(s, run))[1]
-    )
+
+    def noted(settings: Settings, run_id: str) -> Insight | None:
+        read.append(run_id)
+        return load(settings, run_id)
+
+    monkeypatch.setattr(insights, "load_insight", noted)
     memory = Memory()
 
     for _ in range(3):
@@ -193,6 +197,6 @@ def test_a_candidate_without_insight_costs_no_other(
         lambda s, run: None if (seen := load(s, run)) and seen.curve else seen,
     )
 
-    found = module.trials(module.World(home))
+    found = trials(World(home))
 
     assert set(found["family"]) == set(lost["family"]) - {"squared_error"}
