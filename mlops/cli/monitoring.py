@@ -133,7 +133,8 @@ def _show_past(settings: Settings, as_json: bool) -> None:
         print(json.dumps(_content(windows, decisions), indent=1))
         return
     empty = "no window was looked at yet; look now with: mlops monitor"
-    show_rows(window_rows(windows), as_json=False, title="Windows, the latest last", empty=empty)
+    found = [{**_summary(record), "worst": _first(record)} for record in windows]
+    show_rows(found, as_json=False, title="Windows, the latest last", empty=empty)
     rows = [
         {
             "at": f"{record.decision.at:%Y-%m-%d %H:%M}",
@@ -151,17 +152,21 @@ def _show_past(settings: Settings, as_json: bool) -> None:
 
 def window_rows(windows: "Sequence[WindowRecord]") -> list[dict[str, Any]]:
     """Describe windows, one row each."""
-    return [
-        {
-            "window": record.window,
-            "trips": record.trips,
-            "ended": record.labelled,
-            **_errors(record),
-            "alarms": len(record.report.alarms),
-            "worst_of_each_family": "\n".join(_worst(record)),
-        }
-        for record in windows
-    ]
+    return [{**_summary(r), "worst_of_each_family": "\n".join(_worst(r))} for r in windows]
+
+
+def _summary(record: "WindowRecord") -> dict[str, Any]:
+    return {
+        "window": record.window,
+        "trips": record.trips,
+        "ended": record.labelled,
+        **_errors(record),
+        "alarms": len(record.report.alarms),
+    }
+
+
+def _first(record: "WindowRecord") -> str:
+    return next(iter(record.report.reasons), "nothing unusual")
 
 
 def _errors(record: "WindowRecord") -> dict[str, str]:

@@ -17,6 +17,7 @@ from mlops.notifications.incidents import append, notify, resolve
 from mlops.settings import Settings
 
 MONITORING: Final = "monitoring:"  # how the keys of incidents that monitoring found begin
+REMEDIES: Final = ("retraining", "rollback")  # what it may have started for them
 
 
 @dataclass(frozen=True)
@@ -47,13 +48,17 @@ def run_failed(
     """
     first = failures[0] if failures else BlockFailure("", "no block says why", settings.logs)
     where = f" in {first.block}" if first.block else ""
-    others = {"also failed": ", ".join(f.block for f in failures[1:])} if failures[1:] else {}
+    facts = {"pipeline": pipeline, "run": str(run_id), "log": str(first.log)}
+    if failures[1:]:
+        facts["also failed"] = ", ".join(f.block for f in failures[1:])
+    if pipeline in REMEDIES and (so_far := append(settings, MONITORING, f"run {run_id} failed")):
+        facts["so far"] = so_far
     alert = Alert(
         kind="failure",
         incident=f"failure:{pipeline}:{first.block}:{_cause(first.error)}",
         title=f"{pipeline} failed{where}",
         text=first.error,
-        facts={"pipeline": pipeline, "run": str(run_id), **others, "log": str(first.log)},
+        facts=facts,
         link=_page_of(settings, pipeline, run_id),
         command=f"mlops pipeline run {pipeline}",
     )

@@ -136,6 +136,25 @@ def test_each_stage_of_an_incident_is_told_once_with_the_story_so_far(
     assert len(told("abnormal")) == 1
 
 
+def test_a_remedy_that_fails_is_part_of_the_story(
+    settings_of: Callable[..., Settings], web: Any
+) -> None:
+    settings = settings_of(webhooks=web.url("/hook"))
+    failure = BlockFailure("fit", "builtins.ValueError: 3 bad rows", Path("/logs/fit.log"))
+    notify(
+        settings, Alert(kind="monitoring", incident="monitoring:model", stage="x", title="drift")
+    )
+
+    events.run_failed(settings, "retraining", 12, [failure])
+    events.run_failed(settings, "batch_inference", 13, [failure])
+    resolve(settings, "monitoring:model")
+
+    _, retraining, other, over = web.bodies("/hook")
+    assert retraining["facts"]["so far"].startswith("drift: ")
+    assert "so far" not in other["facts"]
+    assert over["facts"]["so far"].endswith("run 12 failed")
+
+
 def test_an_incident_noted_before_there_were_stories_is_not_told_anew(
     settings_of: Callable[..., Settings], web: Any
 ) -> None:
