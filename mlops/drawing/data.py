@@ -89,8 +89,9 @@ def draw_rules(table: pd.DataFrame, size: Size = HALF) -> Drawing:
     handles = [
         Patch(color=ROLES["quarantined"], label="set aside (quarantine)"),
         Patch(color=ROLES["flagged"], label="kept, and flagged"),
-        Patch(color="none", label=f"{obeyed} more rules were never broken"),
     ]
+    if obeyed:
+        handles.append(Patch(color="none", label=f"never broken: {obeyed} more rules"))
     made.legend(handles=handles, loc="outside lower center", ncols=3)
     return made
 

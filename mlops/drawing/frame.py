@@ -42,6 +42,7 @@ THIRD: Final = Size(381, 300)
 
 _LETTER_WIDTH: Final = 6.5  # of a legend, in pixels, on average
 _KEY_WIDTH: Final = 42
+_LEAST_DAYS: Final = 0.02  # that an axis with dates shows
 # Text is measured with the widest of them, so it fits with whichever the browser has.
 _MEASURED: Final = "DejaVu Sans"
 _FONTS: Final = "Inter, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, 'Liberation Sans', sans-serif"
@@ -158,7 +159,10 @@ def legend(made: Figure, on: Axes) -> None:
 
 
 def dates(on: Axes) -> None:
-    """Let the x axis show dates as briefly as they can be told apart (UTC)."""
+    """Let the x axis show dates as briefly as they can be told apart (UTC); call it last."""
+    first, last = on.dataLim.intervalx
+    if last - first < _LEAST_DAYS:  # one moment alone has no scale
+        on.set_xlim(first - _LEAST_DAYS / 2, last + _LEAST_DAYS / 2)
     locator = AutoDateLocator(minticks=3, maxticks=8)  # type: ignore[no-untyped-call]
     on.xaxis.set_major_locator(locator)
     on.xaxis.set_major_formatter(

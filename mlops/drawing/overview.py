@@ -134,9 +134,7 @@ def draw_live(table: pd.DataFrame, size: Size = HALF) -> Drawing:
             label=f"version {version} ({own['family'].iloc[0]})",
         )
         start = own["end"].iloc[0]
-        on.text(
-            start, 1.0, f"v{version} ", transform=on.get_xaxis_transform(), ha="right", va="top"
-        )
+        on.text(start, 1.0, f" v{version}", transform=on.get_xaxis_transform(), va="top")
         on.axvline(start, color=INK, alpha=0.4, lw=0.8)
     if table["limit"].notna().any():
         on.plot(
@@ -283,6 +281,8 @@ def draw_volume(table: pd.DataFrame, size: Size = HALF) -> Drawing:
     on.bar_label(bars, [f"{each:.1%}" for each in share], padding=2, fontsize=10)
     on.yaxis.set_major_formatter("{x:,.0f}")
     on.margins(y=0.12)
+    step = -(-len(table) // 8)
+    on.set_xticks(range(0, len(table), step), list(table["month"])[::step])
     if len(table) == 1:
         on.set_xlim(-1.5, 1.5)
     legend(made, on)

@@ -1,0 +1,117 @@
+"""A tile is always a page: with a picture, a sentence, or what is wrong."""
+
+from __future__ import annotations
+
+import os
+import runpy
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import yaml
+
+from mlops.drawing.html import Html
+from mlops.errors import MlopsError
+from mlops.observability.overview_tables import TABLES
+from mlops.settings import PROJECT_ROOT, load_settings
+from mlops.steps.charts import chart, warm_up
+
+LAYOUTS = sorted((PROJECT_ROOT / "presenters").rglob("block_layout.yaml"))
+CHARTS = sorted((PROJECT_ROOT / "charts").rglob("*.py"))
+
+
+@pytest.fixture
+def observed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("MLOPS_HOME", str(tmp_path))
+    folder = load_settings().observed
+    folder.mkdir()
+    return folder
+
+
+def rules(count: int) -> pd.DataFrame:
+    row = dict.fromkeys(TABLES["gate"].columns, "x") | {"value": 1.0, "limit": 2.0}
+    return TABLES["gate"].shaped(pd.DataFrame([row] * count))
+
+
+def draw(table: pd.DataFrame) -> Html:
+    return Html(f"{len(table)} rows at {os.urandom(4).hex()}")
+
+
+def test_a_table_is_drawn_anew_only_when_it_has_changed(observed: Path) -> None:
+    path = observed / "gate.parquet"
+    rules(2).to_parquet(path)
+    first, second = chart("gate", draw), chart("gate", draw)
+    assert "2 rows at" in first and second == first
+
+    rules(3).to_parquet(observed / "new")
+    (observed / "new").replace(path)
+
+    assert "3 rows at" in chart("gate", draw)
+
+
+def test_before_there_is_a_table_it_is_drawn_empty(observed: Path) -> None:
+    assert "0 rows at" in chart("gate", draw)
+
+
+def test_what_goes_wrong_is_said_in_the_tile(observed: Path) -> None:
+    def fail(table: pd.DataFrame) -> Html:
+        raise ZeroDivisionError("by <nothing>")
+
+    page = chart("gate", fail)
+
+    assert 'class="problem"' in page and "ZeroDivisionError: by &lt;nothing&gt;" in page
+    assert "<code>gate</code>" in page
+
+
+def test_a_mistake_of_a_person_is_said_with_what_to_do(
+    observed: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(table: pd.DataFrame) -> Html:
+        raise MlopsError("the home is gone", "bring it back")
+
+    assert "the home is gone; bring it back" in chart("gate", refuse)
+
+    monkeypatch.setenv("MLOPS_SERVING__PORT", "none")
+    assert "serving.port" in chart("gate", draw)
+
+
+def test_warming_up_needs_no_table() -> None:
+    warm_up()
+
+
+@pytest.mark.parametrize("path", CHARTS, ids=lambda path: path.relative_to(PROJECT_ROOT).as_posix())
+def test_every_chart_is_a_page_before_there_is_data(path: Path, observed: Path) -> None:
+    made: dict[str, object] = {}
+
+    def render(render_type: str) -> object:
+        assert render_type == "html"
+        return lambda function: made.setdefault(function.__name__, function)
+
+    runpy.run_path(str(path), {"render": render})
+
+    (function,) = made.values()
+    assert callable(function)
+    page = function()
+    assert 'class="problem"' not in page, page
+    assert 'class="empty"' in page
+
+
+@pytest.mark.parametrize("path", LAYOUTS, ids=lambda path: path.parent.parent.name)
+def test_every_tile_of_a_layout_is_a_chart_with_a_name_and_a_place(path: Path) -> None:
+    layout = yaml.safe_load(path.read_text(encoding="utf-8"))
+    placed = [tile["block_uuid"] for row in layout["layout"] for tile in row]
+
+    assert sorted(placed) == sorted(layout["blocks"])
+    for name, block in layout["blocks"].items():
+        assert (PROJECT_ROOT / "charts" / f"{name}.py").is_file(), name
+        assert block["uuid"] == name and block["name"] and block["type"] == "chart"
+        assert block["data_source"]["type"] == "chart_code"
+
+
+def test_every_chart_is_shown_somewhere() -> None:
+    shown = {name for path in LAYOUTS for name in yaml.safe_load(path.read_text())["blocks"]}
+    there = {
+        path.relative_to(PROJECT_ROOT / "charts").with_suffix("").as_posix() for path in CHARTS
+    }
+
+    assert there == shown
