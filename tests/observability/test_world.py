@@ -12,7 +12,8 @@ import pytest
 from mlops.monitoring.records import WindowRecord, write_window
 from mlops.observability import world as module
 from mlops.observability.memory import Memory, Part, stamp_of
-from mlops.observability.world import BLOCK_COLUMNS, PARTS, RUN_COLUMNS, World
+from mlops.observability.parts import PARTS
+from mlops.observability.world import BLOCK_COLUMNS, RUN_COLUMNS, World
 from mlops.settings import Settings
 
 NOW = datetime(2024, 3, 10, 12, tzinfo=timezone.utc)
