@@ -468,6 +468,13 @@ class Settings(BaseSettings):
     notifications: NotificationSettings = NotificationSettings()
     server: ServerSettings = ServerSettings()
 
+    @field_validator("home", mode="before")
+    @classmethod
+    def _home_is_named(cls, value: Any) -> Any:
+        if value == "":  # would be the current folder, whatever that is
+            raise ValueError("empty: name a folder, or unset MLOPS_HOME for the default")
+        return value
+
     @field_validator("home")
     @classmethod
     def _home_is_absolute(cls, value: Path) -> Path:

@@ -33,6 +33,13 @@ def test_overrides_win_over_the_environment(monkeypatch: pytest.MonkeyPatch) -> 
     assert settings.training.max_evals == 4
 
 
+def test_an_empty_home_is_not_the_current_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLOPS_HOME", "")
+
+    with pytest.raises(ConfigurationError, match="home"):
+        load_settings()
+
+
 def test_aliases_name_real_settings() -> None:
     assert all(is_setting(path) for path in ALIASES.values())
 
