@@ -34,9 +34,11 @@ from mlops.data.references import (
     Window,
 )
 from mlops.data.sample import generate_month
+from mlops.data.snapshots import read_window
 from mlops.data.trips import DROPOFF_AT, PICKUP_AT, TARGET, TRIP_COLUMNS
 from mlops.deployment.records import DeploymentRecord, Records, RunKey
 from mlops.evaluation.evaluate import Evaluation
+from mlops.evaluation.explanation import gain_insight
 from mlops.evaluation.metrics import regression_metrics
 from mlops.evaluation.verdict import RuleResult, Verdict
 from mlops.features.calendar import moments
@@ -52,8 +54,9 @@ from mlops.registry.receipts import collect_receipt
 from mlops.registry.selections import Compared, Selection, write_selection
 from mlops.registry.tracking import log_candidate
 from mlops.registry.versions import Registry
-from mlops.settings import FeatureSettings, Settings, load_settings
+from mlops.settings import FeatureSettings, Settings, TrainingSettings, load_settings
 from mlops.training.artifact import TripDurationModel
+from mlops.training.tuning import tune
 
 # Machines are shared: how long an example takes says nothing about the code.
 hypothesis.settings.register_profile(
@@ -235,6 +238,7 @@ def make_champion(sample_history: Callable[..., pd.DataFrame]) -> Callable[[Path
             model=model,
             metrics=metrics,
             receipt=receipt,
+            insight=gain_insight(model, trips, model.predict_minutes(trips), "test"),
             stage="refit",
         )
         evaluation = Evaluation(metrics=metrics, interval=None, slices=(), latency_ms=2, size_mb=1)
@@ -278,7 +282,7 @@ def lived_in(
     make_champion: Callable[[Path], None],
     make_window: Callable[..., WindowRecord],
 ) -> Settings:
-    """Return the settings of a home with a past: data, a champion, a selection, windows, decisions.
+    """Return a home with a past: data, trainings, a champion, a selection, windows, decisions.
 
     What learns or runs for minutes is written down as if it had; the rest is real. It is for those
     who look; they leave it as it is.
@@ -342,7 +346,37 @@ def lived_in(
             ),
         )
     _deploy(settings)
+    _search(settings, manifest)
     return settings
+
+
+def _search(settings: Settings, manifest: TrainingSetManifest) -> None:
+    """Search small candidates and record them, as three runs of training pipelines would have."""
+    train, validation = read_window(manifest, "train"), read_window(manifest, "validation")
+    statistics = RouteStatistics.of(train, manifest.validation.start, FeatureSettings())
+    few = TrainingSettings(
+        max_evals=5,
+        overrides={"squared_error": {"max_depth": 3}, "random_forest": {"n_estimators": 4}},
+    )
+    for pipeline, number, family in (
+        ("sklearn_training", 3, "lasso"),
+        ("sklearn_training", 4, "lasso"),
+        ("sklearn_training", 4, "random_forest"),
+        ("sklearn_training", 4, "global_mean"),
+        ("xgboost_training", 5, "squared_error"),
+    ):
+        search = tune(family, train, validation, statistics, few, threads=1)
+        predicted = search.model.predict_minutes(validation)
+        run = {"pipeline_uuid": pipeline, "pipeline_run_id": number}
+        log_candidate(
+            settings,
+            manifest=manifest,
+            model=search.model,
+            metrics=regression_metrics(validation[TARGET], predicted),
+            receipt=collect_receipt(manifest, family, search.best_params, settings, run),
+            search=search,
+            insight=gain_insight(search.model, validation, predicted, "validation", search),
+        )
 
 
 def _compare_with_reference(settings: Settings, manifest: TrainingSetManifest, run: str) -> None:

@@ -23,7 +23,10 @@ from mlops.drawing.palette import BLUE, GREY, INK, ROLES, VERMILLION, look
 TALL: Final = Size(HALF.width, 420)
 _FEATURES: Final = 14  # in one picture
 _SLICES: Final = ("pickup borough", "hour", "distance")  # what the picture has room for
-_BESIDE: Final = 6  # pictures for which one row has room: of the best candidates
+# What one picture has room for, of the best candidates.
+_BESIDE: Final = 5
+_COLUMNS: Final = 8
+_PARAMETERS: Final = 6
 _FEW_TRIPS: Final = 20
 _STEEP: Final = 1.35  # errors so many times the best are above the picture
 _DARKEST: Final = 0.6  # opacity at which text on it is still legible
@@ -136,20 +139,15 @@ def _hide_far_trials(on: Axes, table: pd.DataFrame) -> None:
 def draw_parameters(table: pd.DataFrame, size: Size = FULL) -> Drawing:
     """Draw which hyperparameters went along with the loss (table `training_parameters`)."""
     families = list(dict.fromkeys(table["family"]))[:_BESIDE]
-    most = table.groupby("family").size().max()
+    most = min(int(table.groupby("family").size().max()), _PARAMETERS)
     made = figure(size)
-    made.suptitle(
-        "Parameters that mattered: rank correlation with the loss of a trial",
-        x=0.01,
-        ha="left",
-        fontsize=12,
-    )
+    _headline(made, "Parameters that mattered: rank correlation with the loss of a trial")
     places = np.atleast_1d(made.subplots(1, len(families), sharex=True))
     for on, family in zip(places, families, strict=True):
         own = table[table["family"] == family]
-        own = own.reindex(own["correlation"].abs().sort_values().index)
+        own = own.reindex(own["correlation"].abs().sort_values().index[-_PARAMETERS:])
         limit = _chance(int(own["trials"].iloc[0]))
-        label(on, title=f"{family}, {own['trials'].iloc[0]} trials", x="", y="")
+        label(on, title=family, x=f"{own['trials'].iloc[0]} trials", y="")
         matters = own["correlation"].abs() > limit
         colours = [BLUE if each else GREY for each in matters]
         on.barh(own["parameter"], own["correlation"], height=0.6, color=colours)
@@ -165,6 +163,10 @@ def draw_parameters(table: pd.DataFrame, size: Size = FULL) -> Drawing:
         fontsize=11,
     )
     return made
+
+
+def _headline(made: Figure, text: str) -> None:
+    made.suptitle(text, x=0.01, ha="left", fontsize=12)
 
 
 def _chance(trials: int) -> float:
@@ -184,11 +186,12 @@ def draw_curves(table: pd.DataFrame, size: Size = FULL) -> Drawing:
     """Draw the error of each family's best trial as it grew (table `training_curves`)."""
     families = list(dict.fromkeys(table["family"]))[:_BESIDE]
     made = figure(size)
+    _headline(made, "Learning curves of the best trials")
     places = np.atleast_1d(made.subplots(1, len(families)))
     for on, family in zip(places, families, strict=True):
         own = table[table["family"] == family]
         unit, loss = own["unit"].iloc[0], own["loss"].iloc[0]
-        label(on, title=f"Learning curve of {family}", x=unit, y=f"{loss}, minutes")
+        label(on, title=family, x=unit, y=f"{loss}, minutes")
         for window in ("train", "validation"):
             mine = own[own["window"] == window]
             if len(mine):
@@ -219,7 +222,7 @@ def draw_contributions(table: pd.DataFrame, size: Size = TALL) -> Drawing:
     One candidate alone gets bars.
     """
     minutes = table.pivot_table(index="feature", columns="family", values="minutes")
-    minutes = minutes[list(dict.fromkeys(table["family"]))]  # the best first
+    minutes = minutes[list(dict.fromkeys(table["family"]))[:_COLUMNS]]  # the best first
     minutes = minutes.fillna(0.0)
     top = minutes.mean(axis=1).sort_values(ascending=False).index[:_FEATURES]
     minutes = minutes.loc[top]
@@ -267,11 +270,9 @@ def draw_residuals(table: pd.DataFrame, size: Size = FULL) -> Drawing:
     family, window = best["family"].iloc[0], best["window"].iloc[0]
     shown = best[best["rows"] >= min(_FEW_TRIPS, best["rows"].max())]
     made = figure(size)
-    made.suptitle(
+    _headline(
+        made,
         f"Errors of {family} on the {window} window: mean, standard deviation, and RMSE beside",
-        x=0.01,
-        ha="left",
-        fontsize=12,
     )
     for on, dimension in zip(made.subplots(1, len(_SLICES), sharex=True), _SLICES, strict=True):
         own = shown[shown["dimension"] == dimension].iloc[::-1]
