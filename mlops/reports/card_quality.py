@@ -33,6 +33,7 @@ FAIRNESS: Final = ("pickup borough", "drop-off borough", "hour", "day of week")
 _TITLES: Final = {"hour": "part of the day"}
 _SHOWN_FEATURES: Final = 15
 _SHOWN_PARTS: Final = 6
+_LEAST_FOR_INTERVAL: Final = 30  # resampling fewer trips says little of any other
 
 
 def quality_section(facts: CardFacts) -> Section:
@@ -126,7 +127,8 @@ def groups_section(facts: CardFacts) -> Section:
             "Nobody should be served much worse because of where they live or when they travel."
             f" Groups with fewer than {count(facts.min_rows)} trips are shown but not compared. The"
             " dotted line in each drawing is all trips together"
-            f" ({minutes(found.overall.mae.value)})."
+            f" ({minutes(found.overall.mae.value)}). Amber is a bias that is certainly not zero, or"
+            f" a range that certainly holds less than the {NOMINAL_COVERAGE:.0%} it promises."
         ),
     )
     dimensions = list(dict.fromkeys(group.dimension for group in found.groups[1:]))
@@ -179,11 +181,17 @@ def _group_row(
         Cell(count(group.rows)),
         Cell(decimal(group.actual)),
         Cell(decimal(mae.value), mark=mark),
-        Cell(span(mae.low, mae.high)),
+        _interval(mae, group.rows),
         signed_cell(bias.value, judged and bias.excludes(0)),
-        Cell(span(bias.low, bias.high, signed=True)),
+        _interval(bias, group.rows, signed=True),
         Cell(percent(coverage.value) if coverage else NOT_KNOWN, "warn" if short else ""),
     )
+
+
+def _interval(estimate: Estimate, rows: int, *, signed: bool = False) -> Cell:
+    if rows < _LEAST_FOR_INTERVAL:
+        return Cell("–", "quiet")
+    return Cell(span(estimate.low, estimate.high, signed=signed))
 
 
 def _stored_slices(slices: Sequence[SliceMetrics]) -> Table:

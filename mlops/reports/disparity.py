@@ -57,6 +57,29 @@ def largest_disparity(
     )
 
 
+def largest_of(
+    groups: Sequence[GroupErrors], dimensions: Sequence[str], min_rows: int
+) -> Disparity | None:
+    """Find the largest disparity along several dimensions; None if nothing can be compared."""
+    found = [largest_disparity(groups, dimension, min_rows) for dimension in dimensions]
+    return max((each for each in found if each is not None), key=_size, default=None)
+
+
+def _size(found: Disparity) -> float:
+    gap = found.worst.against_rest
+    return gap.value if gap is not None else 0.0
+
+
+def briefly(found: Disparity) -> str:
+    """Say for whom a model is worst, in one sentence."""
+    worst, rest = found.worst, found.worst.mae.value - _size(found)
+    certainty = "" if found.sure else ", which may be chance"
+    return (
+        f"It does worst for trips with {found.dimension} {worst.group}: it is wrong by"
+        f" {minutes(worst.mae.value)} there, and by {minutes(rest)} for all others{certainty}."
+    )
+
+
 def in_words(found: Disparity, overall: GroupErrors) -> str:
     """Say what a disparity means, in a few sentences."""
     worst, gap = found.worst, found.worst.against_rest

@@ -11,11 +11,13 @@ from typing import Final
 
 from mlops.reports.card_data import data_section, deployment_section, live_section
 from mlops.reports.card_quality import (
+    FAIRNESS,
     explanation_section,
     groups_section,
     quality_section,
     ranges_section,
 )
+from mlops.reports.disparity import briefly, largest_of
 from mlops.reports.document import Block, Cell, Document, Facts, Items, Notice, Section, Text, Tile
 from mlops.reports.facts import CardFacts
 from mlops.reports.groups import Estimate
@@ -99,7 +101,8 @@ def _lead(facts: CardFacts) -> tuple[str, ...]:
         said.append(
             "How well it does so is not known: it was registered by hand, without evidence."
         )
-    return " ".join(said), _standing(facts)
+    worst = found and largest_of(found.groups, FAIRNESS, facts.min_rows)
+    return " ".join(said), *((briefly(worst),) if worst else ()), _standing(facts)
 
 
 def _standing(facts: CardFacts) -> str:

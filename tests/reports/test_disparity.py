@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mlops.reports.disparity import in_words, largest_disparity
+from mlops.reports.disparity import briefly, in_words, largest_disparity, largest_of
 from mlops.reports.groups import Estimate, GroupErrors
 
 
@@ -80,3 +80,18 @@ def test_few_trips_and_unknown_places_are_not_compared() -> None:
     assert found is not None and found.worst.group == "Queens"
     assert found.too_small == ("Staten Island",)
     assert largest_disparity(groups[:2], "pickup borough", 200) is None
+
+
+def test_the_largest_of_all_is_said_in_one_sentence() -> None:
+    by_hour = group("night", 3.0, 0.4).model_copy(update={"dimension": "hour"})
+    other = group("evening", 2.5, -0.1).model_copy(update={"dimension": "hour"})
+    groups = [ALL, group("Manhattan", 2.2, -0.8), group("Bronx", 4.5, 1.9), by_hour, other]
+
+    found = largest_of(groups, ("hour", "pickup borough", "nothing"), 200)
+
+    assert found is not None
+    assert briefly(found) == (
+        "It does worst for trips with pickup borough Bronx: it is wrong by 4.50 min there, and by"
+        " 2.60 min for all others."
+    )
+    assert largest_of(groups, ("nothing",), 200) is None
