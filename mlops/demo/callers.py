@@ -18,7 +18,7 @@ from mlops.settings import Settings
 NAME: Final = "demo"
 _TRIPS_PER_REQUEST: Final = 200
 _TIMEOUT_SECONDS: Final = 30.0
-_PER_SECOND: Final = 20
+_PER_SECOND: Final = 10
 
 
 class Callers:

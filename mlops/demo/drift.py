@@ -8,10 +8,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+from mlops.demo.facts import Facts
 from mlops.demo.inbox import Inbox
 from mlops.demo.plan import EMAIL, Size, settings_for
-from mlops.demo.servers import Servers
-from mlops.demo.story import Facts, Story
+from mlops.demo.servers import Servers, own_environment
+from mlops.demo.story import Story
 from mlops.errors import ConfigurationError
 from mlops.orchestration.access import PASSWORD_VARIABLE
 from mlops.orchestration.lock import HomeLock
@@ -47,7 +48,7 @@ def perform(
     try:
         _make_anew(home)
         password = secrets.token_urlsafe(12)
-        with Inbox() as inbox:
+        with own_environment(), Inbox() as inbox:
             given = settings_for(size, home, inbox.url)
             with Servers(home, given, {PASSWORD_VARIABLE: password}) as servers:
                 story = Story(servers, inbox, size, say)

@@ -10,7 +10,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, TypeVar
@@ -20,10 +20,12 @@ from mlops.settings import Settings, load_settings
 
 T = TypeVar("T")
 
+RUN_SECONDS: Final = 300.0  # for a pipeline, or for a command
+PATIENCE_SECONDS: Final = 180.0  # for everything else, on a busy machine
 _POLL_SECONDS: Final = 0.25
 _STOP_SECONDS: Final = 30.0
 _LAST_LINES: Final = 12
-# What would let the processes work in another home than ours.
+# What says where and how the project of whoever watches works.
 _FOREIGN: Final = ("MLOPS_", "MAGE_")
 
 
@@ -43,11 +45,10 @@ class Servers:
         self.settings: Settings = load_settings({"home": str(home), **given})
         self._logs = home / "logs" / "demo"
         self._running: dict[str, subprocess.Popen[bytes]] = {}
-        kept = {k: v for k, v in os.environ.items() if not k.startswith(_FOREIGN)}
         named = {f"MLOPS_{k.upper().replace('.', '__')}": str(v) for k, v in given.items()}
-        self._environment = {**kept, **named, **variables, "MLOPS_HOME": str(home)}
+        self._environment = {**os.environ, **named, **variables, "MLOPS_HOME": str(home)}
 
-    def run(self, *arguments: str, seconds: float) -> Any:
+    def run(self, *arguments: str) -> Any:
         """Run a command to its end; return the JSON it printed.
 
         Raises:
@@ -62,12 +63,12 @@ class Servers:
                     env=self._environment,
                     stdout=subprocess.PIPE,
                     stderr=log,
-                    timeout=seconds,
+                    timeout=RUN_SECONDS,
                     check=False,
                 )
             except subprocess.TimeoutExpired:
                 raise MlopsError(
-                    f"mlops {name}: not done within {seconds:g} s", self._tails(name)
+                    f"mlops {name}: not done within {RUN_SECONDS:g} s", self._tails(name)
                 ) from None
         if done.returncode:
             said = done.stdout.decode(errors="replace").strip()
@@ -89,7 +90,7 @@ class Servers:
             )
 
     def wait_for(
-        self, what: str, look: Callable[[], T | None], seconds: float, log: Path | None = None
+        self, what: str, look: Callable[[], T | None], seconds: float = PATIENCE_SECONDS
     ) -> T:
         """Wait until a look finds something; return what.
 
@@ -97,7 +98,6 @@ class Servers:
             what: Is waited for; in words, for the error.
             look: Returns None while there is nothing.
             seconds: At most.
-            log: Read this too if it does not come.
 
         Raises:
             ServerError: If a server ends by itself, or nothing comes in time; with the last lines
@@ -112,10 +112,7 @@ class Servers:
                         self._tails(name),
                     )
             if time.monotonic() > deadline:
-                more = _tail(log) if log else ""
-                raise ServerError(
-                    f"{what}: not within {seconds:g} s", self._tails(*self._running) + more
-                )
+                raise ServerError(f"{what}: not within {seconds:g} s", self._tails(*self._running))
             time.sleep(_POLL_SECONDS)
         return found
 
@@ -144,6 +141,18 @@ class Servers:
     def _tails(self, *names: str) -> str:
         servers = sorted((self.settings.logs / "server").glob("*.log"))
         return "".join(_tail(log) for log in (*map(self._log, names), *servers))
+
+
+@contextlib.contextmanager
+def own_environment() -> Iterator[None]:
+    """Let the settings of whoever watches not reach this process and those it starts."""
+    foreign = {k: v for k, v in os.environ.items() if k.startswith(_FOREIGN)}
+    for name in foreign:
+        del os.environ[name]
+    try:
+        yield
+    finally:
+        os.environ.update(foreign)
 
 
 def free_ports(count: int) -> tuple[int, ...]:

@@ -7,61 +7,28 @@ the registry, the observer's metrics and the alerts that arrived.
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timezone
 from functools import partial
-from typing import Any, Final
-
-import requests
+from typing import Any
 
 from mlops.demo.callers import Callers, Trickle
 from mlops.demo.city import AFTER, CHANGED, LEARNED, QUIET, City
+from mlops.demo.facts import Facts, live_rmse, required
 from mlops.demo.inbox import Inbox
 from mlops.demo.plan import Size
 from mlops.demo.servers import Servers
+from mlops.demo.watching import Watch
 from mlops.deployment.records import Records
 from mlops.errors import MlopsError, PipelineFailureError
 from mlops.monitoring.alerting import DASHBOARD
 from mlops.monitoring.records import DecisionRecord, WindowRecord, read_decisions, read_windows
 from mlops.notifications.events import MONITORING
-from mlops.orchestration.history import blocks_since, recent_runs
 from mlops.orchestration.trigger_client import start_pipeline
 from mlops.registry.versions import Registry
 from mlops.retraining.records import read_record
-from mlops.serving.log_reading import read_log
-
-START_SECONDS: Final = 150.0
-RUN_SECONDS: Final = 240.0
-_DONE: Final = ("completed", "failed", "cancelled")
-
-
-@dataclass
-class Facts:
-    """What happened, in numbers; filled in as the story goes on.
-
-    Attributes:
-        offline: RMSE of the first champion on its test window, minutes.
-        quiet: Live RMSE while the city is quiet.
-        drifted: Live RMSE of the same champion after the bridge was closed.
-        recovered: Live RMSE of the version that learned from it.
-        first: Version that was champion at first.
-        second: Version that is champion at the end.
-        answered: Requests by version, while the new one was trained and brought in.
-        seconds: How long each step took, by name.
-    """
-
-    offline: float = math.nan
-    quiet: float = math.nan
-    drifted: float = math.nan
-    recovered: float = math.nan
-    first: int = 0
-    second: int = 0
-    answered: dict[int, int] = field(default_factory=dict)
-    seconds: dict[str, float] = field(default_factory=dict)
 
 
 class Story:
@@ -83,19 +50,18 @@ class Story:
         self._inbox = inbox
         self._say = say
         self._city = City(self.settings, self.settings.home / "city", size.rows, size.seed)
-        self._size = size
-        self._begun = datetime.now(timezone.utc)
+        self._watch = Watch(servers)
         self._monitoring = f"{self.settings.mage_url}{DASHBOARD}"
 
     def learn(self) -> None:
         """Train the first champion, as the README's first command does."""
         with self._step("learn", "Two quiet months are learned: mlops run"):
             self._city.publish(*LEARNED)
-            outcome = self._servers.run("run", seconds=RUN_SECONDS)
+            outcome = self._servers.run("run")
             version = outcome["registered"]["champion"]
             if version is None:
                 raise PipelineFailureError(outcome["registered"]["summary"], "see its verdict")
-            evaluation = self._require(Registry(self.settings).get(version)).evaluation
+            evaluation = required(required(Registry(self.settings).get(version)).evaluation)
             self.facts.first, self.facts.offline = version, evaluation.metrics.rmse
             self._say(
                 f"version {version} is champion: wrong by {self.facts.offline:.2f} minutes (RMSE)"
@@ -108,16 +74,9 @@ class Story:
             self._servers.start("up")
             self._servers.start("serve")
             self._callers = Callers(self.settings)
-            for what, url in (
-                ("the online server", f"{self.settings.serving_url}/readyz"),
-                ("Mage", f"{self.settings.mage_url}/api/status"),
-            ):
-                self._servers.wait_for(what, partial(_answers, url), START_SECONDS)
-            self._servers.wait_for(
-                "the observer",
-                lambda: self._observed("mlops_model_champion_version", self.facts.first),
-                START_SECONDS,
-            )
+            self._watch.answers("the online server", f"{self.settings.serving_url}/readyz")
+            self._watch.answers("Mage", f"{self.settings.mage_url}/api/status")
+            self._watch.observes("mlops_model_champion_version", self.facts.first)
             for line in look:
                 self._look(line)
 
@@ -154,9 +113,9 @@ class Story:
                     f" {decision.problem or '; '.join(decision.decision.reasons)}",
                     f"see the decision: mlops monitor --list (MLOPS_HOME={self.settings.home})",
                 )
-            self._retraining = self._require(decision.started_run)
+            self._retraining = required(decision.started_run)
             alert = self._servers.wait_for(
-                "the alert", lambda: next(iter(self._inbox.of(MONITORING, "monitoring")), None), 30
+                "the alert", partial(self._message, MONITORING, "monitoring")
             )
             self._say(f"an alert arrived: “{alert['title']}”")
             self._look(f"{self._monitoring}  the errors")
@@ -166,12 +125,12 @@ class Story:
         """Wait while the new world is learned, judged, watched as a canary and promoted."""
         with self._step("retrain", f"Retraining, run {self._retraining}; callers go on asking"):
             later = self._city.requests(AFTER)
-            with self._callers.trickle(later[: len(later) // 4]) as trickle:
-                report = self._servers.run("report", "window", self._worst, seconds=RUN_SECONDS)
+            with self._callers.trickle(later[: len(later) // 2]) as trickle:
+                report = self._servers.run("report", "window", self._worst)
                 self._look(f"file://{report['path']}  what monitoring saw")
-                self._follow(self._retraining, "the retraining")
+                self._watch.ends(self._retraining, "the retraining")
                 self._new_champion(trickle)
-            self._later = [*trickle.left, *later[len(later) // 4 :]]
+            self._later = [*trickle.left, *later[len(later) // 2 :]]
             self.facts.answered = dict(trickle.answered)
             if trickle.problems:
                 raise MlopsError(
@@ -196,15 +155,9 @@ class Story:
                     f"the new version is not at rest: {'; '.join(decision.decision.reasons)}",
                     f"see the windows: mlops monitor --list (MLOPS_HOME={self.settings.home})",
                 )
-            self._servers.wait_for(
-                "the observer to tell the new champion",
-                lambda: self._observed("mlops_model_champion_version", self.facts.second),
-                60,
-            )
+            self._watch.observes("mlops_model_champion_version", self.facts.second)
             over = self._servers.wait_for(
-                "the end of the alert",
-                lambda: next(iter(self._inbox.of(f"{MONITORING}model", "recovered")), None),
-                30,
+                "the end of the alert", partial(self._message, f"{MONITORING}model", "recovered")
             )
             self._say(f"a message arrived: “{over['title']}”")
             self._look(f"{self.settings.mage_url}  the front page: error over time, champion")
@@ -223,18 +176,16 @@ class Story:
     ) -> tuple[tuple[WindowRecord, ...], DecisionRecord]:
         """Ask about a month, let its trips end, and let monitoring look."""
         trips = self._city.requests(month) if trips is None else trips
-        champion = self._require(Registry(self.settings).champion_version())
+        champion = required(Registry(self.settings).champion_version())
         asked = datetime.now(timezone.utc)
         known = {window.window for window in read_windows(self.settings)}
         answered = self._callers.ask(trips)
         self._say(f"{answered.total():,} trips were asked about, version {champion} answered")
-        self._servers.wait_for(
-            "the prediction log", lambda: self._is_logged(asked, answered.total()), 60
-        )
+        self._watch.logs(asked, answered.total())
         self._city.publish(month)
         self._say(f"the file of {month} appeared in the source: now the durations are known")
         run = start_pipeline(self.settings, "monitoring", {})
-        self._follow(run, "the monitoring")
+        self._watch.ends(run, "the monitoring")
         windows = tuple(
             window
             for window in read_windows(self.settings, champion)
@@ -247,43 +198,15 @@ class Story:
                 f"read its log in {self.settings.logs}",
             )
         self._say(f"monitoring run {run} looked at {len(windows)} windows")
-        self._servers.wait_for(
-            "the live RMSE in the observer's metrics",
-            lambda: self._observed("mlops_model_live_rmse_minutes", live_rmse(windows[-1:])),
-            60,
-        )
+        self._watch.observes("mlops_model_live_rmse_minutes", live_rmse(windows[-1:]))
         # The first may have begun in the month before.
         inside = tuple(w for w in windows if f"{w.report.start:%Y-%m}" == month)
         return inside or windows, decisions[-1]
 
-    def _is_logged(self, since: datetime, trips: int) -> bool | None:
-        """Tell whether monitoring would see all answers: it leaves out what is being written."""
-        lag = timedelta(seconds=2 * self.settings.prediction_log.flush_seconds + 1)
-        until = datetime.now(timezone.utc) - lag
-        if until <= since:
-            return None
-        rows = read_log(self.settings, since, until, ["caller"])
-        return True if int((rows["caller"] == "demo").sum()) >= trips else None
-
-    def _follow(self, run: int, what: str) -> None:
-        """Wait for the end of a run; raise what made it fail."""
-
-        def ended() -> dict[str, Any] | None:
-            found = (row for row in recent_runs(self.settings, 30) if row["run"] == run)
-            return next((row for row in found if row["status"] in _DONE), None)
-
-        row = self._servers.wait_for(f"{what}, run {run}", ended, RUN_SECONDS)
-        if row["status"] != "completed":
-            errors = [b for b in blocks_since(self.settings, self._begun) if b["error"]]
-            said = "; ".join(f"{b['pipeline']}.{b['block']}: {b['error']}" for b in errors)
-            raise PipelineFailureError(
-                f"{what}, run {run}, {row['status']}: {said}", f"read {self.settings.logs}"
-            )
-
     def _new_champion(self, trickle: Trickle) -> None:
         registry = Registry(self.settings)
-        champion = self._require(registry.champion())
-        record = self._require(read_record(self.settings, self._retraining))
+        champion = required(registry.champion())
+        record = required(read_record(self.settings, self._retraining))
         if champion.version == self.facts.first:
             raise MlopsError(
                 f"version {champion.version} is still champion: {record.summary}; {record.verdict}",
@@ -291,7 +214,7 @@ class Story:
             )
         self.facts.second = champion.version
         self._say(f"learned from {', '.join(record.decision.months)}; gate: {record.verdict}")
-        deployment = self._require(Records(self.settings.deployments).newest(lambda one: True))
+        deployment = required(Records(self.settings.deployments).newest(lambda one: True))
         for step in deployment.steps:
             self._say(f"  {step.at:%H:%M:%S}  {step.decision}")
         self._say(f"version {champion.version} is champion: {champion.promotion_reason}")
@@ -299,25 +222,11 @@ class Story:
         before = trickle.answered[champion.version]
         self._servers.wait_for(
             f"answers of version {champion.version}",
-            lambda: True if trickle.answered[champion.version] > before + 20 else None,
-            60,
+            lambda: True if trickle.answered[champion.version] > before + 10 else None,
         )
 
-    def _observed(self, metric: str, value: float) -> bool | None:
-        """Tell whether the observer says so by now; None while it does not."""
-        observability = self.settings.observability
-        url = f"http://127.0.0.1:{observability.metrics_port}/metrics"
-        try:
-            lines = requests.get(url, timeout=5).text.splitlines()
-        except requests.RequestException:
-            return None
-        told = (line.split() for line in lines if line.startswith((f"{metric} ", f"{metric}{{")))
-        return True if any(math.isclose(float(parts[-1]), value) for parts in told) else None
-
-    def _require(self, found: Any) -> Any:
-        if found is None:
-            raise MlopsError("a record of the demonstration is gone", "run it again")
-        return found
+    def _message(self, incident: str, kind: str) -> dict[str, Any] | None:
+        return next(iter(self._inbox.of(incident, kind)), None)
 
     def _look(self, what: str) -> None:
         self._say(f"  look at  {what}")
@@ -330,29 +239,3 @@ class Story:
         started = time.monotonic()
         yield
         self.facts.seconds[name] = time.monotonic() - started
-
-
-def live_rmse(windows: Sequence[WindowRecord]) -> float:
-    """Return the RMSE of all trips of some windows together, minutes.
-
-    Raises:
-        MlopsError: If none of them has labels.
-    """
-    found = [
-        finding
-        for window in windows
-        for finding in window.report.findings
-        if (finding.family, finding.subject, finding.statistic)
-        == ("performance", "all trips", "rmse")
-    ]
-    rows = sum(finding.rows for finding in found)
-    if not rows:
-        raise MlopsError("no trip of these windows has ended", "let the source have their month")
-    return math.sqrt(sum(f.rows * f.value**2 for f in found) / rows)
-
-
-def _answers(url: str) -> bool | None:
-    try:
-        return requests.get(url, timeout=5).ok or None
-    except requests.RequestException:
-        return None

@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from mlops.demo.drift import MARK, perform, remove
+from mlops.demo.facts import Facts
 from mlops.demo.inbox import Inbox
 from mlops.demo.plan import SMALL
-from mlops.demo.story import Facts
 from mlops.deployment.records import Records
 from mlops.errors import ConfigurationError
 from mlops.monitoring.records import read_decisions, read_windows
@@ -23,6 +23,9 @@ from mlops.orchestration.history import recent_runs, runs_with_variables
 from mlops.registry.versions import Registry
 from mlops.retraining.records import all_records
 from mlops.settings import Settings, load_settings
+
+# The story waits for each step by itself; a machine may be very busy.
+pytestmark = pytest.mark.timeout(1_200)
 
 
 @dataclass(frozen=True)
