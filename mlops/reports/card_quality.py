@@ -8,6 +8,7 @@ from typing import Final
 import pandas as pd
 
 from mlops.evaluation.slices import SliceMetrics
+from mlops.reports import words
 from mlops.reports.disparity import in_words, largest_disparity
 from mlops.reports.document import Block, Cell, Chart, Fold, Section, Table, Text
 from mlops.reports.examination import Examination, Example
@@ -25,12 +26,10 @@ from mlops.reports.numbers import (
     span,
 )
 from mlops.reports.parts import signed_cell
-from mlops.reports.words import feature
 from mlops.training.intervals import NOMINAL_COVERAGE
 
 # By place and by time: what the data hold that may stand for people.
 FAIRNESS: Final = ("pickup borough", "drop-off borough", "hour", "day of week")
-_TITLES: Final = {"hour": "part of the day"}
 _SHOWN_FEATURES: Final = 15
 _SHOWN_PARTS: Final = 6
 _LEAST_FOR_INTERVAL: Final = 30  # resampling fewer trips says little of any other
@@ -145,13 +144,9 @@ def _dimension(found: Examination, dimension: str, min_rows: int) -> tuple[Block
     said = (
         in_words(worst, found.overall)
         if worst is not None
-        else f"By {_title(dimension)}, there are fewer than two groups large enough to compare."
+        else f"By {words.dimension(dimension)}, there are fewer than two groups large enough to compare."
     )
     return Text(said), _group_table(found, dimension, min_rows)
-
-
-def _title(dimension: str) -> str:
-    return _TITLES.get(dimension, dimension)
 
 
 def _group_table(found: Examination, dimension: str, min_rows: int) -> Table:
@@ -161,8 +156,8 @@ def _group_table(found: Examination, dimension: str, min_rows: int) -> Table:
     scale = Scale.over([*ends, found.overall.mae.value])
     rows = tuple(_group_row(g, found.overall, scale, g.rows >= min_rows) for g in groups)
     return Table(
-        f"Errors by {_title(dimension)}, minutes",
-        (_title(dimension), "trips", "mean duration", "mean absolute error", "95% interval",
+        f"Errors by {words.dimension(dimension)}, minutes",
+        (words.dimension(dimension), "trips", "mean duration", "mean absolute error", "95% interval",
          "bias", "95% interval of the bias", "within their range"),
         rows,
     )  # fmt: skip
@@ -232,7 +227,7 @@ def ranges_section(facts: CardFacts) -> Section:
     if worst is not None and worst.coverage is not None:
         said += (
             f" It promises too much for {count(len(short))} of the groups above, most of all for"
-            f" {_title(worst.dimension)} {worst.group}: {percent(worst.coverage.value)}"
+            f" {words.dimension(worst.dimension)} {worst.group}: {percent(worst.coverage.value)}"
             f" ({percent_span(worst.coverage.low, worst.coverage.high)})."
         )
     else:
@@ -252,7 +247,11 @@ def explanation_section(facts: CardFacts) -> Section:
     shown = explained.importance[:_SHOWN_FEATURES]
     scale = Scale(0.0, max([value for _, value in shown] + [0.01]))
     rows = tuple(
-        (Cell(feature(name)), Cell(name, code=True), Cell(decimal(value), mark=bar(value, scale)))
+        (
+            Cell(words.feature(name)),
+            Cell(name, code=True),
+            Cell(decimal(value), mark=bar(value, scale)),
+        )
         for name, value in shown
     )
     rest = sum(value for _, value in explained.importance[_SHOWN_FEATURES:])
@@ -290,7 +289,7 @@ def _example(example: Example) -> tuple[Block, ...]:
     rest = sum(value for _, value in example.contributions[_SHOWN_PARTS:])
     total = example.base + sum(value for _, value in example.contributions)
     scale = Scale.over([0.0, rest, *(value for _, value in shown)])
-    parts = [(feature(name), value) for name, value in shown]
+    parts = [(words.feature(name), value) for name, value in shown]
     parts.append((f"the other {len(example.contributions) - len(shown)} inputs", rest))
     rows = [(Cell("where it starts: an average trip"), Cell(decimal(example.base)))]
     rows += [

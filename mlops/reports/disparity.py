@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from mlops.data.zones import UNKNOWN_BOROUGH
 from mlops.evaluation.metrics import Result
+from mlops.reports import words
 from mlops.reports.groups import GroupErrors
 from mlops.reports.numbers import decimal, minutes, percent, span
 
@@ -75,7 +76,7 @@ def briefly(found: Disparity) -> str:
     worst, rest = found.worst, found.worst.mae.value - _size(found)
     certainty = "" if found.sure else ", which may be chance"
     return (
-        f"It does worst for trips with {found.dimension} {worst.group}: it is wrong by"
+        f"It does worst for trips with {words.dimension(found.dimension)} {worst.group}: it is wrong by"
         f" {minutes(worst.mae.value)} there, and by {minutes(rest)} for all others{certainty}."
     )
 
@@ -86,7 +87,7 @@ def in_words(found: Disparity, overall: GroupErrors) -> str:
     assert gap is not None
     rest = worst.mae.value - gap.value
     said = [
-        f"By {found.dimension}, {worst.group} is predicted worst: wrong by"
+        f"By {words.dimension(found.dimension)}, {worst.group} is predicted worst: wrong by"
         f" {minutes(worst.mae.value)} on average, all other trips by {minutes(rest)}"
         f" (difference {decimal(gap.value, signed=True)}, 95% interval"
         f" {span(gap.low, gap.high, signed=True)} min)."

@@ -82,6 +82,7 @@ MONITORED: Final[Mapping[str, str]] = {
     "serving": "Serving",
 }
 
+_DIMENSIONS: Final[Mapping[str, str]] = {"hour": "part of the day"}
 _SHORT: Final[Mapping[str, str]] = {
     **{"mae": "mean absolute error", "rmse": "RMSE", "coverage": "share within the range"},
     **{"psi": "PSI", "js": "JS", "ks": "KS", "wasserstein": "Wasserstein distance"},
@@ -97,6 +98,11 @@ def family(name: str) -> str:
 def feature(name: str) -> str:
     """Return a feature in words."""
     return FEATURES.get(name, name.replace("_", " "))
+
+
+def dimension(name: str) -> str:
+    """Return what trips are grouped by in words."""
+    return _DIMENSIONS.get(name, name)
 
 
 def watched(name: str) -> str:
