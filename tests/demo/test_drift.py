@@ -110,7 +110,9 @@ def test_people_were_told_once_and_told_when_it_was_over(told: Told) -> None:
     assert about[0]["link"].startswith("http://127.0.0.1:")
     counts = Counter((m["kind"], m["incident"]) for m in told.inbox.messages)
     assert set(counts.values()) == {1}
-    assert any(kind == "promoted" for kind, _ in counts)
+    titles = [message["title"] for message in told.inbox.messages]
+    assert f"version {told.facts.second} is champion instead of {told.facts.first}" in titles
+    assert "is champion" in about[1]["facts"]["so far"]
 
 
 def test_another_folder_is_never_cleared(tmp_path: Path) -> None:
