@@ -1,0 +1,228 @@
+"""One `mlops up` on a home with a past, and one signed-in browser, for all tests of this folder."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from mlops.observability.tables import TABLES
+from mlops.settings import PROJECT_ROOT, Settings
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+PASSWORD = "a-password-for-tests-only"
+PATIENCE = 30_000  # milliseconds until an element must be there
+# Mage's own words for a chart that has nothing to show, or has failed.
+BARE = "Chart hasn’t been configured or no data was retrieved"
+
+_opened = contextlib.ExitStack()
+
+
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
+    """Let neither servers nor the browser outlive the tests that look at them."""
+    if nextitem is None or Path(__file__).parent not in nextitem.path.parents:
+        _opened.close()
+
+
+@dataclass(frozen=True)
+class Server:
+    """Where `mlops up` answers, what it works on, and what it printed."""
+
+    mage: str
+    mlflow: str
+    settings: Settings
+    output: Path
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A chart as a person sees it.
+
+    Attributes:
+        text: All of it.
+        kind: ``picture``, ``words``, ``empty`` or ``problem``.
+        outside: Texts that are cut off at the tile's edge.
+        overlapping: Pairs of texts that lie on each other.
+    """
+
+    text: str
+    kind: str
+    outside: list[str]
+    overlapping: list[list[str]]
+
+
+_LOOK = """
+() => {
+  const tile = document.getElementById('tile'), svg = tile.querySelector('svg');
+  const seen = [...tile.querySelectorAll('svg text')].filter(t => t.textContent.trim())
+    .map(t => ({text: t.textContent, box: t.getBoundingClientRect()}));
+  const outside = seen.filter(({box}) => box.left < -1 || box.top < -1
+    || box.right > innerWidth + 1 || box.bottom > innerHeight + 1).map(s => s.text);
+  if (!svg && document.documentElement.scrollWidth > innerWidth + 1) outside.push('(too wide)');
+  const on = (a, b) => Math.min(a.right, b.right) - Math.max(a.left, b.left) > 2
+    && Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top) > 4;
+  const overlapping = seen.flatMap((a, i) => seen.slice(i + 1)
+    .filter(b => on(a.box, b.box)).map(b => [a.text, b.text]));
+  const kind = ['empty', 'problem'].find(k => tile.querySelector('.' + k))
+    || (svg ? 'picture' : 'words');
+  return {text: tile.textContent, kind, outside, overlapping};
+}
+"""
+
+
+@pytest.fixture(scope="session")
+def server(lived_in: Settings, tmp_path_factory: pytest.TempPathFactory) -> Server:
+    """Return the servers of `lived_in`, with every table of the dashboards made."""
+    if CHROMIUM is None:
+        pytest.skip("no chromium: install Debian's package chromium")
+    output = tmp_path_factory.mktemp("up") / "output"
+    return _opened.enter_context(_up(lived_in, output))
+
+
+@pytest.fixture(scope="session")
+def browser(server: Server) -> Any:
+    """Return a browser."""
+    from playwright.sync_api import sync_playwright
+
+    playwright = _opened.enter_context(sync_playwright())
+    browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+    _opened.callback(browser.close)
+    return browser
+
+
+@pytest.fixture(scope="session")
+def page(server: Server, browser: Any) -> Any:
+    """Return a signed-in page, as large as a laptop's."""
+    page = browser.new_page(viewport={"width": 1440, "height": 900})
+    page.set_default_timeout(PATIENCE)
+    page.goto(server.mage)
+    page.fill('input[type="email"], input[placeholder="Email"]', "owner@mlops.local")
+    page.fill('input[type="password"]', PASSWORD)
+    page.click('button:has-text("Sign into Mage")')
+    page.wait_for_url(lambda url: "sign-in" not in url)
+    return page
+
+
+@pytest.fixture(scope="session")
+def open_dashboard(
+    server: Server, page: Any, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[..., Mapping[str, Tile]]:
+    """Return what opens a dashboard and looks at its tiles.
+
+    Its pictures are kept in ``MLOPS_SCREENSHOTS``, or with the test session's files.
+    """
+    folder = Path(os.environ.get("MLOPS_SCREENSHOTS") or tmp_path_factory.mktemp("screenshots"))
+
+    def look(layout: str, path: str = "", picture: str = "") -> Mapping[str, Tile]:
+        """Open the page at ``path``, or that of a layout in ``presenters/``; tiles by name."""
+        file = PROJECT_ROOT / "presenters" / layout / "dashboard" / "block_layout.yaml"
+        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+        names = [
+            content["blocks"][tile["block_uuid"]]["name"]
+            for row in content["layout"]
+            for tile in row
+        ]
+        page.goto(server.mage + (path or f"/{layout}/dashboard"))
+        frames = page.locator("iframe")
+        frames.nth(len(names) - 1).wait_for()
+        found = {}
+        for place, name in enumerate(names):
+            page.get_by_text(name, exact=True).first.wait_for()
+            frame = frames.nth(place).element_handle().content_frame()
+            frame.wait_for_selector("#tile")
+            found[name] = Tile(**frame.evaluate(_LOOK))
+        assert frames.count() == len(names)
+        assert not page.get_by_text(BARE).count()
+        if picture:
+            height = 230 + sum(
+                max(tile["height"] for tile in row) + 96 for row in content["layout"]
+            )
+            page.set_viewport_size({"width": 1440, "height": height})
+            page.screenshot(path=folder / f"{picture}.png")
+            page.set_viewport_size({"width": 1440, "height": 900})
+        return found
+
+    return look
+
+
+@pytest.fixture
+def no_tables(server: Server) -> Iterator[None]:
+    """Let every table be missing, as before the first data."""
+    folder = server.settings.observed
+    away = folder.with_name("observability-put-away")
+    folder.rename(away)
+    yield
+    away.rename(folder)
+
+
+@contextlib.contextmanager
+def _up(settings: Settings, output: Path) -> Iterator[Server]:
+    mage, mlflow, metrics = _free_port(), _free_port(), _free_port()
+    environment = {
+        **os.environ,
+        "MLOPS_HOME": str(settings.home),
+        "MLOPS_SERVER__MAGE_PORT": str(mage),
+        "MLOPS_SERVER__MLFLOW_PORT": str(mlflow),
+        "MLOPS_OBSERVABILITY__METRICS_PORT": str(metrics),
+        "MLOPS_OBSERVABILITY__REFRESH_SECONDS": "3600",  # once: tests may put tables away
+        "MLOPS_OWNER_PASSWORD": PASSWORD,
+        "MLOPS_SERVER__SCHEDULER_INTERVAL_SECONDS": "1",
+    }
+    found = Server(f"http://127.0.0.1:{mage}", f"http://127.0.0.1:{mlflow}", settings, output)
+    wanted = {f"{name}.parquet" for name in TABLES}
+    with output.open("w") as stream:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "mlops.cli", "up"],
+            env=environment,
+            stdout=stream,
+            stderr=subprocess.STDOUT,
+        )
+        try:
+            deadline = time.monotonic() + 120
+            while not (
+                _answers(found.mage)
+                and _answers(found.mlflow)
+                and wanted <= {path.name for path in settings.observed.glob("*")}
+            ):
+                assert process.poll() is None, output.read_text()
+                assert time.monotonic() < deadline, output.read_text()
+                time.sleep(0.5)
+            yield found
+        finally:
+            process.send_signal(signal.SIGTERM)
+            process.wait(timeout=30)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=2):
+            return True
+    except OSError:
+        return False
