@@ -6,6 +6,7 @@ from typing import Any, Final
 
 import numpy as np
 import pandas as pd
+from matplotlib.ticker import LogLocator, NullLocator
 
 from mlops.drawing.frame import HALF, Drawing, Size, axes, dates, drawn, figure, legend
 from mlops.drawing.html import Card, Html, cards_html, state_html, table_html
@@ -94,13 +95,18 @@ def draw_latency(table: pd.DataFrame, size: Size = HALF) -> Drawing:
                 label=f"{role} v{version} p{percent}",
             )
     on.set_yscale("log")
+    on.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     on.yaxis.set_major_formatter("{x:g}")
+    on.yaxis.set_minor_locator(NullLocator())
     dates(on)
     legend(made, on)
     return made
 
 
-@drawn("Nothing failed in the last day: every request the server saw was answered.")
+@drawn(
+    "Nothing was refused and nothing failed in the last day: what `mlops serve` cannot answer is"
+    " counted here, by kind."
+)
 def draw_errors(table: pd.DataFrame, size: Size = HALF) -> Drawing:
     """Draw what failed, by kind and time (table `serving_errors`)."""
     made = figure(size)

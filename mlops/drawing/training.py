@@ -196,6 +196,7 @@ def draw_curves(table: pd.DataFrame, size: Size = FULL) -> Drawing:
             mine = own[own["window"] == window]
             if len(mine):
                 on.plot(mine["step"], mine["value"], color=ROLES[window], label=window)
+        on.xaxis.set_major_locator(MaxNLocator(integer=True))
         seen = own[own["window"] == "validation"]
         best = seen.loc[seen["value"].idxmin()]
         on.plot(best["step"], best["value"], "o", color=VERMILLION, label="best on validation")

@@ -40,11 +40,11 @@ SELECTION = {
     "Errors of the newest version by slice": ("on the test window", "Manhattan"),
 }
 SERVING = {
-    "Now": ("not reached", "version 1", "version 2", "canary", "10.0 / s", "ms"),
+    "Now": ("not reached", "version 1", "version 2", "canary", "10.1 / s", "ms"),
     "Champion and canary": ("champion", "canary", "squared_error", "mean prediction, min", "20.0"),
     "Requests": ("requests per second", "200 /predict"),
     "Latency": ("champion v1 p50", "canary v2 p99", "milliseconds"),
-    "Predictions": ("champion v1, ", "canary v2, ", "reference of v1", "minutes"),
+    "Predictions": ("champion v1, ", "canary v2, ", "% of trips per minute of duration"),
     "Errors": ("422 /predict: 20", "exception in version 2, canary: 4"),
     "Last deployments": ("refused", "ana"),
 }

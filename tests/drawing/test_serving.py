@@ -66,7 +66,7 @@ def test_nothing_is_a_sentence(name: str) -> None:
     page = DRAWN[name](TABLES[name].empty)
 
     assert 'class="empty"' in page
-    assert "<code>mlops serve</code>" in page or "Nothing failed" in page
+    assert "<code>mlops serve</code>" in page
 
 
 @pytest.mark.parametrize(("times", "kinds"), [(1, 1), (300, 4), (20, 12)])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from datetime import datetime, timezone
 
 import numpy as np
 import pandas as pd
@@ -11,8 +12,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mlops.deployment.traffic import Traffic
-from mlops.observability.histograms import LATENCY, PREDICTION, buckets, percentiles_ms, quantile
-from mlops.serving.metrics import SECONDS
+from mlops.features.calendar import NUMBER_OF_BANDS
+from mlops.monitoring.observations import FEATURES
+from mlops.monitoring.profile import ReferenceProfile
+from mlops.monitoring.tables import FeatureTable
+from mlops.observability.histograms import (
+    LATENCY,
+    PREDICTION,
+    buckets,
+    percentiles_ms,
+    quantile,
+    reference_shares,
+)
+from mlops.serving.metrics import MINUTES, SECONDS
 
 
 def grown(values: list[float], metric: str = LATENCY) -> pd.DataFrame:
@@ -50,3 +62,45 @@ def test_nothing_observed_has_no_quantile() -> None:
 
     assert of["count"].sum() == 0
     assert math.isnan(quantile(of, 0.5))
+
+
+def profile_of(minutes: np.ndarray[tuple[int], np.dtype[np.float64]]) -> ReferenceProfile:
+    """Return a reference of these predictions, or one that has none."""
+    found = []
+    for feature in FEATURES:
+        if feature.name == "prediction_minutes" and len(minutes):
+            table = FeatureTable.of(feature, minutes)
+            stratum = np.arange(len(minutes)) % NUMBER_OF_BANDS
+            found.append(table.counting(table.codes(minutes), stratum))
+    at = datetime(2024, 3, 1)
+    return ReferenceProfile(
+        version="1",
+        created_at=at.replace(tzinfo=timezone.utc),
+        start=at,
+        end=at,
+        tested_from=at,
+        rows=len(minutes),
+        shortest=1.0,
+        longest=60.0,
+        features=tuple(found),
+        shares=(),
+        errors=(),
+    )
+
+
+def test_a_reference_is_brought_into_the_buckets_of_the_server() -> None:
+    # given predictions of all sizes
+    minutes = np.random.default_rng(1).lognormal(2.5, 0.6, 20_000).clip(1, 60)
+
+    found = reference_shares(profile_of(minutes))
+
+    # then each bucket has about the share that counting them gives
+    assert found is not None
+    counted, _ = np.histogram(minutes, [0.0, *MINUTES, math.inf])
+    assert found["share"].sum() == pytest.approx(1)
+    np.testing.assert_allclose(found["share"], counted / len(minutes), atol=0.02)
+    assert found["trips"].iloc[0] == len(minutes)
+
+
+def test_a_reference_without_predictions_has_none() -> None:
+    assert reference_shares(profile_of(np.empty(0))) is None
