@@ -31,7 +31,6 @@ _FAMILIES: Final[Mapping[Kind, frozenset[str]]] = {
     "drift": frozenset({"drift", "labels"}),
     "performance": frozenset({"performance"}),
 }
-ALL_TRIPS: Final = "all trips"  # how monitoring calls the errors of a whole window
 KINDS: Final[tuple[Kind, ...]] = ("drift", "performance")
 
 
@@ -167,7 +166,7 @@ def signal(
         start: Of the month; windows that end before only add to what later ones say.
         settings: How many of how many windows must be violated.
     """
-    outcomes = [_outcome(kind, end, report, settings) for end, report in reports]
+    outcomes = [_outcome(kind, end, report) for end, report in reports]
     in_charge = Champion(version=champion.key, promoted_at=champion.at)
     decisions = [
         decide(outcomes[: number + 1], in_charge, (), outcome.end, settings)
@@ -182,26 +181,13 @@ def signal(
     )
 
 
-def _outcome(
-    kind: Kind, end: datetime, report: WindowReport, settings: MonitoringSettings
-) -> WindowOutcome:
-    """Return what a window says of one kind of change.
-
-    A model tested on less than two stretches of ten days has no learned limit of its RMSE. Then a
-    plain rule holds: the whole confidence interval of the RMSE is above the expected one by more
-    than what matters.
-    """
-    reasons = [f.why for f in report.alarms if f.family in _FAMILIES[kind]]
-    for finding in report.findings:
-        if (finding.family, finding.subject, finding.statistic) == (kind, ALL_TRIPS, "rmse"):
-            least = finding.reference * (1 + settings.min_error_change)
-            unjudged = finding.outcome == "unjudged" and finding.interval is not None
-            if unjudged and finding.interval and finding.interval[0] > least:
-                reasons.append(finding.why)
+def _outcome(kind: Kind, end: datetime, report: WindowReport) -> WindowOutcome:
+    """Return what a window says of one kind of change."""
+    reasons = tuple(f.why for f in report.alarms if f.family in _FAMILIES[kind])
     return WindowOutcome(
         window=report.window,
         version=report.version,
         end=end,
         violated=frozenset({kind} if reasons else ()),
-        reasons=tuple(reasons),
+        reasons=reasons,
     )

@@ -2,10 +2,19 @@
 
 History plays the part of the future: each stretch of it is cut into windows of several sizes and
 compared with what came before it, exactly as windows to come will be compared with all of it.
+
+Limits are as good as the history is long. With two months and more each stretch is ten days long,
+and some are compared with a past that ends weeks before, as windows to come will be. With less, at
+least three weeks, four shorter stretches follow closely on what they are compared with: how a month
+differs from the next they cannot tell, and what is rare in them may look like a change later.
+Errors count only where they were not learned from: a test of less than three weeks cannot tell how
+much they vary from week to week, so it gives no limits for them at all, and a plain rule is used
+instead (`mlops.monitoring.judging`).
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timezone
 from typing import Any, Final, NamedTuple
@@ -30,33 +39,25 @@ Times = npt.NDArray[Any]
 
 # Sizes of the windows that limits are learned from; in between and beyond, the fit tells.
 _SIZES: Final = (1_000, 2_000, 5_000, 10_000, 20_000)
-_BLOCK: Final = np.timedelta64(10, "D")
-_TEST_BLOCKS: Final = 6
-_LEAST_BLOCK: Final = np.timedelta64(2, "D")
-# Windows of one size per block: more would overlap more and teach less.
-_PER_BLOCK: Final = 4
+_STRETCH: Final = np.timedelta64(10, "D")
+_LEAST_STRETCH: Final = np.timedelta64(2, "D")
+_INPUT_STRETCHES: Final = 4
+_TEST_STRETCHES: Final = 6
+_LEAST_TEST: Final = np.timedelta64(20, "D")
+_NO_TIME: Final = np.timedelta64(0, "D")
+# Windows of one size per stretch: more would overlap more and teach less.
+_PER_STRETCH: Final = 4
 # A champion is compared with a past that ends up to a month before: both ends of that.
 _GAPS: Final = (np.timedelta64(0, "D"), np.timedelta64(20, "D"))
 _LEAD: Final = np.timedelta64(30, "D")
 _MIN_REFERENCE_ROWS: Final = 2_000
-# What needs no label; the others are learned on the model's test alone.
-_INPUTS: Final[frozenset[Family]] = frozenset({"quality", "drift"})
 
 
 class _Quiet(NamedTuple):
-    """What was measured on one window of history, and the block it lies in."""
+    """What was measured on one window of history, and when the stretch it lies in begins."""
 
-    block: int
+    stretch: Any
     found: list[Measurement]
-
-
-class _Known(NamedTuple):
-    """What a history cannot tell of a model."""
-
-    version: str
-    tested_from: datetime
-    shortest: float
-    longest: float
 
 
 def build_profile(
@@ -87,20 +88,32 @@ def build_profile(
         )
     recent = at >= at[-1] - np.timedelta64(settings.reference_days, "D")
     reference, at = history.rows(recent), at[recent]
-    known = _Known(version, tested_from, *limits_of_model)
     tables = _choose_bins(reference)
     reference = reference.binned(tables)
-    profile = _summed(reference, at, known, tables)
-    quiet = [
-        *_quiet_inputs(reference, at, tables, known),
-        *_quiet_errors(reference, at, tables, known),
-    ]
-    calibration = _calibrate(quiet, settings.false_alarms)
+    tested = at >= np.datetime64(tested_from)
+    shortest, longest = limits_of_model
+    profile = ReferenceProfile(
+        version=version,
+        created_at=datetime.now(timezone.utc),
+        start=at[0].item(),
+        end=at[-1].item(),
+        tested_from=tested_from,
+        rows=len(at),
+        shortest=shortest,
+        longest=longest,
+        features=_counted(reference, tables),
+        shares=count_properties(reference),
+        errors=sum_errors(reference.rows(tested)),
+    )
+    stretches = itertools.chain(
+        _quiet_inputs(reference, at, profile), _quiet_errors(reference, at, tested, profile)
+    )
+    calibration = _calibrate(list(stretches), settings.false_alarms)
     if "drift" not in calibration.limits:
         raise DataQualityError(
             f"the {len(at):,} trips from {profile.start:%Y-%m-%d} to {profile.end:%Y-%m-%d} are too"
             " few to learn what is quiet",
-            f"build the profile on a month or more, with {_SIZES[0]:,} trips in each ten days",
+            f"build the profile on three weeks or more, with {_SIZES[0]:,} trips in each half week",
         )
     return profile.model_copy(update={"calibration": calibration})
 
@@ -113,70 +126,53 @@ def _choose_bins(rows: TripWindow) -> list[FeatureTable]:
     ]
 
 
-def _summed(
-    rows: TripWindow,
-    at: Times,
-    known: _Known,
-    tables: Iterable[FeatureTable],
-    errors: TripWindow | None = None,
-) -> ReferenceProfile:
-    """Sum trips up in given bins; with errors from other trips, if given."""
-    tested = rows.rows(at >= np.datetime64(known.tested_from)) if errors is None else errors
-    return ReferenceProfile(
-        version=known.version,
-        created_at=datetime.now(timezone.utc),
-        start=at[0].item(),
-        end=at[-1].item(),
-        tested_from=known.tested_from,
-        rows=len(at),
-        shortest=known.shortest,
-        longest=known.longest,
-        features=tuple(table.counting(*rows.codes(table)) for table in tables),
-        shares=count_properties(rows),
-        errors=sum_errors(tested),
-    )
+def _counted(rows: TripWindow, tables: Iterable[FeatureTable]) -> tuple[FeatureTable, ...]:
+    return tuple(table.counting(*rows.codes(table)) for table in tables)
 
 
-def _quiet_inputs(
-    history: TripWindow, at: Times, tables: Sequence[FeatureTable], known: _Known
-) -> Iterator[_Quiet]:
-    """Measure inputs and quality of windows of each stretch against what came before it."""
+def _quiet_inputs(history: TripWindow, at: Times, profile: ReferenceProfile) -> Iterator[_Quiet]:
+    """Measure inputs, labels and quality of each stretch against what came before it."""
     # A month of lead, or a third where there is less, so that a first reference is worth its name.
-    lead = min((at[-1] - at[0]) / 3, _LEAD)
-    for block, (start, end) in enumerate(_blocks(at[-1], at[-1] - at[0] - lead, _BLOCK)):
+    span = at[-1] - at[0] - min((at[-1] - at[0]) / 3, _LEAD)
+    for start, end in _stretches(at[-1], span, _length(span, _INPUT_STRETCHES)):
         inside = (at >= start) & (at < end)
         for gap in _GAPS:
             before = at < start - gap
             if before.sum() >= _MIN_REFERENCE_ROWS and inside.any():
-                none = history.rows(slice(0, 0))
-                against = _summed(history.rows(before), at[before], known, tables, none)
+                rows = history.rows(before)
+                known = {
+                    "features": _counted(rows, profile.features),
+                    "shares": count_properties(rows),
+                }
+                against = profile.model_copy(update=known)
                 for window in _cut(history, inside):
                     found = [*measure_drift(window, against), *measure_quality(window, against)]
-                    yield _Quiet(block, [m for m in found if m.family in _INPUTS])
+                    yield _Quiet(start, found)
 
 
 def _quiet_errors(
-    history: TripWindow, at: Times, tables: Sequence[FeatureTable], known: _Known
+    history: TripWindow, at: Times, tested: Mask, profile: ReferenceProfile
 ) -> Iterator[_Quiet]:
-    """Measure errors on windows of each stretch of the test against those of the rest of it."""
-    tested = at >= np.datetime64(known.tested_from)
-    if not tested.any():
+    """Measure errors of each stretch of the test against those of the rest of it."""
+    span = at[-1] - at[tested][0] if tested.any() else _NO_TIME
+    if span < _LEAST_TEST:
         return
-    labels = [table for table in tables if table.label]
-    span = at[-1] - at[tested][0]
-    length = max(min(span / _TEST_BLOCKS, _BLOCK), _LEAST_BLOCK)
-    for block, (start, end) in enumerate(_blocks(at[-1], span, length)):
+    for start, end in _stretches(at[-1], span, _length(span, _TEST_STRETCHES)):
         inside = (at >= start) & (at < end)
-        before, others = at < start, tested & ~inside
-        if before.sum() >= _MIN_REFERENCE_ROWS and others.any() and inside.any():
-            errors = history.rows(others)
-            against = _summed(history.rows(before), at[before], known, labels, errors)
+        others = tested & ~inside
+        if others.any() and inside.any():
+            errors = {"errors": sum_errors(history.rows(others))}
+            against = profile.model_copy(update=errors)
             for window in _cut(history, inside):
-                found = [*measure_drift(window, against), *measure_performance(window, against)]
-                yield _Quiet(block, [m for m in found if m.family not in _INPUTS])
+                yield _Quiet(start, list(measure_performance(window, against)))
 
 
-def _blocks(last: Any, span: Any, length: Any) -> Iterator[tuple[Any, Any]]:
+def _length(span: Any, wanted: int) -> Any:
+    """Return how long stretches are: as `_STRETCH`, or less where so many would not fit."""
+    return max(min(span / wanted, _STRETCH), _LEAST_STRETCH)
+
+
+def _stretches(last: Any, span: Any, length: Any) -> Iterator[tuple[Any, Any]]:
     """Divide the last part of a history into stretches of equal length, as many as it holds."""
     for number in range(int(span / length), 0, -1):
         start = last - length * number
@@ -188,7 +184,7 @@ def _cut(history: TripWindow, inside: Mask) -> Iterator[TripWindow]:
     rows = np.flatnonzero(inside)
     first, count = int(rows[0]), len(rows)
     for size in (size for size in _SIZES if size <= count):
-        windows = min(_PER_BLOCK, 1 + 2 * (count // size - 1))
+        windows = min(_PER_STRETCH, 1 + 2 * (count // size - 1))
         for start in np.linspace(first, first + count - size, windows).astype(int).tolist():
             yield history.rows(slice(start, start + size))
 
@@ -196,10 +192,10 @@ def _cut(history: TripWindow, inside: Mask) -> Iterator[TripWindow]:
 def _calibrate(quiet: Sequence[_Quiet], false_alarms: float) -> Calibration:
     """Fit every statistic, and limits from scores under fits that did not see their stretch."""
     maxima: dict[Family, list[float]] = {family: [] for family in LEARNED}
-    for block in sorted({window.block for window in quiet}):
-        nulls = fit_nulls(window.found for window in quiet if window.block != block)
+    for stretch in sorted({window.stretch for window in quiet}):
+        nulls = fit_nulls(window.found for window in quiet if window.stretch != stretch)
         for window in quiet:
-            if window.block == block:
+            if window.stretch == stretch:
                 for family, values in maxima.items():
                     worst = nulls.worst(m for m in window.found if m.family == family)
                     if worst is not None:

@@ -13,12 +13,14 @@ import numpy as np
 from mlops.data.trips import TARGET
 from mlops.features.calendar import NUMBER_OF_BANDS, Ints
 from mlops.monitoring.measurements import Measurement, Scale, Side
+from mlops.monitoring.nulls import MIN_ROWS
 from mlops.monitoring.observations import LOWER, PREDICTION, UPPER, Floats
 from mlops.monitoring.profile import ReferenceProfile
 from mlops.monitoring.tables import ErrorTable, mix_of
 from mlops.monitoring.windows import Mask, TripWindow
 
 OVERALL: Final = ("all", "all")
+ALL_TRIPS: Final = "all trips"  # the subject of the errors of a whole window
 # Enough blocks for a variance, few enough that neighbours in traffic stay in one block.
 _BLOCKS: Final = 25
 _TWO_SIDED_95: Final = 1.96
@@ -73,7 +75,8 @@ def measure_performance(window: TripWindow, profile: ReferenceProfile) -> Iterat
     rows_of = {(dimension, name): rows for dimension, name, rows in _slices(judged)}
     for table in profile.errors:
         rows = rows_of.get((table.dimension, table.slice))
-        if rows is not None and rows.any():
+        # What the reference hardly knows is no expectation.
+        if rows is not None and rows.any() and table.trips >= MIN_ROWS:
             yield from _compare(table, each[rows], judged.stratum[rows])
 
 
@@ -84,7 +87,7 @@ def _compare(table: ErrorTable, each: Floats, stratum: Ints) -> Iterator[Measure
     rmse = float(np.sqrt(squared))
     half_rmse = half[0] / (2 * rmse) if rmse > 0 else 0.0  # delta method
     n = len(each)
-    subject = f"{table.dimension}: {table.slice}" if table.dimension != OVERALL[0] else "all trips"
+    subject = f"{table.dimension}: {table.slice}" if table.dimension != OVERALL[0] else ALL_TRIPS
     expected_rmse = float(np.sqrt(expected[0]))
     columns: tuple[tuple[str, Scale, Side, float, float, float, str, float], ...] = (
         ("rmse", "ratio", "high", rmse, expected_rmse, half_rmse, "min", expected_rmse),

@@ -127,6 +127,11 @@ class ErrorTable(Result):
     slice: str
     sums: tuple[tuple[float, ...], ...]
 
+    @property
+    def trips(self) -> float:
+        """How many trips were summed."""
+        return sum(part[0] for part in self.sums)
+
     def expected(self, mix: Floats) -> Floats:
         """Return the means expected of a window: squared, absolute, plain error, and coverage."""
         sums = np.array(self.sums)

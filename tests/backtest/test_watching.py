@@ -126,22 +126,6 @@ def test_one_kind_of_change_is_not_taken_for_another(champion: Training, family:
     assert not signal("performance", found, champion, START, MonitoringSettings()).alarm
 
 
-@pytest.mark.parametrize(
-    ("interval", "alarm"),
-    [((4.5, 5.5), True), ((4.3, 5.7), False), ((3.0, 3.5), False)],
-)
-def test_without_a_learned_limit_the_whole_interval_must_be_worse(
-    champion: Training, interval: tuple[float, float], alarm: bool
-) -> None:
-    findings = [rmse("unjudged", interval)] * 3
-
-    found = signal(
-        "performance", reports(champion, *findings), champion, START, MonitoringSettings()
-    )
-
-    assert found.alarm is alarm
-
-
 def test_monitoring_sees_a_drifted_december_and_not_november(
     make_replay: Callable[..., Replay], small_settings: Any, tmp_path: Any
 ) -> None:

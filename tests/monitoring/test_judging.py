@@ -138,3 +138,58 @@ def test_a_profile_without_limits_judges_nothing(world: Any) -> None:
 
     with pytest.raises(DataQualityError, match="version 7 has no limits"):
         report_window(world.window(world.live.iloc[:10]), bare, world.settings, name="w")
+
+
+def without(profile: Any, *families: str) -> Any:
+    """Return a profile that knows no limits of some families, as a short test leaves it."""
+    known = profile.calibration
+    limits = {name: limit for name, limit in known.limits.items() if name not in families}
+    return profile.model_copy(update={"calibration": known.model_copy(update={"limits": limits})})
+
+
+@pytest.mark.parametrize(
+    ("subject", "n", "interval", "outcome"),
+    [
+        ("all trips", 1_000, (4.5, 5.5), "alarm"),
+        ("all trips", 1_000, (4.3, 5.7), "ok"),  # expected is 4.0: a tenth more may be chance
+        ("all trips", 1_000, (3.0, 3.5), "ok"),
+        ("all trips", 50, (4.5, 5.5), "unjudged"),
+        ("all trips", 1_000, None, "unjudged"),
+        ("hour: night", 600, (6.1, 9.0), "alarm"),  # of a slice, half more
+        ("hour: night", 600, (5.5, 9.0), "ok"),
+        ("hour: night", 300, (6.1, 9.0), "unjudged"),
+    ],
+)
+def test_without_a_learned_limit_the_whole_interval_of_the_rmse_must_be_worse(
+    world: Any, subject: str, n: int, interval: tuple[float, float] | None, outcome: str
+) -> None:
+    value = sum(interval) / 2 if interval else 5.0
+    measured = Measurement(
+        *("performance", subject, "rmse", "ratio", "high", n, value, 4.0, "min"),
+        interval=interval,
+        yardstick=4.0,
+    )
+
+    finding = judge(measured, without(world.profile, "performance"), world.settings)
+
+    assert finding.outcome == outcome
+    assert (finding.limit is None) == (outcome == "unjudged")
+
+
+def test_a_profile_without_limits_of_errors_and_labels_still_sees_what_matters(world: Any) -> None:
+    # given a profile as a test of a week leaves it, and a quiet window and a slow one
+    profile = without(world.profile, "performance", "labels")
+    quiet = world.window(world.live.iloc[:ROWS])
+    slow = world.window(FAULTS["doubled rush hour"](world.live.iloc[:ROWS]))
+
+    # when both are watched
+    calm, alarmed = (
+        report_window(window, profile, world.settings, name="w") for window in (quiet, slow)
+    )
+
+    # then the slow one is told by its RMSE, and nothing is judged by limits that do not exist
+    assert not calm.alarms
+    assert "performance" in alarmed.violated
+    assert {f.statistic for f in alarmed.alarms if f.family == "performance"} == {"rmse"}
+    for report in (calm, alarmed):
+        assert all(f.outcome == "unjudged" for f in report.findings if f.family == "labels")
