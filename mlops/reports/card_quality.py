@@ -1,4 +1,4 @@
-"""Sections of a model card that tell how well a version predicts, for whom, and why."""
+"""Sections of a model card that tell how well a version predicts, and for whom."""
 
 from __future__ import annotations
 
@@ -11,16 +11,15 @@ from mlops.evaluation.slices import SliceMetrics
 from mlops.reports import words
 from mlops.reports.disparity import in_words, largest_disparity
 from mlops.reports.document import Block, Cell, Chart, Fold, Section, Table, Text
-from mlops.reports.examination import Examination, Example
+from mlops.reports.examination import Examination
 from mlops.reports.facts import CardFacts
 from mlops.reports.groups import Estimate, GroupErrors
-from mlops.reports.marks import Scale, bar, whisker
+from mlops.reports.marks import Scale, whisker
 from mlops.reports.numbers import (
     NOT_KNOWN,
     count,
     decimal,
     minutes,
-    moment,
     percent,
     percent_span,
     span,
@@ -30,8 +29,6 @@ from mlops.training.intervals import NOMINAL_COVERAGE
 
 # By place and by time: what the data hold that may stand for people.
 FAIRNESS: Final = ("pickup borough", "drop-off borough", "hour", "day of week")
-_SHOWN_FEATURES: Final = 15
-_SHOWN_PARTS: Final = 6
 _LEAST_FOR_INTERVAL: Final = 30  # resampling fewer trips says little of any other
 
 
@@ -144,7 +141,7 @@ def _dimension(found: Examination, dimension: str, min_rows: int) -> tuple[Block
     said = (
         in_words(worst, found.overall)
         if worst is not None
-        else f"By {words.dimension(dimension)}, there are fewer than two groups large enough to compare."
+        else f"By {words.dimension(dimension)}, no two groups are large enough to compare."
     )
     return Text(said), _group_table(found, dimension, min_rows)
 
@@ -155,9 +152,10 @@ def _group_table(found: Examination, dimension: str, min_rows: int) -> Table:
     ends = [end for g in large for end in (g.mae.low, g.mae.high)]
     scale = Scale.over([*ends, found.overall.mae.value])
     rows = tuple(_group_row(g, found.overall, scale, g.rows >= min_rows) for g in groups)
+    title = words.dimension(dimension)
     return Table(
-        f"Errors by {words.dimension(dimension)}, minutes",
-        (words.dimension(dimension), "trips", "mean duration", "mean absolute error", "95% interval",
+        f"Errors by {title}, minutes",
+        (title, "trips", "mean duration", "mean absolute error", "95% interval",
          "bias", "95% interval of the bias", "within their range"),
         rows,
     )  # fmt: skip
@@ -233,68 +231,3 @@ def ranges_section(facts: CardFacts) -> Section:
     else:
         said += " No group above is certainly short of that."
     return Section("Prediction ranges", (Text(said),))
-
-
-def explanation_section(facts: CardFacts) -> Section:
-    """Tell what the version looks at, on the whole and for three trips."""
-    found = facts.examination
-    title = "What it looks at"
-    if found is None:
-        return Section(title, ())
-    explained = found.explained
-    if explained is None:
-        return Section(title, (Text(f"It cannot be explained exactly: {found.unexplained}."),))
-    shown = explained.importance[:_SHOWN_FEATURES]
-    scale = Scale(0.0, max([value for _, value in shown] + [0.01]))
-    rows = tuple(
-        (
-            Cell(words.feature(name)),
-            Cell(name, code=True),
-            Cell(decimal(value), mark=bar(value, scale)),
-        )
-        for name, value in shown
-    )
-    rest = sum(value for _, value in explained.importance[_SHOWN_FEATURES:])
-    blocks: tuple[Block, ...] = (
-        Text(
-            "By how many minutes each input moves a prediction up or down on average. These are"
-            f" exact Shapley values on {count(explained.rows)} trips of the test window (S. M."
-            " Lundberg et al., Nature Machine Intelligence 2020). They tell what the model uses,"
-            " not what causes a trip to take long."
-        ),
-        Table(
-            f"The {len(shown)} inputs that matter most; the others move it by"
-            f" {minutes(rest)} together",
-            ("input", "name", "mean |contribution|, minutes"),
-            rows,
-            frozenset({0, 1}),
-        ),
-    )
-    return Section(title, blocks + tuple(b for e in explained.examples for b in _example(e)))
-
-
-def _example(example: Example) -> tuple[Block, ...]:
-    miles = "" if example.miles is None else f", {example.miles:.1f} miles"
-    spread = (
-        ""
-        if example.low is None or example.high is None
-        else f" (range {span(example.low, example.high)})"
-    )
-    said = Text(
-        f"{example.name}, {moment(example.pickup_at)}: from {example.pickup} to"
-        f" {example.dropoff}{miles}. Predicted {minutes(example.predicted)}{spread}, took"
-        f" {minutes(example.actual)}."
-    )
-    shown = example.contributions[:_SHOWN_PARTS]
-    rest = sum(value for _, value in example.contributions[_SHOWN_PARTS:])
-    total = example.base + sum(value for _, value in example.contributions)
-    scale = Scale.over([0.0, rest, *(value for _, value in shown)])
-    parts = [(words.feature(name), value) for name, value in shown]
-    parts.append((f"the other {len(example.contributions) - len(shown)} inputs", rest))
-    rows = [(Cell("where it starts: an average trip"), Cell(decimal(example.base)))]
-    rows += [
-        (Cell(name), Cell(decimal(value, signed=True), mark=bar(value, scale)))
-        for name, value in parts
-    ]
-    rows.append((Cell("together"), Cell(decimal(total))))
-    return said, Table(f"{example.name} explained, minutes", ("input", "minutes"), tuple(rows))

@@ -75,8 +75,9 @@ def briefly(found: Disparity) -> str:
     """Say for whom a model is worst, in one sentence."""
     worst, rest = found.worst, found.worst.mae.value - _size(found)
     certainty = "" if found.sure else ", which may be chance"
+    group = f"{words.dimension(found.dimension)} {worst.group}"
     return (
-        f"It does worst for trips with {words.dimension(found.dimension)} {worst.group}: it is wrong by"
+        f"It does worst for trips with {group}: it is wrong by"
         f" {minutes(worst.mae.value)} there, and by {minutes(rest)} for all others{certainty}."
     )
 

@@ -10,15 +10,16 @@ from __future__ import annotations
 from typing import Final
 
 from mlops.reports.card_data import data_section, deployment_section, live_section
+from mlops.reports.card_explanation import explanation_section
+from mlops.reports.card_prose import caveats, ethics, intended_use
 from mlops.reports.card_quality import (
     FAIRNESS,
-    explanation_section,
     groups_section,
     quality_section,
     ranges_section,
 )
 from mlops.reports.disparity import briefly, largest_of
-from mlops.reports.document import Block, Cell, Document, Facts, Items, Notice, Section, Text, Tile
+from mlops.reports.document import Block, Cell, Document, Facts, Notice, Section, Text, Tile
 from mlops.reports.facts import CardFacts
 from mlops.reports.groups import Estimate
 from mlops.reports.numbers import (
@@ -45,7 +46,7 @@ def model_card(facts: CardFacts) -> Document:
     """Write the card of a version."""
     sections = (
         Section("Model details", _details(facts)),
-        Section("Intended use", _use(facts)),
+        Section("Intended use", intended_use(facts)),
         data_section(facts),
         quality_section(facts),
         groups_section(facts),
@@ -54,8 +55,8 @@ def model_card(facts: CardFacts) -> Document:
         Section("What the gate decided", _gate(facts)),
         deployment_section(facts),
         live_section(facts),
-        Section("Ethical considerations", _ethics(facts)),
-        Section("Caveats and recommendations", _caveats(facts)),
+        Section("Ethical considerations", ethics()),
+        Section("Caveats and recommendations", caveats(facts)),
         Section("Receipt", _receipt(facts)),
     )
     return Document(
@@ -185,74 +186,11 @@ def _details(facts: CardFacts) -> tuple[Block, ...]:
     return what, Facts(tuple(rows))
 
 
-def _use(facts: CardFacts) -> tuple[Block, ...]:
-    taxi = facts.taxi or "taxi"
-    return (
-        Items(
-            (
-                f"For: telling a passenger or a dispatcher how long a {taxi} trip between two of"
-                " the city's taxi zones will take; planning with many such estimates.",
-                "For whom: riders, dispatchers, planners; through the online server or in batches.",
-            )
-        ),
-        Text("Not made for, and not tested for:"),
-        Items(
-            (
-                "fares, fines or the pay and judgement of drivers: a slow trip says nothing of"
-                " whoever drove it;",
-                "emergency or medical transport, where an unusually long trip is what matters;",
-                "trips outside of New York's taxi zones, other kinds of vehicle, or trips of less"
-                " than a minute or more than an hour: those were not learned from;",
-                "days unlike any it learned from, such as a blizzard or a marathon: monitoring"
-                " tells when the world has changed, afterwards.",
-            )
-        ),
-    )
-
-
 def _gate(facts: CardFacts) -> tuple[Block, ...]:
     verdict = facts.info.verdict
     if verdict is None:
         return (Text("The gate never saw this version: it was registered by hand."),)
     return Text(f"{verdict.summary[:1].upper()}{verdict.summary[1:]}."), verdict_table(verdict)
-
-
-def _ethics(facts: CardFacts) -> tuple[Block, ...]:
-    return (
-        Items(
-            (
-                "The data hold no names, addresses or payment of anybody, only zones, times and"
-                " distances. They hold nothing of who rode either, so that fairness to people by"
-                " age, sex, income or origin can be neither measured nor claimed.",
-                "Where a trip begins and ends may stand in for who lives there: errors are"
-                " therefore shown by borough, and by time. Boroughs with few trips have wide"
-                " intervals, and the model had little to learn them from.",
-                "The model learns how the city moved. Where streets were slow or taxis rare, it"
-                " will expect that to go on.",
-            )
-        ),
-    )
-
-
-def _caveats(facts: CardFacts) -> tuple[Block, ...]:
-    said = []
-    if facts.synthetic:
-        said.append("The trips are synthetic: do not quote these numbers as if they were real.")
-    said += [
-        "In history, the distance is the meter's, known only after the trip; in a request it is an"
-        " estimate. How good that estimate is decides how much of the measured quality remains.",
-        "The intervals treat one hour as independent of the next. Days of one week may be alike,"
-        " which would make true intervals somewhat wider.",
-        "Groups are compared one by one at 95%: among twenty groups that are treated alike, one"
-        " will look different by chance.",
-    ]
-    if facts.examination is not None:
-        days = (facts.examination.end - facts.examination.start).days + 1
-        said.append(
-            f"All of this was measured on {count(days)} days of one season. Follow the live"
-            " performance, and retrain when monitoring says so."
-        )
-    return (Items(tuple(said)),)
 
 
 def _receipt(facts: CardFacts) -> tuple[Block, ...]:

@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-import pandas as pd
-
 from mlops.data.references import TrainingSetManifest
-from mlops.evaluation.insight import Insight
 from mlops.evaluation.slices import SliceMetrics
 from mlops.registry.selections import Compared, Selection
 from mlops.reports.document import (
     Block,
     Cell,
-    Chart,
     Document,
     Fold,
     Notice,
@@ -36,16 +30,14 @@ from mlops.reports.numbers import (
 )
 from mlops.reports.parts import (
     SYNTHETIC,
-    params_fold,
     quality_blocks,
     receipt_blocks,
     sources_table,
     verdict_table,
     windows_table,
 )
-from mlops.reports.words import family, feature
-
-_SHOWN_FEATURES = 10
+from mlops.reports.run_search import features, search
+from mlops.reports.words import family
 
 
 def training_run(facts: RunFacts) -> Document:
@@ -56,8 +48,8 @@ def training_run(facts: RunFacts) -> Document:
         Section("What the gate decided", _gate(selection)),
         Section("Data", _data(facts)),
         Section("Candidates", _candidates(selection)),
-        Section("The search", tuple(_search(facts))),
-        Section("What the winner looks at", tuple(_features(facts.insights.get(selection.winner)))),
+        Section("The search", tuple(search(facts))),
+        Section("What the winner looks at", tuple(features(facts.insights.get(selection.winner)))),
         Section("Errors by slice", _slices(selection.evaluation.slices, facts.min_rows)),
         Section("Receipt", receipt_blocks(selection.receipt, _again(selection))),
     )
@@ -191,75 +183,6 @@ def _candidate(each: Compared, winner: str, scale: Scale) -> tuple[Cell, ...]:
         *numbers,
         Cell(count(each.trials)),
         Cell(f"{each.seconds:.1f}"),
-    )
-
-
-def _search(facts: RunFacts) -> Iterator[Block]:
-    table = _trials(facts)
-    if table.empty:
-        return
-    from mlops.drawing.reports import search_progress
-    from mlops.reports.drawings import chart
-
-    yield Text(
-        f"{count(len(table))} trials were made. Each fits a candidate with other hyperparameters on"
-        " the train window and measures it on the validation window; later trials look where"
-        " earlier ones did well (tree-structured Parzen estimator)."
-    )
-    yield Chart(
-        chart(search_progress(table)),
-        "The best RMSE on validation that each search had found after so many trials, minutes.",
-    )
-    winner = facts.insights.get(facts.selection.winner)
-    if winner is not None and winner.trials:
-        rows = tuple(
-            (
-                Cell(str(trial.number + 1)),
-                Cell(decimal(trial.rmse) if trial.rmse is not None else "failed"),
-                Cell(f"{trial.seconds:.1f}"),
-                Cell(", ".join(f"{k} {_short(v)}" for k, v in trial.params.items())),
-            )
-            for trial in winner.trials
-        )
-        columns = ("trial", "RMSE, min", "seconds", "hyperparameters")
-        yield Fold(
-            f"The {len(rows)} trials of {facts.selection.winner}",
-            (Table("Trials in order", columns, rows, frozenset({3})),),
-        )
-    yield params_fold(facts.selection.receipt.params)
-
-
-def _short(value: object) -> str:
-    return f"{value:.3g}" if isinstance(value, float) else str(value)
-
-
-def _trials(facts: RunFacts) -> pd.DataFrame:
-    """Return the best error so far of each trial of each family that was searched at all."""
-    rows = []
-    for name, insight in facts.insights.items():
-        best = float("inf")
-        for trial in insight.trials if len(insight.trials) > 1 else ():
-            best = min(best, trial.rmse if trial.rmse is not None else best)
-            if best < float("inf"):
-                rows.append({"family": name, "number": trial.number + 1, "best": best})
-    return pd.DataFrame(rows, columns=["family", "number", "best"])
-
-
-def _features(insight: Insight | None) -> Iterator[Block]:
-    found = insight.contributions if insight else None
-    if found is None:
-        return
-    shown = list(found.minutes.items())[:_SHOWN_FEATURES]
-    scale = Scale(0.0, max([value for _, value in shown] + [0.01]))
-    yield Table(
-        f"The {len(shown)} inputs that move the winner's predictions most (exact Shapley values on"
-        f" {count(found.rows)} trips)",
-        ("input", "name", "mean |contribution|, minutes"),
-        tuple(
-            (Cell(feature(n)), Cell(n, code=True), Cell(decimal(v), mark=bar(v, scale)))
-            for n, v in shown
-        ),
-        frozenset({0, 1}),
     )
 
 
