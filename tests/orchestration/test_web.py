@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import importlib.util
 import json
 import re
 import subprocess
@@ -23,6 +24,7 @@ METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 SAMPLES = {"pipeline_uuid": "prepare", "block_uuid": "extract", "pk": "prepare", "uuid": "prepare"}
 ONE_PAGE = "the front end: one file for every address, which asks to sign in"
 FILES = "the front end's files, as Mage publishes them"
+CHANGED = "/_next/static/chunks/6362-78fe21a880d615f1.js"
 # All that answers strangers, and why that is harmless.
 OPEN = {
     **dict.fromkeys(
@@ -38,6 +40,7 @@ OPEN = {
     **dict.fromkeys(
         ("/_next/static/…", "/fonts/…", "/images/…", "/monaco-editor/…", "/favicon.ico"), FILES
     ),
+    CHANGED: "one of these files, with the dashboard's tab back",
     **dict.fromkeys(("/api/status", "/api/statuses"), "is the server well, is a sign-in needed"),
     "POST /api/sessions": "signing in: answers an error, and only a few times a minute",
 }
@@ -169,6 +172,21 @@ def test_the_public_key_and_forged_credentials_open_nothing(
     }
 
     assert answered == {short for short in OPEN if not short.startswith("POST")}
+
+
+def test_the_front_end_gets_its_dashboard_back_while_the_installed_file_stays(up: Any) -> None:
+    package = importlib.util.find_spec("mage_ai")
+    assert package and package.origin
+    published = Path(package.origin).parent / "server" / "frontend_dist" / CHANGED.lstrip("/")
+    before = published.read_text()
+
+    status, sent = Stranger(up.port).ask("GET", CHANGED)
+
+    assert status == 200 and published.read_text() == before
+    # The dashboard is the first tab and the one that is opened; nothing else is different.
+    tabs = ('uuid:"Dashboard"},s=[c,a,d]', 'uuid:"Dashboard"},s=[l,c,a,d]')
+    first = ("xM:function(){return c}", "xM:function(){return l}")
+    assert sent == before.replace(*tabs).replace(*first) and len(sent) == len(before) + 2
 
 
 def test_what_strangers_are_refused_is_there_for_the_owner(up: Any) -> None:
