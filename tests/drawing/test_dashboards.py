@@ -11,7 +11,6 @@ import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.figure import Figure
-from matplotlib.text import Text
 
 from mlops.data.months import next_month
 from mlops.drawing import data, overview
@@ -235,6 +234,7 @@ def test_one_row_and_as_many_as_there_can_be_are_drawn(
     make: Callable[[int], pd.DataFrame],
     most: int,
     full: bool,
+    assert_legible: Callable[[Figure], None],
 ) -> None:
     table = make(most if full else 1)
     for column in TABLES[name].columns:
@@ -251,34 +251,8 @@ def test_one_row_and_as_many_as_there_can_be_are_drawn(
             assert on.get_title(loc="left"), "a chart without a title"
 
 
-def assert_legible(made: Figure) -> None:
-    """No text lies outside of the picture, and no two tick labels lie on each other."""
-    made.draw_without_rendering()
-    ticks = [
-        text for on in made.axes for text in (*on.xaxis.findobj(Text), *on.yaxis.findobj(Text))
-    ]
-    labels = [shown(axis) for on in made.axes for axis in (on.xaxis, on.yaxis)]
-    others = [text for text in made.findobj(Text) if text not in ticks and text.get_visible()]
-    for text in (*others, *itertools.chain(*labels)):
-        box = text.get_window_extent()
-        if text.get_text() and box.width:
-            assert box.x0 > -2 and box.x1 < made.bbox.x1 + 2, text.get_text()
-            assert box.y0 > -2 and box.y1 < made.bbox.y1 + 2, text.get_text()
-    for axis in labels:
-        boxes = [text.get_window_extent() for text in axis]
-        for first, second in itertools.combinations(boxes, 2):
-            width = min(first.x1, second.x1) - max(first.x0, second.x0)
-            height = min(first.y1, second.y1) - max(first.y0, second.y0)
-            assert width < 1 or height < 2, [text.get_text() for text in axis]
-
-
-def shown(axis: Any) -> list[Text]:
-    """The labels of the ticks that are drawn; matplotlib keeps others at hand."""
-    return [tick.label1 for tick in axis._update_ticks() if tick.label1.get_text()]
-
-
 def test_a_champion_whose_durations_are_not_known_yet_says_so() -> None:
-    html = overview.draw_champion(TABLES["champion"].shaped(champion(1)))
+    html = str(overview.draw_champion(TABLES["champion"].shaped(champion(1))))
 
     assert "known when actual durations arrive" in html and "retraining" in html
     assert "squared_error (synthetic trips)" in html and "version 12" in html
