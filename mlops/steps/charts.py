@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from pathlib import Path
 
 import pandas as pd
 
@@ -15,7 +16,7 @@ from mlops.drawing.frame import Drawing, axes, drawn, figure, to_html
 from mlops.drawing.html import document, problem
 from mlops.errors import MlopsError
 from mlops.observability.memory import Stamp, stamp_of
-from mlops.observability.tables import read_table
+from mlops.observability.tables import TABLES
 from mlops.settings import load_settings
 
 logger = logging.getLogger(__name__)
@@ -32,13 +33,13 @@ def chart(table: str, draw: Draw) -> str:
         draw: A function of `mlops.drawing`.
     """
     try:
-        settings = load_settings()
+        path = load_settings().observed / f"{table}.parquet"
         # The observer writes a table only when it has changed; pages ask for it every minute.
-        stamp = stamp_of(settings.observed / f"{table}.parquet")
+        stamp = stamp_of(path)
         seen = _pages.get((table, draw))
         if stamp and seen and seen[0] == stamp:
             return seen[1]
-        page = document(to_html(draw(read_table(settings, table))))
+        page = document(to_html(draw(_read(table, path))))
         _pages[table, draw] = stamp, page
         return page
     except MlopsError as error:
@@ -50,6 +51,23 @@ def chart(table: str, draw: Draw) -> str:
             " the web server has the details."
         )
     return document(body)
+
+
+def _read(table: str, path: Path) -> pd.DataFrame:
+    """Return a table, empty before there is one; unlike the observer's reader, say what is wrong.
+
+    Raises:
+        MlopsError: If it cannot be read, or another version of the project wrote it.
+    """
+    if not path.exists():
+        return TABLES[table].empty
+    try:
+        return TABLES[table].shaped(pd.read_parquet(path))
+    except (OSError, KeyError, ValueError, TypeError) as error:
+        raise MlopsError(
+            f"{path}: cannot be read ({str(error).splitlines()[0]})",
+            "delete it: `mlops up` makes it again within seconds",
+        ) from error
 
 
 def warm_up() -> None:

@@ -63,6 +63,20 @@ def test_what_goes_wrong_is_said_in_the_tile(observed: Path) -> None:
     assert "<code>gate</code>" in page
 
 
+@pytest.mark.parametrize("wrong", ["damaged", "of another version"])
+def test_a_table_that_cannot_be_read_is_named(observed: Path, wrong: str) -> None:
+    path = observed / "gate.parquet"
+    if wrong == "damaged":
+        path.write_bytes(b"PAR1 and nothing else")
+    else:
+        pd.DataFrame({"rule": ["x"]}).to_parquet(path)
+
+    page = chart("gate", draw)
+
+    assert 'class="problem"' in page and f"{path}: cannot be read" in page
+    assert "delete it: <code>mlops up</code> makes it again" in page
+
+
 def test_a_mistake_of_a_person_is_said_with_what_to_do(
     observed: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
