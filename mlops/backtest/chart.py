@@ -2,47 +2,37 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping
 from typing import Any, Final
 
 from mlops.backtest.summary import Result, excess_by_age
+from mlops.drawing.frame import Size, figure, styled, to_png, to_svg
+from mlops.drawing.palette import BLUE, GREEN, GREY, INK, ORANGE, PURPLE, VERMILLION
 
-# The palette of M. Okabe and K. Ito, "Color Universal Design" (2008): legible to the colour-blind.
-_COLOURS: Final = ("#555555", "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00")
+_COLOURS: Final = (GREY, BLUE, VERMILLION, GREEN, PURPLE, ORANGE)
 _MARKERS: Final = "osDvpP"
 _SPREAD: Final = 0.05  # policies with the same numbers lie beside each other, not on top
-_DPI: Final = 110
+_SIZE: Final = Size(1100, 420)
 
 
 def draw(result: Result) -> Mapping[str, bytes]:
     """Draw a replay.
 
     Returns:
-        ``chart.svg`` (text as paths, nothing external) and ``chart.png``.
+        ``chart.svg`` (nothing external) and ``chart.png``.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(13, 5), layout="constrained")
-    FigureCanvasAgg(figure)
-    by_month, by_age, cost = figure.subplots(1, 3, width_ratios=[5, 3, 3])
-    _draw_months(by_month, result)
-    _draw_ages(by_age, result)
-    _draw_cost(cost, result)
-    synthetic = ", synthetic trips" if result.synthetic else ""
-    figure.suptitle(
-        f"Replay of {result.months[0]} to {result.months[-1]} ({result.source}{synthetic})",
-        fontsize=12,
-    )
-    drawn = {}
-    for kind in ("svg", "png"):
-        buffer = io.BytesIO()
-        # No date inside: the same result is the same file.
-        metadata = {"Date": None} if kind == "svg" else {}
-        figure.savefig(buffer, format=kind, dpi=_DPI, metadata=metadata)
-        drawn[f"chart.{kind}"] = buffer.getvalue()
-    return drawn
+    with styled():
+        made = figure(_SIZE)
+        by_month, by_age, cost = made.subplots(1, 3, width_ratios=[5, 3, 3])
+        _draw_months(by_month, result)
+        _draw_ages(by_age, result)
+        _draw_cost(cost, result)
+        synthetic = ", synthetic trips" if result.synthetic else ""
+        made.suptitle(
+            f"Replay of {result.months[0]} to {result.months[-1]} ({result.source}{synthetic})",
+            fontsize=13,
+        )
+    return {"chart.svg": to_svg(made).encode(), "chart.png": to_png(made)}
 
 
 def _draw_months(axes: Any, result: Result) -> None:
@@ -73,12 +63,11 @@ def _draw_months(axes: Any, result: Result) -> None:
     for promoted, text in ((True, "model replaced"), (False, "model refused by the gate")):
         if promoted in lines:
             marker = "^" if promoted else "x"
-            axes.plot([], [], marker=marker, linestyle="", color="black", label=text)
+            axes.plot([], [], marker=marker, linestyle="", color=INK, label=text)
     axes.set_xticks(list(place.values()), list(place))
     axes.set(title="Live error", xlabel="month", ylabel="RMSE of all trips, minutes")
-    axes.grid(axis="y", alpha=0.3)
     # Below the picture: there, it hides no line.
-    axes.legend(fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=3)
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=3)
 
 
 def _draw_ages(axes: Any, result: Result) -> None:
@@ -88,21 +77,20 @@ def _draw_ages(axes: Any, result: Result) -> None:
         [100 * each.excess for each in result.aging],
         marker="o",
         linestyle="",
-        color="#999999",
+        color=GREY,
         markersize=4,
         label="one model in one month",
     )
     mean = excess_by_age(result.aging)
-    axes.plot(list(mean), [100 * e for e in mean.values()], color="black", marker="s", label="mean")
-    axes.axhline(0, color="black", linewidth=0.5)
+    axes.plot(list(mean), [100 * e for e in mean.values()], color=INK, marker="s", label="mean")
+    axes.axhline(0, color=INK, linewidth=0.5)
     axes.set_xticks(sorted(set(ages)))
     axes.set(
         title="Staleness",
         xlabel="age of the model, months",
         ylabel="RMSE above that of the newest model, %",
     )
-    axes.grid(axis="y", alpha=0.3)
-    axes.legend(fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=2)
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=2)
 
 
 def _draw_cost(axes: Any, result: Result) -> None:
@@ -113,9 +101,10 @@ def _draw_cost(axes: Any, result: Result) -> None:
     texts = [
         f" {totals.retrainings} trained, {totals.promotions} promoted" for totals in result.totals
     ]
-    axes.bar_label(bars, texts, fontsize=8)
+    axes.bar_label(bars, texts)
     axes.set_xlim(0, max([*seconds, 1.0]) * 2)
     axes.invert_yaxis()
+    axes.grid(visible=False)
     axes.set(title="Cost of retraining", xlabel="training time, seconds")
 
 

@@ -110,19 +110,24 @@ def drawn(
         draw: Callable[Concatenate[pd.DataFrame, P], Drawing],
     ) -> Callable[Concatenate[pd.DataFrame, P], Drawing]:
         @functools.wraps(draw)
-        def styled(table: pd.DataFrame, /, *args: P.args, **kwargs: P.kwargs) -> Drawing:
+        def inner(table: pd.DataFrame, /, *args: P.args, **kwargs: P.kwargs) -> Drawing:
             if table.empty:
                 return empty(when_empty)
-            with rc_context(_STYLE):
+            with styled():
                 return draw(table, *args, **kwargs)
 
-        return styled
+        return inner
 
     return wrap
 
 
+def styled() -> Any:
+    """Return a context in which matplotlib has the project's style: for what `drawn` cannot be."""
+    return rc_context(_STYLE)
+
+
 def figure(size: Size = HALF) -> Figure:
-    """Return an empty figure that can be saved; draw on it within a `drawn` function."""
+    """Return an empty figure that can be saved; draw on it in the project's style."""
     made = Figure(figsize=(size.width / 72, size.height / 72))
     FigureCanvasAgg(made)
     return made
@@ -177,7 +182,7 @@ def to_svg(made: Figure) -> str:
     gives the same bytes.
     """
     buffer = io.StringIO()
-    with rc_context(_STYLE):
+    with styled():
         made.savefig(buffer, format="svg", metadata=dict.fromkeys(_METADATA))
     svg = buffer.getvalue()
     head, body = svg[svg.index("<svg") :].rstrip().split(">", 1)
@@ -195,7 +200,7 @@ def to_svg(made: Figure) -> str:
 def to_png(made: Figure, scale: float = 2.0) -> bytes:
     """Return a figure as PNG on white, ``scale`` pixels per CSS pixel."""
     buffer = io.BytesIO()
-    with rc_context(_STYLE):
+    with styled():
         made.savefig(
             buffer, format="png", dpi=72 * scale, facecolor="white", metadata={"Software": None}
         )
