@@ -281,6 +281,7 @@ def draw_residuals(table: pd.DataFrame, size: Size = FULL) -> Drawing:
         places = np.arange(len(own))
         on.errorbar(own["mean"], places, xerr=own["spread"], fmt="o", color=BLUE, lw=2.2)
         on.axvline(0, color=INK, lw=0.8)
+        on.xaxis.set_major_locator(MaxNLocator(5))
         names = [
             f"{name}  ({rows:,})" for name, rows in zip(own["slice"], own["rows"], strict=True)
         ]

@@ -41,7 +41,7 @@ SELECTION = {
 }
 SERVING = {
     "Now": ("not reached", "version 1", "version 2", "canary", "10.1 / s", "ms"),
-    "Champion and canary": ("champion", "canary", "squared_error", "mean prediction, min", "20.0"),
+    "Champion and canary": ("champion", "canary", "squared_error", "mean prediction, min", "20.2"),
     "Requests": ("requests per second", "200 /predict"),
     "Latency": ("champion v1 p50", "canary v2 p99", "milliseconds"),
     "Predictions": ("champion v1, ", "canary v2, ", "% of trips per minute of duration"),
