@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from mlops.drawing.training import draw_contributions, for_pipeline
+from mlops.drawing.explanation import draw_contributions
+from mlops.drawing.training import for_pipeline
 from mlops.steps.charts import chart
 
 if "render" not in globals():

@@ -151,6 +151,11 @@ def label(on: Axes, *, title: str, x: str, y: str) -> Axes:
     return on
 
 
+def headline(made: Figure, text: str) -> None:
+    """Put one title over the pictures of a figure."""
+    made.suptitle(text, x=0.01, ha="left", fontsize=12)
+
+
 def legend(made: Figure, on: Axes) -> None:
     """Put the legend below the picture, where it hides nothing, in as few lines as fit."""
     handles, labels = on.get_legend_handles_labels()

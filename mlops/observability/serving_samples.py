@@ -161,3 +161,6 @@ def _counts_of(world: World) -> Counts:
 
 
 READ_SAMPLES: Final = Part("serving samples", _read, _stand)
+READ_INCREASES: Final = Part(
+    "serving increases", lambda world: increases(world.read(READ_SAMPLES)), READ_SAMPLES.stamp
+)

@@ -1,45 +1,37 @@
-"""The tables behind the dashboard Serving: what the online server does, by its own counters.
-
-Predictions are compared by the server's histograms, which hold every one of them, rather than by
-its log: a busy day's log has millions of rows.
-"""
+"""The tables behind the dashboard Serving: what the online server does, by its own counters."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import pandas as pd
 
-from mlops.observability.histograms import (
-    LATENCY,
-    PREDICTION,
-    buckets,
-    percentiles_ms,
-    reference_shares,
-)
-from mlops.observability.memory import Part, Stamp, stamp_of
-from mlops.observability.serving_samples import (
-    READ_SAMPLES,
-    SAMPLES,
-    TABLE,
-    increases,
+from mlops.observability.histograms import LATENCY, buckets, percentiles_ms
+from mlops.observability.memory import Part, stamp_of
+from mlops.observability.serving_samples import READ_INCREASES, READ_SAMPLES, SAMPLES, TABLE
+from mlops.observability.serving_versions import (
+    CHAMPION,
+    COMPARISON,
+    PREDICTIONS,
+    WHO,
+    by_version,
+    comparison,
+    family_of,
+    key_of,
+    predictions,
 )
 from mlops.observability.table import Table
 from mlops.observability.world import World, frame_of
 
 if TYPE_CHECKING:
-    from mlops.monitoring.profile import ReferenceProfile
     from mlops.serving.state import ServingState
 
 _TIME: Final = "datetime64[us, UTC]"
-_WHO: Final = {"version": "int64", "role": "object"}  # champion, canary or shadow
 _PRESENT: Final = timedelta(minutes=5)
 # Samples further apart say nothing about the minutes between them.
 _GAP_SECONDS: Final = 900
-CHAMPION: Final = "champion"
-REFERENCE: Final = "reference"
 
 NOW: Final = {
     "at": _TIME,  # of the last answer of its metrics
@@ -68,34 +60,13 @@ REQUESTS: Final = {
 }
 LATENCY_COLUMNS: Final = {
     "at": _TIME,
-    **_WHO,
+    **WHO,
     "requests": "float64",
     "p50_ms": "float64",
     "p95_ms": "float64",
     "p99_ms": "float64",
 }
 ERRORS: Final = {"at": _TIME, "kind": "object", "count": "float64"}
-PREDICTIONS: Final = {
-    **_WHO,  # and `REFERENCE`, of the champion
-    "low": "float64",  # minutes
-    "high": "float64",  # infinite in the last
-    "share": "float64",
-    "trips": "float64",
-}
-COMPARISON: Final = {
-    **_WHO,
-    "family": "object",
-    "since": _TIME,  # both answered from here on
-    "until": _TIME,
-    "requests": "float64",
-    "share": "float64",
-    "errors": "float64",
-    "error_share": "float64",
-    "p50_ms": "float64",
-    "p95_ms": "float64",
-    "p99_ms": "float64",
-    "mean_minutes": "float64",
-}
 
 
 def samples(world: World) -> pd.DataFrame:
@@ -105,7 +76,7 @@ def samples(world: World) -> pd.DataFrame:
 
 def serving_now(world: World) -> pd.DataFrame:
     """Return what is served now and how it does: one row, or none if no server was ever seen."""
-    known, grown = world.read(READ_SAMPLES), _grown(world)
+    known, grown = world.read(READ_SAMPLES), world.read(READ_INCREASES)
     if known.empty:
         return frame_of([], NOW)
     last = known["at"].max()
@@ -122,10 +93,10 @@ def serving_now(world: World) -> pd.DataFrame:
         "at": last,
         "up": world.stamp(READ_SAMPLES.stamp) != ((), 0),
         "champion": champion,
-        "champion_family": _family(world, champion),
+        "champion_family": family_of(world, champion),
         "champion_since": state.champion.since if state and state.champion else None,
         "beside": beside,
-        "beside_family": _family(world, beside),
+        "beside_family": family_of(world, beside),
         "mode": mode,
         "percent": rollout.percent if rollout and mode else None,
         "until": rollout.expires_at if rollout and mode else None,
@@ -141,7 +112,7 @@ def serving_now(world: World) -> pd.DataFrame:
 
 def requests(world: World) -> pd.DataFrame:
     """Return requests per second by endpoint and status, zeros between them included."""
-    every = _grown(world)
+    every = world.read(READ_INCREASES)
     grown = every[(every["metric"] == "requests_total") & (every["seconds"] <= _GAP_SECONDS)]
     if grown.empty:
         return frame_of([], REQUESTS)
@@ -158,19 +129,19 @@ def requests(world: World) -> pd.DataFrame:
 
 def latency(world: World) -> pd.DataFrame:
     """Return percentiles of the time in the server, by sample, version and role."""
-    grown = _grown(world)
+    grown = world.read(READ_INCREASES)
     rows = []
-    for (at, version, role), own in _by(grown, ["at", "version", "role"]):
+    for (at, version, role), own in by_version(grown, ["at", "version", "role"]):
         requests = buckets(own, LATENCY)["count"].sum()
         if requests:
-            key = {"at": at, **_key(version, role)}
+            key = {"at": at, **key_of(version, role)}
             rows.append({**key, "requests": requests, **percentiles_ms(own)})
     return frame_of(rows, LATENCY_COLUMNS)
 
 
 def errors(world: World) -> pd.DataFrame:
     """Return what failed, by kind: answers other than 2xx, and failures of a model."""
-    grown = _grown(world)
+    grown = world.read(READ_INCREASES)
     refused = grown[(grown["metric"] == "requests_total") & ~grown["status"].str.startswith("2")]
     failed = grown[grown["metric"] == "errors_total"]
     models = failed["error"] + " in version " + failed["version"] + ", " + failed["role"]
@@ -181,104 +152,9 @@ def errors(world: World) -> pd.DataFrame:
     return pd.concat(kinds).rename(columns={"value": "count"}).sort_values("at")
 
 
-def predictions(world: World) -> pd.DataFrame:
-    """Return how predictions are distributed: of each version in each role, and of the reference.
-
-    While a canary or shadow answers, only of the minutes in which it did.
-    """
-    parts = []
-    for (version, role), own in _by(_compared(_grown(world)), ["version", "role"]):
-        found = buckets(own, PREDICTION)
-        trips = found["count"].sum()
-        if trips:
-            shares = found.assign(share=found["count"] / trips, trips=trips)
-            parts.append(shares.assign(**_key(version, role)))
-            reference = _reference(world, int(version)) if role == CHAMPION else None
-            if reference is not None:
-                parts.append(reference.assign(**_key(version, REFERENCE)))
-    return pd.concat(parts) if parts else frame_of([], PREDICTIONS)
-
-
-def comparison(world: World) -> pd.DataFrame:
-    """Return each version that answered in the last day, the champion first.
-
-    While a canary or shadow answers, only of the minutes in which it did.
-    """
-    grown = _compared(_grown(world))
-    rows = []
-    for (version, role), own in _by(grown, ["version", "role"]):
-        answered = buckets(own, LATENCY)["count"].sum()
-        failed = own[own["metric"] == "errors_total"]["value"].sum()
-        predicted = buckets(own, PREDICTION)["count"].sum()
-        minutes = own[own["metric"] == "prediction_minutes_sum"]["value"].sum()
-        rows.append(
-            {
-                **_key(version, role),
-                "family": _family(world, int(version)),
-                "since": grown["at"].min(),
-                "until": grown["at"].max(),
-                "requests": answered + failed,
-                "errors": failed,
-                "error_share": failed / max(answered + failed, 1),
-                "mean_minutes": minutes / predicted if predicted else None,
-                **percentiles_ms(own),
-            }
-        )
-    total = sum(row["requests"] for row in rows if row["role"] != "shadow")
-    shares = [{**row, "share": row["requests"] / max(total, 1)} for row in rows]
-    return frame_of(sorted(shares, key=lambda row: row["role"] != CHAMPION), COMPARISON)
-
-
-def _grown(world: World) -> pd.DataFrame:
-    return world.read(_GROWN)
-
-
-def _compared(grown: pd.DataFrame) -> pd.DataFrame:
-    """Keep the minutes in which the newest version beside the champion answered, if any did."""
-    by_version = grown[grown["version"] != ""]
-    beside = by_version[by_version["role"] != CHAMPION]
-    if beside.empty:
-        return by_version
-    newest = beside[beside["version"] == beside.loc[beside["at"].idxmax(), "version"]]
-    return by_version[by_version["at"].isin(newest["at"].unique())]
-
-
-def _by(grown: pd.DataFrame, columns: list[str]) -> Iterator[tuple[tuple[Any, ...], pd.DataFrame]]:
-    of_versions = grown[grown["version"].str.isdigit()]
-    for key, own in of_versions.groupby(columns):
-        yield key if isinstance(key, tuple) else (key,), own
-
-
-def _key(version: str, role: str) -> dict[str, Any]:
-    return {"version": int(version), "role": role}
-
-
 def _held(last: pd.DataFrame) -> list[tuple[int, str]]:
     held = last[last["metric"] == "model_info"]
     return [(int(v), str(r)) for v, r in zip(held["version"], held["role"], strict=True)]
-
-
-def _family(world: World, version: int | None) -> str:
-    info = world.version(version) if version is not None else None
-    return info.receipt.family if info and info.receipt else ""
-
-
-def _reference(world: World, champion: int) -> pd.DataFrame | None:
-    info = world.version(champion)
-    run_id = info.run_id if info else ""
-
-    def read(world: World) -> ReferenceProfile | None:
-        from mlops.registry.profiles import profile_at_hand
-
-        return profile_at_hand(world.settings, run_id)
-
-    def stand(world: World) -> Stamp:
-        from mlops.registry.profiles import profile_copy
-
-        return stamp_of(profile_copy(world.settings, run_id))
-
-    profile = world.read(Part(f"profile of {run_id}", read, stand))
-    return reference_shares(profile) if profile else None
 
 
 def _read_state(world: World) -> ServingState | None:
@@ -291,12 +167,6 @@ def _read_state(world: World) -> ServingState | None:
 
 
 _STATE: Final = Part("serving state", _read_state, lambda world: stamp_of(world.settings.served))
-_GROWN: Final = Part(
-    "serving increases",
-    lambda world: increases(world.read(READ_SAMPLES)),
-    READ_SAMPLES.stamp,
-)
-
 TABLES: Final[Mapping[str, Table]] = {
     TABLE: Table(SAMPLES, samples),
     "serving_now": Table(NOW, serving_now),

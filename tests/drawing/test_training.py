@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
-from mlops.drawing import training
+from mlops.drawing import explanation, training
 from mlops.drawing.frame import to_html, to_svg
 from mlops.observability.table import Table
 from mlops.observability.training_tables import TABLES
@@ -21,9 +21,9 @@ DRAWN: Mapping[str, Callable[[pd.DataFrame], Any]] = {
     "training_trials": training.draw_trials,
     "training_pace": training.draw_pace,
     "training_parameters": training.draw_parameters,
-    "training_curves": training.draw_curves,
-    "training_contributions": training.draw_contributions,
-    "training_residuals": training.draw_residuals,
+    "training_curves": explanation.draw_curves,
+    "training_contributions": explanation.draw_contributions,
+    "training_residuals": explanation.draw_residuals,
 }
 EVERY = (*FAMILIES, *OBJECTIVES)
 

@@ -157,6 +157,11 @@ def test_a_canary_is_compared_in_the_minutes_it_answered(
     assert canary[25.0] == 1
     assert tables["serving_errors"]["kind"].tolist() == ["exception in version 4, canary"]
 
+    # and when the canary is long over, the whole day counts again
+    server.answered(3, "champion", 10, 0.0012, 10)
+    found = look(80)["serving_comparison"].set_index("role")
+    assert found["requests"].to_dict() == {"champion": 600, "canary": 12}
+
 
 def test_what_is_served_now_and_when_it_stops(
     server: FakeServer, look: Callable[..., Any], settings: Settings

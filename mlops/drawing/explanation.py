@@ -1,0 +1,159 @@
+"""Pictures of trained models: how they learned, what their features add, where they are wrong."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+from matplotlib.colors import to_rgba
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from mlops.drawing.frame import (
+    FULL,
+    HALF,
+    Drawing,
+    Size,
+    axes,
+    drawn,
+    figure,
+    headline,
+    label,
+    legend,
+)
+from mlops.drawing.palette import BLUE, INK, ROLES, VERMILLION
+
+TALL: Final = Size(HALF.width, 420)
+# What one picture has room for, of the best candidates.
+_BESIDE: Final = 5
+_COLUMNS: Final = 8
+_FEATURES: Final = 14
+_SLICES: Final = ("pickup borough", "hour", "distance")
+_FEW_TRIPS: Final = 20
+_STEEP: Final = 1.35  # errors so many times the best are above the picture
+_DARKEST: Final = 0.6  # opacity at which text on it is still legible
+
+
+@drawn(
+    "No candidate that grows step by step is recorded yet: `mlops run` trains boosted trees and"
+    " forests."
+)
+def draw_curves(table: pd.DataFrame, size: Size = FULL) -> Drawing:
+    """Draw the error of each family's best trial as it grew (table `training_curves`)."""
+    families = list(dict.fromkeys(table["family"]))[:_BESIDE]
+    made = figure(size)
+    headline(made, "Learning curves of the best trials")
+    places = np.atleast_1d(made.subplots(1, len(families)))
+    for on, family in zip(places, families, strict=True):
+        own = table[table["family"] == family]
+        unit, loss = own["unit"].iloc[0], own["loss"].iloc[0]
+        label(on, title=family, x=unit, y=f"{loss}, minutes")
+        for window in ("train", "validation"):
+            mine = own[own["window"] == window]
+            if len(mine):
+                on.plot(mine["step"], mine["value"], color=ROLES[window], label=window)
+        on.xaxis.set_major_locator(MaxNLocator(integer=True))
+        seen = own[own["window"] == "validation"]
+        best = seen.loc[seen["value"].idxmin()]
+        on.plot(best["step"], best["value"], "o", color=VERMILLION, label="best on validation")
+        # The first steps are always steep; what they lead to is what is looked at.
+        on.set_ylim(top=min(on.get_ylim()[1], _STEEP * float(best["value"])))
+        on.annotate(
+            f"{best['value']:.3f} after {best['step']}",
+            (best["step"], best["value"]),
+            xytext=(0, 9),
+            textcoords="offset points",
+            ha="right",
+        )
+    legend(made, max(places, key=lambda on: len(on.lines)))
+    return made
+
+
+@drawn(
+    "No candidate has been explained yet: `mlops run` trains them, and explains all but the"
+    " baselines."
+)
+def draw_contributions(table: pd.DataFrame, size: Size = TALL) -> Drawing:
+    """Draw features × candidates, coloured by mean |contribution| (table `training_contributions`).
+
+    One candidate alone gets bars.
+    """
+    minutes = table.pivot_table(index="feature", columns="family", values="minutes")
+    minutes = minutes[list(dict.fromkeys(table["family"]))[:_COLUMNS]]  # the best first
+    minutes = minutes.fillna(0.0)
+    top = minutes.mean(axis=1).sort_values(ascending=False).index[:_FEATURES]
+    minutes = minutes.loc[top]
+    made = figure(size)
+    rows = table.drop_duplicates("family").set_index("family")["rows"]
+    if minutes.shape[1] == 1:
+        return _contribution_bars(made, minutes.iloc[:, 0], int(rows.iloc[0]))
+    on = axes(made, title="What features add to a prediction: mean |minutes|, exact", x="", y="")
+    values = minutes.to_numpy()
+    for y, x in np.ndindex(values.shape):
+        shade = to_rgba(BLUE, _DARKEST * values[y, x] / values.max())
+        on.barh(y, 0.96, left=x - 0.48, height=0.92, color=shade)
+        on.text(x, y, f"{values[y, x]:.2f}", ha="center", va="center", fontsize=10)
+    names = [f"{name.replace('_', chr(10))}\n{rows[name]} trips" for name in minutes.columns]
+    on.set_xticks(range(len(names)), names)
+    on.set_yticks(range(len(top)), [str(name).replace("_", " ") for name in top])
+    on.set_xlim(-0.5, len(names) - 0.5)
+    on.set_ylim(len(top) - 0.5, -0.5)
+    on.grid(visible=False)
+    on.tick_params(length=0)
+    on.spines[:].set_visible(False)
+    return made
+
+
+def _contribution_bars(made: Figure, minutes: pd.Series[Any], rows: int) -> Drawing:
+    title = f"What features add to a prediction of {minutes.name}"
+    on = axes(made, title=title, x=f"mean |contribution|, minutes (exact, {rows:,} trips)", y="")
+    own = minutes.iloc[::-1]
+    bars = on.barh([str(name).replace("_", " ") for name in own.index], own, color=BLUE)
+    on.bar_label(bars, fmt="%.2f", padding=4, fontsize=10)
+    on.margins(x=0.1)
+    on.grid(visible=False)
+    on.tick_params(axis="y", length=0)
+    return made
+
+
+@drawn("No candidate has been measured by slice yet: `mlops run` trains and measures them.")
+def draw_residuals(table: pd.DataFrame, size: Size = FULL) -> Drawing:
+    """Draw the best candidate's errors by borough, hour and distance (table `training_residuals`).
+
+    A point is the mean error, its line one standard deviation to both sides. Slices of very few
+    trips, whose errors say nothing, are left out.
+    """
+    best = table[table["rmse"] == table["rmse"].min()]
+    family, window = best["family"].iloc[0], best["window"].iloc[0]
+    shown = best[best["rows"] >= min(_FEW_TRIPS, best["rows"].max())]
+    made = figure(size)
+    headline(
+        made,
+        f"Errors of {family} on the {window} window: mean, standard deviation, and RMSE beside",
+    )
+    for on, dimension in zip(made.subplots(1, len(_SLICES), sharex=True), _SLICES, strict=True):
+        own = shown[shown["dimension"] == dimension].iloc[::-1]
+        label(on, title=dimension, x="predicted - actual, minutes", y="")
+        places = np.arange(len(own))
+        on.errorbar(own["mean"], places, xerr=own["spread"], fmt="o", color=BLUE, lw=2.2)
+        on.axvline(0, color=INK, lw=0.8)
+        on.xaxis.set_major_locator(MaxNLocator(5))
+        names = [
+            f"{name}  ({rows:,})" for name, rows in zip(own["slice"], own["rows"], strict=True)
+        ]
+        on.set_yticks(places, names)
+        on.set_ylim(-0.6, len(own) - 0.4)
+        on.grid(visible=False)
+        on.grid(visible=True, axis="x")
+        on.tick_params(axis="y", length=0)
+        for place, rmse in zip(places, own["slice_rmse"], strict=True):
+            on.annotate(
+                f"{rmse:.2f}",
+                (1, place),
+                xycoords=("axes fraction", "data"),
+                xytext=(4, 0),
+                textcoords="offset points",
+                va="center",
+            )
+    return made
