@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from mlops.drawing.overview import draw_candidates
+from mlops.drawing.overview_events import draw_candidates
 from mlops.steps.charts import chart
 
 if "render" not in globals():

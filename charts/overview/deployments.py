@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from mlops.drawing.overview import draw_deployments
+from mlops.drawing.overview_events import draw_deployments
 from mlops.steps.charts import chart
 
 if "render" not in globals():

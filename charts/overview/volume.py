@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from mlops.drawing.overview import draw_volume
+from mlops.drawing.data import draw_volume
 from mlops.steps.charts import chart
 
 if "render" not in globals():

@@ -65,6 +65,32 @@ def draw_hours(table: pd.DataFrame, size: Size = HALF) -> Drawing:
 
 
 @drawn(_NO_TRIPS)
+def draw_volume(table: pd.DataFrame, size: Size = HALF) -> Drawing:
+    """Draw trips kept and quarantined by month (table `volume`)."""
+    made = figure(size)
+    synthetic = " (synthetic)" if table["synthetic"].any() else ""
+    on = axes(made, title=f"Trips of the training set{synthetic}", x="", y="trips")
+    on.bar(table["month"], table["kept"], color=ROLES["kept"], width=0.6, label="kept")
+    bars = on.bar(
+        *(table["month"], table["quarantined"]),
+        bottom=table["kept"],
+        color=ROLES["quarantined"],
+        width=0.6,
+        label="quarantined",
+    )
+    share = table["quarantined"] / table["read"].clip(lower=1)
+    on.bar_label(bars, [f"{each:.1%}" for each in share], padding=2, fontsize=10)
+    on.yaxis.set_major_formatter("{x:,.0f}")
+    on.margins(y=0.12)
+    step = -(-len(table) // 8)
+    on.set_xticks(range(0, len(table), step), list(table["month"])[::step])
+    if len(table) == 1:
+        on.set_xlim(-1.5, 1.5)
+    legend(made, on)
+    return made
+
+
+@drawn(_NO_TRIPS)
 def draw_rules(table: pd.DataFrame, size: Size = HALF) -> Drawing:
     """Draw the share of rows that broke each rule of the data contract (table `rules`)."""
     shown = table.sort_values("rows", ascending=False)

@@ -19,8 +19,8 @@ from mlops.drawing.frame import (
     figure,
     legend,
 )
-from mlops.drawing.html import Card, cards_html, state_html, table_html
-from mlops.drawing.palette import GREY, INK, ROLES, SKY, VERMILLION, look, state_colour
+from mlops.drawing.html import Card, cards_html, state_html
+from mlops.drawing.palette import GREY, INK, ROLES, SKY, VERMILLION, look
 
 _MINUTE: Final = "%Y-%m-%d %H:%M"
 _DAY: Final = "%Y-%m-%d"
@@ -33,9 +33,6 @@ _STATES: Final = {
     "rollback": "rolling back",
     "": "not monitored",
 }
-_SENSES: Final = {"<=": "≤", ">=": "≥"}
-# The worst state of a day's runs decides the colour of its cell.
-_SEVERITY: Final = ("failed", "running", "initial", "cancelled", "completed")
 
 
 @drawn(f"There is no champion yet: {_FIRST}")
@@ -216,156 +213,6 @@ def draw_drift(table: pd.DataFrame, size: Size = FULL) -> Drawing:
     return made
 
 
-@drawn(f"No candidates have been compared yet: {_FIRST}")
-def draw_candidates(table: pd.DataFrame) -> Drawing:
-    """Show the candidates of the last selection (table `candidates`)."""
-    return table_html(
-        table.assign(mape=100 * table["mape"]),
-        {
-            "family": "candidate",
-            "role": "",
-            "validation_rmse": "validation RMSE, min",
-            "rmse": "test RMSE, min",
-            "mae": "MAE, min",
-            "mape": "MAPE, %",
-            "r2": "R²",
-            "p90_error": "P90 error, min",
-            "trials": "trials",
-        },
-        {
-            **dict.fromkeys(("validation_rmse", "rmse", "mae", "r2"), ".3f"),
-            **dict.fromkeys(("mape", "p90_error"), ".1f"),
-            "trials": ".0f",
-        },
-        states=("role",),
-    )
-
-
-@drawn(f"The gate has judged nothing yet: {_FIRST}")
-def draw_gate(table: pd.DataFrame) -> Drawing:
-    """Show what the gate said of the last winner, rule by rule (table `gate`)."""
-    shown = table.assign(
-        value=[
-            _in_unit(value, unit) for value, unit in zip(table["value"], table["unit"], strict=True)
-        ],
-        limit=[
-            f"{_SENSES.get(sense, sense)} {_in_unit(limit, unit)}"
-            for sense, limit, unit in zip(
-                table["sense"], table["limit"], table["unit"], strict=True
-            )
-        ],
-    )
-    return table_html(
-        shown,
-        {"rule": "rule", "outcome": "verdict", "value": "value", "limit": "limit", "why": "why"},
-        states=("outcome",),
-        tight=("value", "limit"),
-    )
-
-
-@drawn("No training set has been published yet: `mlops run` prepares one.")
-def draw_volume(table: pd.DataFrame, size: Size = HALF) -> Drawing:
-    """Draw trips kept and quarantined by month (table `volume`)."""
-    made = figure(size)
-    synthetic = " (synthetic)" if table["synthetic"].any() else ""
-    on = axes(made, title=f"Trips of the training set{synthetic}", x="", y="trips")
-    on.bar(table["month"], table["kept"], color=ROLES["kept"], width=0.6, label="kept")
-    bars = on.bar(
-        *(table["month"], table["quarantined"]),
-        bottom=table["kept"],
-        color=ROLES["quarantined"],
-        width=0.6,
-        label="quarantined",
-    )
-    share = table["quarantined"] / table["read"].clip(lower=1)
-    on.bar_label(bars, [f"{each:.1%}" for each in share], padding=2, fontsize=10)
-    on.yaxis.set_major_formatter("{x:,.0f}")
-    on.margins(y=0.12)
-    step = -(-len(table) // 8)
-    on.set_xticks(range(0, len(table), step), list(table["month"])[::step])
-    if len(table) == 1:
-        on.set_xlim(-1.5, 1.5)
-    legend(made, on)
-    return made
-
-
-@drawn("No pipeline has run in the last days: `mlops run` runs the main ones.")
-def draw_runs(table: pd.DataFrame, size: Size = HALF) -> Drawing:
-    """Draw pipelines × days, coloured by the worst state of the day's runs (table `runs`)."""
-    pipelines = sorted(table["pipeline"].unique())
-    last = table["day"].max()
-    days = pd.date_range(last - pd.Timedelta(days=13), last)
-    made = figure(Size(size.width, max(size.height, 64 + 21 * len(pipelines))))
-    on = axes(made, title="Runs by day; failed ones are counted first", x="", y="")
-    groups: Any = table.groupby(["day", "pipeline"])
-    for (day, pipeline), own in groups:
-        if day not in days:
-            continue
-        counts = own.set_index("status")["runs"]
-        worst = next((state for state in _SEVERITY if state in counts), str(counts.index[0]))
-        total = int(counts.sum())
-        text = f"{counts[worst]}/{total}" if worst == "failed" else f"{total}"
-        x, y = float((day - days[0]).days), pipelines.index(pipeline)
-        on.barh(y, 0.86, left=x - 0.43, height=0.74, color=state_colour(worst))
-        on.text(x, y, text, ha="center", va="center", color="white", fontsize=9)
-    on.set_xlim(-0.5, len(days) - 0.5)
-    on.set_ylim(len(pipelines) - 0.4, -0.6)
-    places = range(1, len(days), 2)
-    on.set_xticks(list(places), [f"{days[i]:%d %b}" for i in places])
-    on.set_yticks(range(len(pipelines)), pipelines)
-    on.grid(visible=False)
-    on.tick_params(length=0)
-    on.spines[:].set_visible(False)
-    for state in ("completed", "running", "failed", "cancelled"):
-        on.plot([], [], "s", markersize=9, color=state_colour(state), label=state)
-    legend(made, on)
-    return made
-
-
-@drawn("Nothing has been deployed yet: `mlops deploy challenger` tests, watches and promotes one.")
-def draw_deployments(table: pd.DataFrame) -> Drawing:
-    """Show the last deployments and rollbacks (table `deployments`)."""
-    version = [
-        f"{before} → {after}" if before else str(after)
-        for before, after in zip(table["previous"], table["version"], strict=True)
-    ]
-    return table_html(
-        table.assign(version=version),
-        {
-            "at": "began, UTC",
-            "kind": "kind",
-            "version": "version",
-            "state": "state",
-            "by": "asked by",
-            "summary": "last step",
-        },
-        {"at": _MINUTE},
-        states=("state",),
-        tight=("at", "version"),
-    )
-
-
-@drawn(
-    "Monitoring has decided nothing yet: `mlops monitor` looks at the newest answers and says what"
-    " should follow."
-)
-def draw_decisions(table: pd.DataFrame) -> Drawing:
-    """Show the last decisions of monitoring and what followed (table `decisions`)."""
-    return table_html(
-        table,
-        {
-            "at": "decided, UTC",
-            "step": "decision",
-            "version": "champion",
-            "reason": "why",
-            "followed": "what followed",
-        },
-        {"at": _MINUTE},
-        states=("step",),
-        tight=("at",),
-    )
-
-
 def _live_card(row: Any) -> Card:
     if np.isnan(row["live_rmse"]):
         return Card("RMSE live", "–", "known when actual durations arrive")
@@ -381,14 +228,6 @@ def _cell_colour(ratio: float, outcome: str) -> tuple[float, float, float, float
     if outcome == "unjudged" or np.isnan(ratio):
         return to_rgba(GREY, 0.25)
     return to_rgba(SKY, 0.12 + 0.7 * min(max(ratio, 0.0), 1.0))
-
-
-def _in_unit(value: float, unit: str) -> str:
-    if np.isnan(value):
-        return "–"
-    if unit == "%":
-        return f"{round(100 * value, 1) + 0.0:.1f} %"  # never -0.0
-    return f"{value:.4g} {unit}".strip()
 
 
 def _minutes(value: float) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pandas as pd
 
+from mlops.observability import overview_events
 from mlops.observability.memory import Part, Stamp, stamp_of
 from mlops.observability.table import Table
 from mlops.observability.world import World, frame_of
@@ -17,12 +18,9 @@ if TYPE_CHECKING:
     from mlops.monitoring.records import WindowRecord
     from mlops.monitoring.report import Finding
     from mlops.registry.searches import FinishedSearch
-    from mlops.registry.selections import Selection
 
 _TIME: Final = "datetime64[us, UTC]"
 _SHOWN_WINDOWS: Final = 24
-_SHOWN_EVENTS: Final = 12
-_RUN_DAYS: Final = 14
 _PAUSE: Final = timedelta(minutes=30)  # longer than any search: another training
 
 CHAMPION: Final = {
@@ -63,28 +61,6 @@ LIVE: Final = {
     "outcome": "object",
     "labelled": "int64",
 }
-CANDIDATES: Final = {
-    "family": "object",
-    "role": "object",  # winner, baseline, failed or empty
-    "validation_rmse": "float64",
-    "rmse": "float64",
-    "mae": "float64",
-    "mape": "float64",
-    "r2": "float64",
-    "p90_error": "float64",
-    "trials": "float64",
-    "seconds": "float64",
-}
-GATE: Final = {
-    "rule": "object",
-    "value": "float64",
-    "sense": "object",
-    "limit": "float64",
-    "unit": "object",
-    "outcome": "object",  # passed or refused
-    "why": "object",
-    "winner": "object",
-}
 DRIFT: Final = {
     "window": "object",
     "end": _TIME,
@@ -96,24 +72,6 @@ DRIFT: Final = {
     "ratio": "float64",  # of value and limit; NaN if it cannot be judged
     "outcome": "object",
     "why": "object",
-}
-DEPLOYMENTS: Final = {
-    "at": _TIME,
-    "kind": "object",
-    "version": "int64",
-    "previous": "object",
-    "state": "object",
-    "by": "object",
-    "reason": "object",
-    "summary": "object",
-}
-RUNS: Final = {"day": _TIME, "pipeline": "object", "status": "object", "runs": "int64"}
-DECISIONS: Final = {
-    "at": _TIME,
-    "step": "object",
-    "version": "object",
-    "reason": "object",
-    "followed": "object",  # what was started, or what to type
 }
 
 
@@ -187,35 +145,6 @@ def live_rmse(world: World) -> pd.DataFrame:
     return frame_of(rows[-_SHOWN_WINDOWS:], LIVE)
 
 
-def candidates(world: World) -> pd.DataFrame:
-    """Return the candidates of the last selection, best validation error first, failures last."""
-    last = world.read(_SELECTION)
-    rows = []
-    for each in last.candidates if last else ():
-        role = "winner" if last and each.family == last.winner else "baseline" * each.baseline
-        measured = each.metrics.model_dump(exclude={"rows", "bias"}) if each.metrics else {}
-        named = each.model_dump(include={"family", "validation_rmse", "trials", "seconds"})
-        rows.append(
-            dict.fromkeys(CANDIDATES)
-            | named
-            | measured
-            | {"role": "failed" if each.error else role}
-        )
-    return frame_of(rows, CANDIDATES)
-
-
-def gate(world: World) -> pd.DataFrame:
-    """Return the rules of the gate as they judged the last winner."""
-    last = world.read(_SELECTION)
-    rows = [
-        rule.model_dump(exclude={"passed"})
-        | {"outcome": "passed" if rule.passed else "refused", "winner": last.winner}
-        for rule in (last.verdict.rules if last else ())
-        if last
-    ]
-    return frame_of(rows, GATE)
-
-
 def drift(world: World) -> pd.DataFrame:
     """Return how far each feature of the latest windows lies from the reference."""
     rows = []
@@ -252,51 +181,6 @@ def _by_feature(findings: Sequence[Finding]) -> Iterator[tuple[str, list[Finding
         ]
         if found:
             yield feature.name, found
-
-
-def deployments(world: World) -> pd.DataFrame:
-    """Return the last deployments and rollbacks, newest first."""
-    rows = [
-        {
-            "at": record.started_at,
-            "kind": record.kind,
-            "version": record.version,
-            "previous": "" if record.from_version is None else str(record.from_version),
-            "state": record.state.replace("_", " "),
-            "by": record.by,
-            "reason": record.reason,
-            "summary": record.summary,
-        }
-        for record in world.deployments[:_SHOWN_EVENTS]
-    ]
-    return frame_of(rows, DEPLOYMENTS)
-
-
-def runs(world: World) -> pd.DataFrame:
-    """Return how many runs of each pipeline began on each of the last days, by state."""
-    since = pd.Timestamp(world.now).normalize() - timedelta(days=_RUN_DAYS - 1)
-    recent = world.runs[world.runs["created_at"] >= since]
-    counted = recent.assign(day=recent["created_at"].dt.normalize())
-    return counted.groupby(["day", "pipeline", "status"], as_index=False).agg(runs=("run", "count"))
-
-
-def decisions(world: World) -> pd.DataFrame:
-    """Return the last decisions of monitoring and what followed, newest first."""
-    rows = []
-    for record in reversed(world.decisions[-_SHOWN_EVENTS:]):
-        run = "" if record.started_run is None else f", run {record.started_run}"
-        typed = f"`{record.command}`" if record.command else ""
-        started = f"started {record.started}{run}" if record.started else ""
-        rows.append(
-            {
-                "at": record.decision.at,
-                "step": record.decision.step,
-                "version": record.decision.champion.version,
-                "reason": record.decision.reasons[0],
-                "followed": started or record.problem or typed,
-            }
-        )
-    return frame_of(rows, DECISIONS)
 
 
 def _live(world: World) -> Iterator[tuple[WindowRecord, Finding]]:
@@ -341,25 +225,12 @@ def _tracking_stand(world: World) -> Stamp:
     return int(datetime.now(timezone.utc).timestamp() // 60)
 
 
-def _read_selection(world: World) -> Selection | None:
-    from mlops.registry.selections import read_selection
-
-    return read_selection(world.settings)
-
-
 READ_SEARCHES: Final = Part("searches", _read_searches, _tracking_stand)
-_SELECTION: Final = Part(
-    "selection", _read_selection, lambda world: stamp_of(world.settings.selections)
-)
 
 TABLES: Final[Mapping[str, Table]] = {
     "champion": Table(CHAMPION, champion),
     "searches": Table(SEARCHES, searches),
     "live_rmse": Table(LIVE, live_rmse),
-    "candidates": Table(CANDIDATES, candidates),
-    "gate": Table(GATE, gate),
     "drift": Table(DRIFT, drift),
-    "deployments": Table(DEPLOYMENTS, deployments),
-    "runs": Table(RUNS, runs),
-    "decisions": Table(DECISIONS, decisions),
+    **overview_events.TABLES,
 }

@@ -13,7 +13,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from mlops.data.months import next_month
-from mlops.drawing import data, overview
+from mlops.drawing import data, overview, overview_events
 from mlops.drawing.frame import Drawing, to_html
 from mlops.drawing.html import Html
 from mlops.drawing.palette import FAMILIES
@@ -199,12 +199,12 @@ DRAWN: list[tuple[Callable[..., Drawing], str, Callable[[int], pd.DataFrame], in
     (overview.draw_searches, "searches", searches, 400),
     (overview.draw_live, "live_rmse", live, 24),
     (overview.draw_drift, "drift", drift, 24 * len(FEATURES)),
-    (overview.draw_candidates, "candidates", candidates, 40),
-    (overview.draw_gate, "gate", gate, 12),
-    (overview.draw_volume, "volume", volume, 13),
-    (overview.draw_runs, "runs", runs, 280),
-    (overview.draw_deployments, "deployments", events, 12),
-    (overview.draw_decisions, "decisions", events, 12),
+    (overview_events.draw_candidates, "candidates", candidates, 40),
+    (overview_events.draw_gate, "gate", gate, 12),
+    (data.draw_volume, "volume", volume, 13),
+    (overview_events.draw_runs, "runs", runs, 280),
+    (overview_events.draw_deployments, "deployments", events, 12),
+    (overview_events.draw_decisions, "decisions", events, 12),
     (data.draw_trips, "trips", trips, 13 * 30 * 24),
     (data.draw_hours, "trips", trips, 13 * 30 * 24),
     (data.draw_rules, "rules", rules, 14),
