@@ -270,7 +270,7 @@ def newcomer_section(live: dict[str, Champion]) -> Section:
             Table(("month", "trips", "windows", "any alarm, %", *_FAMILIES, "first signs"), rows),
             Table(("fault", *live), faults),
         ),
-        ("the alarms of labels in November 2023 are those of Thanksgiving and the day after.",),
+        ("of 5,000 trips, labels alarm in November 2023 at Thanksgiving and the days after.",),
     )
 
 
