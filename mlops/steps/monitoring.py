@@ -11,7 +11,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 from mlops import progress
-from mlops.errors import RegistryError
+from mlops.errors import MlopsError
 from mlops.monitoring.alerting import tell
 from mlops.monitoring.collecting import collect
 from mlops.monitoring.deciding import Situation, is_due, make_decision
@@ -43,28 +43,33 @@ def collect_windows(variables: Variables) -> dict[str, Any]:
 def measure_windows(collected: Mapping[str, Any], variables: Variables) -> dict[str, Any]:
     """Measure, judge and store each window; returns what it was given, for the next step.
 
-    A former version, or one on trial, that has no profile is left out.
+    A former version, or one on trial, that cannot be measured is left out. Of each version the
+    windows are stored in order up to the first that cannot be measured: what comes after the last
+    stored one is collected again, what lies between two of them never is.
 
     Raises:
-        RegistryError: If the champion has no profile: nobody watches it.
+        MlopsError: If a window of the champion cannot be measured, e.g. because it has no profile:
+            nobody watches it.
     """
     settings = _settings(variables)
     now = datetime.fromisoformat(collected["at"])
     champion = Registry(settings).champion_version()
-    unwatched: RegistryError | None = None
+    failed: dict[int, MlopsError] = {}
     for window in _staged(collected):
+        if window.version in failed:
+            continue
         try:
             record = measure(settings, window, now)
-        except RegistryError as error:
+        except MlopsError as error:
             progress.report(f"{window.name} cannot be measured: {error.message}")
-            unwatched = error if window.version == champion else unwatched
+            failed[window.version] = error
             continue
         write_window(settings, record)
         progress.report(
             f"{record.window}: {record.report.summary()}", alarms=len(record.report.alarms)
         )
-    if unwatched is not None:
-        raise unwatched
+    if champion in failed:
+        raise failed[champion]
     return dict(collected)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from mlops.errors import RegistryError
+from mlops.errors import DataQualityError, MlopsError, RegistryError
 from mlops.monitoring.records import WindowRecord, read_decisions, read_windows, write_window
 from mlops.monitoring.staging import StagedWindow
 from mlops.registry.trail import Promotion
@@ -145,6 +145,34 @@ def test_a_champion_without_a_profile_is_an_error_once_all_else_is_stored(
 
     stored = read_windows(load_settings(variables, strict=False))
     assert [window.version for window in stored] == [2]
+
+
+@pytest.mark.parametrize("problem", [RegistryError, DataQualityError])
+def test_no_window_is_stored_beyond_one_that_could_not_be_measured(
+    problem: type[MlopsError],
+    registry: Any,
+    variables: dict[str, Any],
+    make_window: Maker,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # Given four windows, and a registry or a file that fails at the second and then works again
+    records = [make_window(hour) for hour in range(4)]
+    measuring(monkeypatch, records, {3})
+    usual = monitoring.measure
+
+    def measure(settings: Settings, window: StagedWindow, now: datetime) -> WindowRecord:
+        if window.name == records[1].window:
+            raise problem("away for a moment", "try again")
+        return usual(settings, window, now)
+
+    monkeypatch.setattr(monitoring, "measure", measure)
+
+    with pytest.raises(problem, match="away for a moment"):
+        look(variables)
+
+    # Then what is collected next begins with it: nothing behind it is on record
+    settings = load_settings(variables, strict=False)
+    assert read_windows(settings) == (records[0],)
 
 
 def test_the_version_before_is_loaded_only_if_trips_have_ended(
