@@ -14,6 +14,8 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from mlops.monitoring.profile import ReferenceProfile
+
 pytestmark = pytest.mark.mage
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -111,6 +113,11 @@ def test_the_version_carries_its_evidence(first: dict[str, Any], home: Home) -> 
     assert champion["receipt"]["pipeline"] == "model_selection"
     assert {rule["rule"] for rule in champion["verdict"]["rules"]} >= {"baseline", "slices"}
     assert champion["evaluation"]["interval"]["coverage"] > 0.6
+    # and what monitoring will compare its traffic with, bad trips included
+    (stored,) = (home.path / "mlflow").rglob("reference_profile.json")
+    profile = ReferenceProfile.load(stored)
+    assert profile.version == "1" and profile.rows == 12_000
+    assert profile.calibration and "drift" in profile.calibration.limits
 
 
 def test_runs_show_in_mages_own_tables(first: dict[str, Any], home: Home) -> None:

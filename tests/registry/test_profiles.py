@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from mlops.errors import RegistryError
+from mlops.monitoring import building
 from mlops.monitoring.profile import ReferenceProfile
 from mlops.registry import profiles
 from mlops.registry.profiles import load_profile, store_profile
@@ -93,6 +94,22 @@ def test_a_damaged_copy_is_replaced(
 
     assert load_profile(settings, 1) == profile
     assert ReferenceProfile.load(copy) == profile
+
+
+def test_a_version_registered_without_is_profiled_when_asked_for(
+    registered: tuple[Settings, str], profile: ReferenceProfile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings, _ = registered
+    asked: list[int | str] = []
+
+    def build(_: Settings, version: int | str) -> ReferenceProfile:
+        asked.append(version)
+        return profile
+
+    monkeypatch.setattr(building, "build_for", build)
+
+    assert load_profile(settings, "challenger") == load_profile(settings, 1) == profile
+    assert asked == [1]
 
 
 def test_a_version_without_profile_and_training_set_says_what_to_do(

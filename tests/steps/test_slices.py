@@ -13,6 +13,7 @@ import yaml
 from mlops.data.snapshots import read_window
 from mlops.data.trips import PICKUP_AT
 from mlops.errors import PipelineFailureError, RegistryError
+from mlops.monitoring import building
 from mlops.registry.profiles import load_profile
 from mlops.settings import load_settings
 from mlops.steps import (
@@ -148,10 +149,13 @@ def test_search_selection_and_predictions(
     assert summary["rows"] > 2_500
     assert Path(summary["uri"]).is_relative_to(home)
 
-    # and its world is remembered, for monitoring
+    # and its world is remembered, for monitoring; as if it had been asked for later
+    settings = load_settings(known, strict=False)
+    later = building.build_for(settings, registered["version"])
     profiled = profiles.profile_version(json.loads(json.dumps(registered)), known)
     assert profiled["profiled"], profiled["summary"]
-    profile = load_profile(load_settings(known, strict=False), registered["version"])
+    profile = load_profile(settings, registered["version"])
+    assert profile == later.model_copy(update={"created_at": profile.created_at})
     assert profile.version == str(registered["version"])
     quality = training_set["quality"]
     assert profile.rows == quality["rows_read"] > quality["rows_kept"]
