@@ -371,7 +371,9 @@ class BacktestSettings(Section):
     """`mlops backtest`: how history is replayed; what it trains is small on purpose."""
 
     initial_months: int = Field(
-        2, ge=1, description="learned from before the replay goes live; monitoring needs two"
+        2,
+        ge=1,
+        description="learned from before the replay goes live; of one, monitoring knows little",
     )
     label_delay_hours: float = Field(
         24, ge=0, description="from the end of a trip until its duration is known"
