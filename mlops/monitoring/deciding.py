@@ -1,7 +1,7 @@
 """From the windows on record to a stored decision: what the policy is asked, and when it is news.
 
-An hour in which nothing new was seen leaves the last decision standing, so the record holds one
-decision per change of evidence, not one per look.
+An hour in which nothing new was seen confirms the last decision, so the record holds one decision
+per change of evidence, not one per look.
 """
 
 from __future__ import annotations
@@ -81,7 +81,9 @@ def make_decision(settings: Settings, situation: Situation) -> DecisionRecord | 
         settings.monitoring,
     )
     if last is not None and decision.model_copy(update={"at": last.decision.at}) == last.decision:
-        return last
+        confirmed = last.model_copy(update={"confirmed_at": situation.now})
+        write_decision(settings, confirmed)
+        return confirmed
     record = DecisionRecord(
         decision=decision, run_id=situation.run_id, command=command_for(decision)
     )

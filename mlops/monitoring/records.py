@@ -67,6 +67,8 @@ class DecisionRecord(Result):
         started_run: Number of its run.
         problem: Why nothing could be started, or empty.
         command: What a person would type to do the same, or empty.
+        confirmed_at: When monitoring last looked and found nothing that changes it; None if it has
+            not looked since. Without it a quiet month is told from a monitoring that stands still.
     """
 
     decision: Decision
@@ -75,6 +77,12 @@ class DecisionRecord(Result):
     started_run: int | None = None
     problem: str = ""
     command: str = ""
+    confirmed_at: datetime | None = None
+
+    @property
+    def looked_at(self) -> datetime:
+        """The last look that this decision is the answer to."""
+        return self.confirmed_at or self.decision.at
 
 
 def write_window(settings: Settings, record: WindowRecord) -> Path:

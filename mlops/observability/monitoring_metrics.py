@@ -163,7 +163,12 @@ def decision_metrics(world: World) -> Iterator[Metric]:
     last = world.decisions[-1]
     yield single(
         "mlops_model_last_monitoring_timestamp_seconds",
-        "When monitoring decided last",
+        "When monitoring looked last, whether or not there was anything new",
+        seconds_of(last.looked_at),
+    )
+    yield single(
+        "mlops_model_last_decision_timestamp_seconds",
+        "When what is in force was decided",
         seconds_of(last.decision.at),
     )
     yield gauge(

@@ -209,7 +209,7 @@ CASES = (
             champion("decision_problem"): "0x4 1x9 0x10",
             champion('decision{step="retrain"}'): "1x30",
             champion('decision{step="ok"}'): "0x30",
-            champion("last_monitoring_timestamp_seconds"): "86400x30",
+            champion("last_decision_timestamp_seconds"): "86400x30",
         },
         silent=(3,),
         fires=8,

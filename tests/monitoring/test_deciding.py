@@ -64,6 +64,10 @@ def later(hours: float) -> datetime:
     return NOW + timedelta(hours=hours)
 
 
+def confirmed(record: DecisionRecord, at: datetime) -> DecisionRecord:
+    return record.model_copy(update={"confirmed_at": at})
+
+
 def test_nothing_is_decided_without_a_champion(settings: Settings, make_window: Maker) -> None:
     write_window(settings, make_window(0, "drift"))
 
@@ -78,8 +82,9 @@ def test_a_quiet_window_is_ok_and_a_look_at_nothing_new_leaves_it_at_that(
     assert (first.decision.step, first.run_id, first.command) == ("ok", 7, "")
     assert not is_due(first)
 
-    # when nothing is new, then the decision stands
-    assert look(settings, now=later(1)) == first
+    # when nothing is new, then the decision stands, and it is on record that somebody looked
+    assert look(settings, now=later(1)) == confirmed(first, later(1))
+    assert read_decisions(settings) == (confirmed(first, later(1)),)
     # when a window is, then there is another
     assert look(settings, [make_window(1)], now=later(2)) != first
     assert len(read_decisions(settings)) == 2
@@ -91,7 +96,7 @@ def test_a_change_leads_to_one_retraining(settings: Settings, make_window: Maker
     assert wanted.decision.step == "retrain" and is_due(wanted)
     assert wanted.command.startswith("mlops retrain --force --reason 'monitoring: 2 of the last")
     # When it could not be started, then the next look wants the same, by the same decision
-    assert look(settings, now=later(1)) == wanted
+    assert look(settings, now=later(1)) == confirmed(wanted, later(1))
     # When it was started, then the next look holds back, also once the cool-down is over
     write_decision(settings, wanted.model_copy(update={"started": "retraining"}))
     for hours in (2, 90):
@@ -180,7 +185,7 @@ def test_a_young_champion_gives_way_to_a_better_one_before_it(
     assert record.decision.step == "rollback"
     assert record.command.startswith("mlops rollback --reason 'monitoring: version 3 has been")
     # and what was measured stands while nothing else ends
-    assert look(settings, trail=trail, now=later(1)) == record
+    assert look(settings, trail=trail, now=later(1)) == confirmed(record, later(1))
     # but not for another champion
     other = look(settings, trail=[change(4, previous=3)], now=later(2))
     assert other.decision.champion.previous_gain is None

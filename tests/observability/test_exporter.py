@@ -243,15 +243,24 @@ def test_a_decision_is_told_with_what_came_of_it(settings: Settings) -> None:
         champion=Champion(version="3", promoted_at=NOW),
         windows=(),
     )
-    write_decision(settings, DecisionRecord(decision=decision, problem="no server"))
+    record = DecisionRecord(decision=decision, problem="no server")
+    write_decision(settings, record)
 
     page = monitored(settings)
 
+    assert page("mlops_model_last_decision_timestamp_seconds") == NOW.timestamp()
     assert page("mlops_model_last_monitoring_timestamp_seconds") == NOW.timestamp()
     steps = [page("mlops_model_decision", step=step) for step in ("ok", "warn", "retrain")]
     assert steps == [0, 1, 0]
     assert page("mlops_model_decision_held_back", step="retrain") == 1
     assert page("mlops_model_decision_problem") == 1
+
+    # when nothing is new for a week, monitoring is not taken for one that stands still
+    later = NOW + timedelta(days=7)
+    write_decision(settings, record.model_copy(update={"confirmed_at": later}))
+    page = monitored(settings)
+    assert page("mlops_model_last_decision_timestamp_seconds") == NOW.timestamp()
+    assert page("mlops_model_last_monitoring_timestamp_seconds") == later.timestamp()
 
 
 def test_deployments_are_told_by_outcome_and_what_goes_on_since_when(settings: Settings) -> None:
