@@ -9,6 +9,7 @@ from typing import Annotated, Optional
 import typer
 
 from mlops.cli.options import examples
+from mlops.errors import MlopsError
 
 FOLDER = ".mlops-demo"
 
@@ -62,7 +63,14 @@ def drift(
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.default_int_handler)
     size = replace(SMALL if small else Size(), seed=seed)
-    perform(folder, size, say, (lambda: None) if exit_ else _wait)
+    try:
+        perform(folder, size, say, (lambda: None) if exit_ else _wait)
+    except MlopsError:
+        print(f"What happened can be read in {folder}; the next demonstration clears it.")
+        raise
+    except BaseException:  # interrupted: nobody is going to read it
+        remove(folder)
+        raise
     if not keep:
         remove(folder)
 
