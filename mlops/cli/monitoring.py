@@ -102,19 +102,18 @@ def _tell(decision: "DecisionRecord | None", console: Console) -> None:
 
 
 def _show_window(settings: Settings, name: str, as_json: bool) -> None:
-    from mlops.monitoring.records import read_windows
+    from mlops.monitoring.records import find_window
 
-    found = [record for record in read_windows(settings) if record.window == name]
-    if not found:
+    record = find_window(settings, name)
+    if record is None:
         raise ConfigurationError(
             f"there is no window {name!r}", "list the windows with: mlops monitor --list"
         )
-    (record,) = found
     if as_json:
         print(record.model_dump_json(indent=1))
         return
     console = terminal()
-    show_rows(window_rows(found), as_json=False, console=console)
+    show_rows(window_rows([record]), as_json=False, console=console)
     worst = record.report.worst
     families = dict.fromkeys(finding.family for finding in record.report.findings)
     quiet = [f for family in families if (f := worst(family)) and f.outcome == "ok"]
@@ -127,7 +126,7 @@ def _show_window(settings: Settings, name: str, as_json: bool) -> None:
 def _show_past(settings: Settings, as_json: bool) -> None:
     from mlops.monitoring.records import read_decisions, read_windows
 
-    windows = read_windows(settings)[-LAST:]
+    windows = read_windows(settings, whole=LAST)[-LAST:]
     decisions = read_decisions(settings)[-LAST:]
     if as_json:
         print(json.dumps(_content(windows, decisions), indent=1))

@@ -43,7 +43,7 @@ def collect(settings: Settings, now: datetime) -> tuple[StagedWindow, ...]:
     """
     forget_old(settings)
     take_snapshots(settings, now)
-    records = read_windows(settings)
+    records = read_windows(settings, whole=0)
     staged = list(_served_windows(settings, records, now))
     staged += source_windows(settings, records, staged, now)
     progress.report("collected", windows=len(staged), trips=sum(window.rows for window in staged))

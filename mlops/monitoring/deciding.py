@@ -92,13 +92,13 @@ def make_decision(settings: Settings, situation: Situation) -> DecisionRecord | 
 
 
 def windows_of(settings: Settings, champion: Champion) -> tuple[WindowRecord, ...]:
-    """Return the windows that a champion is judged by: not what it answered in a reign before.
+    """Return, in outline, the windows that a champion is judged by, but for a reign before.
 
     Trips that nobody asked about have times of their own, and count whenever they took place.
     """
     return tuple(
         window
-        for window in read_windows(settings, int(champion.version))
+        for window in read_windows(settings, int(champion.version), whole=0)
         if window.origin == "source" or window.end > champion.promoted_at
     )
 

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from mlops.retraining.records import PendingApproval, RetrainingRecord
 
 RUN_DAYS: Final = 30  # how far back runs are looked at
+WHOLE_WINDOWS: Final = 100  # windows of which every finding is read; of older ones, an outline
 CLOCK: Final = timedelta(minutes=5)  # tables that tell the time are made again only so often
 _TIME: Final = "datetime64[us, UTC]"
 RUN_COLUMNS: Final = {
@@ -153,7 +154,7 @@ def _read_triggers(world: World) -> Mapping[tuple[str, str], TriggerState]:
 def _read_windows(world: World) -> tuple[WindowRecord, ...]:
     from mlops.monitoring.records import read_windows
 
-    return read_windows(world.settings)
+    return read_windows(world.settings, whole=WHOLE_WINDOWS)
 
 
 def _read_decisions(world: World) -> tuple[DecisionRecord, ...]:

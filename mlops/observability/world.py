@@ -156,7 +156,7 @@ class World:
 
     @property
     def windows(self) -> tuple[WindowRecord, ...]:
-        """What monitoring found, the latest window last."""
+        """What monitoring found, the latest window last; old ones in outline (`read_windows`)."""
         return self.read(parts.WINDOWS)
 
     @property

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple
 
-from mlops.monitoring.records import DecisionRecord, WindowRecord, read_windows
+from mlops.monitoring.records import DecisionRecord, WindowRecord, find_window
 from mlops.orchestration import deployments
 from mlops.orchestration.contract import Event, PipelineRequest, PipelineResult
 from mlops.orchestration.engine import Engine
@@ -48,9 +48,10 @@ def run_monitoring(
     engine = Engine(settings, on_event=on_event, preload=PRELOAD)
     (result,) = engine.run(PipelineRequest("monitoring", variables))
     require_success(result, "mlops monitor")
-    names = {window["name"] for window in result.output("measure_windows")["windows"]}
+    staged = result.output("measure_windows")["windows"]
+    found = (find_window(settings, window["name"]) for window in staged)
     return Look(
-        windows=tuple(window for window in read_windows(settings) if window.window in names),
+        windows=tuple(window for window in found if window is not None),
         decision=_decision(result),
     )
 

@@ -13,7 +13,7 @@ from mlops.data.references import TrainingSetManifest
 from mlops.data.snapshots import load_manifest, read_window
 from mlops.deployment.records import Records
 from mlops.errors import MlopsError, RegistryError
-from mlops.monitoring.records import WindowRecord, read_decisions, read_windows
+from mlops.monitoring.records import WindowRecord, find_window, read_decisions, read_windows
 from mlops.registry.insights import load_insight
 from mlops.registry.selections import read_selection
 from mlops.registry.versions import Registry, VersionInfo
@@ -50,7 +50,7 @@ def gather_card(settings: Settings, version: int | str) -> CardFacts:
         deployments=tuple(
             each for each in Records(settings.deployments).all() if each.version == info.version
         ),
-        windows=read_windows(settings, info.version),
+        windows=read_windows(settings, info.version, whole=0),
         min_rows=settings.gate.min_slice_rows,
     )
 
@@ -104,8 +104,8 @@ def gather_window(settings: Settings, name: str = "") -> WindowFacts:
     Raises:
         RegistryError: If there is no such window.
     """
-    windows = read_windows(settings)
-    record = _window(windows, name)
+    windows = read_windows(settings, whole=1)
+    record = find_window(settings, name) or _window(windows, name)
     missing: list[str] = []
     info = None
     try:

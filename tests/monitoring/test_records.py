@@ -1,0 +1,110 @@
+"""Windows on record: many can be read at little cost, and say the same of what matters."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from mlops.monitoring.alerting import streak_of
+from mlops.monitoring.deciding import is_judged
+from mlops.monitoring.performance import ALL_TRIPS
+from mlops.monitoring.records import WindowRecord, find_window, read_windows, write_window
+from mlops.monitoring.report import Finding
+from mlops.settings import Settings, load_settings
+
+Maker = Callable[..., WindowRecord]
+FAMILIES = ("drift", "quality", "performance", "skew")
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return load_settings({"home": tmp_path})
+
+
+def with_more(record: WindowRecord) -> WindowRecord:
+    """Let each family judge nine more subjects, all quieter, and one that nobody can judge."""
+
+    def more(finding: Finding, number: int) -> Finding:
+        outcome = "unjudged" if number == 9 else "ok"
+        return finding.model_copy(update={"subject": f"other {number}", "outcome": outcome})
+
+    findings = record.report.findings
+    others = tuple(more(finding, number) for number in range(10) for finding in findings)
+    report = record.report.model_copy(update={"findings": (*findings, *others)})
+    return record.model_copy(update={"report": report})
+
+
+@pytest.fixture
+def records(settings: Settings, make_window: Maker) -> tuple[WindowRecord, ...]:
+    found = [
+        with_more(make_window(0, "performance", quiet=FAMILIES)),
+        with_more(make_window(1, "drift", "quality")),
+        with_more(make_window(2, version=12)),
+        with_more(make_window(3, quiet=FAMILIES)),
+    ]
+    for record in found:
+        write_window(settings, record)
+    return tuple(found)
+
+
+def test_an_outline_says_all_that_is_decided_on(
+    settings: Settings, records: tuple[WindowRecord, ...]
+) -> None:
+    outlines = read_windows(settings, whole=0)
+
+    for outline, record in zip(outlines, records, strict=True):
+        assert len(outline.report.findings) < len(record.report.findings) / 4
+        assert outline.report.alarms == record.report.alarms
+        assert outline.report.violated == record.report.violated
+        assert outline.report.reasons == record.report.reasons
+        for family in FAMILIES:
+            assert outline.report.worst(family) == record.report.worst(family)
+            assert is_judged(outline, frozenset({family})) == is_judged(record, frozenset({family}))
+        overall = [f for f in record.report.findings if f.subject == ALL_TRIPS]
+        assert [f for f in outline.report.findings if f.subject == ALL_TRIPS] == overall
+        # and all but the findings is as it was
+        report = outline.report.model_copy(update={"findings": record.report.findings})
+        assert outline.model_copy(update={"report": report}) == record
+    streaks = [streak_of(windows, "performance") for windows in (outlines[:3], records[:3])]
+    assert streaks[0] is not None and streaks[1] is not None
+    assert streaks[0].alarms == streaks[1].alarms
+
+
+def test_the_latest_come_whole(settings: Settings, records: tuple[WindowRecord, ...]) -> None:
+    assert read_windows(settings) == records
+    assert read_windows(settings, whole=9) == records
+
+    found = read_windows(settings, whole=2)
+
+    assert [window.window for window in found] == [record.window for record in records]
+    assert found[2:] == records[2:]
+    assert all(found[n] != records[n] for n in (0, 1))
+
+
+def test_those_of_one_version_are_found_without_reading_the_others(
+    settings: Settings, records: tuple[WindowRecord, ...], caplog: pytest.LogCaptureFixture
+) -> None:
+    # Given a damaged window of another version
+    broken = settings.monitored / "windows" / "v1-served-20240301T000000.json"
+    broken.write_text("{}", encoding="utf-8")
+
+    assert read_windows(settings, 12) == records[2:3]
+    assert [window.window for window in read_windows(settings, 12, whole=0)] == [records[2].window]
+    assert not caplog.records
+
+    # then only who looks at all of them meets it, and is told
+    assert len(read_windows(settings, whole=0)) == len(records)
+    assert "v1-served-20240301T000000.json: left out" in caplog.text
+
+
+def test_one_window_is_found_by_its_name(
+    settings: Settings, records: tuple[WindowRecord, ...]
+) -> None:
+    assert find_window(settings, records[1].window) == records[1]
+    assert find_window(settings, "v9-served-20240301T000000") is None
+    assert find_window(settings, "") is None
+    # a name is no way to other files
+    (settings.monitored / "elsewhere.json").write_text(records[0].model_dump_json())
+    assert find_window(settings, "../elsewhere") is None
