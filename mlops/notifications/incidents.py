@@ -244,9 +244,11 @@ def _sole(settings: Settings, incident: str) -> Iterator[Path | None]:
 
 
 def _forget_old(folder: Path, now: datetime) -> None:
-    for file in folder.glob("*.lock"):
+    before = (now - _FORGOTTEN_AFTER).timestamp()
+    for lock in folder.glob("*.lock"):
+        incident = lock.with_suffix(".json")
         with suppress(OSError):
-            age = now - datetime.fromtimestamp(file.stat().st_mtime, timezone.utc)
-            if age > _FORGOTTEN_AFTER:
-                file.with_suffix(".json").unlink(missing_ok=True)
-                file.unlink()
+            # One that lasts is written at each look, though its lock is as old as itself.
+            if all(file.stat().st_mtime < before for file in (lock, incident) if file.exists()):
+                incident.unlink(missing_ok=True)
+                lock.unlink()

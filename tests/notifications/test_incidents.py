@@ -210,10 +210,29 @@ def test_incidents_are_forgotten_after_a_month(settings_of: Callable[..., Settin
     settings = settings_of()
     notify(settings, alert_of("failure:old"))
     folder = settings.home / "notifications"
-    for file in folder.glob("*.lock"):
+    for file in folder.iterdir():
         os.utime(file, (0, 0))
     notify(settings, alert_of("failure:new"))
     assert len(list(folder.glob("*.json"))) == 1
+
+
+def test_an_incident_that_lasts_longer_than_a_month_is_not_told_anew(
+    settings_of: Callable[..., Settings], web: Any
+) -> None:
+    # Given an incident of last month that is met at every look
+    settings = settings_of(webhooks=web.url("/hook"), repeat_minutes=10**6)
+    notify(settings, alert_of("monitoring:model"))
+    for file in (settings.home / "notifications").iterdir():
+        os.utime(file, (0, 0))
+    assert notify(settings, alert_of("monitoring:model")).suppressed
+
+    # When others come and go
+    notify(settings, alert_of("failure:new"))
+
+    # Then it is still known, and its end is told
+    assert notify(settings, alert_of("monitoring:model")).suppressed
+    assert resolve(settings, "monitoring:model") is not None
+    assert len(web.bodies("/hook")) == 3
 
 
 def test_a_retry_that_fails_the_same_way_is_the_same_incident(
