@@ -133,8 +133,13 @@ def forget_old(settings: Settings) -> None:
 
 
 def from_wall_clock(moment: datetime) -> datetime:
-    """Return the instant of a naive New York time."""
-    return moment.replace(tzinfo=NEW_YORK).astimezone(timezone.utc)
+    """Return the instant of a naive New York time; what the clocks skip is when they skip it."""
+    instant = moment.replace(tzinfo=NEW_YORK).astimezone(timezone.utc)
+    if to_wall_clock(instant) != moment:
+        # Python reads it as an hour later, beyond trips that are later: these would be passed over.
+        hour = moment.replace(minute=0, second=0, microsecond=0)  # from two to three, since 1967
+        return hour.replace(tzinfo=NEW_YORK).astimezone(timezone.utc)
+    return instant
 
 
 def to_wall_clock(moment: datetime) -> datetime:

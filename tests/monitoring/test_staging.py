@@ -1,0 +1,39 @@
+"""Instants of windows of the source follow each other as its wall clock does."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta, timezone
+
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from mlops.monitoring.staging import from_wall_clock, to_wall_clock
+
+SPRING = datetime(2024, 3, 10, 2, 30)  # the clocks go from two to three
+AUTUMN = datetime(2024, 11, 3, 1, 30)  # and from two to one
+moments = st.datetimes(datetime(2023, 1, 1), datetime(2026, 12, 31))
+near = st.timedeltas(timedelta(0), timedelta(hours=3))
+
+
+@given(moments, near)
+@example(SPRING, timedelta(minutes=45))
+@example(SPRING - timedelta(hours=1), timedelta(hours=1))
+@example(AUTUMN, timedelta(hours=1))
+def test_what_is_later_by_the_clock_is_never_earlier(moment: datetime, later: timedelta) -> None:
+    assert from_wall_clock(moment) <= from_wall_clock(moment + later)
+
+
+@given(moments)
+@example(SPRING)
+@example(AUTUMN)
+def test_who_goes_on_from_an_instant_passes_over_no_trip(moment: datetime) -> None:
+    back = to_wall_clock(from_wall_clock(moment))
+
+    assert back == moment or (
+        moment.hour == 2 and back == moment.replace(hour=3, minute=0, second=0, microsecond=0)
+    )
+
+
+def test_an_hour_that_is_skipped_is_the_moment_at_which_it_is() -> None:
+    assert from_wall_clock(SPRING) == datetime(2024, 3, 10, 7, tzinfo=timezone.utc)
+    assert from_wall_clock(AUTUMN) == datetime(2024, 11, 3, 5, 30, tzinfo=timezone.utc)
