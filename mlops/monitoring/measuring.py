@@ -75,6 +75,7 @@ def measure(settings: Settings, staged: StagedWindow, now: datetime) -> WindowRe
         labelled=staged.labelled,
         report=report.model_copy(update={"created_at": now}),
         labels_from=staged.labels_from,
+        pickups=staged.pickups,
     )
 
 

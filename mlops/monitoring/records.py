@@ -51,6 +51,8 @@ class WindowRecord(Result):
         report: Every finding; ``report.start`` and ``report.end`` are of pickups.
         labels_from: Months of the source in which its trips lie, with the hash of the file that
             labels were looked for in; empty where the source had none yet.
+        pickups: The first and the last, in New York's time, but for strays (`staging.stage`); None
+            if no time is known, and in records of before it was noted.
     """
 
     window: str
@@ -62,6 +64,7 @@ class WindowRecord(Result):
     labelled: int
     report: WindowReport
     labels_from: dict[str, str] = Field(default_factory=dict)
+    pickups: tuple[datetime, datetime] | None = None
 
 
 class DecisionRecord(Result):

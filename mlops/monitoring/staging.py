@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 
 from mlops.data.atomic import atomic_file
 from mlops.data.reading import NO_ZONE
-from mlops.data.trips import DROPOFF_AT, FARE, REQUEST_COLUMNS, TARGET
+from mlops.data.trips import DROPOFF_AT, FARE, PICKUP_AT, REQUEST_COLUMNS, TARGET
 from mlops.errors import MlopsError
 from mlops.evaluation.metrics import Result
 from mlops.inference.trip import NEW_YORK
@@ -28,6 +28,7 @@ LABELS: Final = (TARGET, DROPOFF_AT, FARE)
 _LABEL_TYPES: Final = {TARGET: "float64", DROPOFF_AT: "datetime64[us]", FARE: "float64"}
 _ANSWER: Final = (MILES, *MINUTES)
 _OLD_SECONDS: Final = 2 * 86_400
+_STRAYS: Final = 0.005  # share of pickups, at either end, that may lie anywhere
 
 
 class StagedWindow(Result):
@@ -43,6 +44,7 @@ class StagedWindow(Result):
         rows: Answers in it.
         labelled: Of those, how many have a known actual duration.
         labels_from: See `WindowRecord`.
+        pickups: See `WindowRecord`.
     """
 
     name: str
@@ -54,6 +56,7 @@ class StagedWindow(Result):
     rows: int
     labelled: int
     labels_from: dict[str, str]
+    pickups: tuple[datetime, datetime] | None = None
 
 
 def name_of(version: int, origin: Origin, start: datetime) -> str:
@@ -99,6 +102,7 @@ def stage(
         rows=len(rows),
         labelled=labelled,
         labels_from=labels_from,
+        pickups=_without_strays(rows[PICKUP_AT]),
     )
 
 
@@ -145,6 +149,21 @@ def from_wall_clock(moment: datetime) -> datetime:
 def to_wall_clock(moment: datetime) -> datetime:
     """Return an instant as naive New York time, as pickups are."""
     return moment.astimezone(NEW_YORK).replace(tzinfo=None)
+
+
+def _without_strays(pickups: pd.Series[Any]) -> tuple[datetime, datetime] | None:
+    """Return the first and the last pickup of those at most a day from where nearly all lie.
+
+    A single request that claims the year 2031 must not make a window of five thousand trips one of
+    seven years.
+    """
+    known = pickups.dropna()
+    if known.empty:
+        return None
+    low, high = (pd.Timestamp(known.quantile(q, "nearest")) for q in (_STRAYS, 1 - _STRAYS))
+    day = pd.Timedelta(days=1)
+    usual = known[known.between(low - day, high + day)]
+    return usual.min().to_pydatetime(), usual.max().to_pydatetime()
 
 
 def _typed(rows: pd.DataFrame) -> pd.DataFrame:

@@ -27,7 +27,6 @@ from mlops.monitoring.records import WindowRecord
 from mlops.monitoring.staging import (
     StagedWindow,
     from_wall_clock,
-    read_staged,
     stage,
     to_wall_clock,
 )
@@ -103,18 +102,16 @@ def _since(champion: VersionInfo, records: Sequence[WindowRecord]) -> datetime |
 def _served(
     version: int, records: Sequence[WindowRecord], staged: Sequence[StagedWindow]
 ) -> list[Span]:
-    """Return the first and last pickup of each window that the version answered."""
-    stored = [
-        (record.report.start, record.report.end)
-        for record in records
-        if record.version == version and record.origin == "served"
+    """Return the first and last pickup of each window that the version answered, but for strays."""
+    stored = [r for r in records if r.version == version and r.origin == "served"]
+    found = [
+        *(record.pickups or (record.report.start, record.report.end) for record in stored),
+        *(window.pickups for window in staged if window.version == version and window.pickups),
     ]
-    pickups = (read_staged(w)[PICKUP_AT] for w in staged if w.version == version)
-    found = [*stored, *((at.min(), at.max()) for at in pickups)]
     return [
         Span((first - _EPOCH) // _MICROSECOND, (last - _EPOCH) // _MICROSECOND)
         for first, last in found
-        if first is not None and last is not None and first == first  # NaT is not itself
+        if first is not None and last is not None
     ]
 
 

@@ -274,6 +274,28 @@ def test_months_that_callers_asked_about_make_no_second_windows(
     assert collect(settings, now) == ()
 
 
+def test_a_stray_pickup_hides_no_months_that_nobody_asked_about(
+    watched: Any, tmp_path: Path
+) -> None:
+    # given answers, of which two are about trips of other years
+    settings = watched.home(tmp_path, "2024-02")
+    asked = watched.live[:2_000].copy()
+    strays = asked.index[[5, 1_500]]
+    asked.loc[strays, PICKUP_AT] = [datetime(2008, 1, 1), datetime(2031, 1, 1)]
+    watched.log(settings, asked, every(10, 2_000))
+    now = datetime(2024, 3, 5, tzinfo=timezone.utc)
+
+    staged = collect(settings, now)
+
+    # then the rest of the month makes windows all the same, now and once these are on record
+    others = [w for w in staged if w.origin == "source"]
+    assert sum(w.rows for w in others) > 1_000
+    known = asked.drop(strays)[PICKUP_AT]
+    assert min(read_staged(w)[PICKUP_AT].min() for w in others) > known.max()
+    remember(settings, [w for w in staged if w.origin == "served"])
+    assert spans(collect(settings, now)) == spans(others)
+
+
 @pytest.mark.parametrize(
     "overrides",
     [
