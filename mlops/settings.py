@@ -295,8 +295,9 @@ class MonitoringSettings(Section):
         7, gt=0, description="when it is so old, if it has at least min_window_trips"
     )
     min_window_trips: int = Field(1_000, ge=500, description="fewer trips than that say nothing")
+    # The TLC publishes a month some two months after its end, three after its first trips.
     label_wait_days: float = Field(
-        62, ge=0, description="windows younger than that are looked at again when labels arrive"
+        100, ge=0, description="windows younger than that are looked at again when labels arrive"
     )
     act: bool = Field(
         True, description="start what was decided; false: only tell which command would do it"

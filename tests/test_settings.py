@@ -13,6 +13,12 @@ from mlops.errors import ConfigurationError
 from mlops.settings import ALIASES, is_setting, load_settings
 
 
+def test_by_default_windows_wait_for_labels_that_come_two_months_after_their_month() -> None:
+    longest_month, publication = 31, 62
+
+    assert load_settings().monitoring.label_wait_days >= longest_month + publication
+
+
 def test_defaults_need_nothing() -> None:
     settings = load_settings()
 
