@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from textwrap import shorten
 from typing import Any, Final
 
 import numpy as np
@@ -14,7 +15,6 @@ from mlops.drawing.frame import (
     Drawing,
     Size,
     axes,
-    dates,
     drawn,
     figure,
     legend,
@@ -43,7 +43,8 @@ def draw_champion(table: pd.DataFrame) -> Drawing:
     why = row["state_reason"] or "`mlops monitor` looks at what it answered"
     decided = f"{row['decided_at']:{_MINUTE}}: " if state else ""
     by = f" by {row['promoted_by']}" if row["promoted_by"] else ""
-    reason = f": {row['reason']}" if row["reason"] else ""
+    # The whole reason is in the trail: `mlops models`.
+    reason = f": {shorten(row['reason'], 90, placeholder=' …')}" if row["reason"] else ""
     synthetic = " (synthetic trips)" if row["synthetic"] else ""
     return cards_html(
         (
@@ -51,7 +52,7 @@ def draw_champion(table: pd.DataFrame) -> Drawing:
                 f"Champion: {row['family']}{synthetic}",
                 f"version {row['version']}",
                 f"promoted {row['promoted_at']:{_MINUTE}}{by}{reason}",
-                1.5,
+                2,
             ),
             Card(
                 "State",
@@ -113,14 +114,18 @@ def draw_searches(table: pd.DataFrame, size: Size = HALF) -> Drawing:
     " the trips really took, as soon as the source has them."
 )
 def draw_live(table: pd.DataFrame, size: Size = HALF) -> Drawing:
-    """Draw the live error of each window with its 95 % interval (table `live_rmse`)."""
+    """Draw the live error of each window with its 95 % interval (table `live_rmse`).
+
+    Windows lie side by side, as in `draw_drift`: by time, a busy hour would be one heap.
+    """
     made = figure(size)
     on = axes(made, title="Live RMSE by window, with 95 % interval", x="", y="RMSE, minutes")
+    table = table.assign(place=np.arange(len(table)))
     for version, own in table.groupby("version"):
         style = look(str(own["family"].iloc[0]))
         apart = np.array([own["rmse"] - own["low"], own["high"] - own["rmse"]])
         on.errorbar(
-            own["end"],
+            own["place"],
             own["rmse"],
             yerr=np.nan_to_num(np.maximum(apart, 0)),
             color=style.colour,
@@ -130,12 +135,12 @@ def draw_live(table: pd.DataFrame, size: Size = HALF) -> Drawing:
             elinewidth=1,
             label=f"version {version} ({own['family'].iloc[0]})",
         )
-        start = own["end"].iloc[0]
+        start = own["place"].iloc[0] - 0.5
         on.text(start, 1.0, f" v{version}", transform=on.get_xaxis_transform(), va="top")
         on.axvline(start, color=INK, alpha=0.4, lw=0.8)
     if table["limit"].notna().any():
         on.plot(
-            table["end"],
+            table["place"],
             table["limit"],
             "--",
             color=ROLES["limit"],
@@ -146,15 +151,16 @@ def draw_live(table: pd.DataFrame, size: Size = HALF) -> Drawing:
     alarms = table[table["outcome"] == "alarm"]
     if len(alarms):
         on.plot(
-            *(alarms["end"], alarms["rmse"], "o"),
+            *(alarms["place"], alarms["rmse"], "o"),
             markersize=11,
             markerfacecolor="none",
             markeredgecolor=VERMILLION,
             markeredgewidth=1.8,
             label="alarm",
         )
-    on.margins(x=0.08, y=0.12)
-    dates(on)
+    on.margins(y=0.12)
+    on.set_xlim(-0.7, len(table) - 0.3)
+    _name_windows(on, table["end"], 6, 0.0)
     legend(made, on)
     return made
 
@@ -193,10 +199,7 @@ def draw_drift(table: pd.DataFrame, size: Size = FULL) -> Drawing:
     mesh: Any = on.pcolormesh(np.zeros(cells.shape[:2]), edgecolors="none")
     mesh.set_array(None)
     mesh.set_facecolor(cells.reshape(-1, 4))
-    ends = table.drop_duplicates("window")["end"]
-    step = max(1, -(-len(windows) // 8))
-    places = np.arange(len(windows))[::step]
-    on.set_xticks(places + 0.5, [f"{ends.iloc[i]:%d %b %H:%M}" for i in places])
+    _name_windows(on, table.drop_duplicates("window")["end"], 8, 0.5)
     on.set_yticks(np.arange(len(features)) + 0.5, [name.replace("_", " ") for name in features])
     on.invert_yaxis()
     on.grid(visible=False)
@@ -211,6 +214,12 @@ def draw_drift(table: pd.DataFrame, size: Size = FULL) -> Drawing:
         on.plot([], [], "s", markersize=9, color=_cell_colour(ratio, state), label=label)
     legend(made, on)
     return made
+
+
+def _name_windows(on: Any, ends: pd.Series[Any], at_most: int, middle: float) -> None:
+    """Name some of the windows by their ends, evenly."""
+    places = np.arange(len(ends))[:: max(1, -(-len(ends) // at_most))]
+    on.set_xticks(places + middle, [f"{ends.iloc[i]:%d %b %H:%M}" for i in places])
 
 
 def _live_card(row: Any) -> Card:
