@@ -1,7 +1,8 @@
 """What monitoring found and decided, as files that dashboards, metrics, reports and people read.
 
 One file per window, written anew when labels arrive, and one per decision, never rewritten but to
-note what came of it. Readers skip a file that they cannot read: it is a newer version's.
+note what came of it and that a later look confirmed it. Readers skip a file that they cannot read:
+it is a newer version's.
 
 A busy city fills twenty windows a day, and each holds some 160 findings, few of which are ever
 asked for again. Whoever looks at many windows reads the older ones in outline.

@@ -9,6 +9,7 @@ from typing import Final, get_args
 from prometheus_client import Metric
 
 from mlops.deployment.states import FINAL, Kind
+from mlops.monitoring.staging import from_wall_clock
 from mlops.observability.gauges import gauge, seconds_of, single
 from mlops.observability.world import World
 
@@ -37,7 +38,7 @@ def version_metrics(world: World) -> Iterator[Metric]:
         return
     receipt, evaluation = champion.receipt, champion.evaluation
     family = receipt.family if receipt else "unknown"
-    learned_until = receipt.windows["test"].end if receipt else None
+    learned_until = from_wall_clock(receipt.windows["test"].end) if receipt else None
     yield gauge(
         "mlops_model_champion_info",
         "1 for the version that answers",

@@ -11,6 +11,7 @@ import pandas as pd
 from prometheus_client import Metric
 
 from mlops.data.snapshots import TRAINING_SETS
+from mlops.monitoring.staging import from_wall_clock
 from mlops.observability.gauges import gauge, seconds_of
 from mlops.observability.memory import Part, stamp_of
 from mlops.observability.world import World
@@ -134,7 +135,7 @@ def _of_training_set(manifest: TrainingSetManifest) -> dict[str, float | None]:
         "rows": manifest.rows,
         "refused_rows": quality.rows_quarantined,
         "refused_share": quality.bad_share,
-        "until_timestamp_seconds": seconds_of(manifest.test.end),
+        "until_timestamp_seconds": seconds_of(from_wall_clock(manifest.test.end)),
         "synthetic": float(manifest.extraction.synthetic),
     }
 

@@ -168,7 +168,7 @@ def test_the_training_set_is_told_with_its_quality(settings: Settings) -> None:
     of = [page(f"mlops_data_product_{name}", product="training_set") for name in names]
     assert of == [270, 30, 0.1, 1]
     until = page("mlops_data_product_until_timestamp_seconds")
-    assert until == datetime(2024, 2, 1, tzinfo=timezone.utc).timestamp()
+    assert until == datetime(2024, 2, 1, 5, tzinfo=timezone.utc).timestamp()  # New York's midnight
 
 
 def test_the_champion_is_told_with_its_evidence(
@@ -186,7 +186,7 @@ def test_the_champion_is_told_with_its_evidence(
     assert page("mlops_model_offline_rmse_minutes") == rmse
     assert page("mlops_model_offline_coverage") is None  # it has no evaluated interval
     until = page("mlops_model_champion_learned_until_timestamp_seconds")
-    assert until == datetime(2024, 2, 1, tzinfo=timezone.utc).timestamp()
+    assert until == datetime(2024, 2, 1, 5, tzinfo=timezone.utc).timestamp()  # New York's midnight
     assert page("mlops_model_gate_verdicts", verdict="passed") == 1
     # No window yet: nothing is said of what is not known.
     assert page("mlops_model_windows") == 0 and page("mlops_model_live_rmse_minutes") is None
