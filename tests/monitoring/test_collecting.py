@@ -215,7 +215,8 @@ def test_labels_are_joined_when_their_month_arrives_and_again_when_it_changes(
     corrected.to_parquet(path, index=False)
     assert spans(collect(settings, month)) == spans(first)
     # but not after labels were waited for long enough
-    assert collect(settings, LATER + timedelta(days=70)) == ()
+    waited = timedelta(days=settings.monitoring.label_wait_days + 1)
+    assert collect(settings, LATER + waited) == ()
 
 
 def test_a_source_that_cannot_be_asked_only_leaves_labels_out(
@@ -229,6 +230,31 @@ def test_a_source_that_cannot_be_asked_only_leaves_labels_out(
 
     assert [(w.rows, w.labelled) for w in staged] == [(1_000, 0)]
     assert "no labels can be asked for now" in capsys.readouterr().out
+
+
+def test_a_month_that_cannot_be_read_leaves_only_its_labels_out(
+    watched: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # given answers, and their month published without a column that it must have
+    settings = watched.home(tmp_path, "2024-02")
+    watched.log(settings, watched.live[:1_000], every(1, 1_000))
+    path = Path(settings.source.location) / "green_tripdata_2024-02.parquet"
+    whole = pd.read_parquet(path)
+    path.unlink()
+    whole.drop(columns="lpep_dropoff_datetime").to_parquet(path, index=False)
+    month = LATER + timedelta(days=30)
+
+    # then the answers are looked at all the same, once
+    staged = collect(settings, month)
+    assert [(w.origin, w.rows, w.labelled) for w in staged] == [("served", 1_000, 0)]
+    assert "lpep_dropoff_datetime" in capsys.readouterr().out
+    remember(settings, staged)
+    assert collect(settings, month) == ()
+
+    # and their labels are joined when the file is mended
+    whole.to_parquet(path, index=False)
+    again = [w for w in collect(settings, month) if w.origin == "served"]
+    assert [(w.name, w.labelled) for w in again] == [(staged[0].name, 1_000)]
 
 
 def test_without_answers_the_champion_is_asked_about_new_months(
