@@ -22,6 +22,7 @@ CODES = (
     "8 registry problem · 12 a retraining or rollback is due that was not started: how to is shown"
 )
 LAST = 20
+REASONS = 8
 
 
 def register(app: typer.Typer) -> None:
@@ -95,8 +96,11 @@ def _tell(decision: "DecisionRecord | None", console: Console) -> None:
         f"Decision [bold]{decided.step}[/]{held_back} on version {decided.champion.version},"
         f" {decided.at:%Y-%m-%d %H:%M %Z}"
     )
-    for reason in decided.reasons:
+    for reason in decided.reasons[:REASONS]:
         console.print(f"  {reason}", markup=False)
+    if len(decided.reasons) > REASONS and decided.windows:
+        more = len(decided.reasons) - REASONS
+        console.print(f"  … and {more} more: mlops monitor {decided.windows[-1].window}")
     if decision.started:
         console.print(f"Started  {decision.started}, run {decision.started_run}: mlops status")
 

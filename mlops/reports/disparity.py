@@ -113,4 +113,6 @@ def _relative(worst: GroupErrors, overall: GroupErrors) -> str:
     )
     if share <= usual:
         return f"{lasting}: the difference comes from longer trips."
+    if worst.relative.low <= usual:
+        return f"{lasting}: about what its length explains."
     return f"{lasting}: it is worse than its length explains."

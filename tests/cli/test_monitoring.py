@@ -12,7 +12,7 @@ import pytest
 
 from mlops.cli import main
 from mlops.cli.monitoring import window_rows
-from mlops.monitoring.policy import Champion, Decision
+from mlops.monitoring.policy import Champion, Decision, WindowOutcome
 from mlops.monitoring.records import DecisionRecord, WindowRecord, write_decision, write_window
 from mlops.orchestration import monitoring
 from mlops.orchestration.monitoring import Look
@@ -82,6 +82,22 @@ def test_a_row_has_the_errors_and_the_worst_of_each_family(make_window: Maker) -
     ]
     (unlabelled,) = window_rows([make_window(1)])
     assert (unlabelled["live_RMSE"], unlabelled["usual"]) == ("", "")
+
+
+def test_many_reasons_are_told_where_to_read_them(
+    looked: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    record = decided("warn")
+    window = WindowOutcome(window="v3-served-x", version="3", end=NOW, violated=frozenset())
+    crowd = {"reasons": tuple(f"reason {number}" for number in range(12)), "windows": (window,)}
+    looked(
+        Look((), record.model_copy(update={"decision": record.decision.model_copy(update=crowd)}))
+    )
+
+    _, out, _ = call(capsys)
+
+    assert "reason 7" in out and "reason 8" not in out
+    assert "… and 4 more: mlops monitor v3-served-x" in out
 
 
 def test_it_shows_windows_decision_and_what_was_started(

@@ -57,6 +57,15 @@ def test_longer_trips_are_an_explanation() -> None:
     assert "the difference comes from longer trips" in in_words(found, ALL)
 
 
+def test_a_share_that_may_be_the_usual_one_is_not_held_against_a_group() -> None:
+    groups = [ALL, group("Queens", 2.2, -0.8), group("Brooklyn", 4.3, 1.4, actual=24.7)]
+
+    found = largest_disparity(groups, "pickup borough", 200)
+
+    assert found is not None
+    assert "about what its length explains" in in_words(found, ALL)
+
+
 def test_what_may_be_chance_is_called_so() -> None:
     groups = [ALL, group("Queens", 2.6, -0.05), group("Brooklyn", 2.65, 0.05)]
 
