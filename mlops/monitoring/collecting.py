@@ -6,7 +6,7 @@ collection that was interrupted is simply made again.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 
 from mlops import progress
@@ -68,22 +68,14 @@ def _served_windows(
         *(month for record in waiting for month in record.labels_from),
     }
     arrivals = Arrivals(settings, months, now)
-    again = (_span_of(record) for record in waiting if arrivals.news(record.labels_from))
-    yield from _staged(settings, [*new, *again], arrivals)
-
-
-def _staged(
-    settings: Settings, spans: Iterable[ServedSpan], arrivals: Arrivals
-) -> Iterator[StagedWindow]:
-    for window, rows in read_spans(settings, spans):
-        yield stage(
-            settings,
-            window.version,
-            "served",
-            (from_us(window.span.start), from_us(window.span.end)),
-            arrivals.label(rows, window.months),
-            arrivals.found(window.months),
-        )
+    again = {_span_of(r): r.trips for r in waiting if arrivals.news(r.labels_from)}
+    for window, rows in read_spans(settings, [*new, *again]):
+        if len(rows) < again.get(window, 0):
+            continue  # the log is not kept that long: what was found in all of it stays
+        span = (from_us(window.span.start), from_us(window.span.end))
+        labelled = arrivals.label(rows, window.months)
+        labels_from = arrivals.found(window.months)
+        yield stage(settings, window.version, "served", span, labelled, labels_from)
 
 
 def _span_of(record: WindowRecord) -> ServedSpan:

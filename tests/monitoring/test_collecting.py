@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import psycopg2
+import pyarrow.parquet as pq
 import pytest
 from pydantic import SecretStr
 
@@ -345,8 +346,11 @@ def test_windows_of_a_log_that_is_kept_no_more_stay_as_they_are(
     remember(settings, collect(settings, LATER))
 
     watched.home(tmp_path, "2024-02")  # labels arrive
-    for day in settings.prediction_log_folder.glob("date=*/*"):
-        day.unlink()
+    # Of a day's answers a part is gone, then all
+    [part] = settings.prediction_log_folder.glob("date=*/*.parquet")
+    pq.write_table(pq.ParquetFile(part).read()[:600], part)
+    assert not [w for w in collect(settings, LATER) if w.origin == "served"]
+    part.unlink()
     assert not [w for w in collect(settings, LATER) if w.origin == "served"]
     off = PredictionLogSettings(sink="none")
     without = settings.model_copy(update={"prediction_log": off})
