@@ -14,11 +14,11 @@ from typing import Final, NamedTuple
 from mlops.monitoring.deciding import PIPELINES, is_due, is_judged, windows_of
 from mlops.monitoring.measurements import Family
 from mlops.monitoring.policy import MENDED_BY_RETRAINING, MENDED_BY_ROLLBACK
-from mlops.monitoring.records import DecisionRecord, WindowRecord
+from mlops.monitoring.records import DecisionRecord, WindowRecord, read_windows
 from mlops.monitoring.report import Finding
 from mlops.notifications.alerts import Alert, Severity
 from mlops.notifications.events import MONITORING
-from mlops.notifications.incidents import notify, resolve
+from mlops.notifications.incidents import is_told, notify, resolve
 from mlops.retraining.records import PendingApproval, pending_approval
 from mlops.settings import Settings
 
@@ -92,9 +92,26 @@ def tell(settings: Settings, record: DecisionRecord) -> None:
         streaks = [s for family in families if (s := streak_of(windows, family)) is not None]
         if streaks:
             notify(settings, alert_of(group, streaks, record, pending_approval(settings), settings))
-        else:
+        elif is_told(settings, f"{MONITORING}{group}") and _is_over(settings, families, windows):
             quiet = f"Nothing of it in {windows[-1].window}"
             resolve(settings, f"{MONITORING}{group}", quiet)
+
+
+def _is_over(
+    settings: Settings, families: Sequence[Family], windows: Sequence[WindowRecord]
+) -> bool:
+    """Tell whether all that was abnormal has been looked at since, and found quiet.
+
+    A new champion's first windows have no labels yet: they say nothing of its errors.
+    """
+    concerned = frozenset(families)
+    abnormal = [w for w in read_windows(settings, whole=0) if w.report.violated & concerned]
+    last = abnormal[-1].version if abnormal else None
+    violated = frozenset().union(*(w.report.violated for w in abnormal if w.version == last))
+    return all(
+        any(is_judged(window, frozenset({family})) for window in windows)
+        for family in violated & concerned
+    )
 
 
 def alert_of(

@@ -50,7 +50,7 @@ def build_for(settings: Settings, version: int | str) -> ReferenceProfile:
     manifest = _training_set(info, settings)
     # What was decided after it was registered is no reason to see its world otherwise.
     decisions = [d for d in read_decisions(settings) if d.decision.at <= info.created_at]
-    changed_at = last_change(decisions, read_windows(settings))
+    changed_at = last_change(decisions, read_windows(settings, whole=0))
     start, why = reference_start(manifest, changed_at, settings.monitoring.reference_days)
     progress.report(why, days=(reference_end(manifest) - start).days)
     return build_profile(

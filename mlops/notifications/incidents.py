@@ -144,6 +144,11 @@ def append(settings: Settings, incident: str, stage: str) -> str:
     return "; ".join(stories)
 
 
+def is_told(settings: Settings, incident: str) -> bool:
+    """Tell whether people know of an incident and not yet of its end; key as for `resolve`."""
+    return bool(_known(settings, incident))
+
+
 def resolve(settings: Settings, incident: str, why: str = "It works again") -> Delivery | None:
     """Tell once that an incident is over; None if there was none. Never raises.
 

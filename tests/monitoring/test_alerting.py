@@ -160,6 +160,20 @@ def test_a_story_from_the_first_window_to_the_last(
     assert watch.look() == []
 
 
+def test_errors_are_over_when_labels_say_so(watch: Watch, make_window: Maker) -> None:
+    # given worse predictions, and a new champion
+    watch.look(make_window(24, "performance", "drift"), make_window(25, "performance", "drift"))
+    watch.promote(4)
+    hour = int((watch.at - MARCH + timedelta(hours=2)).total_seconds() / 3600)
+
+    # when its first window is quiet, but no trip has ended: nothing is known of its errors
+    assert watch.look(make_window(hour, version=4)) == []
+
+    # then it is over once trips have ended and errors are as usual
+    [over] = watch.look(make_window(hour + 1, version=4, quiet=WITH_LABELS))
+    assert over["kind"] == "recovered"
+
+
 def test_what_could_not_be_started_is_for_a_person(watch: Watch, make_window: Maker) -> None:
     problem = {"problem": "no server answers at http://127.0.0.1:6789"}
     [told] = watch.look(make_window(24, "drift"), make_window(25, "drift"), **problem)
