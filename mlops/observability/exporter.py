@@ -8,7 +8,6 @@ from http.server import ThreadingHTTPServer
 from typing import Any, Final
 
 from prometheus_client import CollectorRegistry, Metric
-from prometheus_client.exposition import MetricsHandler
 from prometheus_client.registry import Collector
 
 from mlops.errors import ConfigurationError
@@ -19,6 +18,7 @@ from mlops.observability.monitoring_metrics import decision_metrics, window_metr
 from mlops.observability.pipeline_metrics import pipeline_metrics, product_metrics
 from mlops.observability.tables import Refreshed
 from mlops.observability.world import World
+from mlops.serving.metrics import metrics_server
 from mlops.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -100,24 +100,11 @@ def exporter(settings: Settings, page: Page) -> ThreadingHTTPServer:
     """
     registry = CollectorRegistry()
     registry.register(page)
-
-    class Handler(MetricsHandler):
-        timeout = 10  # seconds for a slow reader
-
-        def do_GET(self) -> None:  # noqa: N802 - the name is http.server's
-            if self.path.partition("?")[0] != "/metrics":
-                self.send_error(404)
-                return
-            super().do_GET()
-
-    Handler.registry = registry
     host, port = settings.observability.metrics_host, settings.observability.metrics_port
     try:
-        server = ThreadingHTTPServer((host, port), Handler)
+        return metrics_server(host, port, registry)
     except OSError as error:
         raise ConfigurationError(
             f"observability.metrics_port: cannot listen on {host}:{port} ({error.strerror})",
             f"stop what uses port {port}, or choose another: --set observability.metrics_port=PORT",
         ) from error
-    server.daemon_threads = True
-    return server

@@ -26,6 +26,8 @@ from mlops.settings import Settings
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from prometheus_client import CollectorRegistry
+
 _FOLDER: Final = "PROMETHEUS_MULTIPROC_DIR"
 _MEMORY: Final = Path("/dev/shm")
 _STATM: Final = Path("/proc/self/statm")  # sizes in pages, the second is resident: proc(5)
@@ -236,12 +238,21 @@ def exporter(settings: Settings, folder: Path) -> ThreadingHTTPServer:
         OSError: If its port is taken.
     """
     from prometheus_client import CollectorRegistry
-    from prometheus_client.exposition import MetricsHandler
     from prometheus_client.multiprocess import MultiProcessCollector
 
     registry = CollectorRegistry()
     MultiProcessCollector(registry, str(folder))  # type: ignore[no-untyped-call]
     registry.register(_Follower(settings))
+    return metrics_server(settings.serving.metrics_host, settings.serving.metrics_port, registry)
+
+
+def metrics_server(host: str, port: int, registry: CollectorRegistry) -> ThreadingHTTPServer:
+    """Return a bound server that tells what a registry collects, at ``/metrics`` and nowhere else.
+
+    Raises:
+        OSError: If its port is taken.
+    """
+    from prometheus_client.exposition import MetricsHandler
 
     class Handler(MetricsHandler):
         timeout = 10  # seconds for a slow reader
@@ -253,7 +264,6 @@ def exporter(settings: Settings, folder: Path) -> ThreadingHTTPServer:
             super().do_GET()
 
     Handler.registry = registry
-    serving = settings.serving
-    server = ThreadingHTTPServer((serving.metrics_host, serving.metrics_port), Handler)
+    server = ThreadingHTTPServer((host, port), Handler)
     server.daemon_threads = True
     return server
