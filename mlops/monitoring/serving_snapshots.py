@@ -151,12 +151,6 @@ def take_snapshots(settings: Settings, now: datetime) -> tuple[Snapshot, ...]:
     return tuple(found)
 
 
-def read_snapshots(settings: Settings, version: int | None = None) -> tuple[Snapshot, ...]:
-    """Return what was noted, of one version or of all, the latest last."""
-    files = (f for f in snapshot_files(settings) if version in (None, f.version))
-    return tuple(snapshot for file in files if (snapshot := file.read()) is not None)
-
-
 def snapshot_files(settings: Settings) -> list[SnapshotFile]:
     """Return the stored snapshots by time, without reading them."""
     found = []
