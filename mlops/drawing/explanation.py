@@ -11,8 +11,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from mlops.drawing.frame import (
+    BESIDE,
     FULL,
-    HALF,
+    TALL,
     Drawing,
     Size,
     axes,
@@ -24,9 +25,6 @@ from mlops.drawing.frame import (
 )
 from mlops.drawing.palette import BLUE, INK, ROLES, VERMILLION
 
-TALL: Final = Size(HALF.width, 420)
-# What one picture has room for, of the best candidates.
-_BESIDE: Final = 5
 _COLUMNS: Final = 8
 _FEATURES: Final = 14
 _SLICES: Final = ("pickup borough", "hour", "distance")
@@ -41,7 +39,7 @@ _DARKEST: Final = 0.6  # opacity at which text on it is still legible
 )
 def draw_curves(table: pd.DataFrame, size: Size = FULL) -> Drawing:
     """Draw the error of each family's best trial as it grew (table `training_curves`)."""
-    families = list(dict.fromkeys(table["family"]))[:_BESIDE]
+    families = list(dict.fromkeys(table["family"]))[:BESIDE]
     made = figure(size)
     headline(made, "Learning curves of the best trials")
     places = np.atleast_1d(made.subplots(1, len(families)))

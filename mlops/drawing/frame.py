@@ -39,6 +39,9 @@ FULL: Final = Size(1275, 300)
 TWO_THIRDS: Final = Size(834, 300)
 HALF: Final = Size(608, 300)
 THIRD: Final = Size(381, 300)
+TALL: Final = Size(HALF.width, 420)
+# What one picture has room for, of the best candidates.
+BESIDE: Final = 5
 
 _LETTER_WIDTH: Final = 6.5  # of a legend, in pixels, on average
 _KEY_WIDTH: Final = 42

@@ -99,11 +99,7 @@ def draw_searches(table: pd.DataFrame, size: Size = HALF) -> Drawing:
     left_out = [f"{name} {value:.1f}" for name, value in best.items() if name not in shown.index]
     if left_out:
         on.set_xlabel("beyond the scale: " + ", ".join(left_out))
-    step = -(-len(trainings) // 6)
-    shown_places = range(0, len(trainings), step)
-    on.set_xticks(
-        list(shown_places), [f"{pd.Timestamp(trainings[i]):%d %b %H:%M}" for i in shown_places]
-    )
+    _name_moments(on, pd.Series(trainings), 6, 0.0)
     on.set_xlim(-0.5, len(trainings) - 0.5)
     legend(made, on)
     return made
@@ -160,7 +156,7 @@ def draw_live(table: pd.DataFrame, size: Size = HALF) -> Drawing:
         )
     on.margins(y=0.12)
     on.set_xlim(-0.7, len(table) - 0.3)
-    _name_windows(on, table["end"], 6, 0.0)
+    _name_moments(on, table["end"], 6, 0.0)
     legend(made, on)
     return made
 
@@ -199,7 +195,7 @@ def draw_drift(table: pd.DataFrame, size: Size = FULL) -> Drawing:
     mesh: Any = on.pcolormesh(np.zeros(cells.shape[:2]), edgecolors="none")
     mesh.set_array(None)
     mesh.set_facecolor(cells.reshape(-1, 4))
-    _name_windows(on, table.drop_duplicates("window")["end"], 8, 0.5)
+    _name_moments(on, table.drop_duplicates("window")["end"], 8, 0.5)
     on.set_yticks(np.arange(len(features)) + 0.5, [name.replace("_", " ") for name in features])
     on.invert_yaxis()
     on.grid(visible=False)
@@ -216,10 +212,10 @@ def draw_drift(table: pd.DataFrame, size: Size = FULL) -> Drawing:
     return made
 
 
-def _name_windows(on: Any, ends: pd.Series[Any], at_most: int, middle: float) -> None:
-    """Name some of the windows by their ends, evenly."""
-    places = np.arange(len(ends))[:: max(1, -(-len(ends) // at_most))]
-    on.set_xticks(places + middle, [f"{ends.iloc[i]:%d %b %H:%M}" for i in places])
+def _name_moments(on: Any, moments: pd.Series[Any], at_most: int, middle: float) -> None:
+    """Name some of the places by their moments, evenly."""
+    places = np.arange(len(moments))[:: max(1, -(-len(moments) // at_most))]
+    on.set_xticks(places + middle, [f"{moments.iloc[i]:%d %b %H:%M}" for i in places])
 
 
 def _live_card(row: Any) -> Card:

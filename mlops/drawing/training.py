@@ -13,8 +13,10 @@ from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 from scipy import stats
 
 from mlops.drawing.frame import (
+    BESIDE,
     FULL,
     HALF,
+    TALL,
     Drawing,
     Size,
     axes,
@@ -26,9 +28,6 @@ from mlops.drawing.frame import (
 )
 from mlops.drawing.palette import BLUE, GREY, INK, look
 
-TALL: Final = Size(HALF.width, 420)
-# What one picture has room for, of the best candidates.
-_BESIDE: Final = 5
 _PARAMETERS: Final = 6
 
 
@@ -138,7 +137,7 @@ def _hide_far_trials(on: Axes, table: pd.DataFrame) -> None:
 )
 def draw_parameters(table: pd.DataFrame, size: Size = FULL) -> Drawing:
     """Draw which hyperparameters went along with the loss (table `training_parameters`)."""
-    families = list(dict.fromkeys(table["family"]))[:_BESIDE]
+    families = list(dict.fromkeys(table["family"]))[:BESIDE]
     most = min(int(table.groupby("family").size().max()), _PARAMETERS)
     made = figure(size)
     headline(made, "Parameters that mattered: rank correlation with the loss of a trial")
