@@ -85,6 +85,17 @@ class SourceSettings(Section):
             raise ValueError(str(error)) from error
         return value
 
+    @field_validator("location")
+    @classmethod
+    def _location_is_absolute(cls, value: str) -> str:
+        # It is remembered, and used later by processes that work in other folders.
+        parts = (part.strip() for part in value.split(","))
+        return ",".join(
+            part if "://" in part else str(Path(part).expanduser().absolute())
+            for part in parts
+            if part
+        )
+
     @property
     def month_list(self) -> tuple[str, ...]:
         """The months asked for, expanded."""

@@ -54,6 +54,11 @@ def backtest(
     settings = settings_from(
         set_, {"source.kind": source, "source.location": location, "source.months": months}
     )
+    from mlops.registry.remembered import source_in_force
+
+    found = source_in_force(settings)
+    settings = found.settings
+    terminal(stderr=True).print(found.summary, markup=False)
     listed = settings.source.month_list
     if len(listed) < 2:
         raise ConfigurationError(

@@ -69,6 +69,9 @@ def _look(settings: Settings, overrides: dict[str, Any], as_json: bool) -> None:
 
     from mlops.monitoring.deciding import PIPELINES, is_due
     from mlops.orchestration.monitoring import run_monitoring
+    from mlops.registry.remembered import source_in_force
+
+    console.print(source_in_force(settings).summary, markup=False)
 
     windows, decision = run_monitoring(settings, overrides, RunDisplay(console))
     due = decision if decision is not None and is_due(decision) else None

@@ -63,5 +63,7 @@ def overrides_from(
     """Merge ``--set`` texts and named options into one mapping of overrides, checked."""
     given = {name: value for name, value in (options or {}).items() if value is not None}
     overrides = {**parse_assignments(assignments, "--set"), **given}
-    load_settings(overrides)
-    return overrides
+    source = load_settings(overrides).source
+    # Blocks and later commands work in other folders.
+    absolute = {"location": source.location, "source.location": source.location}
+    return {name: absolute.get(name, value) for name, value in overrides.items()}

@@ -50,6 +50,10 @@ def retrain(
     console.print("[dim]loading Mage …[/]")
 
     from mlops.orchestration.retraining import run_retraining
+    from mlops.registry.remembered import source_in_force
+
+    if not resume:
+        console.print(source_in_force(settings).summary, markup=False)
 
     variables = {**overrides, "force": force, "reason": reason or "mlops retrain"}
     record = run_retraining(settings, variables, RunDisplay(console), resume=resume)

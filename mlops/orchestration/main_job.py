@@ -120,7 +120,7 @@ def run_main_job(
                 for name in _wanted(stage, settings)
                 if name in journal.runs or name not in journal.finished
             ]
-            for result in _drive(engine, names, journal):
+            for result in _drive(engine, names, journal, settings):
                 results[result.pipeline] = result
                 require_success(result, "mlops run --resume")
                 journal.finished.append(result.pipeline)
@@ -145,15 +145,19 @@ def _wanted(stage: tuple[str, ...], settings: Settings) -> list[str]:
     return [name for name in stage if asked.get(name, True)]
 
 
-def _drive(engine: Engine, names: list[str], journal: Journal) -> tuple[PipelineResult, ...]:
+def _drive(
+    engine: Engine, names: list[str], journal: Journal, settings: Settings
+) -> tuple[PipelineResult, ...]:
     started = [name for name in names if name in journal.runs]
     fresh = [name for name in names if name not in journal.runs]
     resumed = tuple(engine.resume(journal.runs[name]) for name in started)
     if not fresh:
         return resumed
+    # The source this job was started with, defaults included: not the one the champion remembers.
+    source = settings.source.model_dump(mode="json")
+    variables = {**journal.variables, **{f"source.{name}": v for name, v in source.items()}}
     requests = (
-        PipelineRequest(name, journal.variables, global_data_product=PRODUCTS.get(name))
-        for name in fresh
+        PipelineRequest(name, variables, global_data_product=PRODUCTS.get(name)) for name in fresh
     )
     return (*resumed, *engine.run(*requests))
 

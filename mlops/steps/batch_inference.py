@@ -8,6 +8,7 @@ from mlops import progress
 from mlops.data.references import Extraction
 from mlops.data.sources import extract
 from mlops.inference.batch import score
+from mlops.registry.remembered import source_in_force
 from mlops.registry.versions import Registry
 from mlops.serving.compilation import fastest_model
 from mlops.settings import load_settings
@@ -17,9 +18,13 @@ from mlops.steps.training import Variables
 def load(variables: Variables) -> dict[str, Any]:
     """Fetch the months to predict: ``score_months``, by default the last of the source's months.
 
+    The source is the champion's, unless another is given (`mlops.registry.remembered`).
+
     Returns an `Extraction`.
     """
-    settings = load_settings(variables, strict=False)
+    found = source_in_force(load_settings(variables, strict=False))
+    settings = found.settings
+    progress.report(found.summary)
     months = str(variables.get("score_months") or settings.source.month_list[-1])
     source = settings.source.model_copy(update={"months": months})
     return extract(settings.model_copy(update={"source": source})).model_dump(mode="json")

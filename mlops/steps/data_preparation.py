@@ -18,6 +18,7 @@ from mlops.data.validation import validate as validate_trips
 from mlops.features.build import build_features
 from mlops.features.products import publish_route_statistics as publish_routes
 from mlops.registry.receipts import code_commit
+from mlops.registry.remembered import source_in_force
 from mlops.settings import load_settings
 from mlops.steps.products import training_set_from
 
@@ -25,8 +26,13 @@ Variables = Mapping[str, Any]
 
 
 def extract(variables: Variables) -> dict[str, Any]:
-    """Fetch the months asked for and prove each file whole; returns an `Extraction`."""
-    extraction = extract_trips(load_settings(variables, strict=False))
+    """Fetch the months asked for and prove each file whole; returns an `Extraction`.
+
+    The source is the champion's, unless another is given (`mlops.registry.remembered`).
+    """
+    found = source_in_force(load_settings(variables, strict=False))
+    progress.report(found.summary)
+    extraction = extract_trips(found.settings)
     rows = sum(file.rows for file in extraction.files)
     progress.report("extracted", files=len(extraction.files), rows=rows)
     return extraction.model_dump(mode="json")
@@ -52,11 +58,9 @@ def build(validated: Mapping[str, Any], variables: Variables) -> dict[str, Any]:
 
 def publish(features: Mapping[str, Any], variables: Variables) -> dict[str, Any]:
     """Publish the training set as an immutable snapshot; returns its `TrainingSetManifest`."""
-    manifest = publish_training_set(
-        FeatureTable.model_validate(features),
-        load_settings(variables, strict=False),
-        code_commit(),
-    )
+    source = source_in_force(load_settings(variables, strict=False))  # part of the recipe
+    table = FeatureTable.model_validate(features)
+    manifest = publish_training_set(table, source.settings, code_commit())
     progress.report("published training_set", rows=manifest.rows, sha256=manifest.sha256[:12])
     return manifest.model_dump(mode="json")
 

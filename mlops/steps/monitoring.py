@@ -20,6 +20,7 @@ from mlops.monitoring.records import DecisionRecord, write_window
 from mlops.monitoring.rivals import ended_trips, gain_of
 from mlops.monitoring.staging import StagedWindow
 from mlops.orchestration import acting
+from mlops.registry.remembered import source_in_force
 from mlops.registry.trail import Promotion
 from mlops.registry.versions import Registry
 from mlops.settings import Settings, load_settings
@@ -33,9 +34,10 @@ def collect_windows(variables: Variables) -> dict[str, Any]:
     Returns:
         ``at``: the time of this look, which names its decision; ``windows``: staged ones.
     """
-    settings = _settings(variables)
+    source = source_in_force(_settings(variables))
+    progress.report(source.summary)
     now = datetime.now(timezone.utc)
-    staged = collect(settings, now)
+    staged = collect(source.settings, now)
     progress.report("windows to look at", windows=len(staged))
     return {"at": now.isoformat(), "windows": [window.model_dump(mode="json") for window in staged]}
 

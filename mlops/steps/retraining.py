@@ -10,9 +10,9 @@ from datetime import datetime, timezone
 from typing import Any, Protocol
 
 from mlops import progress
-from mlops.data.snapshots import current_training_set
 from mlops.data.sources.news import months_after
 from mlops.errors import ConfigurationError
+from mlops.registry.remembered import months_learned, source_in_force
 from mlops.retraining.decision import Decision, decide
 from mlops.retraining.records import (
     PendingApproval,
@@ -22,7 +22,7 @@ from mlops.retraining.records import (
     read_record,
     write_record,
 )
-from mlops.settings import ALIASES, Settings, is_setting, load_settings
+from mlops.settings import ALIASES, is_setting, load_settings
 
 Variables = Mapping[str, Any]
 YES = (True, "true", "True", "1", 1)
@@ -55,14 +55,15 @@ class RunPipeline(Protocol):
 def look_for_new_data(variables: Variables) -> dict[str, Any]:
     """Decide whether there is something to learn; returns a `Decision`, and starts the record.
 
-    A run that was given months learns from those, whatever is new.
+    A run that was given months learns from those, whatever is new. The source is the champion's,
+    unless another is given.
 
     Raises:
-        ConfigurationError: If the training set in use comes from another source than the one
-            configured: its months say nothing about what is new there.
         SourceError: If the source cannot be asked.
     """
-    settings = load_settings(variables, strict=False)
+    source = source_in_force(load_settings(variables, strict=False))
+    settings = source.settings
+    progress.report(source.summary)
     given = {ALIASES.get(name, name) for name in variables}
     reason = str(variables.get("reason") or "")
     months = settings.source.month_list
@@ -71,7 +72,7 @@ def look_for_new_data(variables: Variables) -> dict[str, Any]:
             needed=True, reason=reason or "months were asked for", months=months, new_months=()
         )
     else:
-        had = _months_in_use(settings, switched="source.kind" in given)
+        had = months_learned(settings)
         new = months_after(settings.source, had[-1], _today()) if had else months
         limit = settings.retraining.max_months
         forced = variables.get("force") in YES
@@ -108,7 +109,9 @@ def prepare(decision: Mapping[str, Any], variables: Variables, run: RunPipeline)
         ``training_set``: its hash; ``variables``: what the runs that follow are to be given.
     """
     months = Decision.model_validate(decision).months
+    asked = load_settings(variables, strict=False)
     given = {
+        **source_in_force(asked).overrides(asked),
         **_test_window(variables),
         **_settings_among(variables),
         "source.months": ",".join(months),
@@ -211,23 +214,6 @@ def record(
     write_record(settings, done)
     progress.report(done.summary)
     return done.model_dump(mode="json")
-
-
-def _months_in_use(settings: Settings, switched: bool) -> tuple[str, ...]:
-    manifest = current_training_set(settings)
-    if manifest is None:
-        return ()
-    in_use, wanted = manifest.extraction, settings.source
-    if (in_use.kind, in_use.taxi) == (wanted.kind, wanted.taxi):
-        return in_use.months
-    if switched:
-        return ()
-    raise ConfigurationError(
-        f"source.kind: the training set in use holds {in_use.taxi} trips from {in_use.kind!r}, "
-        f"but {wanted.taxi} trips from {wanted.kind!r} are configured",
-        f"set MLOPS_SOURCE__KIND={in_use.kind} (and its location) for the server, "
-        "or give the run a source to switch to",
-    )
 
 
 def _settings_among(variables: Variables) -> dict[str, Any]:

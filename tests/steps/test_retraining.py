@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from mlops.errors import ConfigurationError
 from mlops.orchestration import exits
+from mlops.registry import remembered
 from mlops.retraining.records import (
     PendingApproval,
     ask_for_approval,
@@ -70,10 +70,10 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def in_use(monkeypatch: pytest.MonkeyPatch) -> Any:
     """Let there be a training set of given months."""
 
-    def use(*months: str, kind: str = "sample") -> None:
+    def use(*months: str, kind: str = "sample", recipe: dict[str, Any] | None = None) -> None:
         extraction = SimpleNamespace(kind=kind, taxi="green", months=months)
-        manifest = SimpleNamespace(extraction=extraction)
-        monkeypatch.setattr(retraining, "current_training_set", lambda settings: manifest)
+        manifest = SimpleNamespace(extraction=extraction, recipe={"source": recipe or {}})
+        monkeypatch.setattr(remembered, "current_training_set", lambda settings: manifest)
 
     return use
 
@@ -167,11 +167,29 @@ def test_the_first_training_set_has_the_months_configured() -> None:
     assert decision["months"] == ["2023-12", "2024-01", "2024-02"]
 
 
-def test_a_source_other_than_that_of_the_training_set_is_refused_unless_named(in_use: Any) -> None:
-    in_use("2024-01", kind="tlc")
-    with pytest.raises(ConfigurationError, match=r"source\.kind"):
-        retraining.look_for_new_data(RUN)
-    assert retraining.look_for_new_data({**RUN, "source": "sample"})["needed"]
+def test_the_source_of_the_training_set_in_use_is_remembered_and_handed_on(
+    in_use: Any, tmp_path: Path
+) -> None:
+    trips = tmp_path / "trips"
+    trips.mkdir()
+    (trips / "yellow_tripdata_2024-02.parquet").touch()
+    recipe = {"kind": "path", "taxi": "green", "location": str(trips), "months": "2024-01"}
+    in_use("2024-01", kind="path", recipe=recipe)
+    assert not retraining.look_for_new_data(RUN)["needed"], "the other taxi's month is not news"
+
+    (trips / "green_tripdata_2024-02.parquet").touch()
+    decision = retraining.look_for_new_data(RUN)
+    assert decision["new_months"] == ["2024-02"]
+    runs = Runs(outputs())
+    given = retraining.prepare(decision, RUN, runs)["variables"]
+    assert given["source.kind"] == "path" and given["source.location"] == str(trips)
+    assert given["source.months"] == "2024-01,2024-02"
+
+
+def test_a_source_given_explicitly_wins_and_has_its_own_months(in_use: Any) -> None:
+    in_use("2024-01", kind="tlc", recipe={"kind": "tlc", "months": "2024-01..2024-02"})
+    decision = retraining.look_for_new_data({**RUN, "source": "sample"})
+    assert decision["needed"] and decision["months"] == ["2024-01", "2024-02"]
 
 
 def test_a_version_waits_for_approval_in_place_of_an_earlier_one(in_use: Any) -> None:
