@@ -90,3 +90,9 @@ class MonitoringError(MlopsError):
     """Monitoring wants something done that was not started."""
 
     exit_code = 12
+
+
+class DamagedFileError(MlopsError):
+    """A file of the home does not hold what was written to it."""
+
+    exit_code = 14

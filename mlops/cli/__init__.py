@@ -21,7 +21,8 @@ EXIT_CODES = """Exit codes:
 4 data contract broken · 5 the gate refused a model · 6 a pipeline failed · 7 another run is busy ·
 8 registry or tracking problem · 9 a server ended · 10 a version was not deployed, or taken back ·
 11 a message did not arrive · 12 monitoring wants what was not started ·
-13 a version is not what its receipt says · 130 interrupted
+13 a version is not what its receipt says · 14 a stored file is damaged ·
+130 interrupted
 """
 
 

@@ -1,0 +1,1 @@
+"""JSON records of the project: written whole, read in one place, never skipped in silence."""
