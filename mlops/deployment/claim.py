@@ -16,11 +16,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
-from mlops.data.atomic import atomic_file
 from mlops.data.references import Reference
 from mlops.deployment.records import DeploymentRecord, RunKey, now
 from mlops.deployment.states import Kind
 from mlops.errors import BusyError, DeploymentError
+from mlops.records.files import find_record, write_record
 
 _FILE: Final = "claim.json"
 _LOCK: Final = "claim.lock"
@@ -79,11 +79,13 @@ class Claims:
             yield
 
     def holder(self) -> Claim | None:
-        """Return the claim in force, of the living or the dead, or None."""
-        try:
-            return Claim.model_validate_json((self.folder / _FILE).read_bytes())
-        except FileNotFoundError:
-            return None
+        """Return the claim in force, of the living or the dead, or None.
+
+        Raises:
+            DamagedFileError: If the file does not say whose it is.
+        """
+        way_out = "make sure that no deployment is in progress (mlops deployments), then rm {path}"
+        return find_record(self.folder / _FILE, Claim, way_out)
 
     def present(self) -> Claim | None:
         """Return the claim in force if its run is alive, or None."""
@@ -92,8 +94,7 @@ class Claims:
 
     def take(self, claim: Claim) -> None:
         """Make a claim the one in force."""
-        with atomic_file(self.folder / _FILE) as path:
-            path.write_text(claim.model_dump_json(indent=1), encoding="utf-8")
+        write_record(self.folder / _FILE, claim)
 
     def release(self, deployment: str) -> None:
         """Give a deployment's claim up; nothing happens if it has none."""

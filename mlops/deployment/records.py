@@ -6,7 +6,6 @@ replaced whole.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
@@ -15,10 +14,10 @@ from typing import Any
 
 from pydantic import Field
 
-from mlops.data.atomic import atomic_file
 from mlops.data.references import Reference
 from mlops.deployment.states import FINAL, SUCCESSES, Event, Kind, State, advance, state_after
 from mlops.errors import ConfigurationError, DeploymentError
+from mlops.records.folder import RecordFolder
 
 
 def now() -> datetime:
@@ -128,35 +127,37 @@ class Records:
 
     folder: Path
 
+    @property
+    def _files(self) -> RecordFolder[DeploymentRecord]:
+        way_out = "restore {path} from a backup, or remove it: only that entry of the list is lost"
+        return RecordFolder(self.folder, DeploymentRecord, way_out, "[0-9]*.json")
+
     def save(self, record: DeploymentRecord) -> None:
         """Write a record, whole or not at all."""
-        with atomic_file(self.folder / f"{record.id}.json") as path:
-            path.write_text(record.model_dump_json(indent=1), encoding="utf-8")
+        self._files.write(record.id, record)
 
     def load(self, id_: str) -> DeploymentRecord:
         """Return a record.
 
         Raises:
             ConfigurationError: If there is none with this id.
+            DamagedFileError: If its file is damaged.
         """
-        path = self.folder / f"{id_}.json"
-        if not re.fullmatch(r"[\w-]+", id_) or not path.exists():
+        record = self._files.find(id_)
+        if record is None:
             raise ConfigurationError(
                 f"there is no deployment {id_!r}", "list them with: mlops deployments"
             )
-        return DeploymentRecord.model_validate_json(path.read_bytes())
+        return record
 
     def all(self) -> list[DeploymentRecord]:
-        """Return all records, newest first."""
-        found = (
-            DeploymentRecord.model_validate_json(path.read_bytes())
-            for path in self.folder.glob("[0-9]*.json")
-        )
-        return sorted(found, key=lambda record: (record.started_at, record.id), reverse=True)
+        """Return all records, newest first; damaged ones are left out with a warning."""
+        records = self._files.all()
+        return sorted(records, key=lambda record: (record.started_at, record.id), reverse=True)
 
     def newest(self, wanted: Callable[[DeploymentRecord], bool]) -> DeploymentRecord | None:
         """Return the newest record for which ``wanted`` holds, or None."""
-        return next((record for record in self.all() if wanted(record)), None)
+        return next(filter(wanted, self.all()), None)
 
     def of_run(self, run: RunKey) -> DeploymentRecord | None:
         """Return the record of a pipeline run that was interrupted, or None."""
