@@ -10,13 +10,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final, Literal
 
-from pydantic import ValidationError
-
-from mlops.data.atomic import atomic_file
-from mlops.errors import MlopsError
 from mlops.evaluation.metrics import Result
 from mlops.monitoring.nulls import Nulls
 from mlops.monitoring.tables import ErrorTable, FeatureTable, ShareTable
+from mlops.records.files import read_record, write_record
 
 # Raise it when a statistic changes its meaning: an old profile's limits do not hold for it.
 PROFILE_FORMAT: Final = 1
@@ -75,20 +72,14 @@ class ReferenceProfile(Result):
 
     def save(self, path: Path) -> None:
         """Write the profile to one JSON file, whole or not at all."""
-        with atomic_file(path) as temporary:
-            temporary.write_text(self.model_dump_json(), encoding="utf-8")
+        write_record(path, self, indent=None)
 
     @classmethod
     def load(cls, path: Path) -> ReferenceProfile:
         """Read a profile written by `save`.
 
         Raises:
-            MlopsError: If the file is missing, damaged, or of another version of the project.
+            FileNotFoundError: If there is no such file.
+            DamagedFileError: If the file is damaged, or of another version of the project.
         """
-        try:
-            return cls.model_validate_json(path.read_bytes())
-        except (OSError, ValidationError) as error:
-            raise MlopsError(
-                f"{path}: cannot be read as a reference profile: {str(error).splitlines()[0]}",
-                "build it again from the version's training set",
-            ) from error
+        return read_record(path, cls, "remove {path}: it is fetched or built again when needed")

@@ -1,8 +1,8 @@
 """What monitoring found and decided, as files that dashboards, metrics, reports and people read.
 
 One file per window, written anew when labels arrive, and one per decision, never rewritten but to
-note what came of it and that a later look confirmed it. Readers skip a file that they cannot read:
-it is a newer version's.
+note what came of it and that a later look confirmed it. Readers leave a damaged file out with a
+warning; whoever decides on windows refuses to take the one before a damaged one for the latest.
 
 A busy city fills twenty windows a day, and each holds some 160 findings, few of which are ever
 asked for again. Whoever looks at many windows reads the older ones in outline.
@@ -10,31 +10,28 @@ asked for again. Whoever looks at many windows reads the older ones in outline.
 
 from __future__ import annotations
 
-import json
-import logging
 import re
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Final, Literal, TypeVar
+from typing import Any, Final, Literal
 
 from pydantic import Field
 
-from mlops.data.atomic import atomic_file
+from mlops.errors import DamagedFileError
 from mlops.evaluation.metrics import Result
 from mlops.monitoring.measurements import Family
 from mlops.monitoring.policy import Decision
 from mlops.monitoring.report import WindowReport
+from mlops.records.files import report as warn
+from mlops.records.folder import RecordFolder
 from mlops.settings import Settings
-
-logger = logging.getLogger(__name__)
 
 Origin = Literal["served", "source"]
 # What says that the world changed, and not only how well it is predicted.
 _CHANGES: Final[frozenset[Family]] = frozenset({"drift", "labels"})
 _ALL_TRIPS: Final = "all trips"  # `performance.ALL_TRIPS`, without all that it imports
 _VERSION_IN_NAME: Final = re.compile(r"v(\d+)-")
-R = TypeVar("R", bound=Result)
 
 
 class WindowRecord(Result):
@@ -98,17 +95,19 @@ class DecisionRecord(Result):
 
 def write_window(settings: Settings, record: WindowRecord) -> Path:
     """Store a window, in place of what was stored of it before."""
-    return _write(_windows(settings) / f"{record.window}.json", record)
+    return _windows(settings).write(record.window, record)
 
 
 def write_decision(settings: Settings, record: DecisionRecord) -> Path:
     """Store a decision, or what came of it since."""
-    at = record.decision.at
-    return _write(settings.monitored / "decisions" / f"{at:%Y%m%dT%H%M%S.%f}.json", record)
+    return _decisions(settings).write(f"{record.decision.at:%Y%m%dT%H%M%S.%f}", record)
 
 
 def read_windows(
-    settings: Settings, version: int | None = None, whole: int | None = None
+    settings: Settings,
+    version: int | None = None,
+    whole: int | None = None,
+    on_damage: Callable[[DamagedFileError], None] = warn,
 ) -> tuple[WindowRecord, ...]:
     """Return the stored windows by their ends, the latest last.
 
@@ -119,11 +118,11 @@ def read_windows(
             outline: with all alarms, what came nearest to one in each family, and the errors of
             all trips. That takes a tenth of the memory (25 instead of 250 KB) and a third of the
             time (0.5 instead of 1.8 ms).
+        on_damage: Given the error of each damaged file, which is left out unless this raises.
     """
     outline = None if whole is None else _in_outline
-    paths = [path for path in _windows(settings).glob("*.json") if _may_be_of(version, path)]
-    found = (_record(path, WindowRecord, outline) for path in paths)
-    chosen = (record for record in found if record and version in (None, record.version))
+    found = _windows(settings).all(lambda path: _may_be_of(version, path), on_damage, outline)
+    chosen = (record for record in found if version in (None, record.version))
     ordered = sorted(chosen, key=lambda record: (record.end, record.window))
     for place in range(max(len(ordered) - (whole or 0), 0), len(ordered)):
         ordered[place] = find_window(settings, ordered[place].window) or ordered[place]
@@ -131,18 +130,17 @@ def read_windows(
 
 
 def find_window(settings: Settings, name: str) -> WindowRecord | None:
-    """Return one window with every finding; None if there is none of that name."""
-    path = _windows(settings) / f"{name}.json"
-    if path.parent != _windows(settings) or not path.exists():
-        return None
-    return _record(path, WindowRecord)
+    """Return one window with every finding; None if there is none of that name.
+
+    Raises:
+        DamagedFileError: If its file is damaged.
+    """
+    return _windows(settings).find(name)
 
 
 def read_decisions(settings: Settings) -> tuple[DecisionRecord, ...]:
     """Return the stored decisions, the latest last."""
-    paths = sorted((settings.monitored / "decisions").glob("*.json"))
-    found = (_record(path, DecisionRecord) for path in paths)
-    return tuple(sorted(filter(None, found), key=lambda record: record.decision.at))
+    return tuple(sorted(_decisions(settings).all(), key=lambda record: record.decision.at))
 
 
 def last_change(
@@ -168,14 +166,14 @@ def last_change(
     return None
 
 
-def _write(path: Path, record: Result) -> Path:
-    with atomic_file(path) as temporary:
-        temporary.write_text(record.model_dump_json(indent=1), encoding="utf-8")
-    return path
+def _windows(settings: Settings) -> RecordFolder[WindowRecord]:
+    way_out = "restore {path} from a backup; or remove it, and mlops monitor goes on without it"
+    return RecordFolder(settings.monitored / "windows", WindowRecord, way_out)
 
 
-def _windows(settings: Settings) -> Path:
-    return settings.monitored / "windows"
+def _decisions(settings: Settings) -> RecordFolder[DecisionRecord]:
+    way_out = "restore {path} from a backup; or remove it, and mlops monitor decides anew"
+    return RecordFolder(settings.monitored / "decisions", DecisionRecord, way_out)
 
 
 def _may_be_of(version: int | None, path: Path) -> bool:
@@ -196,17 +194,3 @@ def _in_outline(content: dict[str, Any]) -> dict[str, Any]:
         if is_nearest or outcome == "alarm" or finding["subject"] == _ALL_TRIPS:
             kept.append(finding)
     return {**content, "report": {**content["report"], "findings": kept}}
-
-
-def _record(
-    path: Path, kind: type[R], prepare: Callable[[dict[str, Any]], Any] | None = None
-) -> R | None:
-    """Read a record, prepared as JSON if need be; None, and a word in the log, if that fails."""
-    try:
-        content = path.read_bytes()
-        if prepare is None:
-            return kind.model_validate_json(content)
-        return kind.model_validate(prepare(json.loads(content)))
-    except (OSError, ValueError, LookupError, TypeError) as error:
-        logger.warning("%s: left out: %s", path, str(error).splitlines()[0])
-        return None

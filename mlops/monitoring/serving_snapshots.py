@@ -12,13 +12,14 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from mlops import progress
-from mlops.data.atomic import atomic_file
 from mlops.deployment.endpoint import Endpoint
 from mlops.deployment.traffic import Scrape, Traffic
+from mlops.errors import DamagedFileError
 from mlops.evaluation.metrics import Result
+from mlops.records.files import find_or_report, write_record
 from mlops.serving.follower import bundles_folder
 from mlops.serving.state import read_state
 from mlops.settings import Settings
@@ -107,11 +108,9 @@ class SnapshotFile(NamedTuple):
     path: Path
 
     def read(self) -> Snapshot | None:
-        """Return the content; None if this code cannot read it."""
-        try:
-            return Snapshot.model_validate_json(self.path.read_bytes())
-        except (OSError, ValidationError):
-            return None
+        """Return the content; None, and a warning in the log, if this code cannot read it."""
+        way_out = "remove {path}: only the online server's health at that moment is lost"
+        return find_or_report(self.path, Snapshot, way_out)
 
 
 def take_snapshots(settings: Settings, now: datetime) -> tuple[Snapshot, ...]:
@@ -186,7 +185,7 @@ def _bundle_bytes(settings: Settings) -> Mapping[int, int]:
     """Return the size of what is being served, by version; empty if it is not on this machine."""
     try:
         state = read_state(settings.served)
-    except ValueError:  # of another version of the project
+    except DamagedFileError:  # a running server writes it anew
         return {}
     served = [s for s in (state.champion, state.beside) if s] if state else []
     sizes = {}
@@ -203,5 +202,4 @@ def _folder(settings: Settings) -> Path:
 
 def _write(settings: Settings, snapshot: Snapshot) -> None:
     name = f"v{snapshot.version}-{time_key(snapshot.at)}.json"
-    with atomic_file(_folder(settings) / name) as temporary:
-        temporary.write_text(snapshot.model_dump_json(), encoding="utf-8")
+    write_record(_folder(settings) / name, snapshot, indent=None)

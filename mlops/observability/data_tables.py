@@ -200,16 +200,9 @@ def _rebinned(shares: Any, points: Any, edges: Any) -> Any:
 
 def _reference(world: World) -> ReferenceProfile | None:
     """Return the champion's profile if it is at hand; whoever monitors brings it here."""
-    from mlops.errors import MlopsError
-    from mlops.monitoring.profile import ReferenceProfile
+    from mlops.registry.profiles import profile_at_hand
 
-    if world.champion is None:
-        return None
-    path = world.settings.monitored / "profiles" / f"{world.champion.run_id}.json"
-    try:
-        return ReferenceProfile.load(path)
-    except MlopsError:
-        return None
+    return profile_at_hand(world.settings, world.champion.run_id) if world.champion else None
 
 
 def _newest(world: World) -> tuple[str, pd.DataFrame] | None:

@@ -158,11 +158,12 @@ def _held(last: pd.DataFrame) -> list[tuple[int, str]]:
 
 
 def _read_state(world: World) -> ServingState | None:
+    from mlops.errors import DamagedFileError
     from mlops.serving.state import read_state
 
     try:
         return read_state(world.settings.served)
-    except ValueError:
+    except DamagedFileError:  # a running server writes it anew
         return None
 
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mlops.errors import MlopsError, RegistryError
+from mlops.errors import RegistryError
 from mlops.monitoring.profile import FILE_NAME, ReferenceProfile
+from mlops.records.files import find_or_report
 from mlops.registry.connection import connect, registry_errors
 from mlops.registry.models import read_artifact
 from mlops.registry.versions import Registry, VersionInfo
@@ -67,10 +68,8 @@ def load_profile(settings: Settings, version: int | str) -> ReferenceProfile:
 
 def profile_at_hand(settings: Settings, run_id: str) -> ReferenceProfile | None:
     """Return the local copy of the profile of a version's run, or None without one to be read."""
-    try:
-        return ReferenceProfile.load(profile_copy(settings, run_id))
-    except MlopsError:
-        return None  # of another version of the project, or damaged: the artifact may be better
+    path = profile_copy(settings, run_id)
+    return find_or_report(path, ReferenceProfile, "it is fetched or built again when it is needed")
 
 
 def _logged(settings: Settings, info: VersionInfo) -> ReferenceProfile | None:
