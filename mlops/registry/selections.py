@@ -6,22 +6,15 @@ is remembered here: dashboards and reports show it long after the run, without M
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Iterator
 from datetime import datetime
-from pathlib import Path
 
-from pydantic import ValidationError
-
-from mlops.data.atomic import atomic_file
 from mlops.data.references import Reference
 from mlops.evaluation.evaluate import Evaluation
 from mlops.evaluation.metrics import Metrics
 from mlops.evaluation.verdict import Verdict
+from mlops.records.folder import RecordFolder
 from mlops.registry.receipts import Receipt
 from mlops.settings import Settings
-
-logger = logging.getLogger(__name__)
 
 
 class Compared(Reference):
@@ -92,39 +85,31 @@ class Selection(Reference):
 
 def write_selection(settings: Settings, selection: Selection) -> None:
     """Keep a selection, in place of what was kept of the same run."""
-    with atomic_file(_path(settings, selection.run)) as path:
-        path.write_text(selection.model_dump_json(indent=1), encoding="utf-8")
+    _records(settings).write(selection.run, selection)
 
 
 def note_outcome(settings: Settings, run: str, outcome: Outcome) -> None:
-    """Add to a selection what came of it; one that is gone stays gone."""
-    selection = _read(_path(settings, run))
+    """Add to a selection what came of it; one that is gone stays gone.
+
+    Raises:
+        DamagedFileError: If its file is damaged.
+    """
+    selection = _records(settings).find(run)
     if selection is not None:
         write_selection(settings, selection.model_copy(update={"outcome": outcome}))
 
 
 def read_selection(settings: Settings, run: str = "") -> Selection | None:
-    """Return a selection, by default the last one; None if there is none that can be read."""
-    found = {selection.run: selection for selection in _read_all(settings)}
+    """Return a selection, by default the last one that can be read; None if there is none.
+
+    Raises:
+        DamagedFileError: If the file of the one that was asked for is damaged.
+    """
     if run:
-        return found.get(run)
-    return max(found.values(), key=lambda selection: selection.at, default=None)
+        return _records(settings).find(run)
+    return max(_records(settings).all(), key=lambda selection: selection.at, default=None)
 
 
-def _path(settings: Settings, run: str) -> Path:
-    return settings.selections / f"{run}.json"
-
-
-def _read_all(settings: Settings) -> Iterator[Selection]:
-    for path in sorted(settings.selections.glob("*.json")):
-        selection = _read(path)
-        if selection is not None:
-            yield selection
-
-
-def _read(path: Path) -> Selection | None:
-    try:
-        return Selection.model_validate_json(path.read_bytes())
-    except (OSError, ValidationError) as error:
-        logger.warning("%s: left out: %s", path, str(error).splitlines()[0])
-        return None
+def _records(settings: Settings) -> RecordFolder[Selection]:
+    way_out = "restore {path} from a backup, or remove it: only that run's comparison is lost"
+    return RecordFolder(settings.selections, Selection, way_out)

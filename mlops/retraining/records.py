@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
-from mlops.data.atomic import atomic_file
 from mlops.data.references import Reference
+from mlops.records import files
+from mlops.records.folder import RecordFolder
 from mlops.retraining.decision import Decision
 from mlops.settings import Settings
+
+_WAY_OUT: Final = "restore {path} from a backup, or remove it: only that run's entry is lost"
 
 
 class RetrainingRecord(Reference):
@@ -61,25 +64,31 @@ class PendingApproval(Reference):
 
 def write_record(settings: Settings, record: RetrainingRecord) -> None:
     """Store a record in place of the one its run has."""
-    _write(_record_path(settings, record.run_id), record)
+    _records(settings).write(_name(record.run_id), record)
 
 
 def read_record(settings: Settings, run_id: int) -> RetrainingRecord | None:
-    """Return the record of a run, if it has one."""
-    path = _record_path(settings, run_id)
-    return RetrainingRecord.model_validate_json(path.read_bytes()) if path.exists() else None
+    """Return the record of a run, if it has one.
+
+    Raises:
+        DamagedFileError: If its file is damaged.
+    """
+    return _records(settings).find(_name(run_id))
 
 
 def newest_record(settings: Settings) -> RetrainingRecord | None:
-    """Return the record of the newest retraining, if there was one."""
-    paths = sorted(_record_path(settings, 0).parent.glob("*.json"))
-    return RetrainingRecord.model_validate_json(paths[-1].read_bytes()) if paths else None
+    """Return the record of the newest retraining, if there was one.
+
+    Raises:
+        DamagedFileError: If its file is damaged: an older one is no substitute.
+    """
+    paths = _records(settings).paths()
+    return _records(settings).find(paths[-1].stem) if paths else None
 
 
 def all_records(settings: Settings) -> tuple[RetrainingRecord, ...]:
-    """Return the records of all retrainings, oldest first."""
-    paths = sorted(_record_path(settings, 0).parent.glob("*.json"))
-    return tuple(RetrainingRecord.model_validate_json(path.read_bytes()) for path in paths)
+    """Return the records of all retrainings, oldest first; damaged ones are logged."""
+    return tuple(_records(settings).all())
 
 
 def close_record(settings: Settings, run_id: int, status: str, error: str) -> None:
@@ -92,13 +101,17 @@ def close_record(settings: Settings, run_id: int, status: str, error: str) -> No
 
 def ask_for_approval(settings: Settings, approval: PendingApproval) -> None:
     """Let a version wait for approval, in place of the one that waited before."""
-    _write(_approval_path(settings), approval)
+    files.write_record(_approval_path(settings), approval)
 
 
 def pending_approval(settings: Settings) -> PendingApproval | None:
-    """Return the version that waits for approval, if one does."""
-    path = _approval_path(settings)
-    return PendingApproval.model_validate_json(path.read_bytes()) if path.exists() else None
+    """Return the version that waits for approval, if one does.
+
+    Raises:
+        DamagedFileError: If the file that names it is damaged.
+    """
+    way_out = "remove {path}, then deploy the version that waited: mlops deploy challenger"
+    return files.find_record(_approval_path(settings), PendingApproval, way_out)
 
 
 def settle_approval(settings: Settings, version: int) -> None:
@@ -113,13 +126,12 @@ def now() -> datetime:
     return datetime.now(timezone.utc)
 
 
-def _write(path: Path, content: Reference) -> None:
-    with atomic_file(path) as temporary:
-        temporary.write_text(content.model_dump_json(indent=1), encoding="utf-8")
+def _records(settings: Settings) -> RecordFolder[RetrainingRecord]:
+    return RecordFolder(settings.home / "runs" / "retraining", RetrainingRecord, _WAY_OUT)
 
 
-def _record_path(settings: Settings, run_id: int) -> Path:
-    return settings.home / "runs" / "retraining" / f"{run_id:04d}.json"
+def _name(run_id: int) -> str:
+    return f"{run_id:04d}"
 
 
 def _approval_path(settings: Settings) -> Path:

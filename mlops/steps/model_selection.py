@@ -14,7 +14,6 @@ from typing import Any
 from threadpoolctl import threadpool_limits
 
 from mlops import progress
-from mlops.data.atomic import atomic_file
 from mlops.data.references import Reference, TrainingSetManifest
 from mlops.data.snapshots import load_manifest, read_window
 from mlops.errors import PipelineFailureError
@@ -22,6 +21,7 @@ from mlops.evaluation.evaluate import Evaluation, gather_evidence
 from mlops.evaluation.gate import judge
 from mlops.evaluation.verdict import Verdict
 from mlops.notifications import events
+from mlops.records.files import write_record
 from mlops.registry.receipts import IntervalOrigin, Receipt, collect_receipt
 from mlops.registry.selections import (
     Compared,
@@ -156,8 +156,7 @@ def _run(variables: Variables) -> str:
 
 
 def _remember(verdict: Verdict, settings: Settings) -> None:
-    with atomic_file(settings.home / "runs" / "last_verdict.json") as path:
-        path.write_text(verdict.model_dump_json(indent=1), encoding="utf-8")
+    write_record(settings.home / "runs" / "last_verdict.json", verdict)
 
 
 def register(judgement: Mapping[str, Any], variables: Variables) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from mlops.errors import DamagedFileError
 from mlops.evaluation.evaluate import Evaluation
 from mlops.evaluation.verdict import Verdict
 from mlops.registry.receipts import Receipt
@@ -88,4 +89,5 @@ def test_a_damaged_file_hides_no_other(
     (settings.selections / "4.json").write_text("{")
 
     assert read_selection(settings) == select("3")
-    assert read_selection(settings, "4") is None
+    with pytest.raises(DamagedFileError, match=r"4\.json"):
+        read_selection(settings, "4")
