@@ -17,11 +17,11 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Final
 
-from mlops.data.atomic import atomic_file
 from mlops.data.references import Reference
 from mlops.notifications.alerts import Alert
 from mlops.notifications.channels import channels_of
 from mlops.notifications.delivery import Delivery, deliver
+from mlops.records.files import find_or_report, write_record
 from mlops.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -92,14 +92,14 @@ def _notify(settings: Settings, alert: Alert, file: Path) -> Delivery:
     now = datetime.now(timezone.utc)
     known = _read(file)
     if known and not _is_news(settings, known, alert, now):
-        _write(file, known.model_copy(update={"untold": known.untold + 1}))
+        write_record(file, known.model_copy(update={"untold": known.untold + 1}))
         return Delivery(suppressed=True)
     delivery = _deliver(settings, _continued(alert, known) if known else alert)
     if delivery.reached_somebody:
         new = Incident(incident=alert.incident, title=alert.title, since=now, told_at=now)
         told = {"link": alert.link, "told_at": now, "untold": 0}
         incident = (known or new).model_copy(update=told)
-        _write(file, incident.after(alert.stage, now))
+        write_record(file, incident.after(alert.stage, now))
     _forget_old(file.parent, now)
     return delivery
 
@@ -138,7 +138,7 @@ def append(settings: Settings, incident: str, stage: str) -> str:
             with _sole(settings, known.incident) as file:
                 if file and file.exists():
                     stories.append(f"{known.title}: {known.so_far}" if known.story else known.title)
-                    _write(file, known.after(stage, datetime.now(timezone.utc)))
+                    write_record(file, known.after(stage, datetime.now(timezone.utc)))
     except Exception:
         logger.exception("incident %s cannot be continued", incident)
     return "; ".join(stories)
@@ -218,15 +218,7 @@ def _folder(settings: Settings) -> Path:
 
 
 def _read(file: Path) -> Incident | None:
-    try:
-        return Incident.model_validate_json(file.read_bytes())
-    except (FileNotFoundError, ValueError):
-        return None
-
-
-def _write(file: Path, incident: Incident) -> None:
-    with atomic_file(file) as temporary:
-        temporary.write_text(incident.model_dump_json(indent=1), encoding="utf-8")
+    return find_or_report(file, Incident, "remove {path}: at most one message is sent again")
 
 
 @contextmanager

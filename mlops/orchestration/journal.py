@@ -2,37 +2,39 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mlops.data.atomic import atomic_file
+from pydantic import BaseModel, ConfigDict, PrivateAttr
+
 from mlops.errors import ConfigurationError
+from mlops.records.files import find_record, write_record
 from mlops.settings import Settings
 
 
-@dataclass
-class Journal:
+class Journal(BaseModel):
     """The record of one main job.
 
     Attributes:
-        path: Where it is stored.
         variables: Run-time variables of every pipeline of the job.
         runs: The Mage run of each pipeline that was started.
         finished: Pipelines that are done, or had nothing to do.
     """
 
-    path: Path
-    variables: dict[str, Any] = field(default_factory=dict)
-    runs: dict[str, int] = field(default_factory=dict)
-    finished: list[str] = field(default_factory=list)
+    model_config = ConfigDict(extra="forbid")
+
+    variables: dict[str, Any] = {}
+    runs: dict[str, int] = {}
+    finished: list[str] = []
+    _path: Path = PrivateAttr()
 
     @classmethod
     def of(cls, settings: Settings, variables: Mapping[str, Any]) -> Journal:
         """Start the record of a new job."""
-        return cls(_path(settings), dict(variables))
+        journal = cls(variables=dict(variables))
+        journal._path = _path(settings)
+        return journal
 
     @classmethod
     def read(cls, settings: Settings) -> Journal:
@@ -40,19 +42,22 @@ class Journal:
 
         Raises:
             ConfigurationError: If there is none to resume.
+            DamagedFileError: If its file is damaged.
         """
         path = _path(settings)
-        if not path.exists():
+        journal = find_record(
+            path, cls, "start again with: mlops run; what is in the store is kept"
+        )
+        if journal is None:
             raise ConfigurationError(
                 f"there is no interrupted job in {path.parent}", "start one with: mlops run"
             )
-        return cls(path=path, **json.loads(path.read_text(encoding="utf-8")))
+        journal._path = path
+        return journal
 
     def write(self) -> None:
         """Store the record."""
-        content = {"variables": self.variables, "runs": self.runs, "finished": self.finished}
-        with atomic_file(self.path) as path:
-            path.write_text(json.dumps(content, indent=1), encoding="utf-8")
+        write_record(self._path, self)
 
 
 def _path(settings: Settings) -> Path:

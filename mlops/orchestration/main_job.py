@@ -13,13 +13,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mlops.data.atomic import atomic_file
+from mlops.data.references import Reference, TrainingSetManifest
 from mlops.data.snapshots import current_training_set
+from mlops.errors import DamagedFileError
 from mlops.features.build import feature_version
 from mlops.orchestration.contract import Event, PipelineRequest, PipelineResult, RunStarted
 from mlops.orchestration.engine import Engine
 from mlops.orchestration.failures import require_success
 from mlops.orchestration.journal import Journal
+from mlops.records.files import find_or_report, write_record
 from mlops.registry.connection import ensure_tracking
 from mlops.registry.receipts import code_commit, lock_hash
 from mlops.settings import Settings
@@ -172,17 +174,30 @@ def request_fingerprint(settings: Settings) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+class _Request(Reference):
+    """What the published training set was built for."""
+
+    training_set: str
+    request: str
+
+    @classmethod
+    def of(cls, manifest: TrainingSetManifest, settings: Settings) -> _Request:
+        return cls(training_set=manifest.sha256, request=request_fingerprint(settings))
+
+
 def _reason_to_build(settings: Settings, engine: Engine, rebuild: bool) -> str:
-    manifest = current_training_set(settings)
+    try:
+        manifest = current_training_set(settings)
+    except DamagedFileError as error:
+        return error.message
     if manifest is None:
         return "first build"
     if rebuild:
         return "--rebuild"
-    remembered = _request_path(settings)
-    if not remembered.exists() or json.loads(remembered.read_text()) != {
-        "training_set": manifest.sha256,
-        "request": request_fingerprint(settings),
-    }:
+    remembered = find_or_report(
+        _request_path(settings), _Request, "the training set is built again"
+    )
+    if remembered != _Request.of(manifest, settings):
         return "the request changed: months, source, rules, windows or features"
     return "" if engine.product_is_fresh("training_set") else "outdated"
 
@@ -195,6 +210,4 @@ def _remember_request(settings: Settings) -> None:
     manifest = current_training_set(settings)
     if manifest is None:
         return
-    content = {"training_set": manifest.sha256, "request": request_fingerprint(settings)}
-    with atomic_file(_request_path(settings)) as path:
-        path.write_text(json.dumps(content), encoding="utf-8")
+    write_record(_request_path(settings), _Request.of(manifest, settings))
