@@ -33,7 +33,7 @@ from mlops.serving.replies import (
     Validation,
 )
 from mlops.serving.requests import TripList
-from mlops.serving.state import read_state
+from mlops.serving.state import problem_in
 
 if TYPE_CHECKING:
     from mlops.serving.app import Application
@@ -92,12 +92,11 @@ def build_api(application: Application) -> FastAPI:
             )
             for version, role in lineup.versions
         ]
-        state = read_state(application.settings.served)
         return ModelReply(
             champion=versions[0],
             beside=versions[1] if len(versions) > 1 else None,
             rollout=lineup.rollout if len(versions) > 1 else None,
-            problem=state.problem if state else "",
+            problem=problem_in(application.settings.served),
         )
 
     @api.exception_handler(RequestError)

@@ -19,7 +19,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 
-from mlops.errors import MlopsError
+from mlops.errors import DamagedFileError, MlopsError
 from mlops.registry.rollout import Rollout
 from mlops.serving.compiling import compile_apart
 from mlops.serving.state import Served, ServingState, read_state, write_state
@@ -220,8 +220,8 @@ def _claim(served: Path) -> Callable[[], bool]:
 def _last_state(settings: Settings) -> ServingState:
     try:
         found = read_state(settings.served)
-    except (OSError, ValueError):
-        logger.exception("the state on disk is unreadable and will be written anew")
+    except DamagedFileError as error:
+        logger.error("%s; it is written anew", error.message)
         found = None
     return found or ServingState(updated_at=datetime.now(timezone.utc), problem="starting")
 

@@ -15,10 +15,11 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Final
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from mlops.data.references import Reference
 from mlops.errors import ConfigurationError
+from mlops.records.files import find_record
 
 PREFIX: Final = "mlops_"  # so that a leaked key is recognised by scanners
 FIRST: Final = "first"
@@ -57,18 +58,11 @@ def read_keys(served: Path) -> tuple[ApiKey, ...]:
     """Return all keys, revoked ones too; none if there is no file.
 
     Raises:
-        ConfigurationError: If the file is damaged.
+        DamagedFileError: If the file is damaged.
     """
-    file = key_file(served)
-    try:
-        return KeyFile.model_validate_json(file.read_bytes()).keys
-    except FileNotFoundError:
-        return ()
-    except ValidationError as error:
-        raise ConfigurationError(
-            f"{file}: is damaged: {error.errors()[0]['msg']}",
-            "restore it, or remove it and make new keys with: mlops keys add NAME",
-        ) from error
+    way_out = "restore {path}, or remove it and make new keys with: mlops keys add NAME"
+    stored = find_record(key_file(served), KeyFile, way_out)
+    return stored.keys if stored else ()
 
 
 def add_key(served: Path, name: str, days: float | None = None) -> tuple[ApiKey, str]:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from mlops.serving.state import read_state
+from mlops.serving.state import problem_in
 from mlops.settings import Settings
 
 if TYPE_CHECKING:
@@ -219,15 +219,10 @@ class _Follower:
         """Yield the metrics, read from the state file at each scrape."""
         from prometheus_client.core import GaugeMetricFamily
 
-        try:
-            state = read_state(self._settings.served)
-        except ValueError:
-            state = None
-        problem = state is None or bool(state.problem)
         yield GaugeMetricFamily(
             "mlops_serving_follower_problem",
             "1 while the registry cannot be followed; GET /model says why",
-            value=float(problem),
+            value=float(bool(problem_in(self._settings.served))),
         )
 
 

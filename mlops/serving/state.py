@@ -10,8 +10,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
-from mlops.data.atomic import atomic_file
 from mlops.data.references import Reference
+from mlops.errors import DamagedFileError
+from mlops.records.files import find_record, write_record
 from mlops.registry.rollout import Rollout
 
 _FILE: Final = "state.json"
@@ -49,17 +50,27 @@ def state_file(folder: Path) -> Path:
 
 
 def read_state(folder: Path) -> ServingState | None:
-    """Return the state in a serving folder (`settings.served`), or None before there is one."""
+    """Return the state in a serving folder (`settings.served`), or None before there is one.
+
+    Raises:
+        DamagedFileError: If the file is damaged; a running server writes it anew.
+    """
+    way_out = "start the server, which writes {path} anew: mlops serve"
+    return find_record(state_file(folder), ServingState, way_out)
+
+
+def problem_in(folder: Path) -> str:
+    """Return why the registry's wish is not followed, in words; empty if it is."""
     try:
-        return ServingState.model_validate_json(state_file(folder).read_bytes())
-    except FileNotFoundError:
-        return None
+        state = read_state(folder)
+    except DamagedFileError as error:
+        return error.message
+    return state.problem if state else "the registry was not read yet"
 
 
 def write_state(folder: Path, state: ServingState) -> None:
     """Replace the state, whole or not at all."""
-    with atomic_file(state_file(folder)) as temporary:
-        temporary.write_text(state.model_dump_json(indent=1), encoding="utf-8")
+    write_record(state_file(folder), state)
 
 
 def mark_of(file: Path) -> object:

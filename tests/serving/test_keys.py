@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from mlops.errors import ConfigurationError
+from mlops.errors import ConfigurationError, DamagedFileError
 from mlops.serving.keys import (
     DEPLOYMENT,
     add_key,
@@ -77,5 +77,5 @@ def test_what_makes_no_sense_is_refused(tmp_path: Path, name: str, days: float |
 
 def test_a_damaged_file_is_named(tmp_path: Path) -> None:
     key_file(tmp_path).write_text('{"keys": [')
-    with pytest.raises(ConfigurationError, match=r"keys\.json"):
+    with pytest.raises(DamagedFileError, match=r"keys\.json"):
         read_keys(tmp_path)
