@@ -11,14 +11,14 @@ import json
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
-from pydantic import ValidationError
-
-from mlops.data.atomic import atomic_file
 from mlops.data.references import Reference
+from mlops.records.files import find_or_report, write_record
 
 Record = TypeVar("Record", bound=Reference)
+
+WAY_OUT: Final = "repeat the backtest: what is damaged is calculated again"
 
 # The packages whose code decides a result.
 _PACKAGES = ("data", "features", "training", "evaluation", "monitoring", "backtest")
@@ -66,10 +66,8 @@ class Store:
             make: Called unless the record is there and can be read.
         """
         path = self.path(kind, key, ".json")
-        try:
-            return record.model_validate_json(path.read_bytes())
-        except (FileNotFoundError, ValidationError):
-            made = make()
-        with atomic_file(path) as temporary:
-            temporary.write_text(made.model_dump_json(indent=1), encoding="utf-8")
-        return made
+        stored = find_or_report(path, record, WAY_OUT)
+        if stored is None:
+            stored = make()
+            write_record(path, stored)
+        return stored

@@ -11,8 +11,9 @@ import pandas as pd
 
 from mlops.backtest.aging import Aging
 from mlops.backtest.replay import Step
-from mlops.data.atomic import atomic_file, atomic_folder
+from mlops.data.atomic import atomic_folder
 from mlops.data.references import Reference
+from mlops.records.files import find_pointed, find_record, write_pointer, write_record
 
 RESULT_FILE: Final = "backtest.json"
 CURRENT: Final = "current"  # file naming the folder of the latest replay
@@ -132,7 +133,7 @@ def write_result(result: Result, folder: Path, chart: Mapping[str, bytes]) -> No
     """
 
     def write(target: Path) -> None:
-        (target / RESULT_FILE).write_text(result.model_dump_json(indent=1), encoding="utf-8")
+        write_record(target / RESULT_FILE, result)
         tables = {"steps": step_rows(result.steps)}
         tables |= {
             name: [row.model_dump() for row in rows]
@@ -148,17 +149,18 @@ def write_result(result: Result, folder: Path, chart: Mapping[str, bytes]) -> No
             (target / name).write_bytes(content)
 
     atomic_folder(folder, write)
-    with atomic_file(folder.parent / CURRENT) as path:
-        path.write_text(folder.name, encoding="utf-8")
+    write_pointer(folder.parent / CURRENT, folder.name)
 
 
 def latest_result(backtests: Path) -> Result | None:
-    """Return the replay that was written last; None before the first."""
-    pointer = backtests / CURRENT
-    if not pointer.exists():
-        return None
-    file = backtests / pointer.read_text(encoding="utf-8").strip() / RESULT_FILE
-    return Result.model_validate_json(file.read_bytes()) if file.exists() else None
+    """Return the replay that was written last; None before the first.
+
+    Raises:
+        DamagedFileError: If its file is damaged.
+    """
+    way_out = "repeat the backtest, which writes {path} anew: mlops backtest"
+    folder = find_pointed(backtests / CURRENT, RESULT_FILE, way_out)
+    return find_record(folder / RESULT_FILE, Result, way_out) if folder else None
 
 
 def _by_policy(steps: Sequence[Step]) -> dict[str, list[Step]]:

@@ -19,7 +19,7 @@ import pandas as pd
 
 from mlops import progress
 from mlops.backtest.history import Clock, content_sha256
-from mlops.backtest.store import Store, key_of
+from mlops.backtest.store import WAY_OUT, Store, key_of
 from mlops.cores import usable_cores
 from mlops.data.months import month_bounds
 from mlops.data.references import Reference
@@ -31,6 +31,7 @@ from mlops.evaluation.gate import judge
 from mlops.evaluation.metrics import regression_metrics
 from mlops.evaluation.verdict import Verdict
 from mlops.features.routes import RouteHistory, RouteStatistics
+from mlops.records.files import read_record
 from mlops.registry.receipts import code_commit, lock_hash
 from mlops.settings import Settings, WindowSettings
 from mlops.training.artifact import TripDurationModel
@@ -209,7 +210,7 @@ def load_model(path: Path, threads: int) -> TripDurationModel:
 
 def read_training(key: str, store: Store) -> Training:
     """Return the record of a training that is in the store."""
-    return Training.model_validate_json(store.path("trainings", key, ".json").read_bytes())
+    return read_record(store.path("trainings", key, ".json"), Training, WAY_OUT)
 
 
 def model_of(training: Training, settings: Settings, store: Store) -> TripDurationModel:

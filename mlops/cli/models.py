@@ -91,13 +91,13 @@ def _show_version(content: dict[str, Any], console: Console) -> None:
 
 def _show_last_verdict(path: Any, console: Console, as_json: bool) -> None:
     from mlops.evaluation.verdict import Verdict
+    from mlops.records.files import find_record
 
-    if not path.exists():
+    verdict = find_record(path, Verdict, "judge models again, which writes {path} anew: mlops run")
+    if verdict is None:
         raise RegistryError("no model was judged yet", "judge some with: mlops run")
-    text = path.read_text(encoding="utf-8")
     if as_json:
-        print(text)
+        print(verdict.model_dump_json(indent=1))
     else:
-        verdict = Verdict.model_validate_json(text)
         console.print(verdict.table(), markup=False)
         console.print(verdict.summary)

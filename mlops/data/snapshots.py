@@ -20,7 +20,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from mlops.data.atomic import atomic_file, atomic_folder
+from mlops.data.atomic import atomic_folder
 from mlops.data.content import column_types, read_canonical, values_sha256
 from mlops.data.references import (
     Extraction,
@@ -33,6 +33,7 @@ from mlops.data.references import (
 from mlops.data.trips import PICKUP_AT
 from mlops.data.windows import Interval, plan_windows
 from mlops.errors import DataQualityError, MlopsError
+from mlops.records.files import find_pointed, find_record, write_pointer, write_record
 from mlops.settings import Settings
 
 TRAINING_SETS: Final = "training_sets"
@@ -47,6 +48,8 @@ _PARQUET: Final[dict[str, Any]] = {
     "use_dictionary": False,
     "row_group_size": 65_536,  # small enough that a window skips most of a large month
 }
+
+_REBUILD: Final = "build the training set again, which writes {path} anew: mlops run --rebuild"
 
 # The sections of the settings that decide what a training set holds.
 RECIPE: Final = ("source", "validation", "windows", "features")
@@ -100,7 +103,7 @@ def publish_training_set(
             )
         if table.quality.quarantine_uri:
             shutil.copytree(table.quality.quarantine_uri, temporary / QUARANTINE)
-        (temporary / MANIFEST).write_text(manifest.model_dump_json(indent=2))
+        write_record(temporary / MANIFEST, manifest)
 
     publish_folder(TRAINING_SETS, sha256, write, settings, intact=_is_intact)
     return load_manifest(folder)
@@ -128,8 +131,7 @@ def publish_folder(
     folder = settings.store / product / sha256
     if not (folder.is_dir() and intact(folder)):
         atomic_folder(folder, write)
-    with atomic_file(folder.parent / _CURRENT) as path:
-        path.write_text(sha256)
+    write_pointer(folder.parent / _CURRENT, sha256)
     return folder
 
 
@@ -147,6 +149,7 @@ def load_manifest(reference: str | Path, settings: Settings | None = None) -> Tr
 
     Raises:
         MlopsError: If there is no such training set, or it is ambiguous.
+        DamagedFileError: If its manifest is damaged.
     """
     folder = Path(reference)
     if settings is not None and re.fullmatch(r"[0-9a-f]{6,64}", str(reference)):
@@ -154,13 +157,12 @@ def load_manifest(reference: str | Path, settings: Settings | None = None) -> Tr
         if len(found) > 1:
             raise MlopsError(f"{reference}: {len(found)} training sets begin so", "give more of it")
         folder = found[0] if found else folder
-    file = folder / MANIFEST
-    if not file.exists():
+    manifest = find_record(folder / MANIFEST, TrainingSetManifest, _REBUILD)
+    if manifest is None:
         raise MlopsError(
             f"{reference}: there is no training set here",
             "build one with: mlops pipeline run data_preparation",
         )
-    manifest = TrainingSetManifest.model_validate_json(file.read_bytes())
     return manifest.model_copy(
         update={
             "uri": str(folder),
@@ -171,12 +173,13 @@ def load_manifest(reference: str | Path, settings: Settings | None = None) -> Tr
 
 
 def current_training_set(settings: Settings) -> TrainingSetManifest | None:
-    """Return the training set published last, or ``None`` before the first."""
-    pointer = settings.store / TRAINING_SETS / _CURRENT
-    if not pointer.exists():
-        return None
-    folder = pointer.parent / pointer.read_text().strip()
-    return load_manifest(folder) if (folder / MANIFEST).exists() else None
+    """Return the training set published last, or ``None`` before the first.
+
+    Raises:
+        DamagedFileError: If what names it, or its manifest, is damaged.
+    """
+    folder = find_pointed(settings.store / TRAINING_SETS / _CURRENT, MANIFEST, _REBUILD)
+    return load_manifest(folder) if folder else None
 
 
 def read_window(
@@ -237,7 +240,7 @@ def _quality_at(quality: QualityReport, folder: Path) -> QualityReport:
 def _is_intact(folder: Path) -> bool:
     try:
         verify(load_manifest(folder))
-    except (MlopsError, ValueError):
+    except MlopsError:
         return False
     return True
 

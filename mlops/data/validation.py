@@ -35,6 +35,7 @@ from mlops.data.rules import RULES_VERSION, Rule, meaning_of, rules_in_force
 from mlops.data.schema import broken_by_requests, broken_rules, reasons_of, trip_schema
 from mlops.data.trips import DROPOFF_AT, PICKUP_AT, TARGET, TRIP_COLUMNS
 from mlops.errors import DataQualityError
+from mlops.records.files import find_or_report, write_record
 from mlops.settings import Settings, ValidationSettings
 
 REASONS: Final = "reasons"
@@ -144,9 +145,9 @@ def _count_file(folder: Path, month: str) -> Path:
 
 def _finished(folder: Path, month: str) -> _MonthCount | None:
     marker = _count_file(folder, month)
-    if marker.exists() and _clean(folder, month).exists():
-        return _MonthCount.model_validate_json(marker.read_bytes())
-    return None
+    if not _clean(folder, month).exists():
+        return None
+    return find_or_report(marker, _MonthCount, "the month is validated again")
 
 
 def _validate_month(
@@ -175,8 +176,7 @@ def _validate_month(
         days_covered=_days_covered(kept[PICKUP_AT], month),
         broken={name: int(mask.sum()) for name, mask in broken.items()},
     )
-    with atomic_file(_count_file(folder, month)) as path:
-        path.write_text(count.model_dump_json())
+    write_record(_count_file(folder, month), count)
     progress.report("validated", month=month, kept=count.kept, read=count.read)
     return count
 

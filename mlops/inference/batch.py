@@ -32,6 +32,7 @@ from mlops.errors import MlopsError
 from mlops.inference.overlap import Model, predicted_chunks, predicted_minutes
 from mlops.inference.requests import parse_requests
 from mlops.inference.writing import OUTPUTS, PREDICTIONS, REJECTED, Distribution, PredictionWriter
+from mlops.records.files import find_or_report, write_record
 from mlops.settings import Settings, load_settings
 
 _SUMMARY: Final = "summary.json"
@@ -150,7 +151,7 @@ def score(
             rows_per_second=(output.rows + output.rejected) / seconds,
             **constants,
         )
-        (temporary / _SUMMARY).write_text(summary.model_dump_json(indent=2))
+        write_record(temporary / _SUMMARY, summary)
 
     atomic_folder(folder, write)
     written = _stored(folder)
@@ -209,7 +210,7 @@ def _data_hash(sources: Sequence[SourceFile], taxi: str, settings: Settings) -> 
 
 def _stored(folder: Path) -> PredictionSummary | None:
     file = folder / _SUMMARY
-    return PredictionSummary.model_validate_json(file.read_bytes()) if file.exists() else None
+    return find_or_report(file, PredictionSummary, "the file is predicted again")
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,13 +11,14 @@ from collections.abc import Callable
 from datetime import datetime, timezone
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 from mlops import progress
 from mlops.data.atomic import atomic_file
 from mlops.data.reading import check_trip_file
 from mlops.data.references import SourceFile
 from mlops.errors import SourceError
+from mlops.records.files import find_or_report, write_record
 
 
 class Receipt(BaseModel):
@@ -52,11 +53,10 @@ def verified(path: Path) -> Receipt | None:
     A file that was changed or damaged since it was stored is reported, not raised: the caller
     fetches it again.
     """
-    try:
-        receipt = Receipt.model_validate_json(_receipt_path(path).read_bytes())
-        whole = path.stat().st_size == receipt.bytes and sha256_of(path) == receipt.sha256
-    except (FileNotFoundError, ValidationError):
+    receipt = find_or_report(_receipt_path(path), Receipt, "its file is fetched again")
+    if receipt is None or not path.exists():
         return None
+    whole = path.stat().st_size == receipt.bytes and sha256_of(path) == receipt.sha256
     if not whole:
         progress.report(f"{path.name}: the cached file was changed or damaged; fetching it again")
     return receipt if whole else None
@@ -90,8 +90,7 @@ def store(
             version=version,
             fetched_at=datetime.now(timezone.utc),
         )
-    with atomic_file(_receipt_path(path)) as temporary:
-        temporary.write_text(receipt.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    write_record(_receipt_path(path), receipt)
     return receipt
 
 
