@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from mlops.errors import ConfigurationError
+from mlops.orchestration import definitions
 from mlops.orchestration.lock import HomeLock
 from mlops.settings import Settings
 
@@ -100,6 +101,7 @@ def boot(log: Path | None, preload: Sequence[str] = ()) -> None:
             "mage_ai.orchestration.pipeline_scheduler_original"
         )
         scheduler.get_memory = lambda: (None, None, None)
+        definitions.install(Path(os.environ["MAGE_DATA_DIR"]))
         importlib.import_module("mlops.orchestration.drive")
 
 
