@@ -34,6 +34,9 @@ FIELDS: Final = {
     PASSENGERS: "write a number, e.g. 1, or leave it empty",
     PICKUP_AT: "write New York time, e.g. 2024-03-01 08:30, or leave it empty for now",
 }
+# Predicted when nothing is asked: the first click on the block answers. The pipeline's Variables
+# page shows it.
+EXAMPLE: Final[Mapping[str, Any]] = {PICKUP_ZONE: 74, DROPOFF_ZONE: 138}
 # Features as people speak of them; each feature is in one group.
 GROUPS: Final = {
     "the distance": (
@@ -62,7 +65,7 @@ def predict(variables: Variables) -> dict[str, Any]:
     Args:
         variables: ``pickup_zone`` and ``dropoff_zone`` (a number, or a text that starts with it);
             optional ``trip_distance`` (miles), ``passenger_count`` and ``pickup_at`` (ISO 8601, in
-            New York unless it has an offset; by default now).
+            New York unless it has an offset; by default now). Without any, `EXAMPLE` is predicted.
 
     Returns:
         ``answer`` and ``why`` in words, the minutes with their interval, the model's version, and
@@ -74,6 +77,9 @@ def predict(variables: Variables) -> dict[str, Any]:
         RegistryError: If there is no champion.
     """
     settings = load_settings(variables, strict=False)
+    if not _given(variables):
+        progress.report("no trip was described: this is an example; set its zones as variables")
+        variables = {**variables, **EXAMPLE}
     trip = trip_from(variables)
     model, champion = Registry(settings).load("champion")
     _, request = parse_requests([trip], settings)
@@ -105,11 +111,7 @@ def trip_from(variables: Variables, now: datetime | None = None) -> dict[str, An
     Raises:
         ConfigurationError: Naming the field.
     """
-    given = {
-        name: str(variables[name]).strip()
-        for name in FIELDS
-        if variables.get(name) is not None and str(variables[name]).strip()
-    }
+    given = _given(variables)
     trip: dict[str, Any] = {PICKUP_AT: given.get(PICKUP_AT) or _this_minute(now)}
     for name in (PICKUP_ZONE, DROPOFF_ZONE):
         found = _ZONE.fullmatch(given.get(name, ""))
@@ -123,6 +125,15 @@ def trip_from(variables: Variables, now: datetime | None = None) -> dict[str, An
             except ValueError:
                 raise _unreadable(name, given) from None
     return trip
+
+
+def _given(variables: Variables) -> dict[str, str]:
+    """Return the fields that were filled in."""
+    return {
+        name: str(variables[name]).strip()
+        for name in FIELDS
+        if variables.get(name) is not None and str(variables[name]).strip()
+    }
 
 
 def in_words(trip: Mapping[str, Any], minutes: Mapping[str, float], version: int) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from mlops.data.trips import UNKNOWN_ZONES
 from mlops.data.zone_names import ZONE_NAMES, zone_label
 from mlops.errors import ConfigurationError
 from mlops.features.encoding import FEATURES
-from mlops.steps.playground import FIELDS, GROUPS, in_words, trip_from
+from mlops.steps.playground import EXAMPLE, FIELDS, GROUPS, in_words, predict, trip_from
 
 ROOT = Path(__file__).resolve().parents[2]
 ROUTE = {"pickup_zone": "74", "dropoff_zone": "166"}
@@ -102,6 +103,22 @@ def test_a_bad_field_is_named(field: str, value: str, problem: str) -> None:
         trip_from({**ROUTE, field: value})
 
     assert caught.value.hint == FIELDS[field]
+
+
+def test_the_first_click_answers_for_an_example(
+    tmp_path: Path, make_champion: Callable[[Path], None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    make_champion(tmp_path)
+
+    # Given nothing but what Mage adds by itself
+    answered = predict({"home": str(tmp_path), "env": "dev", "event": {}})
+
+    assert {name: answered["trip"][name] for name in EXAMPLE} == EXAMPLE
+    assert answered["lower_minutes"] < answered["upper_minutes"]
+    assert "this is an example" in capsys.readouterr().out
+    # But half a trip is a mistake
+    with pytest.raises(ConfigurationError, match="dropoff_zone: is missing"):
+        predict({"home": str(tmp_path), "pickup_zone": 74})
 
 
 def test_an_answer_is_a_sentence_with_its_interval_and_version() -> None:
