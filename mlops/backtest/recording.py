@@ -10,6 +10,7 @@ import pandas as pd
 
 from mlops import progress
 from mlops.backtest.history import ANSWERABLE, LEARNABLE, History
+from mlops.data.clock import minutes_between
 from mlops.data.reading import read_trips
 from mlops.data.references import Extraction
 from mlops.data.rules import rules_in_force
@@ -20,7 +21,7 @@ from mlops.data.validation import validate
 from mlops.errors import ConfigurationError
 from mlops.settings import Settings, ValidationSettings
 
-_OF_FILES = "pickup_in_month"  # a rule on files: a stray trip was requested at another time
+_OF_FILES = "pickup_outside_month"  # a rule on files: a stray trip was requested at another time
 
 
 def record(settings: Settings, months: Sequence[str]) -> History:
@@ -71,7 +72,7 @@ def _extract(settings: Settings, months: Sequence[str]) -> Extraction:
 def _month(extraction: Extraction, month: str, limits: ValidationSettings) -> pd.DataFrame:
     files = sorted((f for f in extraction.files if f.month == month), key=lambda f: f.sha256)
     trips = pd.concat([read_trips(f.uri, extraction.taxi) for f in files], ignore_index=True)
-    trips[TARGET] = (trips[DROPOFF_AT] - trips[PICKUP_AT]) / pd.Timedelta(minutes=1)
+    trips[TARGET] = minutes_between(trips[PICKUP_AT], trips[DROPOFF_AT])
     rules = rules_in_force(limits)
     broken = broken_rules(trips, trip_schema(rules, limits, month))
     refused = np.zeros(len(trips), dtype=bool)

@@ -7,9 +7,11 @@ block's output store unchanged.
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from mlops.data.rules import current_name
 
 
 class Reference(BaseModel):
@@ -46,7 +48,7 @@ class Extraction(Reference):
 class RuleCount(Reference):
     """How often one rule of the data contract was broken."""
 
-    rule: str
+    rule: Annotated[str, BeforeValidator(current_name)]  # also of what was stored before
     action: Literal["quarantine", "flag"]
     rows: int
     share: float  # of the rows read

@@ -8,11 +8,15 @@ never saw it would be judged on an easier world than the one it serves.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
+import numpy as np
+
+from mlops.data.clock import skipped
 from mlops.data.months import month_bounds
 from mlops.data.trips import (
     DISTANCE,
@@ -34,13 +38,31 @@ if TYPE_CHECKING:
     import pandas as pd
 
 # Part of the key of staged results: raise it when a rule changes its meaning.
-RULES_VERSION: Final = "1"
+RULES_VERSION: Final = "2"
 
 # The TLC publishes trip records from January 2009 on; its own data dictionary lists the rate codes.
 # https://www.nyc.gov/assets/tlc/downloads/pdf/data_dictionary_trip_records_green.pdf
 FIRST_PICKUP: Final = datetime(2009, 1, 1)
 LAST_PICKUP: Final = datetime(2100, 1, 1)
 RATE_CODES: Final = (1, 2, 3, 4, 5, 6, 99)
+_NUMBERS: Final = tuple(name for name, kind in TRIP_COLUMNS.items() if kind == "float64")
+
+# Rules are named after what is wrong. What was stored under the names of before keeps its meaning.
+FORMER_NAMES: Final = {
+    "pickup_date": "pickup_time_invalid",
+    "pickup_in_month": "pickup_outside_month",
+    "duration": "duration_out_of_range",
+    "zone_range": "zone_invalid",
+    "zone_known": "zone_unknown",
+    "distance_sign": "distance_negative",
+    "distance_limit": "distance_too_long",
+    "speed": "speed_too_high",
+    "codes_given": "codes_incomplete",
+    "passenger_range": "passengers_zero",
+    "rate_code": "rate_code_unknown",
+    "fare_sign": "fare_negative",
+}
+_FORMER_MEASURES: Final = re.compile(rf"\brule ({'|'.join(FORMER_NAMES)})\b")
 
 Holds = Callable[["pd.DataFrame", ValidationSettings, str], "pd.Series[bool]"]
 
@@ -67,14 +89,21 @@ class Rule:
 
 RULES: Final = (
     Rule(
-        "pickup_date",
+        "pickup_time_invalid",
         "quarantine",
         f"the pickup time is given, from {FIRST_PICKUP.year} on",
         True,
         lambda trips, _limits, _month: _within(trips[PICKUP_AT], FIRST_PICKUP, LAST_PICKUP),
     ),
     Rule(
-        "pickup_in_month",
+        "pickup_time_skipped",
+        "flag",
+        "the pickup is not in the hour that the clocks of New York skip in March",
+        True,
+        lambda trips, _limits, _month: trips[PICKUP_AT].where(skipped(trips[PICKUP_AT])).isna(),
+    ),
+    Rule(
+        "pickup_outside_month",
         "quarantine",
         "the pickup lies in the month of the file",
         False,
@@ -83,16 +112,16 @@ RULES: Final = (
         ),
     ),
     Rule(
-        "duration",
+        "duration_out_of_range",
         "quarantine",
         "the dropoff is {min_minutes:g} to {max_minutes:g} minutes after the pickup",
         False,
         lambda trips, limits, _month: trips[TARGET].between(limits.min_minutes, limits.max_minutes),
     ),
     Rule(
-        "zone_range",
+        "zone_invalid",
         "quarantine",
-        f"both zones are 1 to {NUMBER_OF_ZONES}",
+        f"both zones are numbers of TLC taxi zones, 1 to {NUMBER_OF_ZONES}",
         True,
         lambda trips, _limits, _month: (
             trips[PICKUP_ZONE].between(1, NUMBER_OF_ZONES)
@@ -100,23 +129,32 @@ RULES: Final = (
         ),
     ),
     Rule(
-        "zone_known",
+        "zone_unknown",
         "flag",
-        "no zone is " + " or ".join(map(str, sorted(UNKNOWN_ZONES))) + " (unknown, outside)",
+        "no zone is 264 (unknown) or 265 (outside New York City)",
         True,
         lambda trips, _limits, _month: (
             ~(trips[PICKUP_ZONE].isin(UNKNOWN_ZONES) | trips[DROPOFF_ZONE].isin(UNKNOWN_ZONES))
         ),
     ),
     Rule(
-        "distance_sign",
+        "number_infinite",
+        "quarantine",
+        "no number is infinite",
+        True,
+        lambda trips, _limits, _month: (
+            ~np.isinf(trips[[name for name in _NUMBERS if name in trips]]).any(axis=1)
+        ),
+    ),
+    Rule(
+        "distance_negative",
         "quarantine",
         "the distance is not negative",
         True,
         lambda trips, _limits, _month: ~(trips[DISTANCE] < 0),
     ),
     Rule(
-        "distance_limit",
+        "distance_too_long",
         "quarantine",
         "the distance is at most {max_distance_miles:g} miles",
         True,
@@ -130,7 +168,7 @@ RULES: Final = (
         lambda trips, _limits, _month: trips[DISTANCE] != 0,
     ),
     Rule(
-        "speed",
+        "speed_too_high",
         "quarantine",
         "the average speed is at most {max_speed_mph:g} miles per hour",
         False,
@@ -140,30 +178,41 @@ RULES: Final = (
         ),
     ),
     Rule(
-        "codes_given",
+        "codes_incomplete",
         "flag",
         "the rate code and the passenger count are given",
         True,
         lambda trips, _limits, _month: trips[RATE_CODE].notna() & trips[PASSENGERS].notna(),
     ),
     Rule(
-        "passenger_range",
-        "flag",
-        "there are 1 to {max_passengers} passengers",
+        "passengers_impossible",
+        "quarantine",
+        "the passenger count is a whole number from 0 to {max_passengers}",
         True,
         lambda trips, limits, _month: (
-            trips[PASSENGERS].isna() | trips[PASSENGERS].between(1, limits.max_passengers)
+            trips[PASSENGERS].isna()
+            | (
+                trips[PASSENGERS].between(0, limits.max_passengers)
+                & (trips[PASSENGERS] == np.floor(trips[PASSENGERS]))
+            )
         ),
     ),
     Rule(
-        "rate_code",
+        "passengers_zero",
+        "flag",
+        "there is at least one passenger",
+        True,
+        lambda trips, _limits, _month: trips[PASSENGERS] != 0,
+    ),
+    Rule(
+        "rate_code_unknown",
         "flag",
         "the rate code is one of " + ", ".join(map(str, RATE_CODES)),
         True,
         lambda trips, _limits, _month: trips[RATE_CODE].isna() | trips[RATE_CODE].isin(RATE_CODES),
     ),
     Rule(
-        "fare_sign",
+        "fare_negative",
         "flag",
         "the fare is not negative (a refund repeats its trip)",
         False,
@@ -193,7 +242,8 @@ def rules_in_force(limits: ValidationSettings, *, at_pickup: bool = False) -> di
     Raises:
         ConfigurationError: If an action names a rule that does not exist.
     """
-    unknown = sorted(set(limits.actions) - {rule.name for rule in RULES})
+    actions = {current_name(name): action for name, action in limits.actions.items()}
+    unknown = sorted(set(actions) - {rule.name for rule in RULES})
     if unknown:
         raise ConfigurationError(
             f"validation.actions: there is no rule {unknown[0]!r}",
@@ -202,9 +252,19 @@ def rules_in_force(limits: ValidationSettings, *, at_pickup: bool = False) -> di
     return {
         rule.name: replace(rule, action=action)
         for rule in RULES
-        if (action := limits.actions.get(rule.name, rule.action)) != "ignore"
+        if (action := actions.get(rule.name, rule.action)) != "ignore"
         and (rule.at_pickup or not at_pickup)
     }
+
+
+def current_name(rule: str) -> str:
+    """Return the name that a rule has now; what is no former name stays as it is."""
+    return FORMER_NAMES.get(rule, rule)
+
+
+def current_measure(name: str) -> str:
+    """Return what monitoring calls now what it stored under a rule's former name."""
+    return _FORMER_MEASURES.sub(lambda found: f"rule {current_name(found[1])}", name)
 
 
 def meaning_of(rule: Rule, limits: ValidationSettings) -> str:

@@ -21,6 +21,7 @@ from pydantic import BaseModel
 
 from mlops import progress
 from mlops.data.atomic import atomic_file
+from mlops.data.clock import minutes_between
 from mlops.data.months import month_bounds
 from mlops.data.reading import read_trips
 from mlops.data.references import (
@@ -160,7 +161,7 @@ def _validate_month(
 ) -> _MonthCount:
     frames = [read_trips(file.uri, taxi) for file in files]
     trips = frames[0] if len(frames) == 1 else pd.concat(frames, ignore_index=True)
-    trips[TARGET] = (trips[DROPOFF_AT] - trips[PICKUP_AT]) / pd.Timedelta(minutes=1)
+    trips[TARGET] = minutes_between(trips[PICKUP_AT], trips[DROPOFF_AT])
     broken = broken_rules(trips, trip_schema(rules, limits, month))
     rejecting = {n: mask for n, mask in broken.items() if rules[n].action == "quarantine"}
     bad = np.logical_or.reduce([np.zeros(len(trips), bool), *rejecting.values()])

@@ -193,7 +193,7 @@ class RouteHistory:
             if (np.diff(day, prepend=last) < 0).any():
                 raise DataQualityError(
                     f"{PICKUP_AT}: the trips go back in time: they would see their own future",
-                    "sort the trips by pickup, and let the rule pickup_in_month quarantine",
+                    "sort the trips by pickup, and let the rule pickup_outside_month quarantine",
                 )
             self._last_day = int(day[-1])
         ended = moments(trips[DROPOFF_AT]).day

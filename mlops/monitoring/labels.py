@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from mlops.data.clock import minutes_between
 from mlops.data.trips import (
     DISTANCE,
     DROPOFF_AT,
@@ -66,7 +67,7 @@ class ActualTrips:
         identity = identity.sort_values([*_IDENTITY, "refund", "dropoff"], kind="stable")
         identity = identity.drop_duplicates(_IDENTITY)[_IDENTITY]
         chosen = ended.iloc[identity.index]
-        minutes = (chosen[DROPOFF_AT] - chosen[PICKUP_AT]) / pd.Timedelta(minutes=1)
+        minutes = minutes_between(chosen[PICKUP_AT], chosen[DROPOFF_AT])
         labels = chosen[[DROPOFF_AT, FARE]].assign(**{TARGET: minutes})
         return cls(identity.reset_index(drop=True), labels.reset_index(drop=True))
 

@@ -10,7 +10,11 @@ data", Biometrika 35, 1948: the variance is 1/n whatever the share), an error by
 from __future__ import annotations
 
 import math
-from typing import Final, Literal, NamedTuple
+from typing import Annotated, Final, Literal, NamedTuple
+
+from pydantic import BeforeValidator
+
+from mlops.data.rules import current_measure
 
 Family = Literal[
     "quality",  # the data are not what they claim to be
@@ -22,6 +26,8 @@ Family = Literal[
     "staleness",  # what the model knows is old
     "serving",  # slow, failing or costly answers
 ]
+# The subject of a measurement, or a key that holds it; also as stored under a rule's former name.
+MeasureName = Annotated[str, BeforeValidator(current_measure)]
 Scale = Literal["squares", "distance", "share", "ratio", "difference"]
 Side = Literal["high", "low", "both"]
 

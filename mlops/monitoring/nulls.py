@@ -18,7 +18,7 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from mlops.evaluation.metrics import Result
-from mlops.monitoring.measurements import Measurement, Side, value_at
+from mlops.monitoring.measurements import Measurement, MeasureName, Side, value_at
 from mlops.monitoring.observations import Floats
 
 # Fewer rows say nothing on their own; their statistics are reported, not judged.
@@ -67,9 +67,9 @@ class Nulls(Result):
         widths: By key: how the variance of a statistic compares with that of its pool.
     """
 
-    centres: dict[str, Centre]
-    spreads: dict[str, Spread]
-    widths: dict[str, float]
+    centres: dict[MeasureName, Centre]
+    spreads: dict[MeasureName, Spread]
+    widths: dict[MeasureName, float]
 
     def knows(self, measurement: Measurement) -> bool:
         """Tell whether a measurement can be judged."""

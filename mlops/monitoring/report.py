@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Literal
 
 from mlops.evaluation.metrics import Result
-from mlops.monitoring.measurements import Family
+from mlops.monitoring.measurements import Family, MeasureName
 
 Outcome = Literal["ok", "alarm", "unjudged"]
 
@@ -35,7 +35,7 @@ class Finding(Result):
     """
 
     family: Family
-    subject: str
+    subject: MeasureName
     statistic: str
     value: float
     reference: float

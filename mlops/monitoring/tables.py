@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from mlops.evaluation.metrics import Result
 from mlops.features.calendar import NUMBER_OF_BANDS, Ints
+from mlops.monitoring.measurements import MeasureName
 from mlops.monitoring.observations import Feature, Floats
 
 # Rarer categories are counted together: below, a share cannot be told from noise in a window.
@@ -103,7 +104,7 @@ class FeatureTable(Result):
 class ShareTable(Result):
     """How many rows lacked and how many had a property, by part of the day."""
 
-    name: str
+    name: MeasureName
     counts: tuple[tuple[int, int], ...]
 
     @classmethod

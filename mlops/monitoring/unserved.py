@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from mlops import progress
+from mlops.data.clock import minutes_between
 from mlops.data.months import month_bounds
 from mlops.data.reading import read_trips
 from mlops.data.references import SourceFile
@@ -136,8 +137,7 @@ def _trips(
     start, end = month_bounds(month)
     inside = (trips[PICKUP_AT] >= max(start, since)) & (trips[PICKUP_AT] < end)
     trips = trips[inside].sort_values(PICKUP_AT, kind="stable", ignore_index=True)
-    minutes = (trips[DROPOFF_AT] - trips[PICKUP_AT]) / pd.Timedelta(minutes=1)
-    return trips.assign(**{TARGET: minutes})
+    return trips.assign(**{TARGET: minutes_between(trips[PICKUP_AT], trips[DROPOFF_AT])})
 
 
 def _spans(at: Instants, month: str, now: datetime, settings: MonitoringSettings) -> list[Span]:

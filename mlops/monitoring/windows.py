@@ -26,7 +26,7 @@ from mlops.settings import ValidationSettings
 Mask = npt.NDArray[np.bool_]
 
 # Whether a trip lies in the month of its file is a question to files, not to a window.
-_NOT_OF_WINDOWS: Final = ("pickup_in_month",)
+_NOT_OF_WINDOWS: Final = ("pickup_outside_month",)
 _LABELS: Final = (TARGET, DROPOFF_AT, FARE)
 
 

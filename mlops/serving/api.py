@@ -123,11 +123,7 @@ def told(info: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _error(error: RequestError, request: Request) -> Response:
-    content = {
-        "field": error.field,
-        "message": error.message,
-        "request_id": request.scope["request_id"],
-    }
+    content = {**error.content, "request_id": request.scope["request_id"]}
     return JSONResponse({"error": content}, error.status, error.headers)
 
 

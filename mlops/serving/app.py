@@ -28,7 +28,7 @@ from mlops.serving.answering import (
     many_as_json,
     one_as_json,
 )
-from mlops.serving.errors import RequestError
+from mlops.serving.errors import FieldsError, RequestError
 from mlops.serving.explaining import explained
 from mlops.serving.http import (
     Receive,
@@ -178,8 +178,11 @@ class Application:
 
     def _checked(self, request: Request, lineup: Lineup) -> tuple[TripRequest | Trips, Any]:
         """Return the trips of a request and their flags."""
-        trips = parse_body(request.body, self.settings.serving.max_trips)
         as_of = lineup.champion.model.as_of
+        try:
+            trips = parse_body(request.body, self.settings.serving.max_trips)
+        except FieldsError as error:
+            raise self._rules.with_broken_rules(error, as_of) from error
         if isinstance(trips, Trips):
             return trips, self._rules.check_columns(trips.columns, as_of)
         if len(request.body) >= _THREAD_BYTES:  # one trip is answered by one thread only

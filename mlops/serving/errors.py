@@ -2,9 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, NamedTuple
 
 from mlops.errors import MlopsError
+
+MAX_PROBLEMS: Final = 20  # in one answer: enough to mend a list, and never a large answer
+
+
+class Problem(NamedTuple):
+    """One thing that is wrong with a request.
+
+    Attributes:
+        field: E.g. ``trips.3.pickup_zone``, ``body`` or a header's name.
+        message: Why.
+    """
+
+    field: str
+    message: str
 
 
 class RequestError(MlopsError):
@@ -15,6 +30,9 @@ class RequestError(MlopsError):
         field: What is wrong, e.g. ``trips.3.pickup_zone``, ``body`` or a header's name.
         message: Why.
         headers: To send along, e.g. ``Retry-After``.
+
+    Attributes:
+        problems: All that is wrong, as far as it is known; the first is ``field`` and ``message``.
     """
 
     def __init__(
@@ -24,3 +42,29 @@ class RequestError(MlopsError):
         self.status = status
         self.field = field
         self.headers = dict(headers or {})
+        self.problems: Sequence[Problem] = (Problem(field, message),)
+
+    @property
+    def content(self) -> dict[str, Any]:
+        """What a caller is told."""
+        problems = [problem._asdict() for problem in self.problems]
+        return {"field": self.field, "message": self.message, "problems": problems}
+
+
+class FieldsError(RequestError):
+    """A request with one wrong field or more.
+
+    Args:
+        problems: At least one.
+        readable: What could be read of the trips that have wrong fields: their place (empty, or
+            e.g. ``trips.3.``) and their good fields.
+    """
+
+    def __init__(
+        self,
+        problems: Sequence[Problem],
+        readable: Sequence[tuple[str, Mapping[str, Any]]] = (),
+    ) -> None:
+        super().__init__(422, *problems[0])
+        self.problems = tuple(problems[:MAX_PROBLEMS])
+        self.readable = readable

@@ -17,6 +17,7 @@ from typing import Any, Final, NamedTuple, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from mlops.data.clock import is_skipped, skipped
 from mlops.data.rules import FIRST_PICKUP, LAST_PICKUP, RATE_CODES, meaning_of, rules_in_force
 from mlops.data.trips import (
     DISTANCE,
@@ -29,7 +30,7 @@ from mlops.data.trips import (
     UNKNOWN_ZONES,
 )
 from mlops.inference.trip import NEW_YORK
-from mlops.serving.errors import RequestError
+from mlops.serving.errors import MAX_PROBLEMS, FieldsError, Problem
 from mlops.settings import Settings
 
 Columns = dict[str, npt.NDArray[Any]]  # `REQUEST_COLUMNS` by name, of their types, equally long
@@ -83,7 +84,7 @@ class RequestRules:
         refusing: Rule name to its meaning in words; breaking one refuses the request.
         flagging: Names of the rules whose breach is only said.
         max_miles: Largest distance.
-        max_passengers: Largest count that is not flagged.
+        max_passengers: Largest count that is believed.
         days_ahead: How far in the future a pickup may lie, from now.
         days_before: How long before the end of the model's history.
     """
@@ -129,26 +130,12 @@ class RequestRules:
             The names of the flagging rules it breaks.
 
         Raises:
-            RequestError: Naming the field, and the rule in words.
+            FieldsError: Naming every wrong field, and the rule that it breaks in words.
         """
-        at = trip.pickup_at
-        earliest, latest = self.window(as_of)
-        if not earliest <= at <= latest:
-            raise RequestError(
-                422,
-                f"{place}{PICKUP_AT}",
-                f"a pickup from {earliest:%Y-%m-%d %H:%M} to {latest:%Y-%m-%d %H:%M} can be"
-                f" predicted, not {at:%Y-%m-%d %H:%M}",
-            )
-        flags: list[str] = []
-        for name, field in self._broken(trip):
-            if name in self.refusing:
-                raise RequestError(
-                    422, f"{place}{field}", f"{name}: see that {self.refusing[name]}"
-                )
-            if name in self.flagging:
-                flags.append(name)
-        return tuple(flags)
+        problems, flags = self._judged(trip, as_of, place)
+        if problems:
+            raise FieldsError(problems)
+        return flags
 
     def check_columns(self, columns: Columns, as_of: datetime) -> dict[int, tuple[str, ...]]:
         """Hold many trips to the rules.
@@ -157,47 +144,88 @@ class RequestRules:
             The flags of the trips that have any, by position.
 
         Raises:
-            RequestError: About the first trip that breaks a rule, e.g. ``trips.3.pickup_zone``.
+            FieldsError: Naming the fields that break a rule, e.g. ``trips.3.pickup_zone``.
         """
         flags = {}
+        problems: list[Problem] = []
         for position in np.flatnonzero(self._remarkable(columns, as_of)).tolist():
-            found = self.check(_row(columns, position), as_of, f"trips.{position}.")
-            if found:
-                flags[position] = found
+            wrong, said = self._judged(_row(columns, position), as_of, f"trips.{position}.")
+            problems += wrong
+            if said:
+                flags[position] = said
+            if len(problems) >= MAX_PROBLEMS:
+                break
+        if problems:
+            raise FieldsError(problems)
         return flags
+
+    def with_broken_rules(self, error: FieldsError, as_of: datetime) -> FieldsError:
+        """Add to fields that cannot be read those that can, but break a rule."""
+        problems = list(error.problems)
+        ordinary = {PICKUP_AT: as_of, PICKUP_ZONE: 1, DROPOFF_ZONE: 1}
+        for place, fields in error.readable:
+            # A field that cannot be read is already named: an ordinary one stands for it.
+            row = _Row(*(fields.get(name, ordinary.get(name)) for name in _Row._fields))
+            problems += self._judged(row, as_of, place)[0]
+        return FieldsError(problems)
 
     def window(self, as_of: datetime) -> tuple[datetime, datetime]:
         """Return the first and the last pickup that can be predicted."""
         # Two integers as the key: a minute is precise enough, and a look-up is cheaper.
         return _window(as_of, self.days_before, self.days_ahead, int(time.time() / _CLOCK_SECONDS))
 
+    def _judged(
+        self, trip: Trip, as_of: datetime, place: str
+    ) -> tuple[list[Problem], tuple[str, ...]]:
+        """Return why a trip is refused, and what is only said of it."""
+        at = trip.pickup_at
+        problems: list[Problem] = []
+        flags: list[str] = []
+        earliest, latest = self.window(as_of)
+        if not earliest <= at <= latest:
+            message = (
+                f"a pickup from {earliest:%Y-%m-%d %H:%M} to {latest:%Y-%m-%d %H:%M} can be"
+                f" predicted, not {at:%Y-%m-%d %H:%M}"
+            )
+            problems.append(Problem(f"{place}{PICKUP_AT}", message))
+        for name, field in self._broken(trip):
+            if name in self.refusing:
+                message = f"breaks the rule {name}: {self.refusing[name]}"
+                problems.append(Problem(f"{place}{field}", message))
+            elif name in self.flagging and name not in flags:
+                flags.append(name)
+        return problems, tuple(flags)
+
     def _broken(self, trip: Trip) -> Iterator[tuple[str, str]]:
         """Yield the rules a trip breaks, each with the field that breaks it."""
         pickup, dropoff, miles = trip.pickup_zone, trip.dropoff_zone, trip.trip_distance
         passengers, rate_code = trip.passenger_count, trip.rate_code
         if not FIRST_PICKUP <= trip.pickup_at < LAST_PICKUP:
-            yield "pickup_date", PICKUP_AT
+            yield "pickup_time_invalid", PICKUP_AT
+        if is_skipped(trip.pickup_at):
+            yield "pickup_time_skipped", PICKUP_AT
         for zone, field in ((pickup, PICKUP_ZONE), (dropoff, DROPOFF_ZONE)):
             if not 1 <= zone <= NUMBER_OF_ZONES:
-                yield "zone_range", field
-                break
+                yield "zone_invalid", field
         for zone, field in ((pickup, PICKUP_ZONE), (dropoff, DROPOFF_ZONE)):
             if zone in UNKNOWN_ZONES:
-                yield "zone_known", field
-                break
+                yield "zone_unknown", field
         if miles is not None:
             if miles < 0:
-                yield "distance_sign", DISTANCE
+                yield "distance_negative", DISTANCE
             if miles > self.max_miles:
-                yield "distance_limit", DISTANCE
+                yield "distance_too_long", DISTANCE
             if miles == 0:
                 yield "distance_zero", DISTANCE
         if passengers is None or rate_code is None:
-            yield "codes_given", PASSENGERS if passengers is None else RATE_CODE
-        if passengers is not None and not 1 <= passengers <= self.max_passengers:
-            yield "passenger_range", PASSENGERS
+            yield "codes_incomplete", PASSENGERS if passengers is None else RATE_CODE
+        if passengers is not None:
+            if not 0 <= passengers <= self.max_passengers or passengers % 1:
+                yield "passengers_impossible", PASSENGERS
+            if passengers == 0:
+                yield "passengers_zero", PASSENGERS
         if rate_code is not None and rate_code not in RATE_CODES:
-            yield "rate_code", RATE_CODE
+            yield "rate_code_unknown", RATE_CODE
 
     def _remarkable(self, columns: Columns, as_of: datetime) -> npt.NDArray[np.bool_]:
         """Return which trips may break a rule: all that do, and few others."""
@@ -211,6 +239,7 @@ class RequestRules:
             ordinary &= (columns[name] >= 1) & (columns[name] < _FIRST_UNKNOWN)
         ordinary &= np.isnan(miles) | ((miles > 0) & (miles <= self.max_miles))
         ordinary &= (passengers >= 1) & (passengers <= self.max_passengers)
+        ordinary &= (passengers == np.floor(passengers)) & ~skipped(at)
         # The codes from 1 to 6 are common; whatever else is looked at one by one.
         ordinary &= (rate_code >= 1) & (rate_code <= 6) & (rate_code == np.floor(rate_code))
         return ~ordinary

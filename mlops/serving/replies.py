@@ -93,11 +93,19 @@ class Validation(_Said):
     flagged: int
 
 
-class ErrorContent(_Said):
-    """What is wrong."""
+class ErrorProblem(_Said):
+    """One thing that is wrong."""
 
-    field: str = Field(description="e.g. trips.3.pickup_zone, body, or a header's name")
+    field: str = Field(description="E.g. trips.3.pickup_zone, body, or a header's name.")
     message: str
+
+
+class ErrorContent(ErrorProblem):
+    """What is wrong; field and message repeat the first of the problems."""
+
+    problems: list[ErrorProblem] = Field(
+        description="Every wrong field, in the order of the trips; at most 20."
+    )
     request_id: str
 
 

@@ -19,9 +19,16 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.types import FailFast
 from pydantic_core import from_json
 
-from mlops.data.trips import PICKUP_AT, REQUEST_COLUMNS, TRIP_ID
+from mlops.data.trips import (
+    DROPOFF_ZONE,
+    NUMBER_OF_ZONES,
+    PICKUP_AT,
+    PICKUP_ZONE,
+    REQUEST_COLUMNS,
+    TRIP_ID,
+)
 from mlops.inference.trip import MAX_ID_LENGTH, TripRequest
-from mlops.serving.errors import RequestError
+from mlops.serving.errors import MAX_PROBLEMS, FieldsError, Problem, RequestError
 from mlops.serving.limits import Columns
 
 _LIST_FIRST: Final = re.compile(rb'\s*\{\s*"trips"')
@@ -31,6 +38,23 @@ _SECOND: Final = len("2024-03-01T08:30:00")
 _DIGITS: Final = [i for i in range(_SECOND) if i not in (4, 7, 10, 13, 16)]
 _SHOWN: Final = 100  # characters of a caller's own text in a message
 _ABSENT: Final = object()
+_FIELDS: Final = frozenset(TripRequest.model_fields)
+_ORDINARY: Final = {PICKUP_AT: "2024-03-01T08:30:00", PICKUP_ZONE: 1, DROPOFF_ZONE: 1}
+_ZONE: Final = (
+    f"must be a whole number, a taxi zone of the TLC from 1 to {NUMBER_OF_ZONES};"
+    " GET /zones lists them"
+)
+_EXPECTED: Final = {
+    PICKUP_ZONE: _ZONE,
+    DROPOFF_ZONE: _ZONE,
+    TRIP_ID: f"must be an integer of 64 bits or a text of at most {MAX_ID_LENGTH} characters",
+}
+_MESSAGES: Final = {
+    "missing": "is missing",
+    "extra_forbidden": "there is no such field",
+    "model_type": "must be an object",
+    "model_attributes_type": "must be an object",
+}
 _LARGEST: Final = 1e9
 _INTEGERS: Final = {"int32": (-(2**31), 2**31 - 1)}
 
@@ -67,22 +91,32 @@ def parse_body(body: bytes, max_trips: int) -> TripRequest | Trips:
         max_trips: A longer list is refused.
 
     Raises:
-        RequestError: 422 naming the first field that is wrong; 413 if the list is too long.
+        FieldsError: Naming every field that cannot be read.
+        RequestError: 422 if it is no JSON of this form; 413 if the list is too long.
     """
     if not _LIST_FIRST.match(body):
         try:
             return _ONE.validate_json(body)
         except ValidationError as error:
-            if not any(problem["loc"][:1] == ("trips",) for problem in _problems(error)):
-                raise _refused(error) from error
-    return _parse_list(body, max_trips)
+            content = _content(body)
+            if not isinstance(content, dict):
+                said = 'must be one trip, or {"trips": [...]}'
+                raise RequestError(422, "body", said) from error
+            if "trips" not in content:
+                raise _refused([content]) from error
+    else:
+        content = _content(body)
+    return _parse_list(content, max_trips)
 
 
-def _parse_list(body: bytes, max_trips: int) -> Trips:
+def _content(body: bytes) -> Any:
     try:
-        content = from_json(body, cache_strings="none")  # measured: a cache costs more
+        return from_json(body, cache_strings="none")  # measured: a cache costs more
     except ValueError as error:
         raise RequestError(422, "body", f"is not JSON: {error}") from error
+
+
+def _parse_list(content: dict[str, Any], max_trips: int) -> Trips:
     trips = content.pop("trips", None)
     if not isinstance(trips, list) or not trips:
         raise RequestError(422, "trips", "must be a list of at least one trip")
@@ -99,12 +133,12 @@ def validated(trips: list[Any]) -> Trips:
     """Hold each trip to `TripRequest`.
 
     Raises:
-        RequestError: Naming the first trip and field that is wrong.
+        FieldsError: Naming the trips and fields that cannot be read.
     """
     try:
         requests = _MANY.validate_python(trips)
     except ValidationError as error:
-        raise _refused(error, "trips") from error
+        raise _refused(trips, "trips.") from error
     columns: Columns = {
         name: np.array([getattr(request, name) for request in requests], dtype=kind)
         for name, kind in REQUEST_COLUMNS.items()
@@ -199,25 +233,45 @@ def _are_ids(ids: list[Any]) -> bool:
     return types == {str} and all(len(i) <= MAX_ID_LENGTH for i in ids if type(i) is str)
 
 
-def _problems(error: ValidationError) -> list[Any]:
-    return error.errors(include_url=False, include_context=False, include_input=False)
+def _refused(trips: Sequence[Any], place: str = "") -> FieldsError:
+    """Name the wrong fields of trips of which one at least has one.
+
+    Args:
+        trips: As sent.
+        place: Of a list, ``trips.``; empty for one trip.
+    """
+    problems: list[Problem] = []
+    readable: list[tuple[str, dict[str, Any]]] = []
+    for position, trip in enumerate(trips):
+        here = f"{place}{position}." if place else ""
+        try:
+            _ONE.validate_python(trip)
+        except ValidationError as error:
+            wrong = _wrong_fields(error)
+            problems += [Problem(_shown(f"{here}{n}".rstrip(".")), m) for n, m in wrong.items()]
+            if isinstance(trip, dict):
+                good = {name: trip[name] for name in _FIELDS & trip.keys() - wrong.keys()}
+                readable.append((here, _readable(good)))
+            if len(problems) >= MAX_PROBLEMS:
+                break
+    return FieldsError(problems, readable)
 
 
-def _refused(error: ValidationError, place: str = "") -> RequestError:
-    """Name the first field that is wrong, the way a caller knows it."""
-    first = _problems(error)[0]
-    location = [str(part) for part in first["loc"]]
-    kind = first["type"]
-    if kind == "json_invalid":
-        return RequestError(422, "body", first["msg"])
-    if kind in ("model_type", "model_attributes_type"):
-        said = "must be an object" if place else 'must be one trip, or {"trips": [...]}'
-        return RequestError(422, ".".join([place, *location]) if place else "body", said)
-    # Behind the field's name come the alternatives of a union.
-    depth = 2 if place else 1
-    field = ".".join([place, *location[:depth]] if place else location[:depth])
-    message = "there is no such field" if kind == "extra_forbidden" else first["msg"]
-    return RequestError(422, _shown(field) or "body", message.removeprefix("Value error, "))
+def _wrong_fields(error: ValidationError) -> dict[str, str]:
+    """Return each wrong field of a trip, the way a caller knows it, and what is wrong with it."""
+    wrong: dict[str, str] = {}
+    for problem in error.errors(include_url=False, include_context=False, include_input=False):
+        # Behind the field's name come the alternatives of a union.
+        field = str(problem["loc"][0]) if problem["loc"] else ""
+        message = _MESSAGES.get(problem["type"]) or _EXPECTED.get(field) or problem["msg"]
+        wrong.setdefault(field, message.removeprefix("Value error, "))
+    return wrong
+
+
+def _readable(fields: dict[str, Any]) -> dict[str, Any]:
+    """Return good fields of a trip as they are understood."""
+    trip = _ONE.validate_python({**_ORDINARY, **fields})
+    return {name: getattr(trip, name) for name in fields}
 
 
 def _shown(text: str) -> str:

@@ -139,7 +139,7 @@ def test_no_row_is_outside_of_all_windows(make_table: Any, config: Settings) -> 
     lenient = config.model_copy(
         update={
             "validation": config.validation.model_copy(
-                update={"actions": {"pickup_in_month": "ignore"}}
+                update={"actions": {"pickup_outside_month": "ignore"}}
             )
         }
     )

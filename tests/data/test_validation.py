@@ -94,7 +94,7 @@ def test_flagged_rows_are_counted_and_kept(
     source = write_source(trips, tmp_path / "a.parquet")
     quality = validate(extraction_of(source), configured(tmp_path)).quality
     assert quality.rows_kept == 100
-    count = next(count for count in quality.rules if count.rule == "fare_sign")
+    count = next(count for count in quality.rules if count.rule == "fare_negative")
     assert (count.action, count.rows, count.share) == ("flag", 10, 0.1)
 
 
@@ -193,7 +193,9 @@ def test_a_bad_batch_is_refused_with_a_table_of_rules(
     lines = caught.value.message.splitlines()
     table = lines[next(i for i, line in enumerate(lines) if line.startswith("rule ")) :]
     assert len(table) == 1 + len(RULES)
-    assert any("pickup_in_month" in line and " 5 " in line and "5.00%" in line for line in table)
+    assert any(
+        "pickup_outside_month" in line and " 5 " in line and "5.00%" in line for line in table
+    )
     assert "quarantine" in caught.value.hint
 
 
@@ -220,7 +222,7 @@ def test_requests_are_split_by_the_rules_known_at_pickup(make_trips: Any, tmp_pa
     # Then the impossible ones have their reasons and nothing is lost
     assert good["note"].tolist() == ["a", "c", "d", "f"]
     assert bad["note"].tolist() == ["b", "e"]
-    assert bad["reasons"].tolist() == ["zone_range", "pickup_date; distance_sign"]
+    assert bad["reasons"].tolist() == ["zone_invalid", "pickup_time_invalid; distance_negative"]
     assert good.index.tolist() + bad.index.tolist() == [0, 2, 3, 5, 1, 4]
 
 
@@ -253,7 +255,7 @@ def real_months(folder: Path, *months: str) -> Extraction:
 @pytest.mark.real_data
 def test_the_reference_settings_give_the_reference_counts(real_data: Path, tmp_path: Path) -> None:
     # Given the reference's only rule: trips of 1 to 60 minutes
-    ignored = {rule.name: "ignore" for rule in RULES if rule.name != "duration"}
+    ignored = {rule.name: "ignore" for rule in RULES if rule.name != "duration_out_of_range"}
     config = load_settings({"home": str(tmp_path), "validation.actions": ignored})
     # When its two months are validated
     found = validate(real_months(real_data, "2024-01", "2024-02"), config)

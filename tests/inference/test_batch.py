@@ -51,11 +51,11 @@ def test_every_row_is_predicted_or_set_aside_with_a_reason(
     aside = pd.read_parquet(summary.rejected_uri or "")
     assert aside["trip_id"].tolist() == [3, 70, 199]
     assert aside["reasons"].tolist() == [
-        "zone_range",
-        "zone_range; distance_limit",
-        "distance_limit",
+        "zone_invalid",
+        "zone_invalid; distance_too_long",
+        "distance_too_long",
     ]
-    assert summary.rejected_by_reason == {"zone_range": 2, "distance_limit": 2}
+    assert summary.rejected_by_reason == {"zone_invalid": 2, "distance_too_long": 2}
     # And the model never saw more than a chunk
     assert max(model.calls) <= 64
 

@@ -124,7 +124,9 @@ def test_a_limit_may_come_with_the_measurement(world: Any) -> None:
 
 def test_what_is_certain_but_small_is_no_alarm(world: Any) -> None:
     # given a share that is far beyond chance but has hardly changed
-    share = Measurement("quality", "rule duration", "share", "share", "high", 10**9, 0.1003, 0.1)
+    share = Measurement(
+        *("quality", "rule zone_invalid", "share", "share", "high"), 10**9, 0.1003, 0.1
+    )
 
     finding = judge(share, world.profile, world.settings)
 

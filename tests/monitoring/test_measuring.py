@@ -139,9 +139,9 @@ def test_what_makes_no_sense_is_reported(watched: Any, home: Settings) -> None:
 
     alarms = {(f.family, f.subject, f.statistic) for f in record.report.alarms}
     assert {
-        ("quality", "rule zone_range", "share"),
-        ("quality", "rule pickup_date", "share"),
-        ("quality", "rule distance_sign", "share"),
+        ("quality", "rule zone_invalid", "share"),
+        ("quality", "rule pickup_time_invalid", "share"),
+        ("quality", "rule distance_negative", "share"),
         ("stability", "predictions", "out of range"),
         ("skew", "prediction_minutes", "share"),
     } <= alarms

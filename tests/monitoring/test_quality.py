@@ -37,8 +37,8 @@ def test_each_missing_value_and_broken_rule_is_counted(world: Any) -> None:
 
     # then both shares are what they are
     assert found[f"missing {VENDOR}"].value == pytest.approx(0.1, abs=0.02)
-    assert found["rule distance_sign"].value == pytest.approx(0.2)
-    assert found["rule distance_sign"].reference == 0
+    assert found["rule distance_negative"].value == pytest.approx(0.2)
+    assert found["rule distance_negative"].reference == 0
 
 
 def test_a_trip_that_has_not_ended_breaks_no_rule_about_its_end(world: Any) -> None:
@@ -47,7 +47,7 @@ def test_a_trip_that_has_not_ended_breaks_no_rule_about_its_end(world: Any) -> N
     trips.loc[100:, TARGET] = np.nan
 
     # when rules on durations are counted
-    mask, judged = properties(world.window(trips))["rule duration"]
+    mask, judged = properties(world.window(trips))["rule duration_out_of_range"]
 
     # then only trips that ended count
     assert judged.sum() == 100
@@ -59,8 +59,8 @@ def test_requests_without_labels_are_held_to_the_rules_on_requests(world: Any) -
 
     names = set(quality(world, requests))
 
-    assert "rule zone_range" in names
-    assert "rule duration" not in names
+    assert "rule zone_invalid" in names
+    assert "rule duration_out_of_range" not in names
 
 
 def test_a_clock_that_stands_still_repeats_itself(world: Any) -> None:

@@ -30,12 +30,14 @@ def post(service: Service, content: Any, path: str = "/predict", **headers: str)
     return call(service, "POST", path, json=content, headers=headers)
 
 
-def refused(response: httpx.Response, status: int, field: str) -> None:
+def refused(response: httpx.Response, status: int, field: str) -> dict[str, Any]:
     assert response.status_code == status, response.text
-    error = response.json()["error"]
+    error: dict[str, Any] = response.json()["error"]
     assert error["field"] == field
     assert error["message"]
     assert error["request_id"] == response.headers["x-request-id"]
+    assert error["problems"][0] == {"field": error["field"], "message": error["message"]}
+    return error
 
 
 def expected_minutes(model: CompiledModel, trip: dict[str, Any]) -> list[float]:
@@ -107,7 +109,7 @@ def test_a_missing_distance_comes_from_the_route_and_is_said(
 
 def test_what_the_contract_flags_is_said(service: Service, trip: dict[str, Any]) -> None:
     answer = post(service, {**trip, "dropoff_zone": 265, "rate_code": 77}).json()
-    assert answer["flags"] == ["zone_known", "rate_code"]
+    assert answer["flags"] == ["zone_unknown", "rate_code_unknown"]
 
 
 def test_an_explanation_adds_up(service: Service, trip: dict[str, Any]) -> None:
@@ -385,3 +387,34 @@ def test_only_http_is_spoken(service: Service) -> None:
     application: Application = service.application
     with pytest.raises(RuntimeError):
         asyncio.run(application({"type": "websocket"}, None, None))
+
+
+def test_what_cannot_be_read_and_what_breaks_a_rule_come_in_one_answer(
+    service: Service, trip: dict[str, Any]
+) -> None:
+    bad = {"pickup_at": "soon", "dropoff_zone": 266, "passenger_count": 200, "trip_distance": -1}
+    error = refused(post(service, {**trip, **bad}), 422, "pickup_at")
+    assert [problem["field"] for problem in error["problems"]] == [
+        "pickup_at",
+        "dropoff_zone",
+        "trip_distance",
+        "passenger_count",
+    ]
+    assert "passengers_impossible" in error["problems"][-1]["message"]
+
+    trips = [trip, {**trip, "passenger_count": -1}, {**trip, "pickup_zone": 0, "dropoff_zone": 0}]
+    error = refused(post(service, {"trips": trips}), 422, "trips.1.passenger_count")
+    assert [problem["field"] for problem in error["problems"]] == [
+        "trips.1.passenger_count",
+        "trips.2.pickup_zone",
+        "trips.2.dropoff_zone",
+    ]
+
+
+def test_a_time_that_the_clocks_skip_is_flagged(service: Service, trip: dict[str, Any]) -> None:
+    # Given a pickup in the hour that no clock in New York shows
+    skipped = {**trip, "pickup_at": "2024-03-10T02:30:00"}
+    # Then one answer and each of a list say so
+    assert post(service, skipped).json()["flags"] == ["pickup_time_skipped"]
+    answer = post(service, {"trips": [trip, skipped]}).json()
+    assert [a.get("flags") for a in answer["predictions"]] == [None, ["pickup_time_skipped"]]

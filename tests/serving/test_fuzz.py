@@ -150,7 +150,8 @@ def test_no_body_makes_the_server_fail(
             reply.validate_json(response.content)
             check_answer(answer)
         else:
-            assert set(answer["error"]) == {"field", "message", "request_id"}
+            assert set(answer["error"]) == {"field", "message", "problems", "request_id"}
+            assert answer["error"]["problems"]
 
     ask()
     assert {200, 422} <= seen

@@ -97,8 +97,8 @@ def test_dates_that_nobody_can_predict_are_refused(days: int) -> None:
 
 
 def test_an_action_changed_in_the_settings_is_followed() -> None:
-    changed = load_settings({"validation.actions": {"zone_known": "quarantine"}})
+    changed = load_settings({"validation.actions": {"zone_unknown": "quarantine"}})
     trip = TripRequest(pickup_at=AS_OF, pickup_zone=264, dropoff_zone=2)
-    assert "zone_known" in RULES_OF_REQUESTS.check(trip, AS_OF)
-    with pytest.raises(RequestError, match="zone_known"):
+    assert "zone_unknown" in RULES_OF_REQUESTS.check(trip, AS_OF)
+    with pytest.raises(RequestError, match="zone_unknown"):
         RequestRules.of(changed).check(trip, AS_OF)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from mlops.data.trips import REQUEST_COLUMNS
 from mlops.inference.trip import TripRequest
-from mlops.serving.errors import RequestError
+from mlops.serving.errors import MAX_PROBLEMS, FieldsError, RequestError
 from mlops.serving.requests import Trips, parse_body, recognised, validated
 
 TRIP = {"pickup_at": "2024-03-01T08:30:00", "pickup_zone": 74, "dropoff_zone": 166}
@@ -144,3 +144,36 @@ def test_a_refusal_names_the_field(body: bytes, status: int, field: str) -> None
         parse_body(body, 10)
     assert (caught.value.status, caught.value.field) == (status, field)
     assert caught.value.message
+
+
+def test_every_wrong_field_of_a_trip_is_named() -> None:
+    body = {"pickup_at": "soon", "pickup_zone": "74", "trip_id": [1], "color": 1}
+    with pytest.raises(FieldsError) as caught:
+        parse_body(json.dumps(body).encode(), 10)
+    problems = {problem.field: problem.message for problem in caught.value.problems}
+    assert set(problems) == {"trip_id", "pickup_at", "pickup_zone", "dropoff_zone", "color"}
+    assert "1 to 265" in problems["pickup_zone"] and "/zones" in problems["pickup_zone"]
+    assert problems["dropoff_zone"] == "is missing"
+    assert "ISO 8601" in problems["pickup_at"]
+
+
+@given(
+    wrong=st.lists(
+        st.tuples(st.integers(0, 5), st.sampled_from([*REQUEST_COLUMNS, "trip_id"])),
+        min_size=1,
+        unique=True,
+    )
+)
+def test_every_wrong_field_of_a_list_is_named(wrong: list[tuple[int, str]]) -> None:
+    # Given trips in which some fields cannot be read
+    trips: list[dict[str, Any]] = [dict(TRIP) for _ in range(6)]
+    for place, name in wrong:
+        trips[place][name] = {}
+    # When they are sent together
+    with pytest.raises(FieldsError) as caught:
+        parse_body(json.dumps({"trips": trips}).encode(), 10)
+    # Then each is named once, up to the number that an answer holds
+    named = [problem.field for problem in caught.value.problems]
+    expected = {f"trips.{place}.{name}" for place, name in wrong}
+    assert len(named) == len(set(named)) == min(len(expected), MAX_PROBLEMS)
+    assert set(named) <= expected
