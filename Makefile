@@ -3,9 +3,9 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
 # The first interpreter that runs and that mage-ai supports; override with PYTHON=…
+SUPPORTED := import sys, venv, ensurepip; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 12))
 PYTHON ?= $(shell for p in python3 python3.12 python3.11 python3.10; do \
-	$$p -c 'import sys, venv; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 12))' 2>/dev/null \
-	&& echo $$p && break; done)
+	$$p -c '$(SUPPORTED)' 2>/dev/null && echo $$p && break; done)
 VENV := .venv
 BIN := $(VENV)/bin
 RUNTIME := $(VENV)/.runtime
@@ -59,6 +59,8 @@ clean: ## remove the environment and all state
 
 $(VENV)/.bootstrap: requirements/bootstrap.txt
 	@test -n "$(PYTHON)" || { echo "No Python 3.10, 3.11 or 3.12 found: install one, or run make PYTHON=/path/to/python"; exit 1; }
+	@"$(PYTHON)" -c '$(SUPPORTED)' 2>/dev/null || { echo "PYTHON=$(PYTHON): this is not a Python 3.10, 3.11 or 3.12 with the module venv." \
+		"Its answer to --version: $$("$(PYTHON)" --version 2>&1 | head -1)"; exit 1; }
 	@echo "Creating the environment with $$($(PYTHON) --version) in $(VENV) …"
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/bootstrap.txt

@@ -2,8 +2,29 @@
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Iterable, Mapping
 from typing import Final
 
+# What each exit code of the command line means; `mlops --help` and the README print this table.
+EXIT_CODES: Final[Mapping[int, str]] = {
+    0: "success",
+    1: "unexpected error, or a failed check of `mlops doctor`",
+    2: "wrong command, option, variable or setting",
+    3: "trips could not be read",
+    4: "the data contract is broken",
+    5: "the gate refused a model",
+    6: "a pipeline failed",
+    7: "another run holds the lock",
+    8: "the tracking server or the model registry has a problem",
+    9: "a server did not start, or ended by itself",
+    10: "a version was not deployed, or was rolled back",
+    11: "a message was not delivered",
+    12: "monitoring calls for an action that was not started",
+    13: "a version is not what its receipt says",
+    14: "a stored file is damaged",
+    130: "interrupted by Ctrl-C",
+}
 HINT: Final = "\n  what to do: "  # between message and hint, in the text of an error
 
 
@@ -24,6 +45,20 @@ class MlopsError(Exception):
 
     def __str__(self) -> str:
         return f"{self.message}{HINT}{self.hint}" if self.hint else self.message
+
+
+def did_you_mean(name: str, names: Iterable[str]) -> str:
+    """Return a question that names what was probably meant, or nothing if nothing is close.
+
+    Args:
+        name: What was written.
+        names: What is accepted.
+    """
+    known = sorted(set(names))
+    close = difflib.get_close_matches(name, known, n=1, cutoff=0.7)
+    # The last part of a dotted name is what people remember.
+    close += [each for each in known if each.rpartition(".")[2] == name and each not in close]
+    return f"did you mean {' or '.join(close[:3])}?" if close else ""
 
 
 class ConfigurationError(MlopsError):

@@ -28,7 +28,7 @@ from pydantic import (
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict, SettingsError
 
 from mlops.data.months import parse_months
-from mlops.errors import ConfigurationError
+from mlops.errors import HINT, ConfigurationError, did_you_mean
 
 PROJECT_ROOT = Path(os.environ.get("MLOPS_PROJECT", Path(__file__).resolve().parents[1]))
 
@@ -625,9 +625,10 @@ def load_settings(overrides: Mapping[str, Any] | None = None, *, strict: bool = 
         path = ALIASES.get(name, name)
         if not is_setting(path):
             if "." in name or strict:
+                meant = did_you_mean(name, (*setting_names(), *ALIASES))
                 raise ConfigurationError(
                     f"{name}: there is no such setting",
-                    "list the settings with: mlops config show",
+                    meant or "list the settings with: mlops config show",
                 )
             continue
         *parents, leaf = path.split(".")
@@ -643,12 +644,24 @@ def load_settings(overrides: Mapping[str, Any] | None = None, *, strict: bool = 
     except ValidationError as error:
         first = error.errors()[0]
         name = ".".join(str(part) for part in first["loc"])
+        message, _, hint = first["msg"].removeprefix("Value error, ").partition(HINT)
         secret = _annotation(".".join(str(part) for part in first["loc"][:2])) in _SECRET
         got = "" if secret else f" (got {first.get('input')!r})"
         raise ConfigurationError(
-            f"{name}: {first['msg']}{got}",
-            "see the accepted values with: mlops config schema",
+            f"{name}: {message}{got}",
+            hint or "see the accepted values with: mlops config schema",
         ) from (None if secret else error)
+
+
+def setting_names(model: Any = None, prefix: str = "") -> tuple[str, ...]:
+    """Return the dotted names of all settings."""
+    names: list[str] = []
+    for name, field in (model or Settings).model_fields.items():
+        if _is_section(field.annotation):
+            names += setting_names(field.annotation, f"{prefix}{name}.")
+        else:
+            names.append(f"{prefix}{name}")
+    return tuple(names)
 
 
 def is_setting(path: str) -> bool:

@@ -90,3 +90,30 @@ def test_every_setting_it_names_exists() -> None:
 
     assert named
     assert all(is_setting(name) for name in named), named
+
+
+@pytest.mark.parametrize("python", ["no-such-python", "/bin/ls", "/bin/false"])
+def test_a_wrong_interpreter_given_to_make_is_named(python: str, tmp_path: Path) -> None:
+    for name in ("Makefile", "pyproject.toml", "requirements"):
+        (tmp_path / name).symlink_to(ROOT / name)
+
+    done = subprocess.run(
+        ["make", "run", f"PYTHON={python}"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode != 0
+    assert f"PYTHON={python}: this is not a Python 3.10, 3.11 or 3.12" in done.stdout
+    assert not (tmp_path / ".venv").exists()
+
+
+def test_the_passwords_that_compose_needs_are_counted_right() -> None:
+    compose = (ROOT / "docker-compose.yml").read_text(encoding="utf-8")
+    needed = set(re.findall(r"\$\{([A-Z_]+):\?", compose))
+
+    counts = ("no", "one", "two", "three", "four", "five")
+    assert f"for the {counts[len(needed)]} passwords it needs" in " ".join(README.split())
+    assert all(re.search(rf"^#   {name} ", compose, re.M) for name in needed)

@@ -7,23 +7,19 @@ messages and exit codes.
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Sequence
+from platform import python_version
+from typing import Any, Final
 
+import click
 import typer
 from rich.console import Console
 
-from mlops.errors import MlopsError
+from mlops.errors import EXIT_CODES, ConfigurationError, MlopsError, did_you_mean
 
-EXIT_CODES = """Exit codes:
-
-0 done · 1 unexpected error · 2 wrong option or setting · 3 trips could not be read ·
-4 data contract broken · 5 the gate refused a model · 6 a pipeline failed · 7 another run is busy ·
-8 registry or tracking problem · 9 a server ended · 10 a version was not deployed, or taken back ·
-11 a message did not arrive · 12 monitoring wants what was not started ·
-13 a version is not what its receipt says · 14 a stored file is damaged ·
-130 interrupted
-"""
+_NO_COMMAND: Final = re.compile(r"No such command '(.*)'")
 
 
 def build_app() -> typer.Typer:
@@ -52,7 +48,8 @@ def build_app() -> typer.Typer:
     app = typer.Typer(
         name="mlops",
         help="From raw trips to a monitored model in production.",
-        epilog=EXIT_CODES,
+        epilog="Exit codes:\n\n"
+        + " · ".join(f"{code} {meaning}" for code, meaning in EXIT_CODES.items()),
         no_args_is_help=True,
         rich_markup_mode="rich",
         pretty_exceptions_enable=False,
@@ -83,6 +80,42 @@ def build_app() -> typer.Typer:
     return app
 
 
+def _show_version(context: click.Context, _: click.Parameter, wanted: bool) -> None:
+    if not wanted:
+        return
+    from importlib.metadata import version
+
+    from mlops.registry.receipts import code_commit
+
+    parts = ", ".join(f"{name} {version(name)}" for name in ("mage-ai", "mlflow"))
+    print(f"mlops {version('mlops')} ({code_commit()[:10]}), {parts}, Python {python_version()}")
+    context.exit()
+
+
+def _command() -> click.Command:
+    """Return the commands as click knows them; a default that is no value is not shown as one."""
+    command = typer.main.get_command(build_app())
+    version: dict[str, Any] = {
+        "is_flag": True,
+        "is_eager": True,
+        "expose_value": False,
+        "callback": _show_version,
+    }
+    command.params.insert(
+        0, click.Option(["--version"], help="Show the version of the project and quit.", **version)
+    )
+    waiting = [command]
+    while waiting:
+        each = waiting.pop()
+        waiting += getattr(each, "commands", {}).values()
+        for parameter in each.params:
+            if parameter.default in (None, "") and not isinstance(
+                getattr(parameter, "show_default", None), str
+            ):
+                parameter.show_default = False  # type: ignore[attr-defined]
+    return command
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line; never returns normally."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
@@ -90,14 +123,35 @@ def main(arguments: Sequence[str] | None = None) -> None:
     # script, so options without a command belong to `run`.
     if arguments and arguments[0].startswith("--") and arguments[0] not in ("--help", "--version"):
         arguments.insert(0, "run")
+    as_json = "--json" in arguments
     try:
-        build_app()(args=arguments, prog_name="mlops")
+        # Commands return nothing; what is returned here is the code they left with.
+        sys.exit(_command()(args=arguments, prog_name="mlops", standalone_mode=False) or 0)
+    except click.ClickException as error:
+        failure = _misuse(error)
+        _complain(failure, as_json=as_json)
+        sys.exit(failure.exit_code)
     except MlopsError as error:
-        _complain(error, as_json="--json" in arguments)
+        _complain(error, as_json=as_json)
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, click.Abort):
         Console(stderr=True).print("interrupted: children stopped, nothing half-written")
         sys.exit(130)
+
+
+def _misuse(error: click.ClickException) -> ConfigurationError:
+    """Say which command, option or argument is wrong, and what was probably meant."""
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    path = context.command_path if context else "mlops"
+    message, _, meant = error.format_message().partition(" Did you mean ")
+    wrong = _NO_COMMAND.search(message)
+    if wrong and context:
+        meant = did_you_mean(wrong[1], getattr(context.command, "commands", {}))
+    elif meant:
+        meant = f"did you mean {meant}"
+    return ConfigurationError(
+        f"{path}: {message[:1].lower()}{message[1:]}", f"{meant} See: {path} --help".strip()
+    )
 
 
 def _complain(error: MlopsError, *, as_json: bool) -> None:

@@ -8,7 +8,8 @@ from pydantic import BaseModel
 
 from mlops.cli.display import show_rows
 from mlops.cli.options import AsJson, SetOption, examples, settings_from
-from mlops.settings import Settings
+from mlops.errors import ConfigurationError, did_you_mean
+from mlops.settings import Settings, setting_names
 
 config_app = typer.Typer(no_args_is_help=True, help="The configuration: values and schema.")
 
@@ -23,26 +24,37 @@ def register(app: typer.Typer) -> None:
     epilog=examples(
         "mlops config show",
         "mlops config show training",
+        "mlops config show training.seed",
         "MLOPS_TRAINING__SEED=7 mlops config show training --json",
     ),
 )
 def show(
     set_: SetOption = None,
-    section: Annotated[str, typer.Argument(help="Only this section, e.g. training")] = "",
+    section: Annotated[str, typer.Argument(help="Only this section or setting.")] = "",
     as_json: AsJson = False,
 ) -> None:
     """Every setting in force, after environment and options."""
     settings = settings_from(set_)
+    wanted = section.split(".") if section else []
+    rows = [
+        row for row in _rows(settings, "") if row["setting"].split(".")[: len(wanted)] == wanted
+    ]
+    if not rows:
+        names = {*setting_names(), *(name.partition(".")[0] for name in setting_names())}
+        raise ConfigurationError(
+            f"there is no section or setting {section!r}",
+            did_you_mean(section, names) or "list all of them with: mlops config show",
+        )
     if as_json:
-        content = settings.model_dump(mode="json")
-        print(json.dumps(content[section] if section else content, indent=1))
+        content: Any = settings.model_dump(mode="json")
+        for name in wanted:
+            content = content[name]
+        print(json.dumps(content, indent=1))
         return
-    rows = [row for row in _rows(settings, "") if row["setting"].startswith(section)]
     show_rows(
         rows,
         as_json=False,
         title="Settings (environment: MLOPS_ + the name in capitals, with __ for each dot)",
-        empty=f"there is no section {section!r}",
     )
 
 

@@ -39,15 +39,9 @@ def register(app: typer.Typer) -> None:
 
 def deploy(
     version: Annotated[str, typer.Argument(help="A version, or an alias such as challenger.")],
-    canary_percent: Annotated[
-        Optional[float], typer.Option(help="Share of the requests.", show_default=False)
-    ] = None,
-    canary_minutes: Annotated[
-        Optional[float], typer.Option(help="0: no canary.", show_default=False)
-    ] = None,
-    shadow_minutes: Annotated[
-        Optional[float], typer.Option(help="Before the canary.", show_default=False)
-    ] = None,
+    canary_percent: Annotated[Optional[float], typer.Option(help="Share of the requests.")] = None,
+    canary_minutes: Annotated[Optional[float], typer.Option(help="0: no canary.")] = None,
+    shadow_minutes: Annotated[Optional[float], typer.Option(help="Before the canary.")] = None,
     reason: Annotated[str, typer.Option(help="Why; kept with the version.")] = "",
     set_: SetOption = None,
     as_json: AsJson = False,
@@ -76,7 +70,7 @@ def deploy(
 def rollback(
     to: Annotated[
         Optional[int],
-        typer.Option(help="A former champion; else the previous one.", show_default=False),
+        typer.Option(help="A former champion; else the previous one."),
     ] = None,
     reason: Annotated[str, typer.Option(help="Why; kept with the version.")] = "",
     set_: SetOption = None,
@@ -156,9 +150,9 @@ def _content(record: Any) -> dict[str, Any]:
 
 def _tell(settings: Settings, record: Any) -> None:
     from mlops.deployment.story import tell
-    from mlops.registry.versions import Registry
+    from mlops.registry.listing import find_version
 
-    champion = Registry(settings).champion()
+    champion = find_version(settings, "champion")
     console = terminal()
     for line in tell(record, champion.version if champion else None):
         console.print(line, markup=False)

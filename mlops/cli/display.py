@@ -83,6 +83,21 @@ def terminal(*, stderr: bool = False) -> Console:
     return console
 
 
+def error_columns(metrics: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the errors of a model as columns: minutes, and MAPE in percent; it is kept as a share.
+
+    Args:
+        metrics: The fields of `mlops.evaluation.results.Metrics`; empty for a failed candidate.
+    """
+    mape = metrics.get("mape")
+    return {
+        "MAE": metrics.get("mae"),
+        "MAPE_%": None if mape is None else 100 * mape,
+        "R²": metrics.get("r2"),
+        "P90_error": metrics.get("p90_error"),
+    }
+
+
 def show_rows(
     rows: Sequence[Mapping[str, Any]],
     *,

@@ -215,7 +215,8 @@ def check_tracking(settings: Settings) -> Check:
 
 def check_training_set(settings: Settings) -> Check:
     """The published training set is whole."""
-    from mlops.data.snapshots import current_training_set, verify
+    from mlops.data.manifests import current_training_set
+    from mlops.data.snapshots import verify
 
     manifest = current_training_set(settings)
     if manifest is None:

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from mlops.cli.display import show_rows, terminal
+from mlops.cli.display import error_columns, show_rows, terminal
 from mlops.cli.options import AsJson, examples
 from mlops.errors import RegistryError
 from mlops.settings import load_settings
@@ -35,15 +35,14 @@ def models(
     """Registered versions; with VERSION, its metrics, verdict and receipt."""
     settings = load_settings()
 
-    from mlops.registry.versions import Registry
+    from mlops.registry.listing import find_version, list_versions
 
-    registry = Registry(settings)
     console = terminal()
     if verdict:
         _show_last_verdict(settings.home / "runs" / "last_verdict.json", console, as_json)
         return
     if version:
-        info = registry.get(version)
+        info = find_version(settings, version)
         if info is None:
             raise RegistryError(f"there is no version {version!r}", "list them with: mlops models")
         content = info.model_dump(mode="json")
@@ -63,10 +62,13 @@ def models(
             "created": f"{info.created_at:%Y-%m-%d %H:%M}",
             "champion_since": f"{info.promoted_at:%Y-%m-%d %H:%M}" if info.promoted_at else "",
         }
-        for info in registry.versions()
+        for info in list_versions(settings)
     ]
     show_rows(
-        rows, as_json=as_json, title="Versions", empty="no version yet; make one with: mlops run"
+        rows,
+        as_json=as_json,
+        title="Versions (RMSE in minutes)",
+        empty="no version yet; make one with: mlops run",
     )
 
 
@@ -82,7 +84,9 @@ def _show_version(content: dict[str, Any], console: Console) -> None:
     if content["receipt"] is None:
         console.print("registered by hand: no evidence is stored with it")
         return
-    show_rows([content["evaluation"]["metrics"]], as_json=False, title="Test window, minutes")
+    metrics = content["evaluation"]["metrics"]
+    row = {"trips": metrics["rows"], "RMSE": metrics["rmse"], **error_columns(metrics)}
+    show_rows([{**row, "bias": metrics["bias"]}], as_json=False, title="Test window, minutes")
     console.print(Verdict.model_validate(content["verdict"]).table(), markup=False)
     show_rows(content["evaluation"]["slices"], as_json=False, title="Slices, minutes")
     receipt = [{"receipt": name, "value": str(v)} for name, v in content["receipt"].items()]

@@ -12,9 +12,7 @@ from mlops.settings import Settings, load_settings
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 SetOption = Annotated[
     Optional[list[str]],
-    typer.Option(
-        "--set", metavar="NAME=VALUE", help="Any setting, e.g. training.seed=7.", show_default=False
-    ),
+    typer.Option("--set", metavar="NAME=VALUE", help="Any setting, e.g. training.seed=7."),
 ]
 
 

@@ -145,7 +145,7 @@ def status(
     """The training set in use and the last pipeline runs."""
     settings = load_settings()
 
-    from mlops.data.snapshots import current_training_set
+    from mlops.data.manifests import current_training_set
     from mlops.orchestration.history import recent_runs
 
     runs = recent_runs(settings, last)

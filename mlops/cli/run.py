@@ -9,7 +9,7 @@ from typing import Annotated, Any, Optional
 import typer
 from rich.console import Console
 
-from mlops.cli.display import RunDisplay, show_rows, terminal
+from mlops.cli.display import RunDisplay, error_columns, show_rows, terminal
 from mlops.cli.options import AsJson, SetOption, examples, overrides_from
 from mlops.errors import GateRefusalError
 from mlops.settings import Settings, load_settings
@@ -33,50 +33,28 @@ def register(app: typer.Typer) -> None:
 
 
 def run(
-    source: Annotated[
-        Optional[str], typer.Option(help="sample, tlc or path.", show_default=False)
-    ] = None,
-    months: Annotated[
-        Optional[str], typer.Option(help="E.g. 2024-01..2024-02.", show_default=False)
-    ] = None,
-    taxi: Annotated[
-        Optional[str], typer.Option(help="green or yellow.", show_default=False)
-    ] = None,
+    source: Annotated[Optional[str], typer.Option(help="sample, tlc or path.")] = None,
+    months: Annotated[Optional[str], typer.Option(help="E.g. 2024-01..2024-02.")] = None,
+    taxi: Annotated[Optional[str], typer.Option(help="green or yellow.")] = None,
     location: Annotated[
         Optional[str],
-        typer.Option(help="With --source path: folder, base URL or files.", show_default=False),
+        typer.Option(help="With --source path: folder, base URL or files."),
     ] = None,
-    train_data: Annotated[
-        Optional[Path], typer.Option(help="A file of training trips.", show_default=False)
-    ] = None,
+    train_data: Annotated[Optional[Path], typer.Option(help="A file of training trips.")] = None,
     validation_data: Annotated[
         Optional[Path],
-        typer.Option(help="A later file: its first half guides the search.", show_default=False),
+        typer.Option(help="A later file: its first half guides the search."),
     ] = None,
     test_data: Annotated[
         Optional[Path],
-        typer.Option(
-            help="A still later file for the gate; else the second half.", show_default=False
-        ),
+        typer.Option(help="A still later file for the gate; else the second half."),
     ] = None,
-    families: Annotated[
-        Optional[str], typer.Option(help="E.g. lasso,random_forest.", show_default=False)
-    ] = None,
-    objectives: Annotated[
-        Optional[str], typer.Option(help="E.g. squared_error.", show_default=False)
-    ] = None,
-    max_evals: Annotated[
-        Optional[int], typer.Option(help="Trials per candidate.", show_default=False)
-    ] = None,
-    time_budget: Annotated[
-        Optional[float], typer.Option(help="Seconds per search.", show_default=False)
-    ] = None,
-    seed: Annotated[
-        Optional[int], typer.Option(help="Of every random choice.", show_default=False)
-    ] = None,
-    workers: Annotated[
-        Optional[int], typer.Option(help="Blocks at the same time.", show_default=False)
-    ] = None,
+    families: Annotated[Optional[str], typer.Option(help="E.g. lasso,random_forest.")] = None,
+    objectives: Annotated[Optional[str], typer.Option(help="E.g. squared_error.")] = None,
+    max_evals: Annotated[Optional[int], typer.Option(help="Trials per candidate.")] = None,
+    time_budget: Annotated[Optional[float], typer.Option(help="Seconds per search.")] = None,
+    seed: Annotated[Optional[int], typer.Option(help="Of every random choice.")] = None,
+    workers: Annotated[Optional[int], typer.Option(help="Blocks at the same time.")] = None,
     promote: Annotated[
         bool, typer.Option("--promote", help="Let a winner that passes replace the champion.")
     ] = False,
@@ -177,10 +155,7 @@ def candidate_rows(contenders: list[Mapping[str, Any]], winner: str) -> list[dic
                 "": "◀ winner" if report["family"] == winner else report.get("note", ""),
                 "validation_RMSE": report.get("validation_rmse"),
                 "test_RMSE": metrics.get("rmse"),
-                "MAE": metrics.get("mae"),
-                "MAPE_%": 100 * metrics["mape"] if metrics else None,
-                "R²": metrics.get("r2"),
-                "P90_error": metrics.get("p90_error"),
+                **error_columns(metrics),
                 "trials": report.get("trials"),
                 "seconds": report.get("seconds"),
             }

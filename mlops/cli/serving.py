@@ -31,10 +31,8 @@ def register(app: typer.Typer) -> None:
 
 
 def serve(
-    workers: Annotated[
-        Optional[int], typer.Option(help="Processes that answer requests.", show_default=False)
-    ] = None,
-    port: Annotated[Optional[int], typer.Option(show_default=False)] = None,
+    workers: Annotated[Optional[int], typer.Option(help="Processes that answer requests.")] = None,
+    port: Annotated[Optional[int], typer.Option()] = None,
     set_: SetOption = None,
 ) -> None:
     """Answer predictions over HTTP with the champion, until Ctrl-C.

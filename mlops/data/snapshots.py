@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 import shutil
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -22,10 +21,18 @@ import pyarrow.parquet as pq
 
 from mlops.data.atomic import atomic_folder
 from mlops.data.content import column_types, read_canonical, values_sha256
+from mlops.data.manifests import (
+    CURRENT,
+    MANIFEST,
+    QUARANTINE,
+    TRAINING_SETS,
+    load_manifest,
+    located,
+    quality_at,
+)
 from mlops.data.references import (
     Extraction,
     FeatureTable,
-    QualityReport,
     TrainingSetManifest,
     TripPart,
     Window,
@@ -33,13 +40,8 @@ from mlops.data.references import (
 from mlops.data.trips import PICKUP_AT
 from mlops.data.windows import Interval, plan_windows
 from mlops.errors import DataQualityError, MlopsError
-from mlops.records.files import find_pointed, find_record, write_pointer, write_record
+from mlops.records.files import write_pointer, write_record
 from mlops.settings import Settings
-
-TRAINING_SETS: Final = "training_sets"
-MANIFEST: Final = "manifest.json"
-QUARANTINE: Final = "quarantine"
-_CURRENT: Final = "current"  # file holding the hash published last
 
 # Measured on a month of green trips with 23 columns: zstd without dictionaries is the smallest
 # (3.5 MB; lz4 4.2, with dictionaries 4.9 and more) and loads as fast as lz4, in 6 to 8 ms.
@@ -48,8 +50,6 @@ _PARQUET: Final[dict[str, Any]] = {
     "use_dictionary": False,
     "row_group_size": 65_536,  # small enough that a window skips most of a large month
 }
-
-_REBUILD: Final = "build the training set again, which writes {path} anew: mlops run --rebuild"
 
 # The sections of the settings that decide what a training set holds.
 RECIPE: Final = ("source", "validation", "windows", "features")
@@ -84,12 +84,12 @@ def publish_training_set(
         uri=str(folder),
         rows=sum(part.rows for part in parts),
         columns=column_types(parts[0].uri),
-        parts=_located(parts, folder),
+        parts=located(parts, folder),
         train=windows["train"],
         validation=windows["validation"],
         test=windows["test"],
         extraction=table.extraction,
-        quality=_quality_at(table.quality, folder),
+        quality=quality_at(table.quality, folder),
         feature_version=table.feature_version,
         code_commit=code_commit,
         created_at=datetime.now(timezone.utc),
@@ -131,55 +131,8 @@ def publish_folder(
     folder = settings.store / product / sha256
     if not (folder.is_dir() and intact(folder)):
         atomic_folder(folder, write)
-    write_pointer(folder.parent / _CURRENT, sha256)
+    write_pointer(folder.parent / CURRENT, sha256)
     return folder
-
-
-def load_manifest(reference: str | Path, settings: Settings | None = None) -> TrainingSetManifest:
-    """Read the manifest of a training set.
-
-    Args:
-        reference: Folder of the snapshot; or its hash, or at least six digits of it, which needs
-            ``settings``.
-        settings: Where the store is.
-
-    Returns:
-        The manifest, its paths pointing into the folder where it was found, so that a store may be
-        moved or mounted elsewhere.
-
-    Raises:
-        MlopsError: If there is no such training set, or it is ambiguous.
-        DamagedFileError: If its manifest is damaged.
-    """
-    folder = Path(reference)
-    if settings is not None and re.fullmatch(r"[0-9a-f]{6,64}", str(reference)):
-        found = sorted((settings.store / TRAINING_SETS).glob(f"{reference}*/"))
-        if len(found) > 1:
-            raise MlopsError(f"{reference}: {len(found)} training sets begin so", "give more of it")
-        folder = found[0] if found else folder
-    manifest = find_record(folder / MANIFEST, TrainingSetManifest, _REBUILD)
-    if manifest is None:
-        raise MlopsError(
-            f"{reference}: there is no training set here",
-            "build one with: mlops pipeline run data_preparation",
-        )
-    return manifest.model_copy(
-        update={
-            "uri": str(folder),
-            "parts": _located(manifest.parts, folder),
-            "quality": _quality_at(manifest.quality, folder),
-        }
-    )
-
-
-def current_training_set(settings: Settings) -> TrainingSetManifest | None:
-    """Return the training set published last, or ``None`` before the first.
-
-    Raises:
-        DamagedFileError: If what names it, or its manifest, is damaged.
-    """
-    folder = find_pointed(settings.store / TRAINING_SETS / _CURRENT, MANIFEST, _REBUILD)
-    return load_manifest(folder) if folder else None
 
 
 def read_window(
@@ -223,18 +176,6 @@ def verify(manifest: TrainingSetManifest) -> None:
             f"{manifest.uri}: the training set is damaged: its content hashes to {found}",
             "delete this folder and build it again with: mlops run --rebuild",
         )
-
-
-def _located(parts: Iterable[TripPart], folder: Path) -> tuple[TripPart, ...]:
-    return tuple(
-        part.model_copy(update={"uri": str(folder / f"part-{part.month}.parquet")})
-        for part in parts
-    )
-
-
-def _quality_at(quality: QualityReport, folder: Path) -> QualityReport:
-    set_aside = str(folder / QUARANTINE) if quality.quarantine_uri else None
-    return quality.model_copy(update={"quarantine_uri": set_aside})
 
 
 def _is_intact(folder: Path) -> bool:

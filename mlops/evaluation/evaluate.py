@@ -8,27 +8,11 @@ import numpy as np
 import pandas as pd
 
 from mlops.data.trips import TARGET
-from mlops.evaluation.metrics import (
-    FloatArray,
-    IntervalMetrics,
-    Metrics,
-    Result,
-    interval_metrics,
-    regression_metrics,
-)
+from mlops.evaluation.metrics import FloatArray, interval_metrics, regression_metrics
 from mlops.evaluation.performance import Servable, prediction_latency_ms, saved_size_mb
-from mlops.evaluation.slices import SliceMetrics, slice_labels, slice_metrics
+from mlops.evaluation.results import Evaluation
+from mlops.evaluation.slices import slice_labels, slice_metrics
 from mlops.settings import EvaluationSettings
-
-
-class Evaluation(Result):
-    """What was measured on one window; plain JSON, stored with the model version."""
-
-    metrics: Metrics
-    interval: IntervalMetrics | None  # None: the model predicts no interval
-    slices: tuple[SliceMetrics, ...]
-    latency_ms: float  # median of one-row predictions
-    size_mb: float  # of the artifact on disk, 10⁶ bytes
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from mlops.evaluation.metrics import Result
-from mlops.evaluation.slices import SliceMetrics
+from mlops.evaluation.results import Result, SliceMetrics
 
 WindowName = Literal["validation", "test"]
 

@@ -6,37 +6,11 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, ConfigDict
 
 from mlops.errors import DataQualityError
+from mlops.evaluation.results import IntervalMetrics, Metrics
 
 FloatArray = npt.NDArray[np.float64]
-
-
-class Result(BaseModel):
-    """Base of everything evaluation hands on: immutable, no unknown keys, finite numbers only."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-class Metrics(Result):
-    """Errors of one model on one window of trips; minutes unless said otherwise."""
-
-    rows: int
-    rmse: float  # root mean squared error
-    mae: float  # mean absolute error
-    mape: float  # mean absolute error relative to the actual duration, a share: 0.2 is 20 %
-    r2: float  # coefficient of determination, 1 is perfect, 0 no better than the mean
-    p90_error: float  # nine trips in ten are predicted at least this well
-    bias: float  # mean of predicted - actual: positive means too long
-
-
-class IntervalMetrics(Result):
-    """How honest and how sharp a prediction interval is."""
-
-    rows: int
-    coverage: float  # share of actual durations inside the interval, bounds included
-    mean_width: float  # minutes
 
 
 def regression_metrics(actual: npt.ArrayLike, predicted: npt.ArrayLike) -> Metrics:

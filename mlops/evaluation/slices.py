@@ -14,7 +14,7 @@ import pandas as pd
 
 from mlops.data.trips import DISTANCE, PICKUP_AT, PICKUP_ZONE
 from mlops.data.zones import borough_of
-from mlops.evaluation.metrics import Result
+from mlops.evaluation.results import SliceMetrics
 
 # Starts of the bands, in hours. The evening rush is the TLC's own: its rush-hour surcharge holds
 # from 4 pm to 8 pm (nyc.gov/tlc, "Taxi Fare"); its overnight surcharge ends at 6 am.
@@ -35,17 +35,6 @@ DISTANCE_BANDS: Final[dict[float, str]] = {
 }
 NO_DISTANCE: Final = "no distance given"
 DAYS: Final = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
-
-
-class SliceMetrics(Result):
-    """Errors on the trips of one slice, in minutes."""
-
-    dimension: str  # what the window was cut by
-    slice: str
-    rows: int
-    rmse: float
-    mae: float
-    bias: float  # mean of predicted - actual
 
 
 def slice_labels(frame: pd.DataFrame) -> pd.DataFrame:

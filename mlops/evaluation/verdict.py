@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final, Literal
 
-from mlops.evaluation.metrics import Result
+from mlops.evaluation.results import Result
 
 Unit = Literal["min", "%", "ms", "MB", ""]
 Sense = Literal["<=", ">=", ">"]

@@ -17,7 +17,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from mlops.evaluation.metrics import Result
+from mlops.evaluation.results import Result
 from mlops.monitoring.measurements import Measurement, MeasureName, Side, value_at
 from mlops.monitoring.observations import Floats
 

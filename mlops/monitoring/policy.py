@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Final, Literal
 
-from mlops.evaluation.metrics import Result
+from mlops.evaluation.results import Result
 from mlops.monitoring.measurements import Family
 from mlops.monitoring.report import WindowReport
 from mlops.settings import MonitoringSettings

@@ -10,7 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final, Literal
 
-from mlops.evaluation.metrics import Result
+from mlops.evaluation.results import Result
 from mlops.monitoring.nulls import Nulls
 from mlops.monitoring.tables import ErrorTable, FeatureTable, ShareTable
 from mlops.records.files import read_record, write_record

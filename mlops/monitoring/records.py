@@ -19,7 +19,7 @@ from typing import Any, Final, Literal
 from pydantic import Field
 
 from mlops.errors import DamagedFileError
-from mlops.evaluation.metrics import Result
+from mlops.evaluation.results import Result
 from mlops.monitoring.measurements import Family
 from mlops.monitoring.policy import Decision
 from mlops.monitoring.report import WindowReport

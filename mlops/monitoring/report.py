@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Literal
 
-from mlops.evaluation.metrics import Result
+from mlops.evaluation.results import Result
 from mlops.monitoring.measurements import Family, MeasureName
 
 Outcome = Literal["ok", "alarm", "unjudged"]

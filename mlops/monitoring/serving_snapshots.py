@@ -18,7 +18,7 @@ from mlops import progress
 from mlops.deployment.endpoint import Endpoint
 from mlops.deployment.traffic import Scrape, Traffic
 from mlops.errors import DamagedFileError
-from mlops.evaluation.metrics import Result
+from mlops.evaluation.results import Result
 from mlops.records.files import find_or_report, write_record
 from mlops.serving.follower import bundles_folder
 from mlops.serving.state import read_state

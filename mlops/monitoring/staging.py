@@ -18,7 +18,7 @@ from mlops.data.atomic import atomic_file
 from mlops.data.reading import NO_ZONE
 from mlops.data.trips import DROPOFF_AT, FARE, PICKUP_AT, REQUEST_COLUMNS, TARGET
 from mlops.errors import MlopsError
-from mlops.evaluation.metrics import Result
+from mlops.evaluation.results import Result
 from mlops.inference.trip import NEW_YORK
 from mlops.monitoring.records import Origin
 from mlops.serving.log_rows import AT, MILES, MINUTES

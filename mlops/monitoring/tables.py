@@ -12,7 +12,7 @@ from typing import Any, Final, Literal
 import numpy as np
 import numpy.typing as npt
 
-from mlops.evaluation.metrics import Result
+from mlops.evaluation.results import Result
 from mlops.features.calendar import NUMBER_OF_BANDS, Ints
 from mlops.monitoring.measurements import MeasureName
 from mlops.monitoring.observations import Feature, Floats

@@ -182,7 +182,7 @@ def _read_approval(world: World) -> PendingApproval | None:
 
 
 def _read_training_set(world: World) -> TrainingSetManifest | None:
-    from mlops.data.snapshots import current_training_set
+    from mlops.data.manifests import current_training_set
 
     return current_training_set(world.settings)
 

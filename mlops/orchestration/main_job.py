@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mlops.data.manifests import current_training_set
 from mlops.data.references import Reference, TrainingSetManifest
-from mlops.data.snapshots import current_training_set
 from mlops.errors import DamagedFileError
 from mlops.features.build import feature_version
 from mlops.orchestration.contract import Event, PipelineRequest, PipelineResult, RunStarted

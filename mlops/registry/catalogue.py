@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, Final
 
 from mlops.data.references import Reference
 from mlops.errors import RegistryError
-from mlops.evaluation.evaluate import Evaluation
+from mlops.evaluation.results import Evaluation
 from mlops.evaluation.verdict import Verdict
 from mlops.registry.connection import connect, ensure_tracking, registry_errors
 from mlops.registry.models import load_folder, read_artifact
@@ -49,6 +49,32 @@ class VersionInfo(Reference):
     receipt: Receipt | None
     evaluation: Evaluation | None
     verdict: Verdict | None
+
+
+def version_info(
+    version: int,
+    aliases: Iterable[str],
+    run_id: str,
+    source: str,
+    created_ms: int,
+    tags: Mapping[str, str],
+    record: Record | None,
+) -> VersionInfo:
+    """Return what is known of a version, from MLflow's own fields and the evidence kept with it."""
+    promoted_at = tags.get(PROMOTED_AT)
+    return VersionInfo(
+        version=version,
+        aliases=tuple(sorted(aliases)),
+        run_id=run_id,
+        source=source,
+        created_at=datetime.fromtimestamp(created_ms / 1_000, timezone.utc),
+        promoted_at=datetime.fromisoformat(promoted_at) if promoted_at else None,
+        promotion_reason=tags.get(REASON, ""),
+        promoted_by=tags.get(PROMOTED_BY, ""),
+        receipt=record and record.receipt,
+        evaluation=record and record.evaluation,
+        verdict=record and record.verdict,
+    )
 
 
 class Catalogue:
@@ -156,20 +182,14 @@ class Catalogue:
         return dict(found[0].tags) if found else {}
 
     def _info(self, found: Any) -> VersionInfo:
-        promoted_at = found.tags.get(PROMOTED_AT)
-        record = self._record(found.run_id)
-        return VersionInfo(
-            version=int(found.version),
-            aliases=tuple(sorted(found.aliases)),
-            run_id=found.run_id or "",
-            source=found.source,
-            created_at=datetime.fromtimestamp(found.creation_timestamp / 1_000, timezone.utc),
-            promoted_at=datetime.fromisoformat(promoted_at) if promoted_at else None,
-            promotion_reason=found.tags.get(REASON, ""),
-            promoted_by=found.tags.get(PROMOTED_BY, ""),
-            receipt=record and record.receipt,
-            evaluation=record and record.evaluation,
-            verdict=record and record.verdict,
+        return version_info(
+            int(found.version),
+            found.aliases,
+            found.run_id or "",
+            found.source,
+            found.creation_timestamp,
+            found.tags,
+            self._record(found.run_id),
         )
 
     def _record(self, run_id: str | None) -> Record | None:

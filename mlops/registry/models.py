@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlops.registry.connection import connect, registry_errors
-from mlops.registry.flavor import read_model, write_model
 from mlops.registry.receipts import Receipt
 from mlops.settings import Settings
 
@@ -38,6 +37,8 @@ def log_model(
         Its URI, ``models:/m-…``.
     """
     from mlflow.entities import LoggedModelOutput
+
+    from mlops.registry.flavor import write_model
 
     logged = client.create_logged_model(
         experiment, name=receipt.family, source_run_id=run, tags=dict(tags)
@@ -76,6 +77,8 @@ def load_folder(settings: Settings, location: str) -> TripDurationModel:
     Raises:
         RegistryError: If it cannot be found or read.
     """
+    from mlops.registry.flavor import read_model
+
     client = connect(settings)
     with registry_errors(settings), tempfile.TemporaryDirectory() as temporary:
         return read_model(_fetch(client, location, temporary))

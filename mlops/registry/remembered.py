@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
-from mlops.data.snapshots import current_training_set
+from mlops.data.manifests import current_training_set
 from mlops.errors import ConfigurationError
 from mlops.registry.versions import Registry, VersionInfo
 from mlops.settings import Settings, SourceSettings

@@ -9,8 +9,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from mlops.data.references import Reference
-from mlops.evaluation.evaluate import Evaluation
-from mlops.evaluation.metrics import Metrics
+from mlops.evaluation.results import Evaluation, Metrics
 from mlops.evaluation.verdict import Verdict
 from mlops.records.folder import RecordFolder
 from mlops.registry.receipts import Receipt

@@ -12,7 +12,7 @@ from datetime import datetime, timezone
 from typing import Final, Literal
 
 from mlops.errors import GateRefusalError, RegistryError
-from mlops.evaluation.evaluate import Evaluation
+from mlops.evaluation.results import Evaluation
 from mlops.evaluation.verdict import Verdict
 from mlops.registry.catalogue import (
     CHALLENGER,

@@ -7,7 +7,7 @@ from typing import Final
 
 import pandas as pd
 
-from mlops.evaluation.slices import SliceMetrics
+from mlops.evaluation.results import SliceMetrics
 from mlops.reports import words
 from mlops.reports.disparity import in_words, largest_disparity
 from mlops.reports.document import Block, Cell, Chart, Fold, Section, Table, Text

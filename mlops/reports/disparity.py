@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from mlops.data.zones import UNKNOWN_BOROUGH
-from mlops.evaluation.metrics import Result
+from mlops.evaluation.results import Result
 from mlops.reports import words
 from mlops.reports.groups import GroupErrors
 from mlops.reports.numbers import decimal, minutes, percent, span

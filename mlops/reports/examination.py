@@ -16,7 +16,7 @@ import pandas as pd
 from mlops.data.trips import DISTANCE, DROPOFF_ZONE, PICKUP_AT, PICKUP_ZONE, REQUEST_COLUMNS, TARGET
 from mlops.data.zone_names import zone_label
 from mlops.errors import MlopsError
-from mlops.evaluation.metrics import Result
+from mlops.evaluation.results import Result
 from mlops.features.sums import MAX_MILES, MIN_MILES
 from mlops.reports.groups import (
     Estimate,

@@ -17,7 +17,7 @@ import pandas as pd
 
 from mlops.data.trips import DROPOFF_ZONE, PICKUP_AT, TARGET
 from mlops.data.zones import borough_of
-from mlops.evaluation.metrics import Result
+from mlops.evaluation.results import Result
 from mlops.evaluation.slices import slice_labels
 
 Floats = npt.NDArray[np.float64]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mlops.data.references import TrainingSetManifest
-from mlops.evaluation.slices import SliceMetrics
+from mlops.evaluation.results import SliceMetrics
 from mlops.registry.selections import Compared, Selection
 from mlops.reports.document import (
     Block,

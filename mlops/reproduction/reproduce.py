@@ -12,7 +12,7 @@ from mlops import progress
 from mlops.data.references import TrainingSetManifest
 from mlops.data.snapshots import read_window
 from mlops.errors import MlopsError, RegistryError
-from mlops.evaluation.evaluate import Evaluation
+from mlops.evaluation.results import Evaluation
 from mlops.features.products import freeze_routes
 from mlops.registry.receipts import IntervalOrigin, Receipt, code_commit
 from mlops.registry.versions import Registry

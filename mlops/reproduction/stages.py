@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 
 from mlops.data.trips import TARGET
-from mlops.evaluation.evaluate import Evaluation
 from mlops.evaluation.metrics import interval_metrics, regression_metrics
+from mlops.evaluation.results import Evaluation
 from mlops.features.encoding import FEATURES as FEATURE_NAMES
 from mlops.features.routes import RouteStatistics
 from mlops.reproduction.differences import differences

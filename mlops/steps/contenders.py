@@ -11,11 +11,13 @@ from typing import Any, Literal
 from threadpoolctl import threadpool_limits
 
 from mlops import progress
+from mlops.data.manifests import load_manifest
 from mlops.data.references import Reference
-from mlops.data.snapshots import load_manifest, read_window
+from mlops.data.snapshots import read_window
 from mlops.data.trips import TARGET
 from mlops.errors import PipelineFailureError
-from mlops.evaluation.metrics import Metrics, regression_metrics
+from mlops.evaluation.metrics import regression_metrics
+from mlops.evaluation.results import Metrics
 from mlops.features.routes import RouteStatistics
 from mlops.registry.tracking import finished_candidates
 from mlops.settings import Settings, load_settings

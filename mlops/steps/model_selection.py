@@ -14,11 +14,13 @@ from typing import Any
 from threadpoolctl import threadpool_limits
 
 from mlops import progress
+from mlops.data.manifests import load_manifest
 from mlops.data.references import Reference, TrainingSetManifest
-from mlops.data.snapshots import load_manifest, read_window
+from mlops.data.snapshots import read_window
 from mlops.errors import PipelineFailureError
-from mlops.evaluation.evaluate import Evaluation, gather_evidence
+from mlops.evaluation.evaluate import gather_evidence
 from mlops.evaluation.gate import judge
+from mlops.evaluation.results import Evaluation
 from mlops.evaluation.verdict import Verdict
 from mlops.notifications import events
 from mlops.records.files import write_record

@@ -16,15 +16,9 @@ import pandas as pd
 import pytest
 
 from mlops.data import snapshots
+from mlops.data.manifests import current_training_set, load_manifest
 from mlops.data.references import FeatureTable, TrainingSetManifest
-from mlops.data.snapshots import (
-    current_training_set,
-    load_manifest,
-    publish_folder,
-    publish_training_set,
-    read_window,
-    verify,
-)
+from mlops.data.snapshots import publish_folder, publish_training_set, read_window, verify
 from mlops.data.validation import validate
 from mlops.errors import DataQualityError, MlopsError
 from mlops.settings import Settings, load_settings
