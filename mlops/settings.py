@@ -236,6 +236,12 @@ class ServingSettings(Section):
     workers: int = Field(1, ge=1, description="processes that answer requests")
     poll_seconds: float = Field(1.0, gt=0, description="how often the registry is asked")
     max_trips: int = Field(10_000, ge=1, description="trips in one request")
+    max_connections: int = Field(
+        2_000,
+        ge=10,
+        description="Connections that each worker keeps open; beyond that, the connection that has"
+        " waited longest for a request is closed.",
+    )
     max_body_bytes: int = Field(4_000_000, ge=1_000, description="of one request")
     max_days_ahead: int = Field(30, ge=0, description="a pickup later than that is refused")
     max_days_before: int = Field(

@@ -14,13 +14,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
 
+from mlops.gateway.connections import BODY_SECONDS
 from mlops.serving.errors import RequestError
 
 Scope: TypeAlias = Mapping[str, Any]
 Receive: TypeAlias = Any  # ASGI's callables
 Send: TypeAlias = Any
 
-BODY_SECONDS: Final = 30  # for a caller to send what it announced
 _JSON: Final = (b"content-type", b"application/json")
 # What is printed in logs and metrics, and hashed for the rollout: no quotes, no control characters.
 _SANE_ID: Final = re.compile(rb"[A-Za-z0-9._:\-]{1,128}").fullmatch
@@ -77,7 +77,7 @@ async def read_body(scope: Scope, receive: Receive, limit: int) -> bytes:
         return await asyncio.wait_for(_rest(body, receive, limit), BODY_SECONDS)
     except asyncio.TimeoutError as error:
         raise RequestError(
-            408, "body", f"did not arrive within {BODY_SECONDS} s", {"Connection": "close"}
+            408, "body", f"did not arrive within {BODY_SECONDS:g} s", {"Connection": "close"}
         ) from error
 
 

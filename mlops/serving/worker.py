@@ -18,6 +18,7 @@ import uvicorn
 import uvloop
 
 from mlops.errors import ConfigurationError
+from mlops.gateway.connections import BoundedServer, ConnectionLimits, raise_file_limit
 from mlops.serving.access import Door, RateLimiter
 from mlops.serving.app import Application
 from mlops.serving.compiled import CompiledModel
@@ -144,7 +145,8 @@ async def _serve(
     log = PredictionLog(settings, f"{number}-{os.getpid()}")
     door = Door(settings, limiter)
     application = Application(settings, door, metrics, log)
-    server = _Server(_config(application))
+    limits = ConnectionLimits.of(settings.serving.max_connections, raise_file_limit())
+    server = _Server(_config(application), limits)
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGTERM, server.stop)
     upkeep = _Upkeep(Follower(application, settings, metrics), door, log, metrics, server)
@@ -212,11 +214,10 @@ def _config(application: Any) -> uvicorn.Config:
         backlog=2048,
         timeout_keep_alive=75,  # longer than the reverse proxy keeps idle connections
         timeout_graceful_shutdown=GRACE_SECONDS,
-        h11_max_incomplete_event_size=65_536,
     )
 
 
-class _Server(uvicorn.Server):
+class _Server(BoundedServer):
     """uvicorn's server, stopped by this process's own handler of signals."""
 
     @contextlib.contextmanager

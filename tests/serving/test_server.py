@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import os
@@ -17,12 +18,14 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from mlops.data.references import Extraction, QualityReport, TrainingSetManifest, Window
 from mlops.evaluation.evaluate import Evaluation
 from mlops.evaluation.metrics import regression_metrics
 from mlops.evaluation.verdict import Verdict
+from mlops.gateway.connections import raise_file_limit
 from mlops.registry.receipts import collect_receipt
 from mlops.registry.rollout import Rollout
 from mlops.registry.tracking import log_candidate
@@ -390,6 +393,51 @@ def test_what_is_no_http_is_refused(running: Running) -> None:
             raw.settimeout(PATIENCE)
             raw.sendall(said)
             assert raw.recv(1_000).startswith(b"HTTP/1.1 400")
+
+
+@contextlib.contextmanager
+def open_connections(running: Running, number: int, begin: bytes) -> Iterator[list[socket.socket]]:
+    """Hold connections on which only a beginning is sent."""
+    with contextlib.ExitStack() as stack:
+        address = ("127.0.0.1", running.settings.serving.port)
+        clients = []
+        for _ in range(number):
+            client = stack.enter_context(socket.create_connection(address, timeout=PATIENCE))
+            client.sendall(begin)
+            clients.append(client)
+        yield clients
+
+
+@pytest.mark.skipif(raise_file_limit() < 1_500, reason="too few open files are allowed here")
+def test_strangers_with_half_sent_requests_keep_nobody_waiting(
+    running: Running, trip: dict[str, Any]
+) -> None:
+    # Given more half-sent requests than the usual limit on open files allows
+    with open_connections(running, 1_100, b"POST /predict HTTP/1.1\r\nHost: x\r\nX-A"):
+        # Then callers are answered, on new connections and on old ones
+        connection = running.connection()
+        for _ in range(5):
+            assert running.ask("POST", "/predict", trip)[0] == 200
+            assert running.ask("POST", "/predict", trip, connection)[0] == 200
+        connection.close()
+
+
+def test_strangers_with_endless_headers_cost_no_memory(
+    running: Running, trip: dict[str, Any]
+) -> None:
+    def memory() -> int:
+        children = psutil.Process(running.process.pid).children()
+        return int(sum(child.memory_info().rss for child in children))
+
+    running.ask("POST", "/predict", trip)
+    before = memory()
+    with open_connections(running, 4, b"GET /predict HTTP/1.1\r\nX-A: ") as clients:
+        for client in clients:
+            with contextlib.suppress(ConnectionError):  # refused meanwhile
+                for _ in range(50):
+                    client.sendall(b"x" * 1_000_000)
+        assert running.ask("POST", "/predict", trip)[0] == 200
+        assert memory() - before < 50_000_000
 
 
 def test_too_large_a_body_is_refused_before_it_is_sent(running: Running) -> None:

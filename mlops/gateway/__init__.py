@@ -1,0 +1,1 @@
+"""What stands in front of the project's HTTP servers: bounded connections, and known names only."""
