@@ -468,6 +468,11 @@ class Settings(BaseSettings):
     environment: Literal["dev", "prod"] = Field(
         "dev", description="prod: schedules are active; dev: they wait to be switched on"
     )
+    allow_mismatch: bool = Field(
+        False,
+        description="Let a model that learned from synthetic trips score real ones, and a model of "
+        "one taxi score trips of the other or replace its champion.",
+    )
     source: SourceSettings = SourceSettings()
     validation: ValidationSettings = ValidationSettings()
     windows: WindowSettings = WindowSettings()

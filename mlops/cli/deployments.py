@@ -7,7 +7,7 @@ from typing import Annotated, Any, Optional
 import typer
 
 from mlops.cli.display import RunDisplay, show_rows, terminal
-from mlops.cli.options import AsJson, SetOption, examples, overrides_from
+from mlops.cli.options import AllowMismatch, AsJson, SetOption, examples, overrides_from
 from mlops.settings import Settings, load_settings
 
 DEPLOY_CODES = (
@@ -43,6 +43,7 @@ def deploy(
     canary_minutes: Annotated[Optional[float], typer.Option(help="0: no canary.")] = None,
     shadow_minutes: Annotated[Optional[float], typer.Option(help="Before the canary.")] = None,
     reason: Annotated[str, typer.Option(help="Why; kept with the version.")] = "",
+    allow_mismatch: AllowMismatch = False,
     set_: SetOption = None,
     as_json: AsJson = False,
 ) -> None:
@@ -56,6 +57,7 @@ def deploy(
             "deployment.canary_percent": canary_percent,
             "deployment.canary_minutes": canary_minutes,
             "deployment.shadow_minutes": shadow_minutes,
+            "allow_mismatch": allow_mismatch or None,
         },
     )
     name = "version" if version.isdigit() else "alias"

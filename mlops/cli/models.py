@@ -56,6 +56,7 @@ def models(
             "version": info.version,
             "aliases": ", ".join(info.aliases),
             "family": info.receipt.family if info.receipt else "",
+            "trips": str(info.origin or ""),
             "test_RMSE": info.evaluation.metrics.rmse if info.evaluation else None,
             "data": info.receipt.data_hash[:12] if info.receipt else "",
             "commit": info.receipt.code_commit[:10] if info.receipt else "",
@@ -78,6 +79,8 @@ def _show_version(content: dict[str, Any], console: Console) -> None:
     console.print(
         f"[bold]Version {content['version']}[/] {', '.join(content['aliases'])}", soft_wrap=True
     )
+    if content["receipt"] and content["receipt"]["synthetic"]:
+        console.print("[yellow]It learned from synthetic trips.[/]")
     if content["promoted_at"]:
         console.print(f"promoted {content['promoted_at']} by {content['promoted_by']}:")
         console.print(f"  {content['promotion_reason']}")

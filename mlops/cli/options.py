@@ -10,6 +10,13 @@ from mlops.errors import ConfigurationError
 from mlops.settings import Settings, load_settings
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+AllowMismatch = Annotated[
+    bool,
+    typer.Option(
+        "--allow-mismatch",
+        help="Let a synthetic model meet real trips, or a model another taxi's.",
+    ),
+]
 SetOption = Annotated[
     Optional[list[str]],
     typer.Option("--set", metavar="NAME=VALUE", help="Any setting, e.g. training.seed=7."),

@@ -3,14 +3,17 @@
 import json
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from mlops.cli.display import show_rows, terminal
-from mlops.cli.options import AsJson, examples
+from mlops.cli.options import AllowMismatch, AsJson, examples, settings_from
 from mlops.errors import ConfigurationError
-from mlops.settings import Settings, load_settings
+from mlops.settings import Settings
+
+if TYPE_CHECKING:
+    from mlops.registry.versions import Registry
 
 ONE_TRIP = '{"pickup_at": "2024-03-01T08:30:00", "pickup_zone": 74, "dropoff_zone": 166}'
 MEMORY_TYPES = (".json", ".jsonl")
@@ -34,34 +37,54 @@ def predict(
     ],
     model: Annotated[str, typer.Option(help="A version or alias.")] = "champion",
     taxi: Annotated[str, typer.Option(help="Column names of a parquet file.")] = "green",
+    allow_mismatch: AllowMismatch = False,
     as_json: AsJson = False,
 ) -> None:
     """Predict durations in minutes, with an 80 % interval."""
-    settings = load_settings()
+    settings = settings_from(options={"allow_mismatch": allow_mismatch or None})
 
     from mlops.registry.versions import Registry
 
-    loaded, info = Registry(settings).load(model)
+    registry = Registry(settings)
     if trips.endswith(".parquet"):
-        _score_file(trips, loaded, str(info.version), taxi, settings, as_json)
+        _score_file(trips, registry, model, taxi, settings, as_json)
         return
+    loaded, info = registry.load(model)
 
     from mlops.inference.batch import predict_records
 
     rows = predict_records(loaded, _records(trips))
     for row in rows:
         row["model_version"] = info.version
-    show_rows(rows, as_json=as_json, title=f"Minutes, by version {info.version}")
+        if info.synthetic:
+            row["synthetic"] = True
+    show_rows(rows, as_json=as_json, title=f"Minutes, by {info.title}")
 
 
 def _score_file(
-    path: str, loaded: Any, version: str, taxi: str, settings: Settings, as_json: bool
+    path: str, registry: "Registry", model: str, taxi: str, settings: Settings, as_json: bool
 ) -> None:
+    from mlops.data.origins import TripOrigin, is_synthetic, require_scoring
     from mlops.inference.batch import score
 
     if not Path(path).exists():
         raise ConfigurationError(f"{path} does not exist", "check the path of the file")
-    summary = score(loaded, [path], taxi, settings, model_version=version, run_id="command-line")
+    known = registry.get(model)
+    if known is not None and known.origin is not None:
+        trips = TripOrigin(taxi, is_synthetic(path))
+        require_scoring(
+            known.origin, trips, f"version {known.version}", allow=settings.allow_mismatch
+        )
+    loaded, info = registry.load(model)
+    summary = score(
+        loaded,
+        [path],
+        taxi,
+        settings,
+        model_version=info.version,
+        run_id="command-line",
+        synthetic_model=info.synthetic,
+    )
     if as_json:
         print(summary.model_dump_json(indent=1))
     else:

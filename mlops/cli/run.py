@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 
 from mlops.cli.display import RunDisplay, error_columns, show_rows, terminal
-from mlops.cli.options import AsJson, SetOption, examples, overrides_from
+from mlops.cli.options import AllowMismatch, AsJson, SetOption, examples, overrides_from
 from mlops.errors import GateRefusalError
 from mlops.settings import Settings, load_settings
 
@@ -58,6 +58,7 @@ def run(
     promote: Annotated[
         bool, typer.Option("--promote", help="Let a winner that passes replace the champion.")
     ] = False,
+    allow_mismatch: AllowMismatch = False,
     rebuild: Annotated[
         bool, typer.Option("--rebuild", help="Build the training set again.")
     ] = False,
@@ -79,6 +80,7 @@ def run(
         "time_budget": time_budget,
         "seed": seed,
         "workers": workers,
+        "allow_mismatch": allow_mismatch or None,
     }
     if train_data is not None:
         from mlops.cli.explicit_data import source_of
@@ -96,8 +98,11 @@ def run(
     started = time.monotonic()
     console.print("[dim]loading Mage …[/]")
 
-    from mlops.orchestration.main_job import run_main_job
+    from mlops.orchestration.main_job import objection, run_main_job
 
+    note = objection(settings, promote=promote)
+    if note:
+        console.print(f"[yellow]Note[/] {note} (--allow-mismatch lets it)")
     job = run_main_job(
         settings,
         {**overrides, "promote": promote},
@@ -183,7 +188,12 @@ def _show_outcome(
     colour = "green" if verdict["passed"] else "yellow"
     console.print(f"[bold {colour}]Gate[/] {verdict['summary']}")
     console.print(f"[bold]Registry[/] {registered['summary']}")
-    predictions = scored["summary"] if scored else "none, because there is no champion yet"
+    predictions = "none, because there is no champion yet"
+    if scored:
+        predictions = scored["summary"]
+    elif registered["champion"] is not None:
+        champion = registered["champion"]
+        predictions = f"none, because version {champion}, the champion, knows no such trips"
     console.print(f"[bold]Predictions[/] {predictions}")
     console.print(f"[bold]Time[/] {seconds:.0f} s")
     console.print()

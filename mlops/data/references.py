@@ -13,6 +13,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from mlops.data.rules import current_name
 
+from mlops.data.origins import TripOrigin
+
 
 class Reference(BaseModel):
     """Base of all references: immutable, no unknown keys."""
@@ -38,6 +40,11 @@ class Extraction(Reference):
     taxi: Literal["green", "yellow"]
     synthetic: bool  # generated data: said wherever results are shown
     files: tuple[SourceFile, ...]
+
+    @property
+    def origin(self) -> TripOrigin:
+        """What decides whether a model may be asked about these trips."""
+        return TripOrigin(self.taxi, self.synthetic)
 
     @property
     def months(self) -> tuple[str, ...]:

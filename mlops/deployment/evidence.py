@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from mlops.data.origins import replacement
 from mlops.errors import ConfigurationError, GateRefusalError
 from mlops.registry.versions import Registry, VersionInfo
 
 
-def require_deployable(registry: Registry, asked: str) -> VersionInfo:
+def require_deployable(
+    registry: Registry, asked: str, *, allow_mismatch: bool = False
+) -> VersionInfo:
     """Return the version that is asked for, if its evidence speaks for it.
 
     Raises:
@@ -34,5 +37,14 @@ def require_deployable(registry: Registry, asked: str) -> VersionInfo:
         raise GateRefusalError(
             f"{title} was not let pass by the gate: {info.verdict.summary}",
             f"see every rule: mlops models {info.version}",
+        )
+    champion = registry.champion()
+    other = replacement(
+        info.receipt.origin, champion.origin if champion else None, allow=allow_mismatch
+    )
+    if other and not other.allowed:
+        raise GateRefusalError(
+            f"{title} cannot replace version {champion.version if champion else ''}: {other.why}",
+            f"if you mean it: mlops deploy {info.version} --allow-mismatch",
         )
     return info

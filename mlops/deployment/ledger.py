@@ -24,12 +24,14 @@ class Asked:
         by: A person or a trigger.
         reason: In words.
         run: The pipeline run that will do it; empty outside Mage.
+        allow_mismatch: Replace a champion that learned from other trips (`mlops.data.origins`).
     """
 
     what: str
     by: str
     reason: str
     run: RunKey = field(default_factory=RunKey)
+    allow_mismatch: bool = False
 
 
 @dataclass(frozen=True)

@@ -53,7 +53,9 @@ class Deployer:
         ledger = self.ledger
         record = ledger.records.of_run(asked.run)
         if record is None:
-            info = require_deployable(ledger.registry, asked.what)
+            info = require_deployable(
+                ledger.registry, asked.what, allow_mismatch=asked.allow_mismatch
+            )
             with ledger.claims.locked():
                 self._clear_the_way(asked)
                 before = self._from_version(info.version)

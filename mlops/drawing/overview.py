@@ -63,7 +63,7 @@ def draw_champion(table: pd.DataFrame) -> Drawing:
             Card(
                 "RMSE offline",
                 _minutes(row["rmse"]),
-                f"{_trips(row['test_trips'])} it was tested on",
+                f"{_trips(row['test_trips'])} it was tested on{synthetic}",
             ),
             _live_card(row),
             Card("Age", _age(row["age_days"]), _learned(row)),
@@ -80,22 +80,26 @@ def draw_champion(table: pd.DataFrame) -> Drawing:
 def draw_searches(table: pd.DataFrame, size: Size = HALF) -> Drawing:
     """Draw the validation error of each family, training by training (table `searches`)."""
     made = figure(size)
-    on = axes(made, title="Validation RMSE, training by training", x="", y="RMSE, minutes")
+    hollow = " (hollow: synthetic trips)" if table["synthetic"].any() else ""
+    on = axes(made, title=f"Validation RMSE, training by training{hollow}", x="", y="RMSE, minutes")
     trainings = sorted(table["training"].unique())
     places = {training: place for place, training in enumerate(trainings)}
     # Baselines are far off on purpose: a scale that holds them hides the differences that matter.
     best = table.groupby("family")["rmse"].min().sort_values()
     shown = best[best <= 1.5 * best.iloc[0]]
     for family in shown.index:
-        own, style = table[table["family"] == family], look(str(family))
-        on.plot(
-            own["training"].map(places),
-            own["rmse"],
-            style.dash,
-            color=style.colour,
-            marker=style.marker,
-            label=family,
-        )
+        style = look(str(family))
+        # Lines of their own: the errors of synthetic and real trips do not compare.
+        for synthetic, own in table[table["family"] == family].groupby("synthetic"):
+            on.plot(
+                own["training"].map(places),
+                own["rmse"],
+                style.dash,
+                color=style.colour,
+                marker=style.marker,
+                fillstyle="none" if synthetic else "full",
+                label=f"{family}, synthetic" if synthetic else family,
+            )
     left_out = [f"{name} {value:.1f}" for name, value in best.items() if name not in shown.index]
     if left_out:
         on.set_xlabel("beyond the scale: " + ", ".join(left_out))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from mlops.data.origins import Replacement
 from mlops.errors import DataQualityError
 from mlops.evaluation.bootstrap import GainInterval, relative_gain
 from mlops.evaluation.evaluate import Evidence
@@ -21,6 +22,7 @@ def judge(
     champion: Evidence | None,
     baseline_rmse: float | None,
     settings: GateSettings,
+    mismatch: Replacement | None = None,
 ) -> Verdict:
     """Apply every rule to a challenger.
 
@@ -33,6 +35,8 @@ def judge(
         champion: Evidence of the present champion on the same rows; None if there is none yet.
         baseline_rmse: Of the best baseline on the same window, minutes; None if none was trained.
         settings: The limits.
+        mismatch: Given if the champion learned from other trips, so that the two cannot be
+            compared: whether it may be replaced all the same.
 
     Raises:
         DataQualityError: If the two models were not evaluated on the same number of rows.
@@ -46,12 +50,13 @@ def judge(
     rules = (
         _absolute(challenger, settings),
         _baseline(challenger, baseline_rmse, settings),
-        _champion(challenger, champion, settings),
-        _slices(challenger, champion, settings),
+        _champion(challenger, champion, settings, mismatch),
+        _slices(challenger, champion, settings, mismatch),
         _coverage(challenger, settings),
         _latency(challenger, settings),
         _size(challenger, settings),
         _receipt(challenger),
+        *([_origin(mismatch)] if mismatch else []),
     )
     refused = [rule for rule in rules if not rule.passed]
     if refused:
@@ -94,11 +99,14 @@ def _baseline(
 
 
 def _champion(
-    challenger: Evidence, champion: Evidence | None, settings: GateSettings
+    challenger: Evidence,
+    champion: Evidence | None,
+    settings: GateSettings,
+    mismatch: Replacement | None,
 ) -> RuleResult:
     limit = settings.min_champion_gain
-    if champion is None:
-        return _excused("champion", ">", limit)
+    if champion is None or mismatch:
+        return _excused("champion", ">", limit, mismatch)
     gain = _gain(challenger, champion, settings)
     if np.array_equal(challenger.errors, champion.errors):
         why = "makes the same predictions as the champion, so it is not better"
@@ -115,10 +123,15 @@ def _champion(
     )
 
 
-def _slices(challenger: Evidence, champion: Evidence | None, settings: GateSettings) -> RuleResult:
+def _slices(
+    challenger: Evidence,
+    champion: Evidence | None,
+    settings: GateSettings,
+    mismatch: Replacement | None,
+) -> RuleResult:
     limit = settings.max_slice_loss
-    if champion is None:
-        return _excused("slices", "<=", limit)
+    if champion is None or mismatch:
+        return _excused("slices", "<=", limit, mismatch)
     gains = {
         f"{dimension} {name}": _gain(challenger, champion, settings, rows)
         for dimension in challenger.labels
@@ -181,6 +194,10 @@ def _receipt(challenger: Evidence) -> RuleResult:
     return _at_most("receipt", float(len(gaps)), 0, "", f"the receipt {why}")
 
 
+def _origin(mismatch: Replacement) -> RuleResult:
+    return _at_most("origin", float(not mismatch.allowed), 0, "", mismatch.why)
+
+
 def _at_most(rule: str, value: float, limit: float, unit: Unit, why: str) -> RuleResult:
     passed = value <= limit
     return RuleResult(
@@ -188,8 +205,10 @@ def _at_most(rule: str, value: float, limit: float, unit: Unit, why: str) -> Rul
     )
 
 
-def _excused(rule: str, sense: Sense, limit: float) -> RuleResult:
+def _excused(rule: str, sense: Sense, limit: float, mismatch: Replacement | None) -> RuleResult:
     why = "there is no champion yet to compare with"
+    if mismatch:
+        why = "the champion learned from other trips: there is nothing to compare"
     return RuleResult(
         rule=rule, value=None, sense=sense, limit=limit, unit="%", passed=True, why=why
     )

@@ -52,6 +52,7 @@ class PredictionSummary(Reference):
     files: tuple[str, ...]
     data_hash: str  # of the files and of the rules they were held to
     model_version: str
+    synthetic_model: bool = False  # it learned from generated trips
     run_id: str
     predicted_at: datetime
     rows: int  # predicted
@@ -64,7 +65,8 @@ class PredictionSummary(Reference):
     @property
     def summary(self) -> str:
         """The batch in a few lines."""
-        lines = [f"{self.rows:,} predictions by version {self.model_version} in {self.uri}"]
+        mark = " (learned from synthetic trips)" if self.synthetic_model else ""
+        lines = [f"{self.rows:,} predictions by version {self.model_version}{mark} in {self.uri}"]
         if self.minutes:
             d = self.minutes
             lines.append(
@@ -85,6 +87,7 @@ def score(
     *,
     model_version: str | int,
     run_id: str,
+    synthetic_model: bool = False,
 ) -> PredictionSummary:
     """Predict every trip of the files that can be predicted, and set the others aside.
 
@@ -99,6 +102,8 @@ def score(
         settings: Chunk size, limits on requests, and the folder of predictions.
         model_version: The registered version of ``model``.
         run_id: Of the pipeline run, written beside each prediction.
+        synthetic_model: It learned from generated trips: said in the summary and in the metadata
+            of the predictions' file.
 
     Returns:
         Where the predictions are, and what they look like. `predictions.parquet` has the trip's id
@@ -128,7 +133,7 @@ def score(
 
     def write(temporary: Path) -> None:
         started = time.perf_counter()
-        with PredictionWriter(temporary, id_type, constants) as output:
+        with PredictionWriter(temporary, id_type, constants, synthetic_model) as output:
             chunks = _checked_chunks(sources, id_type, taxi, settings)
             for chunk, minutes in predicted_chunks(model, chunks, threads):
                 if len(minutes):
@@ -142,6 +147,7 @@ def score(
             predictions_uri=str(folder / PREDICTIONS),
             rejected_uri=str(folder / REJECTED) if output.rejected else None,
             taxi=taxi,
+            synthetic_model=synthetic_model,
             files=tuple(source.name for source in sources),
             rows=output.rows,
             rejected=output.rejected,

@@ -22,6 +22,7 @@ PREDICTIONS: Final = "predictions.parquet"
 REJECTED: Final = "rejected.parquet"
 OUTPUTS: Final = ("prediction_minutes", "lower_minutes", "upper_minutes")
 
+SYNTHETIC_MODEL: Final = "synthetic_model"  # in a file's metadata: the model knows no real trip
 # The distribution is kept as counts of hundredths of a minute up to a day: exact to the hundredth,
 # and of one size whatever the size of the input.
 _BINS_PER_MINUTE: Final = 100
@@ -44,6 +45,7 @@ class PredictionWriter:
         folder: Where to.
         id_type: Arrow type of the ids.
         constants: Columns with the same value in every row of the predictions.
+        synthetic_model: The model learned from generated trips: the file's metadata says so.
 
     Attributes:
         rows: Predictions written.
@@ -51,8 +53,15 @@ class PredictionWriter:
         reasons: How often each rule was broken.
     """
 
-    def __init__(self, folder: Path, id_type: Any, constants: Mapping[str, Any]) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        id_type: Any,
+        constants: Mapping[str, Any],
+        synthetic_model: bool = False,
+    ) -> None:
         self._folder = folder
+        self._metadata = {SYNTHETIC_MODEL: "true"} if synthetic_model else None
         self._id_type = id_type
         self._constants = constants
         self._files: dict[str, Any] = {}
@@ -92,7 +101,8 @@ class PredictionWriter:
         rows = len(minutes)
         constants = {name: _repeated(value, rows) for name, value in self._constants.items()}
         table = {TRIP_ID: ids, SOURCE: _repeated(source, rows), **values, **constants}
-        self._append(PREDICTIONS, pa.table(table), [SOURCE, *constants])
+        written = pa.table(table).replace_schema_metadata(self._metadata)
+        self._append(PREDICTIONS, written, [SOURCE, *constants])
         center = values[OUTPUTS[0]]
         bins = np.clip(center * _BINS_PER_MINUTE, 0, _BINS - 1).astype(np.int64)
         self._counts += np.bincount(bins, minlength=_BINS)

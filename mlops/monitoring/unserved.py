@@ -16,6 +16,7 @@ import pandas as pd
 from mlops import progress
 from mlops.data.clock import minutes_between
 from mlops.data.months import month_bounds
+from mlops.data.origins import is_synthetic
 from mlops.data.reading import read_trips
 from mlops.data.references import SourceFile
 from mlops.data.sources.news import months_after
@@ -65,6 +66,9 @@ def source_windows(
         return
     served = _served(champion.version, records, staged)
     for month, files in _new_months(settings, since, now).items():
+        if any(is_synthetic(f.uri) for f in files) != champion.synthetic:
+            progress.report(f"{month} is left out: version {champion.version} knows no such trips")
+            continue
         trips = _trips(files, settings, month, since)
         at = _microseconds(trips)
         spans = [
@@ -87,8 +91,9 @@ def source_windows(
 def _learned_from(champion: VersionInfo, settings: Settings) -> bool:
     """Tell whether the champion is of the configured source: others' trips say nothing of it."""
     receipt, source = champion.receipt, settings.source
-    synthetic = source.kind == "sample"
-    return receipt is not None and (receipt.taxi, receipt.synthetic) == (source.taxi, synthetic)
+    if receipt is None or receipt.taxi != source.taxi:
+        return False
+    return receipt.synthetic or source.kind != "sample"
 
 
 def _since(champion: VersionInfo, records: Sequence[WindowRecord]) -> datetime | None:

@@ -48,6 +48,7 @@ SEARCHES: Final = {
     "training": _TIME,  # when it began: searches of one training set without a long pause
     "family": "object",
     "rmse": "float64",  # on the validation window, minutes
+    "synthetic": "bool",  # of generated trips: no error of theirs compares with one of real trips
 }
 LIVE: Final = {
     "window": "object",
@@ -118,7 +119,12 @@ def searches(world: World) -> pd.DataFrame:
         if before is None or each.at - before > _PAUSE:
             began[each.data_hash] = each.at
         last[each.data_hash] = each.at
-        rows.append({"training": began[each.data_hash], "family": each.family, "rmse": each.rmse})
+        rows.append(
+            {
+                "training": began[each.data_hash],
+                **each.model_dump(include={"family", "rmse", "synthetic"}),
+            }
+        )
     return frame_of(rows, SEARCHES).drop_duplicates(["training", "family"], keep="last")
 
 
@@ -199,7 +205,8 @@ def _name(world: World, alias: str) -> str:
     info = world.version(alias)
     if info is None:
         return ""
-    return f"{info.version} {info.receipt.family if info.receipt else ''}".strip()
+    mark = " (synthetic trips)" if info.synthetic else ""
+    return f"{info.version} {info.receipt.family if info.receipt else ''}{mark}".strip()
 
 
 def _utc(at: datetime) -> datetime:

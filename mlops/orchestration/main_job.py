@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from mlops.data.manifests import current_training_set
+from mlops.data.origins import TripOrigin, replacement, require_scoring
 from mlops.data.references import Reference, TrainingSetManifest
-from mlops.errors import DamagedFileError
+from mlops.errors import ConfigurationError, DamagedFileError, GateRefusalError
 from mlops.features.build import feature_version
 from mlops.orchestration.contract import Event, PipelineRequest, PipelineResult, RunStarted
 from mlops.orchestration.engine import Engine
@@ -24,6 +25,7 @@ from mlops.orchestration.journal import Journal
 from mlops.records.files import find_or_report, write_record
 from mlops.registry.connection import ensure_tracking
 from mlops.registry.receipts import code_commit, lock_hash
+from mlops.registry.versions import Registry
 from mlops.settings import Settings
 
 # Stages run one after the other; the pipelines of one stage share the workers, the first served
@@ -129,9 +131,50 @@ def run_main_job(
             if "data_preparation" in names:
                 _remember_request(settings)
             journal.write()
-            if "model_selection" in names and not _has_champion(results["model_selection"]):
-                break  # the gate refused the first model: there is nothing to predict with
+            if "model_selection" not in names:
+                continue
+            if not _has_champion(results["model_selection"]) or _cannot_be_scored(settings):
+                break  # nothing can predict these trips: no champion, or one of other trips
     return MainJobResult(results=results, data_reason=reason)
+
+
+def objection(settings: Settings, *, promote: bool) -> str:
+    """Say why what this job learns cannot replace the champion; empty if it can.
+
+    Raises:
+        GateRefusalError: If that is what is asked for, before any work is done.
+    """
+    champion = Registry(settings).champion()
+    learned = TripOrigin(settings.source.taxi, settings.source.kind == "sample")
+    known = champion.origin if champion else None
+    mismatch = replacement(learned, known, allow=settings.allow_mismatch)
+    if champion is None or mismatch is None or mismatch.allowed:
+        return ""
+    text = (
+        f"version {champion.version} is champion and learned from {known}; what this job learns "
+        f"from {learned} cannot replace it"
+    )
+    if promote:
+        raise GateRefusalError(
+            f"--promote: {text}",
+            "use another home (MLOPS_HOME) or model (--set tracking.model_name=NAME) for these "
+            "trips, or add --allow-mismatch",
+        )
+    return text
+
+
+def _cannot_be_scored(settings: Settings) -> bool:
+    """Tell whether the champion knows nothing of this job's trips: there is nothing to predict."""
+    manifest = current_training_set(settings)
+    champion = Registry(settings).champion()
+    if manifest is None or champion is None or champion.origin is None:
+        return False
+    trips = manifest.extraction.origin
+    try:
+        require_scoring(champion.origin, trips, "", allow=settings.allow_mismatch)
+    except ConfigurationError:
+        return True
+    return False
 
 
 def _has_champion(selection: PipelineResult) -> bool:

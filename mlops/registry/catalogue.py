@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, Final
 
+from mlops.data.origins import TripOrigin
 from mlops.data.references import Reference
 from mlops.errors import RegistryError
 from mlops.evaluation.results import Evaluation
@@ -49,6 +50,22 @@ class VersionInfo(Reference):
     receipt: Receipt | None
     evaluation: Evaluation | None
     verdict: Verdict | None
+
+    @property
+    def origin(self) -> TripOrigin | None:
+        """Which trips it learned from; None if nobody knows."""
+        return self.receipt.origin if self.receipt else None
+
+    @property
+    def synthetic(self) -> bool:
+        """Whether it is known to have learned from generated trips."""
+        return self.receipt is not None and self.receipt.synthetic
+
+    @property
+    def title(self) -> str:
+        """Its number, and that it is synthetic if it is."""
+        mark = " (learned from synthetic trips)" if self.synthetic else ""
+        return f"version {self.version}{mark}"
 
 
 def version_info(

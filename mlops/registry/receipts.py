@@ -16,6 +16,7 @@ from typing import Any, Final, Literal
 
 from pydantic import Field
 
+from mlops.data.origins import TripOrigin
 from mlops.data.references import Reference, SourceFile, TrainingSetManifest, Window
 from mlops.settings import PROJECT_ROOT, Settings
 
@@ -60,6 +61,11 @@ class Receipt(Reference):
     recipe: dict[str, dict[str, Any]] = Field(default_factory=dict)
     interval: IntervalOrigin | None = None  # None for candidates, which have no interval yet
     created_at: datetime = Field(default_factory=lambda: datetime.now(timezone.utc))
+
+    @property
+    def origin(self) -> TripOrigin:
+        """Which trips it learned from: what it may be asked about."""
+        return TripOrigin(self.taxi, self.synthetic)
 
     @property
     def lacking(self) -> tuple[str, ...]:

@@ -20,6 +20,7 @@ class FinishedSearch(Reference):
     rmse: float  # on the validation window, minutes
     mae: float  # likewise
     data_hash: str  # of the training set
+    synthetic: bool = False  # learned from generated trips
     run_id: str  # in the record (MLflow)
     pipeline: str  # that searched; empty outside Mage
     pipeline_run: str  # its number; empty outside Mage
@@ -56,6 +57,7 @@ def _search(run: Any) -> FinishedSearch:
         rmse=metrics["rmse"],
         mae=metrics["mae"],
         data_hash=tags["mlops.data_hash"],
+        synthetic=tags.get("mlops.synthetic") == "true",
         run_id=info.run_id,
         pipeline=tags.get("mlops.pipeline", ""),
         pipeline_run=tags.get("mlops.pipeline_run_id", ""),

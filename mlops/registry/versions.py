@@ -115,7 +115,8 @@ class Registry(Catalogue):
     def rollback_target(self, to: int | None = None) -> int:
         """Return the version that `rollback` would restore; raises what it raises."""
         trail = self.trail()
-        former = sorted({promotion.version for promotion in trail})
+        named = {v for promotion in trail for v in (promotion.version, promotion.previous)}
+        former = sorted(version for version in named if version is not None)
         if to is not None:
             if to not in former:
                 raise RegistryError(
@@ -125,7 +126,7 @@ class Registry(Catalogue):
             return to
         target = rollback_target(trail)
         if target is not None:
-            return target
+            return self._same_kind(target, trail[0].version)
         if trail and trail[0].kind == "rollback":
             last = trail[0]
             raise RegistryError(
@@ -137,6 +138,17 @@ class Registry(Catalogue):
             f"the model {self._name} has no champion before the present one",
             "deploy another version: mlops deploy VERSION",
         )
+
+    def _same_kind(self, target: int, champion: int) -> int:
+        """Refuse to bring a synthetic model back in place of a real one unless it is named."""
+        before, now = self.get(target), self.get(champion)
+        if before and before.synthetic and now and now.origin and not now.synthetic:
+            raise RegistryError(
+                f"version {target}, the champion before version {champion}, learned from synthetic "
+                "trips",
+                f"if it shall serve all the same: mlops rollback --to {target}",
+            )
+        return target
 
     def trail(self) -> tuple[Promotion, ...]:
         """Return every change of the champion, newest first."""

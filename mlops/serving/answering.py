@@ -103,7 +103,12 @@ def answer_many(version: Version, trips: Trips) -> Answer:
 
 
 def one_as_json(
-    answer: Answer, trip: TripRequest, flags: tuple[str, ...], version: int, role: str, request: str
+    answer: Answer,
+    trip: TripRequest,
+    flags: tuple[str, ...],
+    version: Version,
+    role: str,
+    request: str,
 ) -> bytes:
     """Write the answer for one trip.
 
@@ -118,12 +123,12 @@ def one_as_json(
     trip_id = "" if trip.trip_id is None else f'"trip_id":{json.dumps(trip.trip_id)},'
     return (
         f"{{{trip_id}{_minutes(answer.minutes[0])}{_remarks(answer, 0, flags)},"
-        f'"model_version":{version},"role":"{role}","request_id":"{request}"}}'
+        f'{_signed(version)},"role":"{role}","request_id":"{request}"}}'
     ).encode()
 
 
 def many_as_json(
-    answer: Answer, trips: Trips, flags: Flags, version: int, role: str, request: str
+    answer: Answer, trips: Trips, flags: Flags, version: Version, role: str, request: str
 ) -> bytes:
     """Write the answers for a list, in its order; arguments as for `one_as_json`."""
     minutes: npt.NDArray[Any] = answer.minutes
@@ -139,9 +144,13 @@ def many_as_json(
             for place, (i, row) in enumerate(zip(ids, minutes.tolist(), strict=True))
         )
     return (
-        f'{{"predictions":[{body}],"model_version":{version},"role":"{role}",'
-        f'"request_id":"{request}"}}'
+        f'{{"predictions":[{body}],{_signed(version)},"role":"{role}","request_id":"{request}"}}'
     ).encode()
+
+
+def _signed(version: Version) -> str:
+    synthetic = ',"synthetic":true' if version.synthetic else ""
+    return f'"model_version":{version.number}{synthetic}'
 
 
 _ID: Final = '"trip_id":'

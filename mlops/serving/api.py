@@ -88,6 +88,7 @@ def build_api(application: Application) -> FastAPI:
                 since=version.since,
                 bundle=version.bundle,
                 family=version.model.family,
+                synthetic=version.synthetic,
                 info=told(version.model.head.info),
             )
             for version, role in lineup.versions

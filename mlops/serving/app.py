@@ -194,9 +194,9 @@ class Application:
         trips, flags = self._checked(request, lineup)
         version, role, answer = self._answered(lineup, request.id, trips)
         if isinstance(trips, Trips):
-            body = many_as_json(answer, trips, flags, version.number, role, request.id)
+            body = many_as_json(answer, trips, flags, version, role, request.id)
         else:
-            body = one_as_json(answer, trips, flags, version.number, role, request.id)
+            body = one_as_json(answer, trips, flags, version, role, request.id)
         seconds = time.perf_counter() - request.started
 
         def after() -> None:

@@ -8,6 +8,7 @@ still gives them.
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
@@ -76,6 +77,14 @@ class Head(Reference):
     info: dict[str, str]
     golden: Golden
     files: dict[str, str] = Field(default_factory=dict)  # name → SHA-256
+
+
+def learned_from_synthetic(head: Head) -> bool:
+    """Tell whether a bundle's model is known to have learned from generated trips."""
+    try:
+        return bool(json.loads(head.info.get("receipt", "{}")).get("synthetic"))
+    except (ValueError, AttributeError):
+        return False
 
 
 def write_bundle(folder: Path, head: Head, write: Callable[[Path], None]) -> None:

@@ -59,7 +59,13 @@ def explained(version: Version, trips: TripRequest | Trips, request_id: str) -> 
         )
     ]
     said: dict[str, Any] = {"explanations": rows} if isinstance(trips, Trips) else rows[0]
-    said |= {"model_version": version.number, "role": CHAMPION, "request_id": request_id}
+    synthetic = {"synthetic": True} if version.synthetic else {}
+    said |= {
+        "model_version": version.number,
+        **synthetic,
+        "role": CHAMPION,
+        "request_id": request_id,
+    }
     return json.dumps(said).encode()
 
 

@@ -52,6 +52,7 @@ class Prediction(_Said):
 
 class _Signed(_Said):
     model_version: int
+    synthetic: bool = Field(False, description="true: the model learned from generated trips only")
     role: Role
     request_id: str
 
@@ -123,6 +124,7 @@ class ServedVersion(_Said):
     since: datetime
     bundle: str
     family: str
+    synthetic: bool = Field(description="It learned from generated trips only.")
     info: dict[str, Any] = Field(description="receipt and metrics, from its bundle")
 
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from typing import TYPE_CHECKING, Final, Literal
 
 from mlops.registry.rollout import Rollout
+from mlops.serving.bundle import learned_from_synthetic
 
 if TYPE_CHECKING:
     from mlops.serving.compiled import CompiledModel
@@ -46,6 +48,17 @@ class Version:
     bundle: str
     model: CompiledModel
     since: datetime
+
+    @cached_property
+    def synthetic(self) -> bool:
+        """Whether it learned from generated trips: every answer says so."""
+        return learned_from_synthetic(self.model.head)
+
+    @property
+    def title(self) -> str:
+        """Its number, and that it is synthetic if it is."""
+        mark = " (learned from synthetic trips: its answers are examples)"
+        return f"version {self.number}{mark if self.synthetic else ''}"
 
 
 @dataclass(frozen=True)

@@ -77,7 +77,7 @@ class Follower:
             self._application.swap(lineup)
             logger.info(
                 "serving %s",
-                ", ".join(f"version {v.number} as {role}" for v, role in lineup.versions),
+                ", ".join(f"{v.title} as {role}" for v, role in lineup.versions),
             )
 
     def _load(self) -> Lineup | None:

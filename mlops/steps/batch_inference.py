@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from mlops import progress
+from mlops.data.origins import TripOrigin, require_scoring
 from mlops.data.references import Extraction
 from mlops.data.sources import extract
 from mlops.inference.batch import score
 from mlops.registry.remembered import source_in_force
 from mlops.registry.versions import Registry
 from mlops.serving.compilation import fastest_model
-from mlops.settings import load_settings
+from mlops.settings import Settings, load_settings
 from mlops.steps.training import Variables
 
 
@@ -25,6 +26,7 @@ def load(variables: Variables) -> dict[str, Any]:
     found = source_in_force(load_settings(variables, strict=False))
     settings = found.settings
     progress.report(found.summary)
+    _require_fit(settings, TripOrigin(settings.source.taxi, settings.source.kind == "sample"))
     months = str(variables.get("score_months") or settings.source.month_list[-1])
     source = settings.source.model_copy(update={"months": months})
     return extract(settings.model_copy(update={"source": source})).model_dump(mode="json")
@@ -34,10 +36,12 @@ def score_trips(extraction: dict[str, Any], variables: Variables) -> dict[str, A
     """Predict every good trip with the champion; returns a `PredictionSummary`.
 
     Raises:
+        ConfigurationError: If it learned from trips of another kind, unless that is allowed.
         RegistryError: If there is no champion.
     """
     settings = load_settings(variables, strict=False)
     trips = Extraction.model_validate(extraction)
+    _require_fit(settings, trips.origin)
     model, champion = Registry(settings).load("champion")
     summary = score(
         fastest_model(model, champion.version, sum(file.rows for file in trips.files)),
@@ -46,6 +50,15 @@ def score_trips(extraction: dict[str, Any], variables: Variables) -> dict[str, A
         settings,
         model_version=champion.version,
         run_id=str(variables.get("pipeline_run_id", "editor")),
+        synthetic_model=champion.synthetic,
     )
     progress.report("scored", rows=summary.rows, rejected=summary.rejected)
     return {**summary.model_dump(mode="json"), "summary": summary.summary}
+
+
+def _require_fit(settings: Settings, trips: TripOrigin) -> None:
+    """Refuse trips that the champion knows nothing of, before anything is fetched or scored."""
+    champion = Registry(settings).champion()
+    if champion is not None and champion.origin is not None:
+        whose = f"version {champion.version}, the champion,"
+        require_scoring(champion.origin, trips, whose, allow=settings.allow_mismatch)

@@ -37,6 +37,7 @@ def resolve_version(variables: Variables) -> dict[str, Any]:
         by=_by(variables),
         reason=_text(variables, "reason") or "asked to",
         run=_run(variables),
+        allow_mismatch=_settings(variables).allow_mismatch,
     )
     return _reference(_deployer(variables).open(asked))
 

@@ -15,6 +15,7 @@ from threadpoolctl import threadpool_limits
 
 from mlops import progress
 from mlops.data.manifests import load_manifest
+from mlops.data.origins import TripOrigin, replacement
 from mlops.data.references import Reference, TrainingSetManifest
 from mlops.data.snapshots import read_window
 from mlops.errors import PipelineFailureError
@@ -33,7 +34,7 @@ from mlops.registry.selections import (
     write_selection,
 )
 from mlops.registry.tracking import load_candidate, load_receipt, log_candidate
-from mlops.registry.versions import Registry
+from mlops.registry.versions import Registry, VersionInfo
 from mlops.settings import Settings, load_settings
 from mlops.steps.contenders import ContenderReport
 from mlops.steps.reports import leave_report
@@ -92,16 +93,20 @@ def judge_contenders(
     test = read_window(manifest, "test")
     registry = Registry(settings)
     champion = registry.champion()
+    mismatch = replacement(
+        receipt.origin, champion.origin if champion else None, allow=settings.allow_mismatch
+    )
     champion_evidence = None
     with threadpool_limits(threads(settings)):
         progress.report("measuring the winner", family=winner.family)
         challenger = gather_evidence(model, test, settings.evaluation, receipt.gaps)
-        if champion is not None:
+        if champion is not None and mismatch is None:
             progress.report("measuring the champion", version=champion.version)
             champion_model, _ = registry.load(champion.version)
             champion_evidence = gather_evidence(champion_model, test, settings.evaluation)
     baselines = [r.metrics.rmse for r in finished if r.baseline and r.metrics is not None]
-    verdict = judge(challenger, champion_evidence, min(baselines, default=None), settings.gate)
+    baseline = min(baselines, default=None)
+    verdict = judge(challenger, champion_evidence, baseline, settings.gate, mismatch)
     _remember(verdict, settings)
     selection = Selection(
         run=_run(variables),
@@ -164,8 +169,10 @@ def _remember(verdict: Verdict, settings: Settings) -> None:
 def register(judgement: Mapping[str, Any], variables: Variables) -> dict[str, Any]:
     """Register a winner that passed as challenger; promote it when allowed.
 
-    It becomes champion if there is none yet, or if the run was asked to ``promote``. A refused
-    model is not registered: its verdict and its MLflow run remain.
+    It becomes champion if there is none yet, if it learned from real trips and the champion from
+    synthetic ones, or if the run was asked to ``promote`` and the champion is still the one that
+    the gate compared with. A refused model is not registered: its verdict and its MLflow run
+    remain.
     """
     settings = load_settings(variables, strict=False)
     judged = Judgement.model_validate(judgement)
@@ -199,15 +206,21 @@ def register(judgement: Mapping[str, Any], variables: Variables) -> dict[str, An
         stage="refit",
     )
     version = registry.register(run_id, judged.receipt, judged.evaluation, judged.verdict)
-    promote = champion is None or variables.get("promote") in (True, "true", "True", 1)
+    reason = _reason_to_promote(judged, champion, variables)
     summary = f"version {version} ({judged.winner}) is challenger"
-    if promote:
-        reason = "the first model that passed the gate" if champion is None else "--promote"
+    if reason:
         promotion = registry.promote(version, reason=reason, by=by)
         events.promoted(settings, version, promotion.previous, reason, by)
         summary = f"version {version} ({judged.winner}) is champion ({reason})"
+    elif champion is not None and champion.version != judged.champion:
+        summary += (
+            f"; version {champion.version} has become champion since the gate compared it with "
+            f"version {judged.champion}: let it judge again with: mlops pipeline run "
+            "model_selection"
+        )
     elif champion is not None:
         summary += f"; version {champion.version} stays champion (promote with --promote)"
+    promote = bool(reason)
     outcome = Outcome(version=version, promoted=promote, run_id=run_id, summary=summary)
     note_outcome(settings, _run(variables), outcome)
     leave_report(settings, "run", _run(variables))
@@ -218,3 +231,17 @@ def register(judgement: Mapping[str, Any], variables: Variables) -> dict[str, An
         "champion": version if promote else champion.version if champion else None,
         "summary": summary,
     }
+
+
+def _reason_to_promote(
+    judged: Judgement, champion: VersionInfo | None, variables: Variables
+) -> str:
+    """Return why the winner becomes champion at once; empty if it does not."""
+    if champion is None:
+        return "the first model that passed the gate"
+    if champion.version != judged.champion:  # somebody deployed or rolled back meanwhile
+        return ""
+    learned = judged.receipt.origin
+    if champion.origin == TripOrigin(learned.taxi, True) and not learned.synthetic:
+        return "the first model of real trips that passed the gate"
+    return "--promote" if variables.get("promote") in (True, "true", "True", 1) else ""

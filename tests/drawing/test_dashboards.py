@@ -55,7 +55,10 @@ def searches(rows: int) -> pd.DataFrame:
     trainings = times(max(rows // len(FAMILIES), 1), "7D")
     pairs = itertools.islice(itertools.product(trainings, FAMILIES), rows)
     return pd.DataFrame(
-        [{"training": at, "family": f, "rmse": 4 + RANDOM.random()} for at, f in pairs]
+        [
+            {"training": at, "family": f, "rmse": 4 + RANDOM.random(), "synthetic": i % 3 == 0}
+            for i, (at, f) in enumerate(pairs)
+        ]
     )
 
 

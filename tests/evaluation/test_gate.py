@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mlops.data.origins import TripOrigin, replacement
 from mlops.data.trips import DISTANCE, PICKUP_AT, PICKUP_ZONE
 from mlops.errors import DataQualityError
 from mlops.evaluation.evaluate import Evaluation, Evidence
@@ -115,6 +116,24 @@ def test_without_any_baseline_the_model_is_refused() -> None:
     verdict = judge(evidence(NOISE), None, None, LIMITS)
 
     assert verdict.refused_by == ("baseline",)
+
+
+def test_a_champion_that_learned_from_other_trips_is_not_compared_with() -> None:
+    real, synthetic = TripOrigin("green", False), TripOrigin("green", True)
+    much_better = evidence(NOISE * 0.1)
+
+    replaced = judge(
+        evidence(NOISE), much_better, 6.0, LIMITS, replacement(real, synthetic, allow=False)
+    )
+    assert replaced.passed, "real trips are learned from at last"
+    assert replaced.rules[-1].rule == "origin" and "replaced without" in replaced.rules[-1].why
+    assert "nothing to compare" in replaced.summary
+
+    kept = judge(evidence(NOISE), None, 6.0, LIMITS, replacement(synthetic, real, allow=False))
+    assert kept.refused_by == ("origin",)
+    assert "synthetic trips of green taxis" in kept.summary and "--allow-mismatch" in kept.summary
+    allowed = replacement(synthetic, real, allow=True)
+    assert judge(evidence(NOISE), None, 6.0, LIMITS, allowed).passed
 
 
 def test_the_same_model_as_the_champion_is_refused_as_not_better() -> None:

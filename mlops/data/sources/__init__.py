@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mlops.data.origins import is_synthetic
 from mlops.data.references import Extraction
 from mlops.data.sources import path, sample, tlc
 from mlops.settings import Settings
@@ -23,11 +24,13 @@ def extract(settings: Settings) -> Extraction:
             network failed. Files already in the cache are left as they were.
     """
     source = settings.source
+    files = _SOURCES[source.kind](source, settings.cache)
     return Extraction(
         kind=source.kind,
         taxi=source.taxi,
-        synthetic=source.kind == "sample",
-        files=_SOURCES[source.kind](source, settings.cache),
+        # Generated files carry a mark, wherever they were copied to.
+        synthetic=source.kind == "sample" or any(is_synthetic(file.uri) for file in files),
+        files=files,
     )
 
 

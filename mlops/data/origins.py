@@ -1,0 +1,88 @@
+"""Which trips a model learned from and which it is asked about: real or synthetic, of which taxi.
+
+A model says nothing of another taxi's trips, and one that learned from generated trips says nothing
+of real ones. Whoever wants that all the same says so: `Settings.allow_mismatch`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import pyarrow.parquet as pq
+
+from mlops.data.sample_schema import SYNTHETIC_MARK
+from mlops.errors import ConfigurationError
+
+ALLOW: Final = "allow_mismatch"  # the setting and run-time variable
+_ALLOW_HINT: Final = f"to do it all the same: --allow-mismatch, or the variable {ALLOW}=true"
+
+
+class TripOrigin(NamedTuple):
+    """Where trips come from, as far as it decides what a model is worth."""
+
+    taxi: str
+    synthetic: bool
+
+    def __str__(self) -> str:
+        return f"{'synthetic' if self.synthetic else 'real'} trips of {self.taxi} taxis"
+
+
+class Replacement(NamedTuple):
+    """Whether a model may replace one that learned from other trips, and why."""
+
+    allowed: bool
+    why: str
+
+
+def require_scoring(learned: TripOrigin, trips: TripOrigin, whose: str, *, allow: bool) -> None:
+    """Refuse to score trips that a model knows nothing of.
+
+    Args:
+        learned: What the model learned from.
+        trips: What it is asked about.
+        whose: Names the model in the message, e.g. ``version 3``.
+        allow: `Settings.allow_mismatch`.
+
+    Raises:
+        ConfigurationError: Unless allowed, if the taxis differ or only the model is synthetic.
+    """
+    unfit = learned.taxi != trips.taxi or (learned.synthetic and not trips.synthetic)
+    if unfit and not allow:
+        raise ConfigurationError(
+            f"{whose} learned from {learned} and says nothing of {trips}",
+            f"train on such trips first: mlops run --source tlc --taxi {trips.taxi}; {_ALLOW_HINT}",
+        )
+
+
+def replacement(
+    challenger: TripOrigin, champion: TripOrigin | None, *, allow: bool
+) -> Replacement | None:
+    """Tell whether a model may replace the champion although they learned from different trips.
+
+    Args:
+        challenger: What the new model learned from.
+        champion: What the champion learned from; None if there is none, or if nobody knows.
+        allow: `Settings.allow_mismatch`.
+
+    Returns:
+        None if the two can be compared. A model of real trips may replace one of synthetic trips;
+        everything else needs the permission.
+    """
+    if champion is None or challenger == champion:
+        return None
+    differ = f"the model learned from {challenger}, the champion from {champion}"
+    if challenger.taxi == champion.taxi and champion.synthetic:
+        return Replacement(True, f"{differ}: it is replaced without a comparison")
+    if allow:
+        return Replacement(True, f"{differ}: allowed by {ALLOW}, without a comparison")
+    return Replacement(False, f"{differ}, which needs --allow-mismatch")
+
+
+def is_synthetic(file: str | Path) -> bool:
+    """Tell whether a local parquet file carries the mark of generated trips."""
+    try:
+        metadata: dict[bytes, bytes] = pq.read_schema(file).metadata or {}
+    except (OSError, ValueError):  # whoever reads its trips says what is wrong with it
+        return False
+    return all(metadata.get(key) == value for key, value in SYNTHETIC_MARK.items())

@@ -1,0 +1,63 @@
+"""Which model may be asked about which trips, and which may replace which."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mlops.data.origins import TripOrigin, is_synthetic, replacement, require_scoring
+from mlops.data.sample import generate_month
+from mlops.data.sources import extract
+from mlops.errors import ConfigurationError
+from mlops.settings import load_settings
+
+ORIGINS = st.builds(TripOrigin, st.sampled_from(["green", "yellow"]), st.booleans())
+
+
+@given(learned=ORIGINS, trips=ORIGINS)
+def test_a_model_scores_its_own_taxi_and_real_trips_only_if_it_knows_some(
+    learned: TripOrigin, trips: TripOrigin
+) -> None:
+    fit = learned.taxi == trips.taxi and (not learned.synthetic or trips.synthetic)
+    require_scoring(learned, trips, "version 3", allow=True)
+    if fit:
+        require_scoring(learned, trips, "version 3", allow=False)
+        return
+    with pytest.raises(ConfigurationError, match=r"^version 3 learned from") as refused:
+        require_scoring(learned, trips, "version 3", allow=False)
+    assert str(learned) in refused.value.message and str(trips) in refused.value.message
+    assert "--allow-mismatch" in refused.value.hint and f"--taxi {trips.taxi}" in refused.value.hint
+
+
+@given(challenger=ORIGINS, champion=ORIGINS)
+def test_only_a_model_of_real_trips_replaces_one_of_synthetic_trips_unasked(
+    challenger: TripOrigin, champion: TripOrigin
+) -> None:
+    assert replacement(challenger, None, allow=False) is None
+    found = replacement(challenger, champion, allow=False)
+    if challenger == champion:
+        assert found is None
+        return
+    first_real = challenger.taxi == champion.taxi and champion.synthetic
+    assert found is not None and found.allowed == first_real
+    assert str(challenger) in found.why and str(champion) in found.why
+    allowed = replacement(challenger, champion, allow=True)
+    assert allowed is not None and allowed.allowed
+
+
+def test_generated_files_stay_synthetic_wherever_they_are_copied_to(tmp_path: Path) -> None:
+    generated = generate_month("2024-01", 200, 7)
+    marked, bare = (tmp_path / f"{name}_2024-01.parquet" for name in ("marked", "bare"))
+    pq.write_table(generated, marked)
+    pq.write_table(generated.replace_schema_metadata(None), bare)
+    assert is_synthetic(marked) and not is_synthetic(bare)
+    assert not is_synthetic(tmp_path / "missing.parquet")
+
+    for file in (marked, bare):
+        asked = {"home": tmp_path / "home", "source": "path", "location": str(file)}
+        extraction = extract(load_settings({**asked, "months": "2024-01"}))
+        assert extraction.origin == TripOrigin("green", file == marked)
