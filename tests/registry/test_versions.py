@@ -150,6 +150,30 @@ def test_a_rollback_is_one_call(registry: Registry, add: Callable[..., int]) -> 
     assert registry.get("previous_champion").version == 2
 
 
+def test_a_rollback_restores_any_former_champion_and_a_synthetic_one_only_by_name(
+    registry: Registry,
+    new_run: Callable[[float], str],
+    receipt: Receipt,
+    evaluation: Evaluation,
+    verdict: Callable[[bool], Verdict],
+) -> None:
+    for synthetic in (True, False, False):
+        of = receipt.model_copy(update={"synthetic": synthetic})
+        registry.register(new_run(1.0), of, evaluation, verdict(True))
+    # Given a champion that somebody named by hand: no promotion tells of it.
+    registry._client.set_registered_model_alias(registry._name, "champion", "2")
+    registry.promote(3, "better", by="test")
+    assert registry.rollback_target(2) == registry.rollback_target() == 2
+    assert registry.rollback("not better", by="test", to=2).version == 2
+
+    registry._client.set_registered_model_alias(registry._name, "champion", "1")
+    registry.promote(3, "real trips at last", by="test")
+    with pytest.raises(RegistryError, match="learned from synthetic trips") as refused:
+        registry.rollback_target()
+    assert "mlops rollback --to 1" in refused.value.hint
+    assert registry.rollback_target(1) == 1
+
+
 def test_loading_gives_the_model_and_who_it_is(
     registry: Registry, add: Callable[..., int], constant_model: Any
 ) -> None:

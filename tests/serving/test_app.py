@@ -14,8 +14,10 @@ import pytest
 
 from mlops.registry.rollout import Rollout
 from mlops.serving.app import OPEN, Application
+from mlops.serving.compilation import compile_model
 from mlops.serving.compiled import CompiledModel
 from mlops.serving.routing import in_share
+from mlops.training.artifact import TripDurationModel
 
 Service = Any  # see conftest
 
@@ -233,6 +235,20 @@ def test_the_model_tells_who_it_is(
     assert (told["champion"]["version"], told["beside"]["version"]) == (1, 2)
     assert told["champion"]["info"] == {"run_id": "run-1"}
     assert told["beside"]["role"] == told["rollout"]["mode"] == "canary"
+
+
+def test_every_answer_of_a_synthetic_model_says_so(
+    service: Service, small_models: tuple[TripDurationModel, ...], trip: dict[str, Any]
+) -> None:
+    for receipt, expected in (({"synthetic": True}, True), ({"synthetic": False}, False)):
+        service.swap(compile_model(small_models[0], 4, {"receipt": json.dumps(receipt)}))
+        for path, body in (("/predict", trip), ("/predict", {"trips": [trip]}), ("/explain", trip)):
+            answer = post(service, body, path).json()
+            assert answer.get("synthetic", False) is expected, (path, answer)
+        told = call(service, "GET", "/model", headers={"X-API-Key": service.token}).json()[
+            "champion"
+        ]
+        assert told["synthetic"] is expected
 
 
 def test_a_canary_answers_its_share_and_only_that(
