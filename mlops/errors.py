@@ -91,6 +91,10 @@ class PipelineFailureError(MlopsError):
     exit_code = 6
 
 
+class CandidateFailureError(PipelineFailureError):
+    """A candidate could not be trained or evaluated; its siblings were."""
+
+
 class BusyError(MlopsError):
     """Another run holds the project's lock."""
 

@@ -155,6 +155,17 @@ def _tell(settings: Settings, record: Any) -> None:
     from mlops.registry.listing import find_version
 
     champion = find_version(settings, "champion")
+    undo = record.state == "kept" and _can_undo(settings, record)
     console = terminal()
-    for line in tell(record, champion.version if champion else None):
+    for line in tell(record, champion.version if champion else None, can_undo=undo):
         console.print(line, markup=False)
+
+
+def _can_undo(settings: Settings, record: Any) -> bool:
+    """Tell whether the command that undoes it would find a version."""
+    from mlops.registry.versions import Registry
+
+    registry = Registry(settings)
+    if record.kind == "deployment":
+        return registry.can_roll_back()
+    return bool(record.from_version and registry.get(record.from_version))

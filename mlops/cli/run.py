@@ -11,7 +11,7 @@ from rich.console import Console
 
 from mlops.cli.display import RunDisplay, error_columns, show_rows, terminal
 from mlops.cli.options import AllowMismatch, AsJson, SetOption, examples, overrides_from
-from mlops.errors import GateRefusalError
+from mlops.errors import CandidateFailureError, GateRefusalError
 from mlops.settings import Settings, load_settings
 
 REAL_MONTHS = "mlops run --source tlc --months 2024-01..2024-02"
@@ -122,6 +122,7 @@ def run(
             "seconds": seconds,
             "runs": {name: result.run_id for name, result in job.results.items()},
             "candidates": judgement["contenders"],
+            "failed": job.failed_candidates,
             "verdict": judgement["verdict"],
             "registered": registered,
             "predictions": scored,
@@ -129,6 +130,13 @@ def run(
         print(json.dumps(content, indent=1, default=str))
     else:
         _show_outcome(console, settings, judgement, registered, scored, seconds)
+    if job.failed_candidates:
+        causes = "; ".join(f"{name}: {why}" for name, why in job.failed_candidates.items())
+        raise CandidateFailureError(
+            f"{len(job.failed_candidates)} of the candidates failed, the others were compared: "
+            f"{causes}",
+            "read its log and mend the cause; then try it again with: mlops run --resume",
+        )
     if (promote or scored is None) and not judgement["verdict"]["passed"]:
         raise GateRefusalError(
             f"no new champion: {judgement['verdict']['summary']}",
@@ -157,7 +165,7 @@ def candidate_rows(contenders: list[Mapping[str, Any]], winner: str) -> list[dic
         rows.append(
             {
                 "candidate": report["family"],
-                "": "◀ winner" if report["family"] == winner else report.get("note", ""),
+                "": "◀ winner" if report["family"] == winner else _mark(report),
                 "validation_RMSE": report.get("validation_rmse"),
                 "test_RMSE": metrics.get("rmse"),
                 **error_columns(metrics),
@@ -166,6 +174,11 @@ def candidate_rows(contenders: list[Mapping[str, Any]], winner: str) -> list[dic
             }
         )
     return rows
+
+
+def _mark(report: Mapping[str, Any]) -> str:
+    error = str(report.get("error") or "")
+    return f"✗ failed: {error.splitlines()[0]}" if error else str(report.get("note", ""))
 
 
 def _show_outcome(
@@ -179,7 +192,7 @@ def _show_outcome(
     synthetic = " (synthetic trips)" if settings.source.kind == "sample" else ""
     console.print()
     show_rows(
-        candidate_rows(judgement["contenders"], judgement["winner"]),
+        candidate_rows([*judgement["contenders"], *judgement["untrained"]], judgement["winner"]),
         as_json=False,
         title=f"Candidates{synthetic}: errors in minutes on the untouched test window",
         console=console,

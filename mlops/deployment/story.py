@@ -25,12 +25,13 @@ _SKIPPED: Final[frozenset[Event]] = frozenset(
 )
 
 
-def tell(record: DeploymentRecord, champion: int | None) -> list[str]:
+def tell(record: DeploymentRecord, champion: int | None, *, can_undo: bool = True) -> list[str]:
     """Return the story of a deployment or rollback, line by line.
 
     Args:
         record: Finished or not.
         champion: The version that is champion now.
+        can_undo: What is proposed for undoing it would work.
     """
     before = "none" if record.from_version is None else f"version {record.from_version}"
     lines = [
@@ -41,17 +42,19 @@ def tell(record: DeploymentRecord, champion: int | None) -> list[str]:
     ]
     if not record.is_over:
         lines.append(f"  … {record.state}")
-    return [*lines, _now(record, champion)]
+    return [*lines, _now(record, champion, can_undo)]
 
 
 def _mark(event: Event) -> str:
     return "✗" if event in _BAD else "–" if event in _SKIPPED else "✓"
 
 
-def _now(record: DeploymentRecord, champion: int | None) -> str:
+def _now(record: DeploymentRecord, champion: int | None, can_undo: bool) -> str:
     if champion is None:
         return "No version is champion."
     now = f"Version {champion} is champion."
+    if champion != record.version or not can_undo:  # somebody has moved on, or nothing is left
+        return now
     if record.state == "kept" and record.kind == "deployment" and record.from_version:
         return f"{now} Undo: mlops rollback"
     if record.kind == "rollback" and record.state == "kept":

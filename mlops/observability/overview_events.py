@@ -65,6 +65,7 @@ def candidates(world: World) -> pd.DataFrame:
     """Return the candidates of the last selection, best validation error first, failures last."""
     last = world.read(_SELECTION)
     rows = []
+    mark = " (synthetic trips)" if last and last.receipt.synthetic else ""
     for each in last.candidates if last else ():
         role = "winner" if last and each.family == last.winner else "baseline" * each.baseline
         measured = each.metrics.model_dump(exclude={"rows", "bias"}) if each.metrics else {}
@@ -73,7 +74,7 @@ def candidates(world: World) -> pd.DataFrame:
             dict.fromkeys(CANDIDATES)
             | named
             | measured
-            | {"role": "failed" if each.error else role}
+            | {"role": "failed" if each.error else role, "family": f"{each.family}{mark}"}
         )
     return frame_of(rows, CANDIDATES)
 

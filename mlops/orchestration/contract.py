@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from mlops.errors import CandidateFailureError
+
 RunStatus = Literal["completed", "failed", "cancelled"]
 # upstream_failed: a block before it failed; condition_failed: its conditional said no.
 BlockStatus = Literal[
@@ -115,6 +117,18 @@ class PipelineResult:
     def failed_blocks(self) -> tuple[BlockResult, ...]:
         """The blocks that failed by themselves, not those behind them."""
         return tuple(block for block in self.blocks if block.status == "failed")
+
+    @property
+    def survived(self) -> bool:
+        """Whether all that failed are candidates whose siblings and collector went on."""
+        whole = ("completed", "condition_failed", "failed")
+        name = f"{CandidateFailureError.__module__}.{CandidateFailureError.__qualname__}: "
+        return (
+            self.status == "failed"
+            and bool(self.failed_blocks)
+            and all(block.status in whole for block in self.blocks)
+            and all(block.error.startswith(name) for block in self.failed_blocks)
+        )
 
     def output(self, block: str) -> Any:
         """Return the JSON value a block returned.

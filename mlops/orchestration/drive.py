@@ -11,7 +11,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -20,7 +20,7 @@ from mage_ai.orchestration.db import db_connection
 from mage_ai.orchestration.job_manager import get_job_manager
 from mage_ai.orchestration.pipeline_scheduler import PipelineScheduler
 
-from mlops.orchestration import exits, marks, outcomes, runs
+from mlops.orchestration import exits, marks, outcomes, runs, setbacks
 from mlops.orchestration.contract import (
     BlockFinished,
     BlockProgress,
@@ -89,6 +89,7 @@ class Drive:
             SystemExit: On SIGTERM, likewise.
         """
         get_job_manager().queue = self._queue
+        setbacks.install()
         with self._trapping_signals():
             try:
                 for run_id in run_ids:
@@ -191,6 +192,9 @@ class Drive:
             b for b in active.scheduler.pipeline_run.block_runs if b.id == job.block_run_id
         )
         result = outcomes.block_result(block_run, self._logs)
+        reported = setbacks.reported_failure(block_run)
+        if reported:
+            result = replace(result, status="failed", error=reported)
         active.told.add(job.block)
         if not job.spawns or result.status != "completed":
             self._emit(

@@ -55,6 +55,11 @@ class Journal(BaseModel):
         journal._path = path
         return journal
 
+    def forget(self, pipeline: str) -> None:
+        """Let a pipeline run anew."""
+        self.runs.pop(pipeline, None)
+        self.finished[:] = [name for name in self.finished if name != pipeline]
+
     def write(self) -> None:
         """Store the record."""
         write_record(self._path, self)

@@ -22,9 +22,12 @@ from mlops.orchestration.contract import Event, PipelineRequest, PipelineResult,
 from mlops.orchestration.engine import Engine
 from mlops.orchestration.failures import require_success
 from mlops.orchestration.journal import Journal
+from mlops.orchestration.lock import is_held
+from mlops.orchestration.naming import ENGINE_LOCK
 from mlops.records.files import find_or_report, write_record
 from mlops.registry.connection import ensure_tracking
 from mlops.registry.receipts import code_commit, lock_hash
+from mlops.registry.tracking import close_abandoned_runs
 from mlops.registry.versions import Registry
 from mlops.settings import Settings
 
@@ -72,6 +75,16 @@ class MainJobResult:
     results: Mapping[str, PipelineResult]
     data_reason: str
 
+    @property
+    def failed_candidates(self) -> dict[str, str]:
+        """Why candidates failed whose siblings went on, by pipeline and block."""
+        return {
+            f"{result.pipeline}, {block.block}": block.error.partition(": ")[2]
+            for result in self.results.values()
+            if result.survived
+            for block in result.failed_blocks
+        }
+
 
 def run_main_job(
     settings: Settings,
@@ -96,9 +109,14 @@ def run_main_job(
     journal = Journal.of(settings, variables)
     if resume:
         journal = Journal.read(settings)
+    elif not is_held(settings.home / ENGINE_LOCK):  # else it is another job's
+        journal.write()  # what is killed while Mage loads can be resumed, too
+    before = set(journal.finished)
+    driven: set[str] = set()  # pipelines that this process has run something of
 
     def record(event: Event) -> None:
         if isinstance(event, RunStarted):
+            driven.add(event.pipeline)
             journal.runs[event.pipeline] = event.run_id
             journal.write()
         on_event(event)
@@ -114,19 +132,29 @@ def run_main_job(
             # A run may have been created just before the kill, too late for the journal.
             for stale in engine.stale_runs():
                 journal.runs.setdefault(stale.pipeline, stale.run_id)
-        reason = "resumed" if resume else _reason_to_build(settings, engine, rebuild)
+        close_abandoned_runs(settings)
+        resumed = bool(journal.runs)
+        reason = "resumed" if resumed else _reason_to_build(settings, engine, rebuild)
         if not reason:
             journal.finished.append("data_preparation")
         for stage in STAGES:
+            if driven:  # what had ended before, and reads what has just run again, is out of date
+                for name in before.intersection(stage):
+                    journal.forget(name)
             # What is finished is asked again all the same: its result comes from its run.
             names = [
                 name
                 for name in _wanted(stage, settings)
                 if name in journal.runs or name not in journal.finished
             ]
-            for result in _drive(engine, names, journal, settings):
+            extra = {}
+            if "model_selection" in names:  # earlier jobs' candidates take no part
+                runs = (str(results[name].run_id) for name in STAGES[2] if name in results)
+                extra = {"training_runs": ",".join(runs)}
+            for result in _drive(engine, names, journal, settings, extra):
                 results[result.pipeline] = result
-                require_success(result, "mlops run --resume")
+                if not result.survived:
+                    require_success(result, "mlops run --resume")
                 journal.finished.append(result.pipeline)
             if "data_preparation" in names:
                 _remember_request(settings)
@@ -191,7 +219,11 @@ def _wanted(stage: tuple[str, ...], settings: Settings) -> list[str]:
 
 
 def _drive(
-    engine: Engine, names: list[str], journal: Journal, settings: Settings
+    engine: Engine,
+    names: list[str],
+    journal: Journal,
+    settings: Settings,
+    extra: Mapping[str, str],
 ) -> tuple[PipelineResult, ...]:
     started = [name for name in names if name in journal.runs]
     fresh = [name for name in names if name not in journal.runs]
@@ -200,7 +232,11 @@ def _drive(
         return resumed
     # The source this job was started with, defaults included: not the one the champion remembers.
     source = settings.source.model_dump(mode="json")
-    variables = {**journal.variables, **{f"source.{name}": v for name, v in source.items()}}
+    variables = {
+        **journal.variables,
+        **{f"source.{name}": v for name, v in source.items()},
+        **extra,
+    }
     requests = (
         PipelineRequest(name, variables, global_data_product=PRODUCTS.get(name)) for name in fresh
     )

@@ -19,7 +19,7 @@ from mage_ai.orchestration.job_manager import get_job_manager
 from mage_ai.orchestration.pipeline_scheduler import PipelineScheduler, check_sla, schedule_all
 
 from mlops.notifications import events
-from mlops.orchestration import exits, marks, outcomes, runs
+from mlops.orchestration import exits, marks, outcomes, runs, setbacks
 from mlops.orchestration.jobs import TICK_SECONDS, fork_queue, plan_block, why
 from mlops.orchestration.lock import HomeLock, is_held
 from mlops.orchestration.naming import ENGINE_LOCK, SCHEDULER_LOCK, block_log, run_logs
@@ -68,6 +68,7 @@ class Scheduler:
         self._seen_marked: set[int] = set()
         self._queue = fork_queue(settings.engine.workers, self._plan)
         get_job_manager().queue = self._queue
+        setbacks.install()
         self._leave_engines_alone()
 
     def look(self) -> None:

@@ -175,10 +175,23 @@ class Catalogue:
             RegistryError: If there is no such version, or its files are gone.
         """
         info = self._require(version)
-        return load_folder(self._settings, info.source), info
+        try:
+            return load_folder(self._settings, info.source), info
+        except RegistryError as error:
+            raise RegistryError(
+                f"version {info.version}: its files cannot be read: {error.message}",
+                f"restore {info.source}, or let another version serve: mlops deploy VERSION "
+                "(mlops models lists them)",
+            ) from error
 
     def _require(self, version: int | str) -> VersionInfo:
         info = self.get(version)
+        if info is None and version == CHAMPION:
+            raise RegistryError(
+                f"the model {self._name} has no champion",
+                "deploy a version (mlops models lists them): mlops deploy VERSION; "
+                "or train one: mlops run",
+            )
         if info is None:
             raise RegistryError(
                 f"the model {self._name} has no version {version!r}",

@@ -22,7 +22,7 @@ class Compared(Reference):
     Attributes:
         family: Of models.
         baseline: It only shows what the others must beat.
-        validation_rmse: Of its search, minutes; candidates are ranked by it.
+        validation_rmse: Of its search, minutes; candidates are ranked by it. None if that failed.
         trials: Of its search.
         seconds: Its refit and evaluation took.
         run_id: MLflow run of its search.
@@ -32,7 +32,7 @@ class Compared(Reference):
 
     family: str
     baseline: bool
-    validation_rmse: float
+    validation_rmse: float | None
     trials: int
     seconds: float
     run_id: str

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
 
 from mlops.data.references import Reference, TrainingSetManifest
@@ -16,6 +16,7 @@ from mlops.errors import RegistryError
 from mlops.registry.connection import connect, ensure_tracking, many_writes, registry_errors
 from mlops.registry.models import load_model, log_model, read_artifact
 from mlops.registry.receipts import Receipt
+from mlops.registry.writers import has_ended, this_process
 from mlops.settings import Settings
 
 if TYPE_CHECKING:
@@ -27,6 +28,9 @@ Stage = Literal["search", "refit"]
 RECEIPT_FILE: Final = "receipt.json"
 INSIGHT_FILE: Final = "insight.json"
 _MODEL_TAG: Final = "mlops.model_uri"
+_WRITER_TAG: Final = "mlops.writer"
+_ERROR_TAG: Final = "mlops.error"
+_TAG_CHARACTERS: Final = 4_000  # MLflow's databases hold 5 000
 _PARAMS_PER_BATCH: Final = 100  # MLflow's own limits
 _METRICS_PER_BATCH: Final = 1_000
 
@@ -78,6 +82,13 @@ class MetricValues(Protocol):
         """Return name to value."""
 
 
+class FailedCandidate(Reference):
+    """A search that failed."""
+
+    family: str
+    error: str
+
+
 class Candidate(Reference):
     """A finished search, found again in the record."""
 
@@ -124,6 +135,7 @@ def log_candidate(
     trials = search.trials if search else ()
     seconds = sum(trial.seconds for trial in trials)
     tags = {**_tags(receipt), "mlops.stage": stage, "mlops.trials": str(len(trials))}
+    tags[_WRITER_TAG] = this_process()
     with registry_errors(settings), many_writes(settings):
         run = client.create_run(
             experiment,
@@ -147,29 +159,124 @@ def log_candidate(
     return str(run)
 
 
-def finished_candidates(settings: Settings, data_hash: str) -> tuple[Candidate, ...]:
+def close_abandoned_runs(settings: Settings) -> int:
+    """Mark the runs as killed whose writers died before they could end them.
+
+    Only processes of this machine can be looked for; runs of other machines, and those that carry
+    no writer, stay as they are.
+
+    Returns:
+        How many were closed.
+
+    Raises:
+        RegistryError: If the record cannot be read or written.
+    """
+    experiment = ensure_tracking(settings)
+    client = connect(settings)
+    with registry_errors(settings):
+        running = client.search_runs(
+            [experiment], "attributes.status = 'RUNNING'", max_results=1_000
+        )
+        abandoned = [r for r in running if has_ended(r.data.tags.get(_WRITER_TAG, ""))]
+        for run in abandoned:
+            client.set_tag(run.info.run_id, _ERROR_TAG, "its process ended before it did")
+            client.set_terminated(run.info.run_id, status="KILLED")
+    return len(abandoned)
+
+
+def log_failed_candidate(
+    settings: Settings, family: str, data_hash: str, error: str, variables: Mapping[str, Any]
+) -> None:
+    """Record a search that failed, so that it is seen beside those that did not.
+
+    Args:
+        settings: Say where the record is kept.
+        family: Of the candidate.
+        data_hash: SHA-256 of the training set.
+        error: Why it failed.
+        variables: Run-time variables of the Mage block; name the pipeline and its run.
+
+    Raises:
+        RegistryError: If the record cannot be written.
+    """
+    experiment = ensure_tracking(settings)
+    client = connect(settings)
+    tags = {
+        "mlops.family": family,
+        "mlops.data_hash": data_hash,
+        "mlops.stage": "search",
+        "mlops.pipeline": str(variables.get("pipeline_uuid") or ""),
+        "mlops.pipeline_run_id": str(variables.get("pipeline_run_id") or ""),
+        _ERROR_TAG: error[:_TAG_CHARACTERS],
+    }
+    with registry_errors(settings), many_writes(settings):
+        run = client.create_run(experiment, tags=tags, run_name=family)
+        client.set_terminated(run.info.run_id, status="FAILED")
+
+
+def finished_candidates(
+    settings: Settings, data_hash: str, pipeline_runs: Collection[str] = ()
+) -> tuple[Candidate, ...]:
     """Return the newest finished search of each family on one training set, best first.
 
     Args:
         settings: Say where the record is kept.
         data_hash: SHA-256 of the training set.
+        pipeline_runs: Numbers of the pipeline runs whose searches count; by default all do.
 
     Raises:
         RegistryError: If the record cannot be read.
     """
+    newest = _newest_searches(settings, data_hash, pipeline_runs, "FINISHED")
+    client = connect(settings)
+    with registry_errors(settings):
+        found = [_candidate(client, run) for run in newest.values()]
+    return tuple(sorted(found, key=lambda candidate: candidate.validation_rmse))
+
+
+def failed_candidates(
+    settings: Settings, data_hash: str, pipeline_runs: Collection[str]
+) -> tuple[FailedCandidate, ...]:
+    """Return the searches of pipeline runs that failed; those repeated with success are left out.
+
+    Args:
+        settings: Say where the record is kept.
+        data_hash: SHA-256 of the training set.
+        pipeline_runs: Numbers of the pipeline runs.
+
+    Raises:
+        RegistryError: If the record cannot be read.
+    """
+    if not pipeline_runs:
+        return ()
+    mended = _newest_searches(settings, data_hash, pipeline_runs, "FINISHED")
+    failed = _newest_searches(settings, data_hash, pipeline_runs, "FAILED")
+    return tuple(
+        FailedCandidate(family=family, error=run.data.tags.get(_ERROR_TAG, "its record failed"))
+        for family, run in failed.items()
+        if family not in mended
+    )
+
+
+def _newest_searches(
+    settings: Settings, data_hash: str, pipeline_runs: Collection[str], status: str
+) -> dict[str, Any]:
+    """Return the newest search of each family that ended so."""
     experiment = ensure_tracking(settings)
     client = connect(settings)
     with registry_errors(settings):
         runs = client.search_runs(
             [experiment],
             f"tags.`mlops.data_hash` = '{data_hash}' and tags.`mlops.stage` = 'search' "
-            "and attributes.status = 'FINISHED'",
+            f"and attributes.status = '{status}'",
             order_by=["attributes.start_time ASC"],
             max_results=1_000,
         )
-        newest = {run.data.tags["mlops.family"]: run for run in runs}
-        found = [_candidate(client, run) for run in newest.values()]
-    return tuple(sorted(found, key=lambda candidate: candidate.validation_rmse))
+    return {
+        run.data.tags["mlops.family"]: run
+        for run in runs
+        if not pipeline_runs or run.data.tags.get("mlops.pipeline_run_id") in pipeline_runs
+    }
 
 
 def load_candidate(settings: Settings, run_id: str) -> TripDurationModel:
@@ -238,6 +345,7 @@ def _log_trials(
             experiment,
             start_time=started,
             tags={
+                _WRITER_TAG: this_process(),
                 "mlflow.parentRunId": parent,
                 "mlops.family": family,
                 "mlops.trial_status": trial.status,

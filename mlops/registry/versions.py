@@ -116,15 +116,24 @@ class Registry(Catalogue):
         """Return the version that `rollback` would restore; raises what it raises."""
         trail = self.trail()
         named = {v for promotion in trail for v in (promotion.version, promotion.previous)}
-        former = sorted(version for version in named if version is not None)
+        former = sorted(v for v in named if v is not None and self.get(v) is not None)
+        others = f"name one of {former}" if former else "no former champion is left"
         if to is not None:
+            if self.get(to) is None:
+                raise RegistryError(f"to_version: there is no version {to} (any more)", others)
             if to not in former:
                 raise RegistryError(
                     f"to_version: version {to} never was champion, so it cannot be restored",
-                    f"name one of {former}, or deploy it: mlops deploy {to}",
+                    f"{others}, or deploy it: mlops deploy {to}",
                 )
             return to
         target = rollback_target(trail)
+        if target is not None and target not in former:
+            raise RegistryError(
+                f"version {target}, the champion before version {trail[0].version}, is gone from "
+                "the registry",
+                f"{others}: mlops rollback --to VERSION; or deploy another: mlops deploy VERSION",
+            )
         if target is not None:
             return self._same_kind(target, trail[0].version)
         if trail and trail[0].kind == "rollback":
@@ -138,6 +147,13 @@ class Registry(Catalogue):
             f"the model {self._name} has no champion before the present one",
             "deploy another version: mlops deploy VERSION",
         )
+
+    def can_roll_back(self) -> bool:
+        """Tell whether a rollback that names no version would find one."""
+        try:
+            return self.get(self.rollback_target()) is not None
+        except RegistryError:
+            return False
 
     def _same_kind(self, target: int, champion: int) -> int:
         """Refuse to bring a synthetic model back in place of a real one unless it is named."""

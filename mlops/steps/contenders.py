@@ -15,11 +15,11 @@ from mlops.data.manifests import load_manifest
 from mlops.data.references import Reference
 from mlops.data.snapshots import read_window
 from mlops.data.trips import TARGET
-from mlops.errors import PipelineFailureError
+from mlops.errors import ConfigurationError, PipelineFailureError
 from mlops.evaluation.metrics import regression_metrics
 from mlops.evaluation.results import Metrics
 from mlops.features.routes import RouteStatistics
-from mlops.registry.tracking import finished_candidates
+from mlops.registry.tracking import Candidate, finished_candidates
 from mlops.settings import Settings, load_settings
 from mlops.steps.products import route_statistics_for, training_set_from
 from mlops.steps.training import Fan, Variables, threads
@@ -60,13 +60,21 @@ class ContenderReport(Reference):
 def candidates(training_set: Any, route_statistics: Any, variables: Variables) -> Fan:
     """Yield one child per family: its newest finished candidate on this very training set.
 
+    With the variable ``training_runs`` only candidates of those pipeline runs take part. Otherwise
+    candidates of any earlier run do, which is said; those of a family that the code does not have
+    any more are left out.
+
     Raises:
         PipelineFailureError: If no candidate was trained on this training set.
     """
     settings = load_settings(variables, strict=False)
     manifest = training_set_from(training_set, variables)
     routes = route_statistics_for(manifest, route_statistics, variables, settings)
-    found = finished_candidates(settings, manifest.sha256)
+    found = [
+        candidate
+        for candidate in finished_candidates(settings, manifest.sha256, training_runs(variables))
+        if _is_known(candidate)
+    ]
     if not found:
         raise PipelineFailureError(
             f"no candidate was trained on training set {manifest.sha256[:12]}",
@@ -89,6 +97,28 @@ def candidates(training_set: Any, route_statistics: Any, variables: Variables) -
         [item.model_dump(mode="json") for item in items],
         [{"block_uuid": item.family} for item in items],
     ]
+
+
+def training_runs(variables: Variables) -> tuple[str, ...]:
+    """Return the pipeline runs whose candidates take part; empty: those of any run."""
+    named = str(variables.get("training_runs") or "")
+    return tuple(run.strip() for run in named.split(",") if run.strip())
+
+
+def _is_known(candidate: Candidate) -> bool:
+    """Tell whether the code still has a candidate's family, and say where the candidate is from."""
+    receipt = candidate.receipt
+    run = f"run {receipt.pipeline_run_id} of {receipt.pipeline}" if receipt.pipeline else "no run"
+    try:
+        family_of(candidate.family)
+    except ConfigurationError:
+        progress.report(
+            f"{candidate.family} takes no part: the code has no such family any more",
+            trained_by=run,
+        )
+        return False
+    print(f"{candidate.family}: trained by {run}, MLflow run {candidate.run_id}")
+    return True
 
 
 def refit_and_evaluate(candidate: Mapping[str, Any], variables: Variables) -> dict[str, Any]:

@@ -33,14 +33,20 @@ from mlops.registry.selections import (
     note_outcome,
     write_selection,
 )
-from mlops.registry.tracking import load_candidate, load_receipt, log_candidate
+from mlops.registry.tracking import (
+    FailedCandidate,
+    failed_candidates,
+    load_candidate,
+    load_receipt,
+    log_candidate,
+)
 from mlops.registry.versions import Registry, VersionInfo
 from mlops.settings import Settings, load_settings
-from mlops.steps.contenders import ContenderReport
+from mlops.steps.contenders import ContenderReport, training_runs
 from mlops.steps.reports import leave_report
 from mlops.steps.training import Variables, insight_or_none, threads
 from mlops.training.artifact import TripDurationModel
-from mlops.training.families import QUANTILES_FAMILY
+from mlops.training.families import QUANTILES_FAMILY, family_of
 from mlops.training.refitting import calibrated
 
 
@@ -48,6 +54,7 @@ class Judgement(Reference):
     """What the gate decided, and all that registering needs."""
 
     contenders: tuple[ContenderReport, ...]  # best validation RMSE first, failures last
+    untrained: tuple[FailedCandidate, ...] = ()  # whose training failed
     winner: str
     model: str  # file of the winner, with its prediction interval
     verdict: Verdict
@@ -104,6 +111,7 @@ def judge_contenders(
             progress.report("measuring the champion", version=champion.version)
             champion_model, _ = registry.load(champion.version)
             champion_evidence = gather_evidence(champion_model, test, settings.evaluation)
+    untrained = failed_candidates(settings, manifest.sha256, training_runs(variables))
     baselines = [r.metrics.rmse for r in finished if r.baseline and r.metrics is not None]
     baseline = min(baselines, default=None)
     verdict = judge(challenger, champion_evidence, baseline, settings.gate, mismatch)
@@ -111,7 +119,7 @@ def judge_contenders(
     selection = Selection(
         run=_run(variables),
         at=datetime.now(timezone.utc),
-        candidates=tuple(_compared(report) for report in (*finished, *failed)),
+        candidates=(*map(_compared, (*finished, *failed)), *map(_not_compared, untrained)),
         winner=winner.family,
         champion=champion.version if champion else None,
         verdict=verdict,
@@ -123,6 +131,7 @@ def judge_contenders(
     progress.report(verdict.summary)
     return Judgement(
         contenders=(*finished, *failed),
+        untrained=untrained,
         winner=winner.family,
         model=str(path),
         verdict=verdict,
@@ -156,6 +165,19 @@ def _with_interval(
 
 def _compared(report: ContenderReport) -> Compared:
     return Compared(**report.model_dump(include=set(Compared.model_fields)))
+
+
+def _not_compared(candidate: FailedCandidate) -> Compared:
+    return Compared(
+        family=candidate.family,
+        baseline=family_of(candidate.family).baseline,
+        validation_rmse=None,
+        trials=0,
+        seconds=0,
+        run_id="",
+        metrics=None,
+        error=candidate.error,
+    )
 
 
 def _run(variables: Variables) -> str:

@@ -23,7 +23,7 @@ from mlops.evaluation.insight import Insight, WindowName
 from mlops.evaluation.metrics import regression_metrics
 from mlops.features.routes import RouteStatistics
 from mlops.registry.receipts import collect_receipt
-from mlops.registry.tracking import log_candidate
+from mlops.registry.tracking import log_candidate, log_failed_candidate
 from mlops.settings import Settings, load_settings
 from mlops.steps.products import route_statistics_for, training_set_from
 from mlops.training.artifact import TripDurationModel
@@ -97,7 +97,7 @@ def tune_and_train(candidate: Mapping[str, Any], variables: Variables) -> dict[s
     """Search, fit and record one candidate.
 
     A failure is returned in the report instead of raised, so that it costs its siblings nothing;
-    `collect` decides what it means.
+    `collect` decides what it means, and `mlops.orchestration.setbacks` makes it look failed.
     """
     item = CandidateItem.model_validate(candidate)
     started = time.monotonic()
@@ -115,7 +115,18 @@ def tune_and_train(candidate: Mapping[str, Any], variables: Variables) -> dict[s
             error=f"{type(error).__name__}: {error}",
         )
         progress.report(f"failed: {report.error.splitlines()[0]}")
+        _record_failure(item, report.error, variables)
     return report.model_dump(mode="json")
+
+
+def _record_failure(item: CandidateItem, error: str, variables: Variables) -> None:
+    """Let MLflow show the failure; if that fails as well, the siblings go on all the same."""
+    try:
+        settings = load_settings(variables, strict=False)
+        data_hash = load_manifest(Path(item.training_set)).sha256
+        log_failed_candidate(settings, item.family, data_hash, error, variables)
+    except Exception:  # whatever made the candidate fail may fail here as well
+        traceback.print_exc()
 
 
 def _train(

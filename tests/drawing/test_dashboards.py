@@ -275,6 +275,7 @@ def test_baselines_do_not_flatten_the_others() -> None:
             "training": NOW,
             "family": ["squared_error", "lasso", "global_mean"],
             "rmse": [4.6, 4.9, 9.6],
+            "synthetic": False,
         }
     )
     made = overview.draw_searches(table)

@@ -1,4 +1,4 @@
-"""The dynamic child: may fail, die or take its time, as the variables say."""
+"""The dynamic child: may fail, report a failure, die or take its time, as the variables say."""
 
 import os
 import signal
@@ -22,6 +22,8 @@ def fit(product, family, *args, **kwargs):
         time.sleep(float(kwargs["seconds"]))
     if name == kwargs["fail"]:
         raise ValueError(f"family {name} has no data")
+    if name == kwargs["report"]:
+        return {"name": name, "status": "failed", "error": f"ValueError: family {name} is empty"}
     if name == kwargs["die"]:
         os.kill(os.getpid(), signal.SIGKILL)
     return {"name": name, "score": sum(product["publish"][0]["values"])}
