@@ -12,4 +12,4 @@ if "custom" not in globals():
 @custom
 def select(prepared: dict[str, Any], *trainings: Any, **variables: Any) -> dict[str, Any]:
     """Return what was registered, the gate's verdict and the candidates."""
-    return retraining.select(prepared, variables, run_child)
+    return retraining.select(prepared, trainings, variables, run_child)

@@ -8,14 +8,14 @@ the source that nobody has given explicitly: by option, run-time variable or env
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
 from mlops.data.manifests import current_training_set
 from mlops.errors import ConfigurationError
-from mlops.registry.versions import Registry, VersionInfo
+from mlops.registry.catalogue import CHAMPION
+from mlops.registry.listing import find_version
 from mlops.settings import Settings, SourceSettings
 
 
@@ -108,7 +108,7 @@ def months_learned(settings: Settings) -> tuple[str, ...]:
         in_use = manifest.extraction
         if (in_use.kind, in_use.taxi) == (wanted.kind, wanted.taxi):
             return in_use.months
-    champion = _champion(settings)
+    champion = find_version(settings, CHAMPION)
     if champion is None or champion.receipt is None:
         return ()
     learned = champion.receipt.recipe.get("source", {})
@@ -118,18 +118,10 @@ def months_learned(settings: Settings) -> tuple[str, ...]:
 
 
 def _learned(settings: Settings) -> tuple[Mapping[str, Any], str]:
-    champion = _champion(settings)
+    champion = find_version(settings, CHAMPION)
     if champion is not None and champion.receipt is not None:
         recipe = champion.receipt.recipe.get("source", {})
         return recipe, f"as version {champion.version}, the champion, learned from"
     manifest = current_training_set(settings)
     recipe = manifest.recipe.get("source", {}) if manifest else {}
     return recipe, "as the training set in use"
-
-
-def _champion(settings: Settings) -> VersionInfo | None:
-    """Return the champion; where there is no registry yet, looking would create one."""
-    local = settings.tracking_uri.removeprefix("sqlite:///")
-    if local != settings.tracking_uri and not Path(local).exists():
-        return None
-    return Registry(settings).champion()

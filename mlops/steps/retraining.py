@@ -5,7 +5,7 @@ The steps are given the function that runs a pipeline, so that they know nothing
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
 from typing import Any, Protocol
 
@@ -139,15 +139,28 @@ def train(
     return {"pipeline": pipeline, "run": run(pipeline, prepared["variables"], variables).run_id}
 
 
-def select(prepared: Mapping[str, Any], variables: Variables, run: RunPipeline) -> dict[str, Any]:
-    """Let the gate judge every candidate of the training set.
+def select(
+    prepared: Mapping[str, Any],
+    trainings: Sequence[Mapping[str, Any]],
+    variables: Variables,
+    run: RunPipeline,
+) -> dict[str, Any]:
+    """Let the gate judge the candidates that this retraining has trained.
+
+    Args:
+        prepared: What `prepare` returned.
+        trainings: What `train` returned for each pipeline.
+        variables: Of this run.
+        run: Runs a pipeline.
 
     Returns:
         What `model_selection` registered, its verdict in words, and its candidates.
     """
-    selection = run("model_selection", prepared["variables"], variables)
+    runs = ",".join(str(training["run"]) for training in trainings if training["run"] is not None)
+    given = {**prepared["variables"], "training_runs": runs}
+    selection = run("model_selection", given, variables)
     judged = selection.output("judge_challenger")
-    columns = ("family", "status", "validation_rmse", "error")
+    columns = ("family", "validation_rmse", "error")
     return {
         **selection.output("register_challenger"),
         "training_set": prepared["training_set"],
@@ -155,9 +168,10 @@ def select(prepared: Mapping[str, Any], variables: Variables, run: RunPipeline) 
         "candidates": [
             {
                 **{name: report.get(name) for name in columns},
+                "status": report.get("status", "failed"),
                 "test_rmse": (report.get("metrics") or {}).get("rmse"),
             }
-            for report in judged["contenders"]
+            for report in (*judged["contenders"], *judged["untrained"])
         ],
     }
 

@@ -54,7 +54,7 @@ def champion(monkeypatch: pytest.MonkeyPatch, **source: Any) -> None:
     files = (SimpleNamespace(month="2024-02"), SimpleNamespace(month="2024-01"))
     receipt = SimpleNamespace(recipe={"source": source}, sources=files)
     found = SimpleNamespace(version=3, receipt=receipt)
-    monkeypatch.setattr(remembered, "_champion", lambda settings: found)
+    monkeypatch.setattr(remembered, "find_version", lambda settings, alias: found)
 
 
 def test_the_champions_source_is_in_force_and_named(
@@ -97,7 +97,7 @@ def test_an_explicit_value_wins_however_it_is_given(
 def test_a_source_given_in_full_needs_no_registry(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(remembered, "_champion", lambda settings: pytest.fail("asked"))
+    monkeypatch.setattr(remembered, "find_version", lambda settings, alias: pytest.fail("asked"))
     full = load_settings({f"source.{n}": v for n, v in settings.source.model_dump().items()})
     assert source_in_force(full).settings is full
 

@@ -55,6 +55,7 @@ def outputs(version: int | None = 3, promoted: bool = False) -> dict[str, Any]:
             "contenders": [
                 {"family": "lasso", "status": "finished", "validation_rmse": 4.0, "metrics": None}
             ],
+            "untrained": [{"family": "extra_trees", "error": "it broke"}],
         },
         "register_challenger": {"version": version, "promoted": promoted, "summary": "registered"},
     }
@@ -88,9 +89,11 @@ def whole_run(runs: Runs, **variables: Any) -> dict[str, Any]:
     decision = through_json(retraining.look_for_new_data(given))
     assert retraining.is_needed(decision)
     prepared = through_json(retraining.prepare(decision, given, runs))
-    for pipeline in ("sklearn_training", "xgboost_training"):
-        retraining.train(pipeline, prepared, given, runs)
-    selection = through_json(retraining.select(prepared, given, runs))
+    trainings = [
+        through_json(retraining.train(pipeline, prepared, given, runs))
+        for pipeline in ("sklearn_training", "xgboost_training")
+    ]
+    selection = through_json(retraining.select(prepared, trainings, given, runs))
     deployment = through_json(retraining.deploy(selection, given, runs))
     return retraining.record(selection, deployment, given)
 
@@ -107,13 +110,15 @@ def test_a_new_month_is_prepared_trained_judged_and_deployed(in_use: Any) -> Non
         ("route_statistics", given, "route_statistics"),
         ("sklearn_training", given, None),
         ("xgboost_training", given, None),
-        ("model_selection", given, None),
+        ("model_selection", {**given, "training_runs": "103,104"}, None),
         ("deployment", {"version": "3", "reason": "retraining: new data"}, None),
     ]
     assert record["status"] == "completed" and record["training_set"] == "abc"
     assert record["summary"] == "version 3 was deployed by run 106"
     assert record["decision"]["reason"] == "new data; new: 2024-03"
     assert record["verdict"] == "the gate's words" and record["version"] == 3
+    states = {each["family"]: each["status"] for each in record["candidates"]}
+    assert states == {"lasso": "finished", "extra_trees": "failed"}
     assert newest_record(load_settings()) == read_record(load_settings(), 7)
 
 
@@ -134,7 +139,11 @@ def test_the_newest_days_judge_unless_the_run_was_given_windows(
     runs = Runs(outputs())
     whole_run(runs, **asked)
 
-    children = [variables for pipeline, variables, _ in runs.asked if pipeline != "deployment"]
+    children = [
+        {name: value for name, value in variables.items() if name != "training_runs"}
+        for pipeline, variables, _ in runs.asked
+        if pipeline != "deployment"
+    ]
     expected = {**passed_on, **asked, "source.months": "2024-01,2024-02,2024-03"}
     assert len(children) == 5 and all(child == expected for child in children)
 
