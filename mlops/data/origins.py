@@ -9,9 +9,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final, NamedTuple
 
-import pyarrow.parquet as pq
-
-from mlops.data.sample_schema import SYNTHETIC_MARK
 from mlops.errors import ConfigurationError
 
 ALLOW: Final = "allow_mismatch"  # the setting and run-time variable
@@ -81,6 +78,10 @@ def replacement(
 
 def is_synthetic(file: str | Path) -> bool:
     """Tell whether a local parquet file carries the mark of generated trips."""
+    import pyarrow.parquet as pq  # here, because commands that only look start without it
+
+    from mlops.data.sample_schema import SYNTHETIC_MARK
+
     try:
         metadata: dict[bytes, bytes] = pq.read_schema(file).metadata or {}
     except (OSError, ValueError):  # whoever reads its trips says what is wrong with it
