@@ -99,6 +99,7 @@ def run(
     console.print("[dim]loading Mage …[/]")
 
     from mlops.orchestration.main_job import objection, run_main_job
+    from mlops.registry.listing import find_version
 
     note = objection(settings, promote=promote)
     if note:
@@ -117,6 +118,7 @@ def run(
     if "batch_inference" in job.results:
         scored = job.results["batch_inference"].output("score_trips")
     seconds = time.monotonic() - started
+    champion = find_version(settings, "champion")
     if as_json:
         content = {
             "seconds": seconds,
@@ -125,11 +127,17 @@ def run(
             "failed": job.failed_candidates,
             "verdict": judgement["verdict"],
             "registered": registered,
+            "champion": champion and champion.version,
             "predictions": scored,
         }
         print(json.dumps(content, indent=1, default=str))
     else:
         _show_outcome(console, settings, judgement, registered, scored, seconds)
+        if champion is not None and champion.version != registered["champion"]:
+            console.print(
+                f"[bold]Champion[/] version {champion.version} now: somebody deployed it or rolled "
+                "back to it while this job ran (mlops deployments)"
+            )
     if job.failed_candidates:
         causes = "; ".join(f"{name}: {why}" for name, why in job.failed_candidates.items())
         raise CandidateFailureError(

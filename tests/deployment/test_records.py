@@ -88,6 +88,8 @@ def test_a_story_tells_what_was_decided_and_how_to_undo_it(records: Records) -> 
     assert lines[1] == "  asked by ann: better on airports"
     assert [line.split()[1] for line in lines[2:-1]] == ["✓", "–", "✓", "✓", "✓"]
     assert lines[-1] == "Version 2 is champion. Undo: mlops rollback"
+    assert tell(record, champion=2, can_undo=False)[-1] == "Version 2 is champion."
+    assert tell(record, champion=3)[-1] == "Version 3 is champion.", "another has followed"
 
 
 def test_a_story_without_an_end_says_where_it_stands(records: Records) -> None:

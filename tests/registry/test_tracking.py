@@ -17,9 +17,11 @@ from mlops.evaluation.evaluate import Evaluation
 from mlops.registry.connection import connect, ensure_tracking
 from mlops.registry.receipts import Receipt
 from mlops.registry.tracking import (
+    failed_candidates,
     finished_candidates,
     load_candidate,
     log_candidate,
+    log_failed_candidate,
     model_uri,
 )
 from mlops.settings import Settings
@@ -236,3 +238,44 @@ def test_tracking_costs_little(log: Any, search: Any) -> None:
 
     # Then ten trials and the model take a fraction of a second; the margin is for a busy machine
     assert time.perf_counter() - started < 3
+
+
+def test_only_the_candidates_of_the_runs_named_take_part_and_failures_are_found(
+    registry_of_one_test: Settings,
+    manifest: TrainingSetManifest,
+    receipt: Receipt,
+    evaluation: Evaluation,
+    constant_model: Any,
+) -> None:
+    def log(family: str, run: str) -> str:
+        of = receipt.model_copy(
+            update={"family": family, "pipeline_run_id": run, "data_hash": "c0ffee"}
+        )
+        return log_candidate(
+            registry_of_one_test,
+            manifest=manifest,
+            model=constant_model(5.0),
+            metrics=evaluation.metrics,
+            receipt=of,
+        )
+
+    def fail(family: str, run: str) -> None:
+        given = {"pipeline_run_id": run}
+        log_failed_candidate(registry_of_one_test, family, "c0ffee", "it broke", given)
+
+    log("lasso", "3")
+    earlier = log("ridge", "3")
+    mine = log("lasso", "4")
+    fail("ridge", "4")
+    fail("lasso", "4")  # tried again with success
+    fail("tree", "3")
+
+    def found(*runs: str) -> set[str]:
+        chosen = finished_candidates(registry_of_one_test, "c0ffee", runs)
+        return {candidate.run_id for candidate in chosen}
+
+    assert found("4") == {mine}
+    assert found() == {mine, earlier}
+    assert found("5") == set()
+    failed = failed_candidates(registry_of_one_test, "c0ffee", ("4",))
+    assert [(each.family, each.error) for each in failed] == [("ridge", "it broke")]
