@@ -7,9 +7,9 @@ from typing import Any, Final
 
 from mlops.backtest.summary import Result, excess_by_age
 from mlops.drawing.frame import Size, figure, styled, to_png, to_svg
-from mlops.drawing.palette import BLUE, GREEN, GREY, INK, ORANGE, PURPLE, VERMILLION
+from mlops.drawing.palette import GREY, HUES, INK
 
-_COLOURS: Final = (GREY, BLUE, VERMILLION, GREEN, PURPLE, ORANGE)
+_COLOURS: Final = (GREY, *HUES)  # the first policy is what the others are compared with
 _MARKERS: Final = "osDvpP"
 _SPREAD: Final = 0.05  # policies with the same numbers lie beside each other, not on top
 _SIZE: Final = Size(1100, 420)

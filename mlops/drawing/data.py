@@ -11,8 +11,9 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Patch
 
 from mlops.data.zone_names import ZONE_NAMES
-from mlops.drawing.frame import FULL, HALF, Drawing, Size, axes, dates, drawn, figure, label, legend
+from mlops.drawing.frame import FULL, HALF, Drawing, Size, axes, drawn, figure, label, legend
 from mlops.drawing.html import empty
+from mlops.drawing.moments import dates
 from mlops.drawing.palette import BLUE, ROLES
 
 _WINDOWS: Final = ("train", "validation", "test")

@@ -23,7 +23,7 @@ from mlops.drawing.frame import (
     label,
     legend,
 )
-from mlops.drawing.palette import BLUE, INK, ROLES, VERMILLION
+from mlops.drawing.palette import BLUE, INK, ROLES, VERMILLION, look
 
 _COLUMNS: Final = 8
 _FEATURES: Final = 14
@@ -107,7 +107,11 @@ def _contribution_bars(made: Figure, minutes: pd.Series[Any], rows: int) -> Draw
     title = f"What features add to a prediction of {minutes.name}"
     on = axes(made, title=title, x=f"mean |contribution|, minutes (exact, {rows:,} trips)", y="")
     own = minutes.iloc[::-1]
-    bars = on.barh([str(name).replace("_", " ") for name in own.index], own, color=BLUE)
+    bars = on.barh(
+        [str(name).replace("_", " ") for name in own.index],
+        own,
+        color=look(str(minutes.name)).colour,
+    )
     on.bar_label(bars, fmt="%.2f", padding=4, fontsize=10)
     on.margins(x=0.1)
     on.grid(visible=False)
@@ -134,7 +138,9 @@ def draw_residuals(table: pd.DataFrame, size: Size = FULL) -> Drawing:
         own = shown[shown["dimension"] == dimension].iloc[::-1]
         label(on, title=dimension, x="predicted - actual, minutes", y="")
         places = np.arange(len(own))
-        on.errorbar(own["mean"], places, xerr=own["spread"], fmt="o", color=BLUE, lw=2.2)
+        on.errorbar(
+            own["mean"], places, xerr=own["spread"], fmt="o", color=look(family).colour, lw=2.2
+        )
         on.axvline(0, color=INK, lw=0.8)
         on.xaxis.set_major_locator(MaxNLocator(5))
         names = [

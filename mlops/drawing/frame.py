@@ -12,11 +12,11 @@ import re
 from collections.abc import Callable
 from typing import Any, Concatenate, Final, NamedTuple, ParamSpec
 
+import numpy as np
 import pandas as pd
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 from matplotlib.figure import Figure
 
 from mlops.drawing.html import Html, empty, escape
@@ -45,7 +45,6 @@ BESIDE: Final = 5
 
 _LETTER_WIDTH: Final = 6.5  # of a legend, in pixels, on average
 _KEY_WIDTH: Final = 42
-_LEAST_DAYS: Final = 0.02  # that an axis with dates shows
 # Text is measured with the widest of them, so it fits with whichever the browser has.
 _MEASURED: Final = "DejaVu Sans"
 _FONTS: Final = "Inter, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, 'Liberation Sans', sans-serif"
@@ -117,7 +116,10 @@ def drawn(
             if table.empty:
                 return empty(when_empty)
             with styled():
-                return draw(table, *args, **kwargs)
+                drawing = draw(table, *args, **kwargs)
+            if isinstance(drawing, Figure):
+                _show_single_points(drawing)
+            return drawing
 
         return inner
 
@@ -171,16 +173,16 @@ def legend(made: Figure, on: Axes) -> None:
         )
 
 
-def dates(on: Axes) -> None:
-    """Let the x axis show dates as briefly as they can be told apart (UTC); call it last."""
-    first, last = on.dataLim.intervalx
-    if last - first < _LEAST_DAYS:  # one moment alone has no scale
-        on.set_xlim(first - _LEAST_DAYS / 2, last + _LEAST_DAYS / 2)
-    locator = AutoDateLocator(minticks=3, maxticks=8)  # type: ignore[no-untyped-call]
-    on.xaxis.set_major_locator(locator)
-    on.xaxis.set_major_formatter(
-        ConciseDateFormatter(locator)  # type: ignore[no-untyped-call]
-    )
+def _show_single_points(made: Figure) -> None:
+    """Mark the points of lines without a neighbour: no line leads to them."""
+    for line in (line for on in made.axes for line in on.lines):
+        if line.get_marker() not in ("", "None", None, " ") or line.get_linestyle() == "None":
+            continue
+        known = np.isfinite(np.asarray(line.get_ydata(orig=False), dtype=float))
+        before, after = np.r_[False, known[:-1]], np.r_[known[1:], False]
+        alone = np.flatnonzero(known & ~before & ~after)
+        if len(alone):
+            line.set(marker="o", markevery=alone.tolist())
 
 
 def to_svg(made: Figure) -> str:

@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 
 import pandas as pd
 
-from mlops.drawing.palette import state_colour
+from mlops.drawing.palette import look, state_colour, version_colour
 
 
 class Html(str):
@@ -46,6 +46,7 @@ STYLE: Final = """
 .m .card .label{opacity:.75}
 .m .card .value{font-size:24px;line-height:1.3;font-weight:600;overflow-wrap:anywhere}
 .m .card .note{opacity:.8;overflow-wrap:anywhere}
+.m .dot{display:inline-block;width:.6em;height:.6em;border-radius:50%;margin-right:.4em}
 .m .state{display:inline-block;padding:1px 9px;border-radius:10px;color:#fff;font-weight:600;
  white-space:nowrap}
 """
@@ -84,6 +85,18 @@ def state_html(state: str, text: str = "") -> Html:
     """Return a state as a coloured word: nobody has to know the colours."""
     colour = state_colour(state)
     return Html(f'<span class="state" style="background:{colour}">{escape(text or state)}</span>')
+
+
+def version_html(version: object) -> Html:
+    """Return a version's number after a dot of the colour that it has in all charts."""
+    colour = version_colour(int(str(version)))
+    return Html(f'<span class="dot" style="background:{colour}"></span>version {escape(version)}')
+
+
+def family_html(family: str) -> Html:
+    """Return a family's name after a dot of the colour that it has in all charts."""
+    dot = f'<span class="dot" style="background:{look(family).colour}"></span>'
+    return Html(f"{dot}{escape(family)}")
 
 
 class Card(NamedTuple):

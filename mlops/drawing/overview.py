@@ -19,12 +19,14 @@ from mlops.drawing.frame import (
     figure,
     legend,
 )
-from mlops.drawing.html import Card, cards_html, state_html
-from mlops.drawing.palette import GREY, INK, ROLES, SKY, VERMILLION, look
+from mlops.drawing.html import Card, cards_html, state_html, version_html
+from mlops.drawing.moments import name_moments
+from mlops.drawing.palette import GREY, INK, ROLES, SKY, VERMILLION, look, version_colour
 
 _MINUTE: Final = "%Y-%m-%d %H:%M"
 _DAY: Final = "%Y-%m-%d"
 _FIRST: Final = "`mlops run` trains and registers the first model."
+_BESIDE: Final = 0.3  # how far families of one training lie from its place, at most
 # A champion's state in words: nobody should have to know ours.
 _STATES: Final = {
     "ok": "all is well",
@@ -49,8 +51,8 @@ def draw_champion(table: pd.DataFrame) -> Drawing:
     return cards_html(
         (
             Card(
-                f"Champion: {row['family']}{synthetic}",
-                f"version {row['version']}",
+                f"Champion: {row['family'] or 'family unknown'}{synthetic}",
+                version_html(row["version"]),
                 f"promoted {row['promoted_at']:{_MINUTE}}{by}{reason}",
                 2,
             ),
@@ -63,14 +65,18 @@ def draw_champion(table: pd.DataFrame) -> Drawing:
             Card(
                 "RMSE offline",
                 _minutes(row["rmse"]),
-                f"{_trips(row['test_trips'])} it was tested on{synthetic}",
+                f"measured on {_trips(row['test_trips'])}{synthetic}"
+                if row["test_trips"] > 0
+                else "registered without a measurement",
             ),
             _live_card(row),
             Card("Age", _age(row["age_days"]), _learned(row)),
             Card(
                 "Challenger",
                 row["challenger"] or "none",
-                "" if row["challenger"] else "nothing waits",
+                "`mlops deploy challenger` deploys it"
+                if row["challenger"]
+                else "`mlops run` trains candidates for the gate",
             ),
         )
     )
@@ -87,12 +93,14 @@ def draw_searches(table: pd.DataFrame, size: Size = HALF) -> Drawing:
     # Baselines are far off on purpose: a scale that holds them hides the differences that matter.
     best = table.groupby("family")["rmse"].min().sort_values()
     shown = best[best <= 1.5 * best.iloc[0]]
-    for family in shown.index:
+    # Side by side: families that are as good as each other would hide each other.
+    apart = np.linspace(-_BESIDE, _BESIDE, len(shown)) if len(shown) > 1 else [0.0]
+    for family, shift in zip(shown.index, apart, strict=True):
         style = look(str(family))
         # Lines of their own: the errors of synthetic and real trips do not compare.
         for synthetic, own in table[table["family"] == family].groupby("synthetic"):
             on.plot(
-                own["training"].map(places),
+                own["training"].map(places) + shift,
                 own["rmse"],
                 style.dash,
                 color=style.colour,
@@ -103,7 +111,7 @@ def draw_searches(table: pd.DataFrame, size: Size = HALF) -> Drawing:
     left_out = [f"{name} {value:.1f}" for name, value in best.items() if name not in shown.index]
     if left_out:
         on.set_xlabel("beyond the scale: " + ", ".join(left_out))
-    _name_moments(on, pd.Series(trainings), 6, 0.0)
+    name_moments(on, pd.Series(trainings), 6)
     on.set_xlim(-0.5, len(trainings) - 0.5)
     legend(made, on)
     return made
@@ -122,18 +130,17 @@ def draw_live(table: pd.DataFrame, size: Size = HALF) -> Drawing:
     on = axes(made, title="Live RMSE by window, with 95 % interval", x="", y="RMSE, minutes")
     table = table.assign(place=np.arange(len(table)))
     for version, own in table.groupby("version"):
-        style = look(str(own["family"].iloc[0]))
+        family = str(own["family"].iloc[0])
         apart = np.array([own["rmse"] - own["low"], own["high"] - own["rmse"]])
         on.errorbar(
             own["place"],
             own["rmse"],
             yerr=np.nan_to_num(np.maximum(apart, 0)),
-            color=style.colour,
-            linestyle=style.dash,
-            marker=style.marker,
+            color=version_colour(int(str(version))),
+            marker="o",
             capsize=2,
             elinewidth=1,
-            label=f"version {version} ({own['family'].iloc[0]})",
+            label=f"version {version} ({family})" if family else f"version {version}",
         )
         start = own["place"].iloc[0] - 0.5
         on.text(start, 1.0, f" v{version}", transform=on.get_xaxis_transform(), va="top")
@@ -160,7 +167,7 @@ def draw_live(table: pd.DataFrame, size: Size = HALF) -> Drawing:
         )
     on.margins(y=0.12)
     on.set_xlim(-0.7, len(table) - 0.3)
-    _name_moments(on, table["end"], 6, 0.0)
+    name_moments(on, table["end"], 6)
     legend(made, on)
     return made
 
@@ -199,7 +206,7 @@ def draw_drift(table: pd.DataFrame, size: Size = FULL) -> Drawing:
     mesh: Any = on.pcolormesh(np.zeros(cells.shape[:2]), edgecolors="none")
     mesh.set_array(None)
     mesh.set_facecolor(cells.reshape(-1, 4))
-    _name_moments(on, table.drop_duplicates("window")["end"], 8, 0.5)
+    name_moments(on, table.drop_duplicates("window")["end"], 8, 0.5)
     on.set_yticks(np.arange(len(features)) + 0.5, [name.replace("_", " ") for name in features])
     on.invert_yaxis()
     on.grid(visible=False)
@@ -214,12 +221,6 @@ def draw_drift(table: pd.DataFrame, size: Size = FULL) -> Drawing:
         on.plot([], [], "s", markersize=9, color=_cell_colour(ratio, state), label=label)
     legend(made, on)
     return made
-
-
-def _name_moments(on: Any, moments: pd.Series[Any], at_most: int, middle: float) -> None:
-    """Name some of the places by their moments, evenly."""
-    places = np.arange(len(moments))[:: max(1, -(-len(moments) // at_most))]
-    on.set_xticks(places + middle, [f"{moments.iloc[i]:%d %b %H:%M}" for i in places])
 
 
 def _live_card(row: Any) -> Card:

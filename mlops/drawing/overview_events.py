@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any, Final
 
 import numpy as np
 import pandas as pd
 
 from mlops.drawing.frame import HALF, Drawing, Size, axes, drawn, figure, legend
-from mlops.drawing.html import table_html
+from mlops.drawing.html import family_html, table_html
 from mlops.drawing.palette import state_colour
 
 _MINUTE: Final = "%Y-%m-%d %H:%M"
@@ -22,7 +23,7 @@ _SEVERITY: Final = ("failed", "running", "initial", "cancelled", "completed")
 def draw_candidates(table: pd.DataFrame) -> Drawing:
     """Show the candidates of the last selection (table `candidates`)."""
     return table_html(
-        table.assign(mape=100 * table["mape"]),
+        table.assign(mape=100 * table["mape"], family=table["family"].map(family_html)),
         {
             "family": "candidate",
             "role": "",
@@ -40,6 +41,7 @@ def draw_candidates(table: pd.DataFrame) -> Drawing:
             "trials": ".0f",
         },
         states=("role",),
+        tight=("family",),
     )
 
 
@@ -66,10 +68,12 @@ def draw_gate(table: pd.DataFrame) -> Drawing:
 
 
 @drawn("No pipeline has run in the last days: `mlops run` runs the main ones.")
-def draw_runs(table: pd.DataFrame, size: Size = HALF) -> Drawing:
+def draw_runs(table: pd.DataFrame, size: Size = HALF, now: datetime | None = None) -> Drawing:
     """Draw pipelines × days, coloured by the worst state of the day's runs (table `runs`)."""
     pipelines = sorted(table["pipeline"].unique())
     last = table["day"].max()
+    if now is not None:  # the picture ends today, however long ago the last run was
+        last = max(last, pd.Timestamp(now).normalize())
     days = pd.date_range(last - pd.Timedelta(days=13), last)
     made = figure(Size(size.width, max(size.height, 64 + 21 * len(pipelines))))
     on = axes(made, title="Runs by day; failed ones are counted first", x="", y="")
@@ -98,7 +102,10 @@ def draw_runs(table: pd.DataFrame, size: Size = HALF) -> Drawing:
     return made
 
 
-@drawn("Nothing has been deployed yet: `mlops deploy challenger` tests, watches and promotes one.")
+@drawn(
+    "Nothing has been deployed yet: `mlops deploy VERSION` tests a version, watches it and promotes"
+    " it; `mlops models` lists the versions."
+)
 def draw_deployments(table: pd.DataFrame) -> Drawing:
     """Show the last deployments and rollbacks (table `deployments`)."""
     version = [

@@ -1,4 +1,4 @@
-"""Which colour means what: the same family, role or state looks the same in every chart.
+"""Which colour means what: a family, version, role or state looks the same in every chart.
 
 The hues are those of M. Okabe and K. Ito, "Color Universal Design" (2008), which the colour-blind
 can tell apart. They are legible on light and on dark pages; only its yellow is darkened for that.
@@ -12,17 +12,21 @@ from typing import Final, NamedTuple
 BLUE: Final = "#0072B2"
 SKY: Final = "#56B4E9"
 GREEN: Final = "#009E73"
-OCHRE: Final = "#B8A000"  # their yellow, #F0E442, cannot be seen on white
+OCHRE: Final = "#9A8F00"  # their yellow, #F0E442, cannot be seen on white
 ORANGE: Final = "#E69F00"
 VERMILLION: Final = "#D55E00"
 PURPLE: Final = "#CC79A7"
+VIOLET: Final = "#8F6FE0"  # these four are not theirs: eleven families need eleven colours
+BROWN: Final = "#A8643C"
+LIME: Final = "#86B817"
+TEAL: Final = "#3E8E9B"
 GREY: Final = "#8C8C8C"
 # Text, axes and grids: `frame.to_svg` writes it as ``currentColor``, so it suits the page around.
 INK: Final = "#333A41"
 
 
 class Look(NamedTuple):
-    """How a line is drawn; the dash tells families of one kind apart."""
+    """How a line is drawn; dash and marker tell apart what overlaps, and what is printed grey."""
 
     colour: str
     dash: str = "-"
@@ -35,13 +39,16 @@ FAMILIES: Final[Mapping[str, Look]] = {
     "quantiles": Look(PURPLE, "-", "D"),
     "hist_gradient_boosting": Look(ORANGE, "-", "v"),
     "random_forest": Look(GREEN, "-", "p"),
-    "extra_trees": Look(GREEN, "--", "P"),
+    "extra_trees": Look(LIME, "--", "P"),
     "linear_regression": Look(OCHRE, "-", "^"),
-    "lasso": Look(OCHRE, "--", "<"),
-    "linear_svr": Look(OCHRE, ":", ">"),
-    "route_median": Look(GREY, "--", "x"),
+    "lasso": Look(BROWN, "--", "<"),
+    "linear_svr": Look(VIOLET, ":", ">"),
+    "route_median": Look(TEAL, "--", "x"),
     "global_mean": Look(GREY, ":", "+"),
 }
+
+# Of what is numbered. Neighbours differ most; vermillion is left to what is wrong.
+HUES: Final = (BLUE, ORANGE, GREEN, PURPLE, BROWN, SKY, VIOLET, OCHRE)
 
 ROLES: Final[Mapping[str, str]] = {
     "champion": BLUE,
@@ -87,6 +94,11 @@ STATES: Final[Mapping[str, str]] = {
 def look(family: str) -> Look:
     """Return how a model family is drawn; one that is not known yet is black-and-white."""
     return FAMILIES.get(family, Look(INK, "-.", "*"))
+
+
+def version_colour(version: int) -> str:
+    """Return the colour of a model version; after eight of them colours come again."""
+    return HUES[(version - 1) % len(HUES)]
 
 
 def state_colour(state: str) -> str:

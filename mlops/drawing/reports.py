@@ -7,8 +7,9 @@ from typing import Final
 import pandas as pd
 from matplotlib.ticker import MaxNLocator
 
-from mlops.drawing.frame import Drawing, Size, axes, dates, drawn, figure, legend
-from mlops.drawing.palette import BLUE, GREY, ROLES, SKY, look
+from mlops.drawing.frame import Drawing, Size, axes, drawn, figure, legend
+from mlops.drawing.moments import dates
+from mlops.drawing.palette import BLUE, GREY, ROLES, SKY, look, version_colour
 
 # Reports are read in a column of text: narrower than a dashboard, so that type keeps its size.
 COLUMN: Final = Size(760, 320)
@@ -45,23 +46,24 @@ def live_errors(windows: pd.DataFrame) -> Drawing:
     """Draw the RMSE of windows over time.
 
     Args:
-        windows: ``end`` (time), ``rmse``, ``low``, ``high`` and ``expected``; minutes.
+        windows: ``end`` (time), ``version``, and in minutes ``rmse``, ``low``, ``high`` and
+            ``expected``.
     """
     made = figure(COLUMN)
     on = axes(made, title="Live error", x="end of the window (UTC)", y="RMSE, minutes")
-    ends = windows["end"]
-    below, above = windows["rmse"] - windows["low"], windows["high"] - windows["rmse"]
-    on.errorbar(
-        ends,
-        windows["rmse"],
-        yerr=[below.clip(lower=0), above.clip(lower=0)],
-        color=BLUE,
-        marker="o",
-        capsize=3,
-        label="measured, with 95% interval",
-    )
+    for version, own in windows.groupby("version"):
+        below, above = own["rmse"] - own["low"], own["high"] - own["rmse"]
+        on.errorbar(
+            own["end"],
+            own["rmse"],
+            yerr=[below.clip(lower=0), above.clip(lower=0)],
+            color=version_colour(int(str(version))),
+            marker="o",
+            capsize=3,
+            label=f"version {version}, with 95% interval",
+        )
     on.plot(
-        ends,
+        windows["end"],
         windows["expected"],
         color=ROLES["reference"],
         linestyle="--",

@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any, Final
 
 import numpy as np
 import pandas as pd
 from matplotlib.ticker import LogLocator, NullLocator
 
-from mlops.drawing.frame import HALF, Drawing, Size, axes, dates, drawn, figure, legend
-from mlops.drawing.html import Card, Html, cards_html, state_html, table_html
-from mlops.drawing.palette import BLUE, GREEN, GREY, OCHRE, ORANGE, PURPLE, ROLES, SKY, VERMILLION
+from mlops.drawing.frame import HALF, Drawing, Size, axes, drawn, figure, legend
+from mlops.drawing.html import Card, Html, cards_html, state_html, table_html, version_html
+from mlops.drawing.moments import dates
+from mlops.drawing.palette import (
+    BLUE,
+    GREEN,
+    GREY,
+    OCHRE,
+    ORANGE,
+    PURPLE,
+    ROLES,
+    SKY,
+    VERMILLION,
+    version_colour,
+)
 
 _START: Final = (
     "No online server was seen in the last day: `mlops serve` starts one, and this page follows it"
@@ -65,7 +78,7 @@ def draw_now(table: pd.DataFrame) -> Drawing:
 
 
 @drawn(_SOME)
-def draw_requests(table: pd.DataFrame, size: Size = HALF) -> Drawing:
+def draw_requests(table: pd.DataFrame, size: Size = HALF, now: datetime | None = None) -> Drawing:
     """Draw requests per second by endpoint and status (table `serving_requests`)."""
     made = figure(size)
     on = axes(made, title="Requests by endpoint and status", x="", y="requests per second")
@@ -77,13 +90,13 @@ def draw_requests(table: pd.DataFrame, size: Size = HALF) -> Drawing:
         colour = next(answered if fine else failed, GREY)
         on.plot(own["at"], own["per_second"], "-" if fine else "--", color=colour, label=each)
     on.set_ylim(bottom=0)
-    dates(on)
+    dates(on, now)
     legend(made, on)
     return made
 
 
 @drawn(_SOME)
-def draw_latency(table: pd.DataFrame, size: Size = HALF) -> Drawing:
+def draw_latency(table: pd.DataFrame, size: Size = HALF, now: datetime | None = None) -> Drawing:
     """Draw percentiles of latency by version and role (table `serving_latency`)."""
     made = figure(size)
     on = axes(made, title="Time in the server", x="", y="milliseconds (logarithmic)")
@@ -91,14 +104,14 @@ def draw_latency(table: pd.DataFrame, size: Size = HALF) -> Drawing:
         for percent, dash in ((50, "-"), (95, "--"), (99, ":")):
             on.plot(
                 *(own["at"], own[f"p{percent}_ms"], dash),
-                color=ROLES.get(role, GREY),
+                color=_colour(role, version),
                 label=f"{role} v{version} p{percent}",
             )
     on.set_yscale("log")
     on.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     on.yaxis.set_major_formatter("{x:g}")
     on.yaxis.set_minor_locator(NullLocator())
-    dates(on)
+    dates(on, now)
     legend(made, on)
     return made
 
@@ -107,7 +120,7 @@ def draw_latency(table: pd.DataFrame, size: Size = HALF) -> Drawing:
     "Nothing was refused and nothing failed in the last day: what `mlops serve` cannot answer is"
     " counted here, by kind."
 )
-def draw_errors(table: pd.DataFrame, size: Size = HALF) -> Drawing:
+def draw_errors(table: pd.DataFrame, size: Size = HALF, now: datetime | None = None) -> Drawing:
     """Draw what failed, by kind and time (table `serving_errors`)."""
     made = figure(size)
     on = axes(made, title="Requests not answered, by kind", x="", y="requests")
@@ -129,7 +142,7 @@ def draw_errors(table: pd.DataFrame, size: Size = HALF) -> Drawing:
             label=f"{kind}: {wide[kind].sum():,.0f}",
         )
         below += wide[kind].to_numpy()
-    dates(on)
+    dates(on, now)
     legend(made, on)
     return made
 
@@ -151,7 +164,7 @@ def draw_predictions(table: pd.DataFrame, size: Size = HALF) -> Drawing:
         inside = own[own["low"] < _LONGEST]
         high = inside["high"].clip(upper=_LONGEST)
         percent = 100 * inside["share"] / (high - inside["low"])
-        colour, trips = ROLES.get(role, GREY), own["trips"].iloc[0]
+        colour, trips = _colour(role, version), own["trips"].iloc[0]
         named = f"{role} of v{version}" if role == "reference" else f"{role} v{version}"
         on.stairs(
             percent,
@@ -215,6 +228,11 @@ def _in_order(table: pd.DataFrame) -> list[tuple[tuple[str, int], pd.DataFrame]]
     return sorted(whose, key=lambda each: order.get(each[0][0], 2))
 
 
+def _colour(role: str, version: int) -> str:
+    """Return the colour of a version; the reference is what it is compared with."""
+    return ROLES["reference"] if role == "reference" else version_colour(version)
+
+
 def _slots(at: pd.Series[Any]) -> str:
     """Return the length of a bar: some dozens of them over the span shown."""
     hours = (at.max() - at.min()) / pd.Timedelta(hours=1)
@@ -222,7 +240,7 @@ def _slots(at: pd.Series[Any]) -> str:
 
 
 def _version(number: float) -> str:
-    return "nobody" if pd.isna(number) else f"version {number:.0f}"
+    return "none" if pd.isna(number) else version_html(f"{number:.0f}")
 
 
 def _number(value: float, how: str, unit: str = "") -> str:

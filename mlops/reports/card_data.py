@@ -148,6 +148,7 @@ def live_chart(measured: Sequence[tuple[WindowRecord, Finding]]) -> Chart:
     table = pd.DataFrame(
         {
             "end": [window.end for window, _ in measured],
+            "version": [window.version for window, _ in measured],
             "rmse": [finding.value for _, finding in measured],
             "low": [f.interval[0] if f.interval else f.value for _, f in measured],
             "high": [f.interval[1] if f.interval else f.value for _, f in measured],

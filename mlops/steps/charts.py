@@ -6,8 +6,10 @@ cannot be drawn says why instead of leaving the tile empty.
 
 from __future__ import annotations
 
+import inspect
 import logging
 from collections.abc import Callable
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import pandas as pd
@@ -21,7 +23,8 @@ from mlops.settings import load_settings
 
 logger = logging.getLogger(__name__)
 
-Draw = Callable[[pd.DataFrame], Drawing]
+Draw = Callable[..., Drawing]
+_NOW_MINUTES = 5  # pages whose time axis ends now are drawn anew so often
 _pages: dict[tuple[str, Draw], tuple[Stamp, str]] = {}  # as many as there are charts
 
 
@@ -30,16 +33,21 @@ def chart(table: str, draw: Draw) -> str:
 
     Args:
         table: Name of the observer's table; it may be empty, and `draw` then says so.
-        draw: A function of `mlops.drawing`.
+        draw: A function of `mlops.drawing`; if it takes ``now``, it is given the time.
     """
     try:
         path = load_settings().observed / f"{table}.parquet"
         # The observer writes a table only when it has changed; pages ask for it every minute.
-        stamp = stamp_of(path)
+        stamp: Stamp = stamp_of(path)
+        timed = {}
+        if stamp and "now" in inspect.signature(draw).parameters:
+            timed["now"] = datetime.now(timezone.utc).replace(second=0, microsecond=0)
+            timed["now"] -= timedelta(minutes=timed["now"].minute % _NOW_MINUTES)
+            stamp = stamp, timed["now"]
         seen = _pages.get((table, draw))
         if stamp and seen and seen[0] == stamp:
             return seen[1]
-        page = document(to_html(draw(_read(table, path))))
+        page = document(to_html(draw(_read(table, path), **timed)))
         _pages[table, draw] = stamp, page
         return page
     except MlopsError as error:

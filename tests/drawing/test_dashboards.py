@@ -16,7 +16,7 @@ from mlops.data.months import next_month
 from mlops.drawing import data, overview, overview_events
 from mlops.drawing.frame import Drawing, to_html
 from mlops.drawing.html import Html
-from mlops.drawing.palette import FAMILIES
+from mlops.drawing.palette import FAMILIES, look, version_colour
 from mlops.monitoring.observations import FEATURES
 from mlops.observability.data_tables import TABLES as DATA
 from mlops.observability.overview_tables import TABLES as OVERVIEW
@@ -267,6 +267,37 @@ def test_alarms_are_numbered_and_named_in_the_legend() -> None:
 
     assert svg.count(">2.5<") == len(FEATURES)
     assert ">alarm<" in svg
+
+
+def test_versions_of_one_family_are_told_apart_and_have_the_colours_of_their_cards() -> None:
+    table = TABLES["live_rmse"].shaped(live(20))  # two versions of squared_error
+
+    svg = to_html(overview.draw_live(table)).lower()
+
+    for version in (1, 2):
+        assert version_colour(version).lower() in svg
+    champion_2 = TABLES["champion"].shaped(champion(1).assign(version=2))
+    assert version_colour(2) in str(overview.draw_champion(champion_2))
+    families = TABLES["candidates"].shaped(candidates(len(FAMILIES)))
+    page = str(overview_events.draw_candidates(families))
+    assert all(look(family).colour in page for family in FAMILIES)
+
+
+def test_nothing_suggests_to_deploy_a_challenger_that_is_not_there() -> None:
+    none = str(overview.draw_champion(TABLES["champion"].shaped(champion(1))))
+    one = str(overview.draw_champion(TABLES["champion"].shaped(champion(1).assign(challenger="3"))))
+
+    assert "mlops deploy challenger" not in none
+    assert "mlops deploy challenger" in one
+    for draw, name, *_ in DRAWN:
+        assert "challenger" not in str(draw(TABLES[name].empty))
+
+
+def test_a_champion_registered_by_hand_has_no_sentence_with_a_hole() -> None:
+    bare = champion(1).assign(family="", test_trips=np.nan, rmse=np.nan, synthetic=False)
+    page = str(overview.draw_champion(TABLES["champion"].shaped(bare)))
+
+    assert "registered without a measurement" in page and "family unknown" in page
 
 
 def test_baselines_do_not_flatten_the_others() -> None:

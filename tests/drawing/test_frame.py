@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 import xml.etree.ElementTree as ElementTree
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 from matplotlib import rcParams
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
 from mlops.drawing import frame, palette
@@ -16,7 +19,6 @@ from mlops.drawing.frame import (
     Drawing,
     Size,
     axes,
-    dates,
     drawn,
     figure,
     legend,
@@ -25,6 +27,7 @@ from mlops.drawing.frame import (
     to_svg,
 )
 from mlops.drawing.html import Html
+from mlops.drawing.moments import dates
 from mlops.settings import load_settings
 from mlops.training.families import family_of
 
@@ -127,9 +130,54 @@ def test_every_family_has_a_look_of_its_own() -> None:
     settings = load_settings().training
     for name in (*settings.families, *settings.objectives):
         assert family_of(name).name == name and name in palette.FAMILIES, name
-    looks = list(palette.FAMILIES.values())
-    assert len(set(looks)) == len(looks)
+    colours = [each.colour for each in palette.FAMILIES.values()]
+    assert len(set(colours)) == len(colours)
+    assert palette.VERMILLION not in colours  # it is for what is wrong
     assert palette.look("something new").colour == palette.INK
+
+
+@pytest.mark.parametrize("colours", [palette.HUES, [x.colour for x in palette.FAMILIES.values()]])
+def test_colours_can_be_told_apart_and_seen_on_light_and_dark_pages(colours: list[str]) -> None:
+    for first, second in itertools.combinations(colours, 2):
+        distance = np.linalg.norm(255 * (np.array(to_rgb(first)) - np.array(to_rgb(second))))
+        assert distance > 50, (first, second)
+    for colour in colours:
+        assert contrast(colour, "#ffffff") > 1.9 and contrast(colour, "#1a1c20") > 1.9, colour
+
+
+def contrast(first: str, second: str) -> float:
+    """Return the contrast of two colours as WCAG 2 defines it, 1 to 21."""
+    lights = sorted(
+        np.dot(
+            [c / 12.92 if c <= 0.03928 else ((c + 0.055) / 1.055) ** 2.4 for c in to_rgb(each)],
+            [0.2126, 0.7152, 0.0722],
+        )
+        for each in (first, second)
+    )
+    return float((lights[1] + 0.05) / (lights[0] + 0.05))
+
+
+def test_a_version_has_one_colour_and_its_neighbours_have_others() -> None:
+    for version in range(1, 40):
+        near = {palette.version_colour(version + other) for other in range(len(palette.HUES))}
+        assert len(near) == len(palette.HUES)
+    assert palette.VERMILLION not in palette.HUES
+
+
+@pytest.mark.parametrize("values", [[3.0], [3.0, np.nan, 4.0, 5.0], [np.nan, 2.0, np.nan]])
+def test_points_without_a_neighbour_are_marked(values: list[float]) -> None:
+    (line,) = drawing(lasso=values).axes[0].lines
+
+    assert line.get_marker() == "o"
+    alone = line.get_markevery()
+    assert all(np.isfinite(values[place]) for place in alone)
+    assert len(alone) == 1
+
+
+def test_lines_are_not_marked() -> None:
+    (line,) = drawing(lasso=[3.0, 4.0, 5.0]).axes[0].lines
+
+    assert line.get_marker() in ("", "None")
 
 
 @pytest.mark.parametrize(

@@ -96,7 +96,7 @@ def test_a_server_out_of_reach_says_so_and_what_to_do() -> None:
     page = str(serving.draw_now(now))
 
     assert "not reached" in page and "<code>mlops serve</code>" in page
-    assert "nobody" in page and "<code>mlops deploy VERSION</code>" in page
+    assert ">none<" in page and "<code>mlops deploy VERSION</code>" in page
     assert "nan" not in page
 
 
