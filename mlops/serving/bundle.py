@@ -127,7 +127,10 @@ def read_head(folder: Path) -> Head:
 
 def unusable(folder: Path, why: str) -> MlopsError:
     """Return the error of a bundle that must not answer anybody."""
-    return MlopsError(f"{folder}: this bundle cannot be served: {why}", "compile the model again")
+    return MlopsError(
+        f"{folder}: this bundle cannot be served: {why}",
+        f"remove {folder}: a running server compiles it again",
+    )
 
 
 def _sha256(file: Path) -> str:

@@ -21,8 +21,9 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from mlops.errors import DamagedFileError, MlopsError
 from mlops.registry.rollout import Rollout
+from mlops.serving.bundle import read_head
 from mlops.serving.compiling import compile_apart
-from mlops.serving.state import Served, ServingState, read_state, write_state
+from mlops.serving.state import Served, ServingState, mark_of, read_state, write_state
 from mlops.settings import Settings
 
 if TYPE_CHECKING:
@@ -61,13 +62,17 @@ class RegistryFollower:
         open_registry: Returns the registry; may raise what `Registry` raises.
         make_bundle: Makes the bundle of a version unless there is a good one; raises an
             `MlopsError`.
+        prove: Raises an `MlopsError` if a bundle is damaged.
         clock: Monotonic seconds.
     """
 
     settings: Settings
     open_registry: Callable[[Settings], Standing]
     make_bundle: Callable[[Settings, VersionInfo, Path], None]
+    prove: Callable[[Path], object] = read_head
     clock: Callable[[], float] = time.monotonic
+    _proved: dict[str, object] = field(default_factory=dict)  # what marked each sound bundle
+    _announced: bool = False  # whether the file holds a problem that `step` has not seen the end of
     _registry: Standing | None = None
     _failures: dict[str, _Failure] = field(default_factory=dict)
 
@@ -85,8 +90,10 @@ class RegistryFollower:
                 logger.exception("the registry cannot be read")
             self._registry = None  # a server that comes back may be another one
             new = old.model_copy(update={"problem": _said(error)})
-        if new.model_copy(update={"updated_at": old.updated_at}) == old:
+        same = new.model_copy(update={"updated_at": old.updated_at}) == old
+        if same and not self._announced:
             return old
+        self._announced = False
         _report(old, new)
         write_state(self.settings.served, new)
         self._clean(new)
@@ -124,7 +131,7 @@ class RegistryFollower:
     ) -> tuple[Served | None, list[str]]:
         """Return what serves as a version: itself, or what did so far and why it still does."""
         assert self._registry is not None
-        if old is not None and old.version == number and not self._is_gone(old):
+        if old is not None and old.version == number and self._is_sound(old):
             return old, []
         info = self._registry.get(number)
         if info is None:
@@ -134,6 +141,7 @@ class RegistryFollower:
         if failure is None or self.clock() >= failure.again_at:
             try:
                 self.make_bundle(self.settings, info, bundles_folder(self.settings) / bundle)
+                self._proved.pop(bundle, None)
                 self._failures.pop(bundle, None)
                 at = since or info.promoted_at or datetime.now(timezone.utc)
                 return Served(version=number, bundle=bundle, since=at), []
@@ -144,8 +152,28 @@ class RegistryFollower:
                 logger.error("version %d cannot be served: %s", number, failure.why)
         return old, [f"version {number} cannot be served: {failure.why}"]
 
-    def _is_gone(self, served: Served) -> bool:
-        return not (bundles_folder(self.settings) / served.bundle).is_dir()
+    def _is_sound(self, served: Served) -> bool:
+        """Tell whether a bundle can be loaded; its files are read again only if one has changed.
+
+        A damaged one is compiled again. Until then the state tells of it: whoever serves it from
+        memory goes on, but a worker that starts cannot.
+        """
+        folder = bundles_folder(self.settings) / served.bundle
+        mark = tuple((path.name, mark_of(path)) for path in sorted(folder.glob("*")))
+        if folder.is_dir() and self._proved.get(served.bundle) == mark:
+            return True
+        try:
+            self.prove(folder)
+        except MlopsError as error:
+            problem = f"version {served.version} is compiled again: {error.message}"
+            if served.bundle not in self._failures:
+                logger.error("%s", problem)
+                state = _last_state(self.settings)
+                write_state(self.settings.served, state.model_copy(update={"problem": problem}))
+                self._announced = True
+            return False
+        self._proved[served.bundle] = mark
+        return True
 
     def _clean(self, state: ServingState) -> None:
         """Remove bundles that nobody refers to, but for the last few."""

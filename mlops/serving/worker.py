@@ -17,7 +17,7 @@ from typing import Any, Final
 import uvicorn
 import uvloop
 
-from mlops.errors import ConfigurationError
+from mlops.errors import MlopsError
 from mlops.gateway.connections import BoundedServer, ConnectionLimits, raise_file_limit
 from mlops.serving.access import Door, RateLimiter
 from mlops.serving.app import Application
@@ -187,7 +187,7 @@ class _Upkeep:
         await self.follower.follow()
         try:
             self.door.reload()
-        except ConfigurationError as error:
+        except MlopsError as error:
             logger.error("the API keys in force stay: %s", error.message)
         self.count()
         if os.getppid() != self.supervisor:

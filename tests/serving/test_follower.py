@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
@@ -68,18 +69,23 @@ class World:
 
     def __post_init__(self) -> None:
         self.follower = RegistryFollower(
-            self.settings, self._open, self._make, clock=lambda: self.now
+            self.settings, self._open, self._make, self._prove, clock=lambda: self.now
         )
 
     def _open(self, settings: Settings) -> FakeRegistry:
         self.opened += 1
         return self.registry
 
+    def _prove(self, folder: Path) -> None:
+        if not folder.is_dir() or any(path.read_bytes() == b"" for path in folder.iterdir()):
+            raise MlopsError(f"{folder}: this bundle cannot be served")
+
     def _make(self, settings: Settings, info: VersionInfo, target: Path) -> None:
         self.made.append(info.version)
         if info.version in self.broken:
             raise self.broken[info.version]
         target.mkdir(parents=True, exist_ok=True)
+        (target / "bundle.json").write_text("{}")
 
     def step(self) -> Any:
         state = self.follower.step()
@@ -206,7 +212,7 @@ def test_a_broken_rollout_leaves_the_champion_alone(
 def test_a_bundle_that_vanished_is_made_again(world: World) -> None:
     world.registry.champion = 1
     bundle = bundles_folder(world.settings) / world.step().champion.bundle
-    bundle.rmdir()
+    shutil.rmtree(bundle)
     world.step()
     assert bundle.is_dir()
 
@@ -243,3 +249,57 @@ def test_a_full_disk_leaves_the_old_state(world: World, monkeypatch: pytest.Monk
             world.follower.step()
     assert read_state(world.settings.served) == before
     assert world.step().champion.version == 2
+
+
+def test_a_damaged_bundle_is_compiled_again_and_meanwhile_is_a_problem(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given a champion that serves
+    world.registry.champion = 1
+    state = world.step()
+    head = bundles_folder(world.settings) / state.champion.bundle / "bundle.json"
+    seen: list[str] = []
+    make = world._make
+
+    def make_and_look(*arguments: Any) -> None:
+        found = read_state(world.settings.served)
+        seen.append(found.problem if found else "")
+        make(*arguments)
+
+    world.follower.make_bundle = make_and_look
+
+    # When a file of its bundle is emptied
+    head.write_bytes(b"")
+    after = world.step()
+
+    # Then it was compiled again, and who looked meanwhile was told
+    assert world.made == [1, 1]
+    assert "compiled again" in seen[0]
+    assert after.champion == state.champion and after.problem == ""
+    assert world.step() == after and world.made == [1, 1]
+
+
+def test_a_damaged_bundle_that_cannot_be_compiled_again_stays_a_problem(world: World) -> None:
+    world.registry.champion = 1
+    state = world.step()
+    (bundles_folder(world.settings) / state.champion.bundle / "bundle.json").write_bytes(b"")
+    world.broken[1] = MlopsError("the artifact is gone")
+
+    for _ in range(3):
+        assert "the artifact is gone" in world.step().problem
+    assert world.made == [1, 1]  # not at every look
+    # When it is there again, then it is compiled
+    world.broken.clear()
+    world.now += 10
+    assert world.step().problem == ""
+    assert world.made == [1, 1, 1]
+
+
+def test_a_sound_bundle_is_read_once(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.registry.champion = 1
+    world.step()
+    proved: list[Path] = []
+    world.follower.prove = proved.append
+    for _ in range(3):
+        world.step()
+    assert len(proved) == 1
