@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Final
 
 # What each exit code of the command line means; `mlops --help` and the README print this table.
@@ -132,6 +133,16 @@ class MonitoringError(MlopsError):
 
 
 class DamagedFileError(MlopsError):
-    """A file of the home does not hold what was written to it."""
+    """A file of the home does not hold what was written to it.
+
+    Args:
+        message: As for all.
+        hint: As for all.
+        path: Of the file.
+    """
 
     exit_code = 14
+
+    def __init__(self, message: str, hint: str = "", path: Path | None = None) -> None:
+        super().__init__(message, hint)
+        self.path = path

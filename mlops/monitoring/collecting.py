@@ -10,12 +10,13 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 
 from mlops import progress
+from mlops.errors import DamagedFileError
 from mlops.monitoring.arrivals import Arrivals
 from mlops.monitoring.cutting import Span
 from mlops.monitoring.records import WindowRecord, read_windows
 from mlops.monitoring.served import ServedSpan, from_us, new_spans, read_spans, to_us
 from mlops.monitoring.serving_snapshots import take_snapshots
-from mlops.monitoring.staging import StagedWindow, forget_old, read_staged, stage
+from mlops.monitoring.staging import StagedWindow, forget_old, named_by, read_staged, stage
 from mlops.monitoring.unserved import source_windows
 from mlops.settings import Settings
 
@@ -43,11 +44,35 @@ def collect(settings: Settings, now: datetime) -> tuple[StagedWindow, ...]:
     """
     forget_old(settings)
     take_snapshots(settings, now)
-    records = read_windows(settings, whole=0)
+    records = _sound_windows(settings, now)
     staged = list(_served_windows(settings, records, now))
     staged += source_windows(settings, records, staged, now)
     progress.report("collected", windows=len(staged), trips=sum(window.rows for window in staged))
     return tuple(sorted(staged, key=lambda window: (window.end, window.name)))
+
+
+def _sound_windows(settings: Settings, now: datetime) -> tuple[WindowRecord, ...]:
+    """Return the stored windows up to the first damaged one of each version and origin.
+
+    So a damaged window, and those after it, are cut again where they were, measured and written in
+    place of what is stored. One whose answers are not looked for any more stays as it is.
+    """
+    damaged: list[DamagedFileError] = []
+    records = read_windows(settings, whole=0, on_damage=damaged.append)
+    monitoring = settings.monitoring
+    horizon = now - timedelta(days=max(monitoring.label_wait_days, monitoring.window_days))
+    for error in damaged:
+        named = named_by(error.path.stem) if error.path else None
+        if named is None or named[2] < horizon:
+            progress.report(str(error))
+            continue
+        progress.report(f"{error.message}; it and those after it are measured again")
+        records = tuple(
+            record
+            for record in records
+            if (record.version, record.origin) != named[:2] or record.start < named[2]
+        )
+    return records
 
 
 def _served_windows(

@@ -29,6 +29,7 @@ from mlops.monitoring.records import (
     read_windows,
     write_decision,
 )
+from mlops.records.files import refuse
 from mlops.registry.trail import Promotion, rollback_target
 from mlops.retraining.records import all_records
 from mlops.settings import MonitoringSettings, Settings
@@ -95,10 +96,14 @@ def windows_of(settings: Settings, champion: Champion) -> tuple[WindowRecord, ..
     """Return, in outline, the windows that a champion is judged by, but for a reign before.
 
     Trips that nobody asked about have times of their own, and count whenever they took place.
+
+    Raises:
+        DamagedFileError: If a window of the champion's is damaged: the one before it is not the
+            latest.
     """
     return tuple(
         window
-        for window in read_windows(settings, int(champion.version), whole=0)
+        for window in read_windows(settings, int(champion.version), whole=0, on_damage=refuse)
         if window.origin == "source" or window.end > champion.promoted_at
     )
 

@@ -138,9 +138,12 @@ def find_window(settings: Settings, name: str) -> WindowRecord | None:
     return _windows(settings).find(name)
 
 
-def read_decisions(settings: Settings) -> tuple[DecisionRecord, ...]:
-    """Return the stored decisions, the latest last."""
-    return tuple(sorted(_decisions(settings).all(), key=lambda record: record.decision.at))
+def read_decisions(
+    settings: Settings, on_damage: Callable[[DamagedFileError], None] = warn
+) -> tuple[DecisionRecord, ...]:
+    """Return the stored decisions, the latest last; damaged ones are logged."""
+    found = _decisions(settings).all(on_damage=on_damage)
+    return tuple(sorted(found, key=lambda record: record.decision.at))
 
 
 def last_change(

@@ -5,10 +5,11 @@ Staged files are made again whenever they are needed; nothing is lost with them.
 
 from __future__ import annotations
 
+import re
 import time
 from contextlib import suppress
 from datetime import datetime, timezone
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import pandas as pd
 import pyarrow as pa
@@ -27,6 +28,7 @@ from mlops.settings import Settings
 LABELS: Final = (TARGET, DROPOFF_AT, FARE)
 _LABEL_TYPES: Final = {TARGET: "float64", DROPOFF_AT: "datetime64[us]", FARE: "float64"}
 _ANSWER: Final = (MILES, *MINUTES)
+_NAME: Final = re.compile(r"v(\d+)-(served|source)-(\d{8}T\d{6})(\.\d{6})?")  # of `name_of`
 _OLD_SECONDS: Final = 2 * 86_400
 _STRAYS: Final = 0.005  # share of pickups, at either end, that may lie anywhere
 
@@ -64,6 +66,15 @@ def name_of(version: int, origin: Origin, start: datetime) -> str:
     text = f"{start:%Y%m%dT%H%M%S}"
     fraction = f".{start.microsecond:06d}" if start.microsecond else ""
     return f"v{version}-{origin}-{text}{fraction}"
+
+
+def named_by(name: str) -> tuple[int, Origin, datetime] | None:
+    """Return what a name made by `name_of` says; None if it is another one."""
+    match = _NAME.fullmatch(name)
+    if match is None:
+        return None
+    start = datetime.strptime(f"{match[3]}{match[4] or '.0'}", "%Y%m%dT%H%M%S.%f")
+    return int(match[1]), cast(Origin, match[2]), start.replace(tzinfo=timezone.utc)
 
 
 def stage(

@@ -12,7 +12,7 @@ import re
 import shlex
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
@@ -128,12 +128,18 @@ def damaged(path: Path, why: str, way_out: str) -> DamagedFileError:
     return DamagedFileError(
         f"{path}: the file is damaged, or of another version of the project: {what}",
         way_out.replace("{path}", shlex.quote(str(path))),
+        path,
     )
 
 
 def report(error: DamagedFileError) -> None:
     """Log that a damaged file was left out, with the way out."""
     logger.warning("%s", MlopsError(f"{error.message}; it is left out", error.hint))
+
+
+def refuse(error: DamagedFileError) -> NoReturn:
+    """Raise the error: for those who must not go on without the file."""
+    raise error
 
 
 def _first_fault(error: ValidationError) -> str:

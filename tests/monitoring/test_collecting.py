@@ -377,3 +377,28 @@ def test_a_growing_month_is_cut_as_far_as_it_goes(watched: Any, tmp_path: Path) 
     whole = watched.home(tmp_path / "whole", "2024-02")
     assert spans(found) == spans(collect(whole, datetime(2024, 3, 2, tzinfo=timezone.utc)))
     assert len(read_windows(settings)) >= 3
+
+
+@pytest.mark.parametrize("place", [0, 1, -1])
+def test_a_damaged_window_and_those_after_it_are_collected_again(
+    watched: Any, home: Settings, place: int
+) -> None:
+    # given windows of a log on record, one of which cannot be read any more
+    watched.log(home, watched.live[:4_500].reset_index(drop=True), every(50, 4_500))
+    now = BEGIN + timedelta(days=3)
+    stored = collect(home, now)
+    assert len(stored) >= 3
+    remember(home, stored)
+    assert collect(home, now) == ()
+    path = home.monitored / "windows" / f"{stored[place].name}.json"
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
+
+    again = collect(home, now)
+
+    # then they are the same windows as before, and take the place of what is damaged
+    assert spans(again) == spans(stored[place:])
+    assert [window.name for window in again] == [window.name for window in stored[place:]]
+    remember(home, again)
+    assert path.read_bytes() == whole
+    assert collect(home, now) == ()
