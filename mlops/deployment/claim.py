@@ -17,13 +17,14 @@ from pathlib import Path
 from typing import Final
 
 from mlops.data.references import Reference
-from mlops.deployment.records import DeploymentRecord, RunKey, now
+from mlops.deployment.records import DeploymentRecord, Records, RunKey, now
 from mlops.deployment.states import Kind
-from mlops.errors import BusyError, DeploymentError
-from mlops.records.files import find_record, write_record
+from mlops.errors import BusyError, DamagedFileError, DeploymentError
+from mlops.records.files import find_record, report, write_record
 
 _FILE: Final = "claim.json"
 _LOCK: Final = "claim.lock"
+NOBODY: Final = 0  # in place of a process that is not known
 
 
 class Claim(Reference):
@@ -58,6 +59,16 @@ class Claim(Reference):
         )
 
 
+def stored_claim(folder: Path) -> Claim | None:
+    """Return the claim in a folder (`settings.deployments`), or None if there is none.
+
+    Raises:
+        DamagedFileError: If its file is damaged.
+    """
+    way_out = "remove {path}: whose it was, mlops deploy and mlops rollback read off the records"
+    return find_record(folder / _FILE, Claim, way_out)
+
+
 @dataclass(frozen=True)
 class Claims:
     """The claim of a home. Methods other than `locked` are to be called under the lock.
@@ -81,11 +92,14 @@ class Claims:
     def holder(self) -> Claim | None:
         """Return the claim in force, of the living or the dead, or None.
 
-        Raises:
-            DamagedFileError: If the file does not say whose it is.
+        If the file is damaged, the newest record that has not ended tells whose it was.
         """
-        way_out = "make sure that no deployment is in progress (mlops deployments), then rm {path}"
-        return find_record(self.folder / _FILE, Claim, way_out)
+        try:
+            return stored_claim(self.folder)
+        except DamagedFileError as error:
+            report(error)
+        record = Records(self.folder).newest(lambda record: not record.is_over)
+        return Claim.of(record).model_copy(update={"pid": NOBODY}) if record else None
 
     def present(self) -> Claim | None:
         """Return the claim in force if its run is alive, or None."""

@@ -16,7 +16,8 @@ from pydantic import Field
 
 from mlops.data.references import Reference
 from mlops.deployment.states import FINAL, SUCCESSES, Event, Kind, State, advance, state_after
-from mlops.errors import ConfigurationError, DeploymentError
+from mlops.errors import ConfigurationError, DamagedFileError, DeploymentError
+from mlops.records.files import report
 from mlops.records.folder import RecordFolder
 
 
@@ -150,9 +151,9 @@ class Records:
             )
         return record
 
-    def all(self) -> list[DeploymentRecord]:
+    def all(self, on_damage: Callable[[DamagedFileError], None] = report) -> list[DeploymentRecord]:
         """Return all records, newest first; damaged ones are left out with a warning."""
-        records = self._files.all()
+        records = self._files.all(on_damage=on_damage)
         return sorted(records, key=lambda record: (record.started_at, record.id), reverse=True)
 
     def newest(self, wanted: Callable[[DeploymentRecord], bool]) -> DeploymentRecord | None:

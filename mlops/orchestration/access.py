@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import ipaddress
+import logging
 import os
+import re
 import secrets
 import time
 from collections.abc import Callable, Mapping
@@ -12,23 +15,39 @@ from typing import Final
 
 from mlops.errors import ConfigurationError
 
+logger = logging.getLogger(__name__)
+
 PASSWORD_VARIABLE = "MLOPS_OWNER_PASSWORD"
 MIN_PASSWORD_LENGTH = 10
+_SECRET: Final = re.compile(rb"[!-~]{16,}")  # one that is not easy to guess
 MAX_ADDRESSES: Final = 10_000  # remembered at a time; full buckets are forgotten beyond
 SECONDS_PER_MINUTE: Final = 60.0
 
 
 def private_secret(path: Path) -> str:
-    """Return the secret stored at ``path``, made at the first call (mode 0600)."""
+    """Return the secret stored at ``path`` (mode 0600).
+
+    It is made at the first call, and anew if what is stored is damaged: an empty secret, which
+    anybody could guess, is worse than one that nobody knows yet.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
+    folder = os.open(path.parent, os.O_RDONLY)
     try:
-        file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
+        fcntl.flock(folder, fcntl.LOCK_EX)  # of two processes that start, one makes it
+        content = path.read_bytes().strip() if path.exists() else None
+        if content is None or not _SECRET.fullmatch(content):
+            if content is not None:
+                logger.warning("%s: the secret is damaged; a new one is made", path)
+            temporary = path.with_name(f"{path.name}.new")
+            temporary.unlink(missing_ok=True)
+            file = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(file, "w") as stream:
+                stream.write(secrets.token_urlsafe(48))
+            temporary.replace(path)
         path.chmod(0o600)
-    else:
-        with os.fdopen(file, "w") as stream:
-            stream.write(secrets.token_urlsafe(48))
-    return path.read_text()
+        return path.read_text().strip()
+    finally:
+        os.close(folder)
 
 
 def chosen_password(environment: Mapping[str, str] = os.environ) -> str | None:

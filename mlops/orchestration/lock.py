@@ -83,10 +83,10 @@ class HomeLock:
     def holder(self) -> dict[str, str | int]:
         """Return what the last holder wrote about itself; empty when unreadable."""
         try:
-            content: dict[str, str | int] = json.loads(self.path.read_text())
+            content = json.loads(self.path.read_text())
         except (OSError, ValueError):
             return {}
-        return content
+        return content if isinstance(content, dict) else {}
 
 
 def is_held(path: Path) -> bool:

@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 from typing import Any, Final
 
-from mlops.deployment.claim import Claim, Claims
+from mlops.deployment.claim import NOBODY, Claim, Claims
 from mlops.deployment.ledger import Asked, Ledger
 from mlops.deployment.process import Deployer
 from mlops.deployment.records import DeploymentRecord, Records, RunKey
@@ -129,6 +129,8 @@ def _ledger(settings: Settings) -> Ledger:
 
 
 def _lives(pid: int) -> bool:
+    if pid == NOBODY:
+        return False
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

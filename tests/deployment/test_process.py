@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from mlops.deployment.records import Records
+from mlops.deployment.ledger import Asked
+from mlops.deployment.records import Records, RunKey
 from mlops.errors import BusyError, ConfigurationError, DeploymentError, GateRefusalError
 from mlops.registry.versions import Registry
 
@@ -177,3 +178,26 @@ def test_a_run_that_is_repeated_after_its_end_ends_the_same_way(running: Any) ->
 
     assert str(first.value) == str(again.value)
     assert running.champion == 2
+
+
+@pytest.mark.parametrize("content", [b"", b'{"deployment": "2024', b"\xff\x00"])
+def test_a_damaged_claim_is_read_off_the_records(running: Any, content: bytes) -> None:
+    # Given a deployment whose run is alive, and a claim that cannot be read
+    ledger = running.ledger()
+    ledger.open("deployment", 2, 1, Asked("2", "ann", "to see", RunKey(id="7", partition="3/7")))
+    held = ledger.claims.holder()
+    (ledger.claims.folder / "claim.json").write_bytes(content)
+
+    found = ledger.claims.holder()
+
+    assert (found.deployment, found.version, found.run) == (held.deployment, 2, held.run)
+
+
+def test_a_damaged_claim_of_nobody_is_nobodys(running: Any) -> None:
+    running.deploy(2)
+    ledger = running.ledger()
+    (ledger.claims.folder / "claim.json").write_bytes(b"{")
+
+    assert ledger.claims.holder() is None
+    # and the next deployment goes on
+    assert running.deploy(3).state == "kept"

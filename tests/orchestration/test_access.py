@@ -101,3 +101,16 @@ def test_addresses_that_may_try_again_are_forgotten() -> None:
 )
 def test_who_is_asking(peer: str, forwarded_for: str, behind_proxy: bool, address: str) -> None:
     assert client_address(peer, forwarded_for, behind_proxy) == address
+
+
+@pytest.mark.parametrize("damage", [b"", b"short", b"\xff\xfe" * 40, b"a blank " * 9])
+def test_a_damaged_secret_is_made_anew_and_an_empty_one_is_never_given(tmp_path, caplog, damage):
+    path = tmp_path / "jwt_secret"
+    private_secret(path)
+    path.write_bytes(damage)
+
+    secret = private_secret(path)
+
+    assert len(secret) >= 48 and private_secret(path) == secret
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert str(path) in caplog.text
