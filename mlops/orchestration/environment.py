@@ -18,6 +18,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from mlops.data.sqlite import check_database, file_of
 from mlops.errors import ConfigurationError
 from mlops.orchestration import definitions
 from mlops.orchestration.lock import HomeLock
@@ -25,6 +26,10 @@ from mlops.settings import Settings
 
 LOG_BYTES = 5_000_000
 MIGRATION_SECONDS = 120
+DATABASE_WAY_OUT = (
+    "stop mlops up; restore {path} from a backup, or move it away (mv {path} {path}.damaged): Mage "
+    "begins anew without its list of runs and its users; data, models and deployments are kept"
+)
 
 
 def variables(settings: Settings, project: Path) -> dict[str, str]:
@@ -84,6 +89,7 @@ def boot(log: Path | None, preload: Sequence[str] = ()) -> None:
         log_readably()
     else:
         _log_to(log)
+    check_mage_database()
     with quiet(log) if log else contextlib.nullcontext():
         for module in preload:
             importlib.import_module(module)
@@ -179,6 +185,17 @@ def _log_to(log: Path) -> None:
 
 class _MageLog(logging.handlers.RotatingFileHandler):
     """The log of this process's own part of Mage."""
+
+
+def check_mage_database() -> None:
+    """Make sure, after `prepare`, that Mage's database is sound, if it is a file.
+
+    Raises:
+        DamagedFileError: If it is damaged.
+    """
+    file = file_of(os.environ["MAGE_DATABASE_CONNECTION_URL"])
+    if file:
+        check_database(file, DATABASE_WAY_OUT)
 
 
 def _suit_sqlite(engine: Any) -> None:

@@ -9,6 +9,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 from mlops.data.sqlite import open_to_read
+from mlops.orchestration.environment import DATABASE_WAY_OUT
 from mlops.settings import Settings
 
 _TABLE = "select 1 from sqlite_master where name = 'pipeline_run'"
@@ -215,7 +216,7 @@ def _ask(
     database = settings.home / "mage" / "mage.db"
     if not database.exists():
         return []
-    with open_to_read(database) as connection:
+    with open_to_read(database, DATABASE_WAY_OUT) as connection:
         if not connection.execute(_TABLE).fetchone():
             return []
         rows = [dict(row) for row in connection.execute(query, parameters or {})]

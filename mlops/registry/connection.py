@@ -18,8 +18,12 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Final
 
-from mlops.errors import RegistryError
+from mlops.data.sqlite import check_database, file_of, is_damage
+from mlops.errors import MlopsError, RegistryError
+from mlops.records.files import damaged
 from mlops.settings import Settings
+
+logger = logging.getLogger(__name__)
 
 # What a person may override in the environment.
 _ENVIRONMENT: Final[dict[str, str]] = {
@@ -33,6 +37,10 @@ _ENVIRONMENT: Final[dict[str, str]] = {
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     "GIT_PYTHON_REFRESH": "quiet",
 }
+DATABASE_WAY_OUT: Final = (
+    "restore {path} from a backup; or stop what uses it, move it away (mv {path} {path}.damaged) "
+    "and train anew: mlops run; a running server goes on with the versions it has"
+)
 _BUSY_SECONDS: Final = 20  # MLflow's own patience with a locked SQLite file
 # Databases seen ready by this process or, before the fork, by its parent: looking takes 0.1 s.
 _PREPARED: Final[set[str]] = set()
@@ -94,7 +102,7 @@ def many_writes(settings: Settings) -> Iterator[None]:
     As long as one connection stays open, closing the others does not copy SQLite's write-ahead log
     back into the database, which waits for the disk each time (sqlite.org/wal.html, section 2.1).
     """
-    file = _sqlite_file(settings.tracking_uri)
+    file = file_of(settings.tracking_uri)
     if file is None:
         yield
         return
@@ -148,6 +156,9 @@ def registry_errors(settings: Settings) -> Iterator[None]:
         sqlite3.Error,
         OSError,
     ) as error:
+        file = file_of(settings.tracking_uri)
+        if file and is_damage(error):
+            raise damaged(file, str(error), DATABASE_WAY_OUT) from error
         cause = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise RegistryError(
             f"MLflow at {shown_uri(settings.tracking_uri)}: {_without_password(cause)}",
@@ -176,12 +187,14 @@ def _prepare_database(settings: Settings) -> None:
     from mlflow.store.db import utils
 
     uri = settings.tracking_uri
-    file = _sqlite_file(uri)
+    file = file_of(uri)
     if uri in _PREPARED and (file is None or file.exists()):
         return
     with _exclusive(settings):
         if file:
             file.parent.mkdir(parents=True, exist_ok=True)
+            note_loss(settings)
+            check_database(file, DATABASE_WAY_OUT)
             with contextlib.closing(sqlite3.connect(file, timeout=_BUSY_SECONDS)) as connection:
                 # Readers and a writer do not block each other; the mode is kept in the file.
                 connection.execute("PRAGMA journal_mode=WAL")
@@ -195,8 +208,24 @@ def _prepare_database(settings: Settings) -> None:
     _PREPARED.add(uri)
 
 
-def _sqlite_file(uri: str) -> Path | None:
-    return Path(uri.removeprefix("sqlite:///")) if uri.startswith("sqlite:///") else None
+def note_loss(settings: Settings) -> None:
+    """Log that the database of versions is gone, if artifacts of models are still there.
+
+    Raises:
+        DamagedFileError: If it is there, and empty: it would be filled as if nothing had been.
+    """
+    file = file_of(settings.tracking_uri)
+    artifacts = Path(settings.artifact_root.removeprefix("file://"))
+    if file is None or not artifacts.is_dir() or not any(artifacts.iterdir()):
+        return
+    if not file.exists():
+        lost = MlopsError(
+            f"{file}: the database is gone, and with it all versions; {artifacts} has models",
+            f"restore {file} from a backup, or train anew: mlops run",
+        )
+        logger.warning("%s", lost)
+    elif file.stat().st_size == 0:
+        raise damaged(file, "it is empty", DATABASE_WAY_OUT)
 
 
 def _relax_synchronisation(uri: str) -> None:
@@ -209,7 +238,7 @@ def _relax_synchronisation(uri: str) -> None:
     from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
     engine = SqlAlchemyStore._db_uri_sql_alchemy_engine_map[uri]
-    if _sqlite_file(uri) and not sqlalchemy.event.contains(engine, "connect", _synchronous_normal):
+    if file_of(uri) and not sqlalchemy.event.contains(engine, "connect", _synchronous_normal):
         sqlalchemy.event.listen(engine, "connect", _synchronous_normal)
 
 

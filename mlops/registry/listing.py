@@ -15,6 +15,7 @@ from urllib.parse import unquote, urlsplit
 
 from mlops.data.sqlite import open_to_read
 from mlops.registry.catalogue import RECORD_FILE, Record, VersionInfo, version_info
+from mlops.registry.connection import DATABASE_WAY_OUT, note_loss
 from mlops.settings import Settings
 
 _VERSIONS: Final = """
@@ -34,6 +35,7 @@ def list_versions(settings: Settings) -> tuple[VersionInfo, ...]:
     """
     database = settings.home / "mlflow" / "mlflow.db"
     if settings.tracking_uri == f"sqlite:///{database}":
+        note_loss(settings)
         if not database.exists():
             return ()
         with contextlib.suppress(sqlite3.Error, _ElsewhereError):
@@ -64,7 +66,7 @@ class _ElsewhereError(Exception):
 
 
 def _read(database: Path, name: str) -> Iterator[VersionInfo]:
-    with open_to_read(database) as connection:
+    with open_to_read(database, DATABASE_WAY_OUT) as connection:
         versions, aliases, tags = (
             connection.execute(query, {"name": name}).fetchall()
             for query in (_VERSIONS, _ALIASES, _TAGS)
