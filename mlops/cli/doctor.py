@@ -14,6 +14,7 @@ from typing import Literal
 
 import typer
 
+from mlops.cli import stored
 from mlops.cli.display import show_rows
 from mlops.cli.options import AsJson, SetOption, examples, settings_from
 from mlops.errors import MlopsError
@@ -62,12 +63,9 @@ def run_checks(settings: Settings) -> Iterator[Check]:
         check_packages,
         check_home,
         check_disk,
-        check_mage_port,
-        check_mlflow_port,
         check_source,
         check_mage_database,
         check_tracking,
-        check_training_set,
     )
     for check in checks:
         name = check.__name__.removeprefix("check_").replace("_", " ")
@@ -77,6 +75,18 @@ def run_checks(settings: Settings) -> Iterator[Check]:
             yield Check(name, "fail", error.message, error.hint)
         except Exception as error:
             yield Check(name, "fail", f"{type(error).__name__}: {error}", "see the message")
+    yield from check_ports(settings)
+    yield from check_stored(settings)
+
+
+def check_stored(settings: Settings) -> Iterator[Check]:
+    """Everything under the home can be read; what cannot be, can be restored or made again."""
+    for name, content, faults in stored.inspect(settings):
+        if not faults:
+            yield Check(name, "ok", content)
+        yield from (Check(name, "fail", fault.message, fault.hint) for fault in faults)
+    content, command = stored.disposable(settings)
+    yield Check("space", "ok", content, command)
 
 
 def check_python(_: Settings) -> Check:
@@ -89,16 +99,29 @@ def check_python(_: Settings) -> Check:
 
 def check_packages(_: Settings) -> Check:
     """The vital packages have the versions of the lock file."""
-    lock = PROJECT_ROOT / "requirements" / "runtime.txt"
+    # The online server's image has a lock of its own, without Mage.
+    kind = "runtime" if installed("mage-ai") else "serving"
+    lock = PROJECT_ROOT / "requirements" / f"{kind}.txt"
+    if not lock.exists():
+        return Check("packages", "warn", f"there is no {lock} to compare with")
     locked = dict(re.findall(r"^([a-z0-9._-]+)==([^ ;\\]+)", lock.read_text("utf-8"), re.M))
+    vital = {name: locked[name] for name in VITAL if name in locked}
     wrong = [
-        f"{name} {importlib.metadata.version(name)} (locked {locked[name]})"
-        for name in VITAL
-        if name in locked and importlib.metadata.version(name) != locked[name]
+        f"{name} {installed(name) or 'is missing'} (locked {version})"
+        for name, version in vital.items()
+        if installed(name) != version
     ]
     if wrong:
         return Check("packages", "fail", ", ".join(wrong), "make clean, then make run")
-    return Check("packages", "ok", f"{len(VITAL)} vital packages as locked")
+    return Check("packages", "ok", f"{len(vital)} vital packages as locked in {lock.name}")
+
+
+def installed(package: str) -> str | None:
+    """Return the version of a package, or None if it is not installed."""
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
 
 
 def check_home(settings: Settings) -> Check:
@@ -123,26 +146,37 @@ def check_disk(settings: Settings) -> Check:
     return Check("disk", "ok", f"{free:.0f} GB free")
 
 
-def check_mage_port(settings: Settings) -> Check:
-    """Mage's port is free."""
-    return _port("Mage's port", settings.server.host, settings.server.mage_port, "mage_port")
+def check_ports(settings: Settings) -> Iterator[Check]:
+    """Every port that a server would use is free."""
+    server, serving, observability = settings.server, settings.serving, settings.observability
+    up, serve = "mlops up", "mlops serve"
+    for name, host, port, setting, command in (
+        ("Mage's port", server.host, server.mage_port, "server.mage_port", up),
+        ("MLflow's port", "127.0.0.1", server.mlflow_port, "server.mlflow_port", up),
+        (
+            *("metrics port", observability.metrics_host, observability.metrics_port),
+            *("observability.metrics_port", up),
+        ),
+        ("serving port", serving.host, serving.port, "serving.port", serve),
+        (
+            *("serving metrics port", serving.metrics_host, serving.metrics_port),
+            *("serving.metrics_port", serve),
+        ),
+    ):
+        if command == serve or installed("mage-ai"):
+            yield _port(name, host, port, setting, command)
 
 
-def check_mlflow_port(settings: Settings) -> Check:
-    """MLflow's port is free."""
-    return _port("MLflow's port", settings.server.host, settings.server.mlflow_port, "mlflow_port")
-
-
-def _port(name: str, host: str, port: int, setting: str) -> Check:
+def _port(name: str, host: str, port: int, setting: str, command: str) -> Check:
     with socket.socket() as probe:
         probe.settimeout(1)
-        if probe.connect_ex((host, port)) == 0:
-            return Check(
-                name,
-                "warn",
-                f"{port} is taken",
-                f"if that is not `mlops up`: mlops up --set server.{setting}={port + 1}",
-            )
+        try:
+            taken = probe.connect_ex(("127.0.0.1" if host in ("", "0.0.0.0") else host, port)) == 0
+        except OSError as error:
+            return Check(name, "fail", f"{host}: {error}", f"check the host beside {setting}")
+    if taken:
+        way_out = f"if that is not `{command}`: {command} --set {setting}={port + 1}"
+        return Check(name, "warn", f"{port} is taken", way_out)
     return Check(name, "ok", f"{port} is free")
 
 
@@ -211,15 +245,3 @@ def check_tracking(settings: Settings) -> Check:
                 "start the MLflow server, or correct tracking.uri",
             )
     return Check("tracking", "ok", settings.tracking.uri)
-
-
-def check_training_set(settings: Settings) -> Check:
-    """The published training set is whole."""
-    from mlops.data.manifests import current_training_set
-    from mlops.data.snapshots import verify
-
-    manifest = current_training_set(settings)
-    if manifest is None:
-        return Check("training set", "ok", "none yet; `mlops run` builds it")
-    verify(manifest)
-    return Check("training set", "ok", f"{manifest.sha256[:12]}, {manifest.rows:,} trips, whole")

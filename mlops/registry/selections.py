@@ -6,11 +6,14 @@ is remembered here: dashboards and reports show it long after the run, without M
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 
 from mlops.data.references import Reference
+from mlops.errors import DamagedFileError
 from mlops.evaluation.results import Evaluation, Metrics
 from mlops.evaluation.verdict import Verdict
+from mlops.records.files import report
 from mlops.records.folder import RecordFolder
 from mlops.registry.receipts import Receipt
 from mlops.settings import Settings
@@ -106,7 +109,14 @@ def read_selection(settings: Settings, run: str = "") -> Selection | None:
     """
     if run:
         return _records(settings).find(run)
-    return max(_records(settings).all(), key=lambda selection: selection.at, default=None)
+    return max(all_selections(settings), key=lambda selection: selection.at, default=None)
+
+
+def all_selections(
+    settings: Settings, on_damage: Callable[[DamagedFileError], None] = report
+) -> list[Selection]:
+    """Return all selections; damaged ones are logged."""
+    return _records(settings).all(on_damage=on_damage)
 
 
 def _records(settings: Settings) -> RecordFolder[Selection]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, Final, Literal
 
 from mlops.data.references import Reference
+from mlops.errors import DamagedFileError
 from mlops.records import files
 from mlops.records.folder import RecordFolder
 from mlops.retraining.decision import Decision
@@ -86,9 +88,11 @@ def newest_record(settings: Settings) -> RetrainingRecord | None:
     return _records(settings).find(paths[-1].stem) if paths else None
 
 
-def all_records(settings: Settings) -> tuple[RetrainingRecord, ...]:
+def all_records(
+    settings: Settings, on_damage: Callable[[DamagedFileError], None] = files.report
+) -> tuple[RetrainingRecord, ...]:
     """Return the records of all retrainings, oldest first; damaged ones are logged."""
-    return tuple(_records(settings).all())
+    return tuple(_records(settings).all(on_damage=on_damage))
 
 
 def close_record(settings: Settings, run_id: int, status: str, error: str) -> None:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
+import os
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from mlops.cli import doctor
-from mlops.settings import load_settings
+from mlops.settings import Settings, load_settings
 
 
 @pytest.fixture(autouse=True)
@@ -31,7 +35,8 @@ def test_a_taken_port_is_named_with_a_way_out() -> None:
         port = listener.getsockname()[1]
 
         # when the port is checked
-        check = doctor.check_mage_port(load_settings({"server.mage_port": port}))
+        settings = load_settings({"server.mage_port": port})
+        check = next(iter(doctor.check_ports(settings)))
 
     # then the finding names it
     assert check.result == "warn"
@@ -84,3 +89,41 @@ def test_a_check_that_raises_does_not_hide_the_others(monkeypatch: pytest.Monkey
     assert found["disk"].result == "fail"
     assert "disk on fire" in found["disk"].found
     assert found["python"].result == "ok"
+
+
+_ONLINE_IMAGE = """
+import sys
+
+class Refusing:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {foreign!r}:
+            raise ImportError(name + " is not installed")
+
+sys.meta_path.insert(0, Refusing())
+from mlops.cli import doctor
+
+installed = doctor.installed
+doctor.installed = lambda name: None if name == "mage-ai" else installed(name)
+from mlops.cli import main
+
+main(["doctor", "--json"])
+"""
+
+
+def test_the_image_of_the_online_server_can_be_examined_without_mage(lived_in: Settings) -> None:
+    foreign = ("mage_ai", "pandera", "hyperopt", "flask", "dask", "great_expectations", "s3fs")
+
+    done = subprocess.run(
+        [sys.executable, "-c", _ONLINE_IMAGE.format(foreign=foreign)],
+        env={**os.environ, "MLOPS_HOME": str(lived_in.home)},
+        capture_output=True,
+        text=True,
+    )
+
+    assert "Traceback" not in done.stderr
+    checks = {check["check"]: check for check in json.loads(done.stdout)}
+    assert "serving.txt" in checks["packages"]["found"]
+    assert "serving port" in checks and "Mage's port" not in checks
+    assert [c for c in checks.values() if "Error" in c["found"]] == []
+    assert "bundles" in checks["serving"]["found"]
+    assert "training set" in checks

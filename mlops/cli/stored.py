@@ -1,0 +1,214 @@
+"""What is stored under a home, kind by kind, and whether it can be read: for `mlops doctor`.
+
+Imports stay inside: the image of the online server has neither Mage nor all of MLflow, and looks at
+the kinds that it can read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Final
+
+from mlops.errors import DamagedFileError, MlopsError
+from mlops.records.files import damaged
+from mlops.settings import Settings
+
+# Reads everything of one kind, hands each fault to the function, and says what there is.
+Inspection = Callable[[Settings, Callable[[MlopsError], None]], str]
+
+
+def mage_database(settings: Settings, fault: Callable[[MlopsError], None]) -> str:
+    """Read every page of Mage's database."""
+    from mlops.orchestration.environment import DATABASE_WAY_OUT
+
+    return _database(settings.home / "mage" / "mage.db", DATABASE_WAY_OUT, fault)
+
+
+def tracking_database(settings: Settings, fault: Callable[[MlopsError], None]) -> str:
+    """Read every page of MLflow's database."""
+    from mlops.data.sqlite import file_of
+    from mlops.registry.connection import DATABASE_WAY_OUT, note_loss
+
+    file = file_of(settings.tracking_uri)
+    with _Caught(fault):
+        note_loss(settings)
+        return _database(file, DATABASE_WAY_OUT, fault) if file else "not a file of this machine"
+    return "damaged"
+
+
+def training_set(settings: Settings, fault: Callable[[MlopsError], None]) -> str:
+    """Read the training set in use, all its parts included."""
+    from mlops.data.manifests import current_training_set
+    from mlops.data.snapshots import verify
+
+    with _Caught(fault):
+        manifest = current_training_set(settings)
+        if manifest is None:
+            return "none yet; `mlops run` builds it"
+        verify(manifest)
+        return f"{manifest.sha256[:12]}, {manifest.rows:,} trips"
+    return "damaged"
+
+
+def journal(settings: Settings, fault: Callable[[MlopsError], None]) -> str:
+    """Read the journal of the last main job, and what waits for approval."""
+    from mlops.errors import ConfigurationError
+    from mlops.orchestration.journal import Journal
+    from mlops.retraining.records import pending_approval
+
+    with _Caught(fault):
+        pending_approval(settings)
+    with _Caught(fault):
+        try:
+            return f"the last main job finished {len(Journal.read(settings).finished)} pipelines"
+        except ConfigurationError:
+            return "no main job yet"
+    return "damaged"
+
+
+def history(settings: Settings, fault: Callable[[MlopsError], None]) -> str:
+    """Read the records of selections, retrainings and deployments."""
+    from mlops.deployment.claim import stored_claim
+    from mlops.deployment.records import Records
+    from mlops.registry.selections import all_selections
+    from mlops.retraining.records import all_records
+
+    deployments = Records(settings.deployments).all(fault)
+    with _Caught(fault):
+        stored_claim(settings.deployments)
+    selections = all_selections(settings, fault)
+    retrainings = all_records(settings, fault)
+    return (
+        f"{len(selections)} selections, {len(retrainings)} retrainings, "
+        f"{len(deployments)} deployments"
+    )
+
+
+def backtests(settings: Settings, fault: Callable[[MlopsError], None]) -> str:
+    """Read the latest backtest."""
+    from mlops.backtest.summary import latest_result
+
+    with _Caught(fault):
+        result = latest_result(settings.backtests)
+        return f"{len(result.months)} months replayed" if result else "none yet"
+    return "damaged"
+
+
+def monitoring(settings: Settings, fault: Callable[[MlopsError], None]) -> str:
+    """Read windows, decisions and reference profiles."""
+    from mlops.monitoring.profile import ReferenceProfile
+    from mlops.monitoring.records import read_decisions, read_windows
+
+    windows = read_windows(settings, whole=0, on_damage=fault)
+    decisions = read_decisions(settings, fault)
+    profiles = sorted((settings.monitored / "profiles").glob("*.json"))
+    for path in profiles:
+        with _Caught(fault):
+            ReferenceProfile.load(path)
+    return f"{len(windows)} windows, {len(decisions)} decisions, {len(profiles)} profiles"
+
+
+def serving(settings: Settings, fault: Callable[[MlopsError], None]) -> str:
+    """Read the server's state, its keys and every bundle."""
+    from mlops.serving.bundle import read_head
+    from mlops.serving.keys import read_keys
+    from mlops.serving.state import read_state
+
+    keys: tuple[object, ...] = ()
+    with _Caught(fault):
+        keys = read_keys(settings.served)
+    with _Caught(fault):
+        read_state(settings.served)
+    bundles = sorted((settings.served / "bundles").glob("v*"))
+    for bundle in bundles:
+        with _Caught(fault):
+            read_head(bundle)
+    return f"{len(keys)} keys, {len(bundles)} bundles"
+
+
+def tables(settings: Settings, fault: Callable[[MlopsError], None]) -> str:
+    """Read the footer of every parquet file that is kept: answers, predictions, dashboards."""
+    import pyarrow.parquet as pq
+
+    number = 0
+    for folder, way_out in _TABLES.items():
+        for path in sorted((settings.home / folder).rglob("*.parquet")):
+            number += 1
+            try:
+                pq.read_metadata(path)
+            except (OSError, ValueError) as error:  # pyarrow's errors are of these kinds
+                fault(damaged(path, str(error), way_out))
+    return f"{number} parquet files"
+
+
+_TABLES: Final[Mapping[str, str]] = {
+    "prediction_log": "restore {path} from a backup, or remove it: its answers are lost",
+    "predictions": "remove its folder and predict again: mlops predict",
+    "observability": "remove {path}: a running mlops up makes it again",
+}
+INSPECTIONS: Final[Mapping[str, Inspection]] = {
+    "Mage's history": mage_database,
+    "MLflow's versions": tracking_database,
+    "training set": training_set,
+    "journal": journal,
+    "records": history,
+    "backtests": backtests,
+    "monitoring": monitoring,
+    "serving": serving,
+    "tables": tables,
+}
+
+
+def inspect(settings: Settings) -> Iterator[tuple[str, str, list[MlopsError]]]:
+    """Yield for each kind its name, what there is of it, and what is damaged.
+
+    A kind that this environment cannot read says so.
+    """
+    for name, read in INSPECTIONS.items():
+        faults: list[MlopsError] = []
+        try:
+            content = read(settings, faults.append)
+        except ImportError as error:
+            content = f"not looked at, for want of a package: {error}"
+        yield name, content, faults
+
+
+def disposable(settings: Settings) -> tuple[str, str]:
+    """Return how much could be deleted, and the command that does it."""
+    folders = (settings.staging, settings.cache, settings.observed)
+    sizes = {path: _bytes(path) for path in folders if path.is_dir()}
+    megabytes = sum(sizes.values()) / 1e6
+    command = "rm -r " + " ".join(str(path) for path in sizes) if sizes else ""
+    return f"{megabytes:,.0f} MB can be made again", command and f"while nothing runs: {command}"
+
+
+class _Caught:
+    """Hands an `MlopsError` to a function instead of letting it pass."""
+
+    def __init__(self, fault: Callable[[MlopsError], None]) -> None:
+        self._fault = fault
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> bool:
+        if isinstance(error, MlopsError):
+            self._fault(error)
+            return True
+        return False
+
+
+def _database(file: Path, way_out: str, fault: Callable[[MlopsError], None]) -> str:
+    from mlops.data.sqlite import check_database
+
+    try:
+        check_database(file, way_out, whole=True)
+    except DamagedFileError as error:
+        fault(error)
+        return "damaged"
+    return str(file) if file.exists() else "none yet"
+
+
+def _bytes(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
