@@ -1,5 +1,7 @@
 """`mlops up`: Mage's editor, its scheduler and the MLflow UI, until Ctrl-C."""
 
+from typing import Annotated
+
 import typer
 
 from mlops.cli.options import SetOption, examples, settings_from
@@ -12,17 +14,24 @@ def register(app: typer.Typer) -> None:
         epilog=examples(
             "mlops up",
             "mlops up --set server.mage_port=6790",
+            "mlops up --reset-password",
         ),
     )(up)
 
 
-def up(set_: SetOption = None) -> None:
+def up(
+    reset_password: Annotated[
+        bool, typer.Option("--reset-password", help="Give the owner a new password and show it.")
+    ] = False,
+    set_: SetOption = None,
+) -> None:
     """Start Mage (editor, triggers, dashboards) and the MLflow UI as one group; Ctrl-C stops all.
 
-    Sign-in is on. The owner's password is generated at the first start and shown once.
+    Sign-in is on. The owner's password is generated at the first start and shown once. A part that
+    dies is started again.
     """
     settings = settings_from(set_)
 
     from mlops.orchestration.server import serve
 
-    serve(settings)
+    serve(settings, reset_password=reset_password)

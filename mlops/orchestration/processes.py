@@ -28,14 +28,17 @@ def _preload(project: Path) -> tuple[str, ...]:
     return (*main_job.PRELOAD, *deployments.PRELOAD)
 
 
-def run_web(settings: Settings, project: Path, password: str, owner_marker: Path) -> None:
+def run_web(
+    settings: Settings, project: Path, password: str, owner_marker: Path, *, renew: bool
+) -> None:
     """Be Mage's web server until ended.
 
     Args:
         settings: The configuration.
         project: The Mage project's root.
-        password: Given to the owner if there is no user yet, or if a person chose it.
-        owner_marker: Created if the owner is.
+        password: Given to the owner if there is no user yet.
+        owner_marker: Created if the owner is given the password.
+        renew: Give it to an owner who exists, too.
     """
     server = settings.server
     os.environ.update(
@@ -51,7 +54,7 @@ def run_web(settings: Settings, project: Path, password: str, owner_marker: Path
     environment.boot(log=None)
     from mlops.orchestration import web  # imports Mage: only now
 
-    web.run(settings, project, password, owner_marker)
+    web.run(settings, project, password, owner_marker, renew=renew)
 
 
 def run_mlflow(settings: Settings) -> None:

@@ -14,9 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from mage_ai.data_preparation.models.pipeline import Pipeline
+from mage_ai.orchestration.db import db_connection
 from mage_ai.orchestration.db.models.schedules import PipelineRun
 from mage_ai.orchestration.job_manager import get_job_manager
 from mage_ai.orchestration.pipeline_scheduler import PipelineScheduler, check_sla, schedule_all
+from sqlalchemy.exc import DBAPIError
 
 from mlops.notifications import events
 from mlops.orchestration import exits, marks, outcomes, runs, setbacks
@@ -31,6 +33,8 @@ logger = logging.getLogger(__name__)
 
 # How often it is asked, by one cheap query, whether there is a new run.
 NEWS_SECONDS = 0.2
+# How long a database that is away is left alone.
+AWAY_SECONDS = 2.0
 # How many runs that have their blocks queued already a look checks for time-outs, in turn.
 LOOK_AT_RUNS = 3
 EXIT = "exit_of_run_"
@@ -60,6 +64,7 @@ class Scheduler:
         self._settings = settings
         self._project = project
         self._jobs: dict[str, tuple[int, int]] = {}  # job: pipeline run, block run
+        self._ended: list[JobEnd] = []  # processes whose blocks were not seen to yet
         self._driven: set[int] = set()  # runs whose end is not known yet
         self._looked_at: dict[int, float] = {}  # when those were scheduled last
         self._advancing = False  # whether a run that has begun is being scheduled
@@ -74,6 +79,7 @@ class Scheduler:
     def look(self) -> None:
         """Let Mage fire triggers, start runs and queue the blocks that have become possible."""
         try:
+            self._settle_all()
             runs.forget()
             schedule_all()
             check_sla()
@@ -84,9 +90,9 @@ class Scheduler:
             self._note_ends(self._driven)
             self._return_abandoned_runs()
             self._waiting = self._initial_runs()
-        except Exception:
-            # One bad trigger must not stop all the others.
-            logger.exception("a scheduling pass failed")
+        except Exception as error:
+            # One bad trigger must not stop all the others, nor a database that is away for a while.
+            _report(error, "a scheduling pass failed")
 
     def work(self, seconds: float) -> None:
         """Run queued blocks and what follows them for ``seconds``, or until there is a new run."""
@@ -94,12 +100,17 @@ class Scheduler:
         deadline, next_news = now + seconds, now + NEWS_SECONDS
         while now < deadline:
             ended, _ = self._queue.tick()
-            for run_id in {self._settle(end) for end in ended if end.job_id in self._jobs}:
-                self._advance(run_id)
-            if now >= next_news:
+            self._ended += [end for end in ended if end.job_id in self._jobs]
+            if now >= next_news or ended:
                 next_news = now + NEWS_SECONDS
-                if self._initial_runs() - self._waiting:
-                    return
+                try:
+                    for run_id in self._settle_all():
+                        self._advance(run_id)
+                    if self._initial_runs() - self._waiting:
+                        return
+                except Exception as error:  # the next round tries again
+                    _report(error, "the runs cannot be looked at")
+                    next_news = now + AWAY_SECONDS
             if not ended:
                 time.sleep(TICK_SECONDS)
             now = time.monotonic()
@@ -119,12 +130,21 @@ class Scheduler:
         plan = plan_block(definition, log, {}, self._settings.engine.block_timeout_seconds)
         return dataclasses.replace(plan, goes_on=self._advancing)
 
-    def _settle(self, end: JobEnd) -> int:
-        """Fail a block whose process died: Mage would start it again and again. Returns its run."""
-        run_id, block_run_id = self._jobs.pop(end.job_id)
-        runs.forget()
-        runs.fail_if_unfinished(block_run_id, why(end))
-        return run_id
+    def _settle_all(self) -> set[int]:
+        """Fail blocks whose processes died: Mage would start them again and again.
+
+        Returns:
+            The runs of all blocks that have ended; what cannot be noted now stays to be noted.
+        """
+        settled = set()
+        while self._ended:
+            end = self._ended[0]
+            run_id, block_run_id = self._jobs[end.job_id]
+            runs.forget()
+            runs.fail_if_unfinished(block_run_id, why(end))
+            del self._ended[0], self._jobs[end.job_id]
+            settled.add(run_id)
+        return settled
 
     def _advance(self, run_id: int) -> None:
         """Let Mage queue what has become possible in one run: nothing else has changed."""
@@ -135,8 +155,8 @@ class Scheduler:
             if run.status == runs.RunStatus.RUNNING:
                 PipelineScheduler(run).schedule()
             self._note_ends({run_id})
-        except Exception:
-            logger.exception("run %s: scheduling failed", run_id)  # the next look tries again
+        except Exception as error:
+            _report(error, f"run {run_id}: scheduling failed")  # the next look tries again
         finally:
             self._advancing = False
 
@@ -213,3 +233,12 @@ class Scheduler:
             for run_id in self._seen_marked - running:
                 runs.unmark(run_id)
             self._seen_marked &= running
+
+
+def _report(error: Exception, what: str) -> None:
+    """Log what failed, in one line if the database is away, and let go of its connection."""
+    if isinstance(error, DBAPIError):
+        logger.error("%s: the database: %s", what, str(error).splitlines()[0])
+    else:
+        logger.error("%s", what, exc_info=error)
+    db_connection.session.rollback()

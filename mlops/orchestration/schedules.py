@@ -6,7 +6,6 @@ every trigger, forgets what was removed, and cannot tell environments apart.
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timezone
@@ -17,14 +16,19 @@ from mage_ai.data_preparation.models.triggers import ScheduleStatus, ScheduleTyp
 from mage_ai.orchestration import pipeline_scheduler_original
 from mage_ai.orchestration.db import db_connection
 from mage_ai.orchestration.db.models.schedules import PipelineSchedule
+from pydantic import RootModel
 
-from mlops.data.atomic import atomic_file
 from mlops.errors import ConfigurationError
 from mlops.orchestration import triggers
 from mlops.orchestration.tokens import api_token
+from mlops.records.files import find_or_report, write_record
 from mlops.settings import Settings
 
 logger = logging.getLogger(__name__)
+
+
+class _Names(RootModel[frozenset[tuple[str, str]]]):
+    """Pipelines and names of triggers."""
 
 
 class Schedules:
@@ -56,10 +60,10 @@ class Schedules:
         }
         if files == self._seen:
             return
-        self._seen = files
         try:
             entries = {path.parent.name: triggers.read(path) for path in sorted(files)}
         except ConfigurationError:
+            self._seen = files
             logger.exception("triggers stay as they are")
             return
         names = {(pipeline, entry["name"]) for pipeline in entries for entry in entries[pipeline]}
@@ -67,8 +71,8 @@ class Schedules:
             for entry in found:
                 self._put(pipeline, entry)
         self._retire(self._recorded() - names)
-        with atomic_file(self._record) as path:
-            path.write_text(json.dumps(sorted(names), indent=1), encoding="utf-8")
+        write_record(self._record, _Names(frozenset(names)))
+        self._seen = files
 
     def _put(self, pipeline: str, entry: Mapping[str, Any]) -> None:
         """Create or update one trigger; a bad one is logged and costs the others nothing."""
@@ -109,10 +113,9 @@ class Schedules:
 
     def _recorded(self) -> set[tuple[str, str]]:
         """Return the triggers that files put here at the last start or change."""
-        if not self._record.exists():
-            return set()
-        pairs = json.loads(self._record.read_text(encoding="utf-8"))
-        return {(pipeline, name) for pipeline, name in pairs}
+        way_out = "triggers that were removed from the files since then: switch them off in Mage"
+        recorded = find_or_report(self._record, _Names, way_out)
+        return set(recorded.root) if recorded else set()
 
     def _retire(self, names: Iterable[tuple[str, str]]) -> None:
         """Switch off what was in the files once: Mage would let it start runs for ever."""

@@ -15,81 +15,109 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from mlops.errors import BusyError, ConfigurationError, ServerError
+from mlops.errors import BusyError, ConfigurationError
 from mlops.orchestration import access, processes, trigger_lint
 from mlops.orchestration.lock import HomeLock, is_held
 from mlops.orchestration.naming import SCHEDULER_LOCK
-from mlops.orchestration.queue import ForkQueue, JobEnd, JobPlan
+from mlops.orchestration.parts import TICK_SECONDS, Part, Parts
+from mlops.orchestration.queue import ForkQueue
 from mlops.settings import PROJECT_ROOT, Settings
-
-START_SECONDS = 120
-TICK_SECONDS = 0.1
-LAST_LINES = 15
 
 
 def serve(
     settings: Settings,
     project: Path = PROJECT_ROOT,
     say: Callable[[str], None] = print,
+    *,
+    reset_password: bool = False,
 ) -> None:
     """Run the servers until Ctrl-C or SIGTERM, then stop them all.
+
+    A part that dies after the start is started again (see `parts`).
 
     Args:
         settings: The configuration; addresses are in ``settings.server`` and
             ``settings.observability``.
         project: The Mage project's root.
         say: Given each line meant for the person at the terminal.
+        reset_password: Give the owner a new password, and show it.
 
     Raises:
         BusyError: If servers of this home are up already.
-        ConfigurationError: If a port is taken, naming its setting; or a trigger is wrong.
-        ServerError: If one of the processes ends by itself; the others are stopped first.
+        ConfigurationError: If a port is taken, naming its setting; a trigger is wrong; or a
+            password was chosen that is to be replaced.
+        ServerError: If one of the processes does not start; the others are stopped first.
     """
     _check_nothing_is_in_the_way(settings)
     trigger_lint.check(project)
     trigger_lint.make_tokens(settings, project)
     chosen = access.chosen_password()
+    if chosen and reset_password:
+        raise ConfigurationError(
+            f"--reset-password: {access.PASSWORD_VARIABLE} sets the owner's password already",
+            f"start without the option, or unset {access.PASSWORD_VARIABLE}",
+        )
     password = chosen or secrets.token_urlsafe(15)
+    renew = reset_password or chosen is not None
     owner_marker = settings.home / "server" / "owner-created"
     owner_marker.parent.mkdir(parents=True, exist_ok=True)
     owner_marker.unlink(missing_ok=True)
-
-    logs = settings.logs / "server"
-    queue = ForkQueue(workers=4, plan=lambda name, _: JobPlan(logs / f"{name}.log"))
-    queue.enqueue("scheduler", processes.run_scheduler, settings, project)
-    queue.enqueue("web", processes.run_web, settings, project, password, owner_marker)
-    queue.enqueue("observer", processes.run_observer, settings)
-    mlflow_is_ours = not settings.tracking_uri.startswith("http")
-    if mlflow_is_ours:
-        queue.enqueue("mlflow", processes.run_mlflow, settings)
 
     server = settings.server
     observability = settings.observability
     mage_url = _local_url(server.host, server.mage_port)
     metrics_url = _local_url(observability.metrics_host, observability.metrics_port) + "/metrics"
-    mlflow_url = f"http://127.0.0.1:{server.mlflow_port}" if mlflow_is_ours else ""
-    checks: dict[str, Callable[[], bool]] = {
-        "scheduler": lambda: is_held(settings.home / SCHEDULER_LOCK),
-        "web": lambda: _answers(f"{mage_url}/api/status"),
-        "observer": lambda: _answers(metrics_url),
-    }
-    if mlflow_is_ours:
-        checks["mlflow"] = lambda: _answers(f"{mlflow_url}/health")
+    parts = [
+        Part(
+            "scheduler",
+            lambda again: processes.run_scheduler(settings, project),
+            lambda: is_held(settings.home / SCHEDULER_LOCK),
+        ),
+        Part(
+            "web",
+            # What the owner has changed since the start stays.
+            lambda again: processes.run_web(
+                settings, project, password, owner_marker, renew=renew and not again
+            ),
+            lambda: _answers(f"{mage_url}/api/status"),
+        ),
+        Part(
+            "observer",
+            lambda again: processes.run_observer(settings),
+            lambda: _answers(metrics_url),
+        ),
+    ]
+    mlflow_url = settings.tracking_uri
+    if not settings.tracking_uri.startswith("http"):
+        mlflow_url = f"http://127.0.0.1:{server.mlflow_port}"
+        parts.append(
+            Part(
+                "mlflow",
+                lambda again: processes.run_mlflow(settings),
+                lambda: _answers(f"{mlflow_url}/health"),
+            )
+        )
 
-    with _stopping(queue) as stop_wanted:
+    logs = settings.logs / "server"
+    group = Parts(tuple(parts), logs, say)
+    with _stopping(group.queue) as stop_wanted:
         say("starting Mage, its scheduler and the MLflow UI …")
-        _wait_until_up(queue, checks, logs, stop_wanted)
+        group.start(stop_wanted)
         if not stop_wanted():
             say(f"Mage    {mage_url}  sign in as {server.owner_email}")
             if owner_marker.exists() and chosen is None:
                 say(f"        password {password}  (shown this once: keep it)")
+            elif reset_password:
+                say(f"        no password was reset: there is no user {server.owner_email}")
+            elif chosen is None:
+                say("        forgotten the password? stop, then: mlops up --reset-password")
             owner_marker.unlink(missing_ok=True)
-            say(f"MLflow  {mlflow_url or settings.tracking_uri}")
+            say(f"MLflow  {mlflow_url}")
             say(f"metrics {metrics_url}")
             say(f"logs    {logs}")
             say("Ctrl-C stops everything")
         while not stop_wanted():
-            _tick(queue, logs)
+            group.keep_up()
             time.sleep(TICK_SECONDS)
         say("stopping …")
 
@@ -121,42 +149,6 @@ def _check_nothing_is_in_the_way(settings: Settings) -> None:
                     f"{setting}: cannot listen on {host}:{port} ({error.strerror})",
                     f"stop what uses port {port}, or choose another: --set {setting}={port + 1}",
                 ) from error
-
-
-def _wait_until_up(
-    queue: ForkQueue,
-    checks: dict[str, Callable[[], bool]],
-    logs: Path,
-    stop_wanted: Callable[[], bool],
-) -> None:
-    deadline = time.monotonic() + START_SECONDS
-    waiting = dict(checks)
-    while waiting and not stop_wanted():
-        _tick(queue, logs)
-        waiting = {name: check for name, check in waiting.items() if not check()}
-        if time.monotonic() > deadline:
-            raise ServerError(
-                f"{', '.join(waiting)}: no answer within {START_SECONDS} s",
-                f"read the logs in {logs}",
-            )
-        time.sleep(TICK_SECONDS)
-
-
-def _tick(queue: ForkQueue, logs: Path) -> None:
-    ended, _ = queue.tick()
-    if ended:
-        raise _died(ended[0], logs)
-
-
-def _died(end: JobEnd, logs: Path) -> ServerError:
-    lines: list[str] = []
-    with contextlib.suppress(OSError):
-        lines = (logs / f"{end.job_id}.log").read_text(errors="replace").splitlines()[-LAST_LINES:]
-    return ServerError(
-        f"{end.job_id} ended by itself with code {end.exit_code}; its last lines:\n"
-        + "\n".join(f"    {line}" for line in lines),
-        f"read {logs / end.job_id}.log; the other servers were stopped",
-    )
 
 
 def _answers(url: str) -> bool:

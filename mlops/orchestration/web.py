@@ -26,9 +26,11 @@ from mlops.settings import Settings
 from mlops.steps.charts import warm_up
 
 
-def run(settings: Settings, project: Path, password: str, owner_marker: Path) -> None:
+def run(
+    settings: Settings, project: Path, password: str, owner_marker: Path, *, renew: bool
+) -> None:
     """Serve Mage's user interface until the process is ended (see `processes.run_web`)."""
-    _enter_owner(settings.server.owner_email, password, owner_marker)
+    _enter_owner(settings.server.owner_email, password, owner_marker, renew=renew)
     make_app = server.make_app
     server.make_app = lambda *args, **kwargs: repair(make_app(*args, **kwargs), settings)
     _only_our_own_pages()
@@ -52,15 +54,16 @@ def run(settings: Settings, project: Path, password: str, owner_marker: Path) ->
     )
 
 
-def _enter_owner(email: str, password: str, marker: Path) -> None:
-    """Note whether Mage is about to create the owner; apply a password chosen by a person."""
+def _enter_owner(email: str, password: str, marker: Path, *, renew: bool) -> None:
+    """Note whether Mage is about to create the owner; give one who exists a new password."""
     if User.query.count() == 0:
         marker.touch()
-    elif access.chosen_password() is not None:
+    elif renew:
         owner = User.query.filter(User.email == email).first()
         if owner is not None:
             salt = generate_salt()
             owner.update(password_salt=salt, password_hash=create_bcrypt_hash(password, salt))
+            marker.touch()
 
 
 def _show_our_scheduler(lock: Path) -> None:

@@ -14,7 +14,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
@@ -276,7 +276,7 @@ class Server:
             gone(pids)
 
 
-def start_server(toy: Toy, **settings: Any) -> Server:
+def start_server(toy: Toy, arguments: Sequence[str] = (), **settings: Any) -> Server:
     """Start `mlops up` on a toy project."""
     ports = {
         name: settings.pop(name, None) or free_port()
@@ -291,7 +291,7 @@ def start_server(toy: Toy, **settings: Any) -> Server:
         **{k: str(v) for k, v in {"MLOPS_API_TOKEN": API_TOKEN, **settings, **ports}.items()},
     )
     popen = subprocess.Popen(
-        [sys.executable, HERE / "serve_toy.py", toy.project],
+        [sys.executable, HERE / "serve_toy.py", toy.project, *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

@@ -1,5 +1,7 @@
 """The same engine on PostgreSQL, by configuration alone."""
 
+import contextlib
+import time
 from datetime import datetime, timedelta, timezone
 
 import pytest
@@ -45,3 +47,62 @@ def test_runs_fail_resume_and_complete_as_on_sqlite(toy, postgresql):
     assert totals == {("prepare", "completed"): 1, ("train", "failed"): 1}
     assert history.runs_stand(seen) == history.runs_stand(seen) != ()
     assert history.runs_since(seen, datetime.now(timezone.utc) + timedelta(seconds=5)) == []
+
+
+@pytest.mark.timeout(1200)  # it starts a server, which takes minutes on a busy machine
+def test_a_server_outlives_its_database_being_away(toy, postgresql, helpers):
+    # Given a server on PostgreSQL
+    server = helpers.start_server(toy, MLOPS_SERVER__DATABASE_URL=postgresql.url)
+    try:
+        server.wait_until_up().enter()
+        run_to_its_end(server, toy)
+        # When the database is away, longer than anybody waits for a connection
+        postgresql.stop()
+        try:
+            time.sleep(15)
+            assert server.popen.poll() is None
+        finally:
+            postgresql.start()
+        # Then everything works again by itself: signing in, triggers, runs
+        wait_for(lambda: can_sign_in(server))
+        run_to_its_end(server, toy)
+    finally:
+        server.kill()
+
+
+def run_to_its_end(server, toy):
+    """Start a run by its API trigger, and wait until it has completed."""
+    _, answer = wait_for(lambda: schedules(server))
+    schedule = next(s for s in answer["pipeline_schedules"] if s["name"] == "over the network")
+    started = wait_for(lambda: start(server, schedule["id"], toy))
+    path = f"/api/pipeline_runs/{started['id']}"
+    wait_for(lambda: server.ask(path)[1]["pipeline_run"]["status"] == "completed")
+
+
+def can_sign_in(server):
+    with contextlib.suppress(OSError):  # no answer for a while
+        return "session" in server.sign_in("owner@mlops.local", server.password)
+
+
+def schedules(server):
+    answer = server.ask("/api/pipeline_schedules?_limit=100")
+    names = [s["name"] for s in answer[1].get("pipeline_schedules", [])]
+    return answer if "over the network" in names else None
+
+
+def start(server, schedule, toy):
+    variables = {"ledger": str(toy.ledger)}
+    _, answer = server.call(
+        f"/api/pipeline_schedules/{schedule}/api_trigger",
+        {"pipeline_run": {"variables": variables}},
+        headers={"Authorization": "Bearer toy-token-of-tests"},
+    )
+    return answer.get("pipeline_run")
+
+
+def wait_for(condition, seconds=120):
+    deadline = time.monotonic() + seconds
+    while not (value := condition()):
+        assert time.monotonic() < deadline, "nothing happened in time"
+        time.sleep(0.3)
+    return value

@@ -136,16 +136,26 @@ def test_no_process_outlives_its_server_and_the_password_is_told_only_once(up, s
     assert helpers.gone(pids)
     # When it starts again, the password is not told, and still the same.
     again = start(shared_toy, helpers).wait_until_up()
-    assert "password" not in again.said
+    assert password not in again.said
     assert "session" in again.sign_in("owner@mlops.local", password)
-    # When one of its processes dies, all stop and say why.
-    pids = helpers.descendants(again.popen.pid)
-    scheduler = json.loads((shared_toy.home / "scheduler.lock").read_text())["pid"]
+    assert "mlops up --reset-password" in again.said
+    # When one of its processes dies, it is started again, and that is said.
+    lock = shared_toy.home / "scheduler.lock"
+    scheduler = json.loads(lock.read_text())["pid"]
     os.kill(scheduler, signal.SIGKILL)
-    said = again.popen.stdout.read()
-    assert again.popen.wait(60) == 1
-    assert "ServerError: scheduler ended by itself" in said
-    assert helpers.gone(pids)
+    said = iter(again.popen.stdout.readline, "")
+    assert "scheduler was ended by SIGKILL" in next(said)
+    assert "started again in 1 s" in next(said)
+    assert "scheduler is up again" in next(said)
+    assert json.loads(lock.read_text())["pid"] != scheduler
+    assert again.stop() == 0
+    # When the owner's password is lost, a new one is given and told.
+    reset = start(shared_toy, helpers, arguments=["--reset-password"]).wait_until_up()
+    assert reset.password != password
+    assert "session" in reset.sign_in("owner@mlops.local", reset.password)
+    assert "error" in reset.sign_in("owner@mlops.local", password)
+    password = reset.password
+    assert reset.stop() == 0
     # When a person chooses a password, it replaces the lost one and is not told.
     third = start(shared_toy, helpers, MLOPS_OWNER_PASSWORD="chosen by a person").wait_until_up()
     assert "chosen" not in third.said
