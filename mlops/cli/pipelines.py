@@ -17,7 +17,7 @@ pipeline_app = typer.Typer(no_args_is_help=True, help="Run one pipeline; list th
 # What blocks read besides settings.
 RUN_VARIABLES = {
     "promote",
-    "score_months",
+    *("score_months", "training_runs"),
     *("pickup_zone", "dropoff_zone", "trip_distance", "passenger_count", "pickup_at"),
     *("version", "alias", "to_version", "reason", "by", "force"),
     "force",

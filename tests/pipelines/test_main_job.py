@@ -179,7 +179,7 @@ def test_one_failing_family_does_not_lose_the_others(first: dict[str, Any], home
     # given a family whose hyperparameter no library accepts
     broken = 'training.overrides={"lasso": {"alpha": -1.0}}'
 
-    result = home.json(
+    done = home.call(
         "pipeline",
         "run",
         "sklearn_training",
@@ -187,12 +187,20 @@ def test_one_failing_family_does_not_lose_the_others(first: dict[str, Any], home
         "--var=max_evals=1",
         "--var=source.sample_rows=4000",
         f"--var={broken}",
+        "--json",
     )
 
-    # then the run completes and says which one failed
-    assert result["status"] == "completed"
-    log = next(b["log"] for b in result["blocks"] if b["block"] == "collect_candidates")
-    assert "lasso failed" in Path(log).read_text()
+    # then that one looks failed, and everything else is there
+    assert done.returncode == 6, done.stdout + done.stderr
+    result, _ = json.JSONDecoder().raw_decode(done.stdout)
+    assert result["status"] == "failed"
+    blocks = {block["block"]: block for block in result["blocks"]}
+    assert [name for name, b in blocks.items() if b["status"] != "completed"] == [
+        "tune_and_train:lasso"
+    ]
+    assert "alpha" in blocks["tune_and_train:lasso"]["error"]
+    log = Path(blocks["collect_candidates"]["log"]).read_text()
+    assert "lasso failed" in log
 
 
 def test_a_killed_job_is_resumed_where_it_stopped(home: Home) -> None:
