@@ -50,12 +50,14 @@ class Situation:
             that came in just now; None if there are too few. Costs seconds, so only if it matters.
         now: With time zone.
         run_id: Of the monitoring run; 0 outside of one.
+        can_roll_back: The version before the champion is still there, and may serve in its place.
     """
 
     trail: Sequence[Promotion]
     measure_gain: Callable[[int], float | None]
     now: datetime
     run_id: int = 0
+    can_roll_back: bool = True
 
 
 def make_decision(settings: Settings, situation: Situation) -> DecisionRecord | None:
@@ -166,7 +168,7 @@ def champion_in(
     what it was.
     """
     newest = situation.trail[0]
-    previous = rollback_target(tuple(situation.trail))
+    previous = rollback_target(tuple(situation.trail)) if situation.can_roll_back else None
     champion = Champion(
         version=str(newest.version),
         promoted_at=newest.at,

@@ -93,6 +93,7 @@ def decide(measured: Mapping[str, Any], variables: Variables) -> dict[str, Any]:
                 measure_gain=_gain(settings, registry, trail, _staged(measured)),
                 now=datetime.fromisoformat(measured["at"]),
                 run_id=int(variables.get("pipeline_run_id") or 0),
+                can_roll_back=registry.can_roll_back(),
             ),
         )
     if record is None:

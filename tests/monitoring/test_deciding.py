@@ -52,10 +52,12 @@ def look(
     trail: Sequence[Promotion] = (change(),),
     now: datetime = NOW,
     gain: Callable[[int], float | None] = no_gain,
+    can_roll_back: bool = True,
 ) -> DecisionRecord:
     for window in windows:
         write_window(settings, window)
-    record = make_decision(settings, Situation(trail, gain, now, run_id=7))
+    situation = Situation(trail, gain, now, run_id=7, can_roll_back=can_roll_back)
+    record = make_decision(settings, situation)
     assert record is not None
     return record
 
@@ -189,6 +191,17 @@ def test_a_young_champion_gives_way_to_a_better_one_before_it(
     # but not for another champion
     other = look(settings, trail=[change(4, previous=3)], now=later(2))
     assert other.decision.champion.previous_gain is None
+
+
+def test_a_version_that_is_gone_or_must_not_serve_is_never_gone_back_to(
+    settings: Settings, make_window: Maker
+) -> None:
+    worse = make_window(0, "performance", quiet=WITH_LABELS)
+    trail = [change(3, previous=2)]
+
+    decision = look(settings, [worse], trail, gain=lambda _: 0.04, can_roll_back=False).decision
+
+    assert decision.step == "warn" and decision.champion.previous is None
 
 
 @pytest.mark.parametrize(

@@ -39,6 +39,9 @@ class FakeRegistry:
     def trail(self) -> tuple[Promotion, ...]:
         return self.trail_
 
+    def can_roll_back(self) -> bool:
+        return bool(self.trail_)
+
 
 @pytest.fixture
 def registry(monkeypatch: pytest.MonkeyPatch) -> type[FakeRegistry]:
