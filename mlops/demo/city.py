@@ -12,11 +12,13 @@ from pathlib import Path
 from typing import Any, Final
 
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from mlops.data.atomic import atomic_file
 from mlops.data.reading import read_trips
 from mlops.data.sample import generate_month
+from mlops.data.sample_schema import SYNTHETIC_MARK
 from mlops.data.sources.cache import month_file_name
 from mlops.data.trips import (
     DROPOFF_AT,
@@ -56,7 +58,11 @@ class City:
         for month in months:
             name = month_file_name(_TAXI, month)
             with atomic_file(Path(self._settings.source.location) / name) as path:
-                self._trips(month)[list(TRIP_COLUMNS)].to_parquet(path, index=False)
+                trips = pa.Table.from_pandas(
+                    self._trips(month)[list(TRIP_COLUMNS)], preserve_index=False
+                )
+                marked = {**(trips.schema.metadata or {}), **SYNTHETIC_MARK}
+                pq.write_table(trips.replace_schema_metadata(marked), path)
 
     def requests(self, month: str) -> list[dict[str, Any]]:
         """Return what callers ask in a month, in the order of pickups, ready for JSON.

@@ -26,10 +26,14 @@ def load(variables: Variables) -> dict[str, Any]:
     found = source_in_force(load_settings(variables, strict=False))
     settings = found.settings
     progress.report(found.summary)
-    _require_fit(settings, TripOrigin(settings.source.taxi, settings.source.kind == "sample"))
+    # Whether files of a path are generated ones is told by their mark, once they are found.
+    kinds = {"sample": True, "tlc": False}
+    _require_fit(settings, settings.source.taxi, kinds.get(settings.source.kind))
     months = str(variables.get("score_months") or settings.source.month_list[-1])
     source = settings.source.model_copy(update={"months": months})
-    return extract(settings.model_copy(update={"source": source})).model_dump(mode="json")
+    extraction = extract(settings.model_copy(update={"source": source}))
+    _require_fit(settings, *extraction.origin)
+    return extraction.model_dump(mode="json")
 
 
 def score_trips(extraction: dict[str, Any], variables: Variables) -> dict[str, Any]:
@@ -41,7 +45,7 @@ def score_trips(extraction: dict[str, Any], variables: Variables) -> dict[str, A
     """
     settings = load_settings(variables, strict=False)
     trips = Extraction.model_validate(extraction)
-    _require_fit(settings, trips.origin)
+    _require_fit(settings, *trips.origin)
     model, champion = Registry(settings).load("champion")
     summary = score(
         fastest_model(model, champion.version, sum(file.rows for file in trips.files)),
@@ -56,9 +60,10 @@ def score_trips(extraction: dict[str, Any], variables: Variables) -> dict[str, A
     return {**summary.model_dump(mode="json"), "summary": summary.summary}
 
 
-def _require_fit(settings: Settings, trips: TripOrigin) -> None:
-    """Refuse trips that the champion knows nothing of, before anything is fetched or scored."""
+def _require_fit(settings: Settings, taxi: str, synthetic: bool | None) -> None:
+    """Refuse trips that the champion knows nothing of; ``synthetic`` is None if not known yet."""
     champion = Registry(settings).champion()
     if champion is not None and champion.origin is not None:
+        trips = TripOrigin(taxi, champion.synthetic if synthetic is None else synthetic)
         whose = f"version {champion.version}, the champion,"
         require_scoring(champion.origin, trips, whose, allow=settings.allow_mismatch)

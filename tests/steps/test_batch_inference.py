@@ -61,15 +61,26 @@ def test_synthetic_trips_are_scored_and_the_result_says_synthetic(home: Path) ->
     [
         ({"taxi": "yellow"}, "synthetic trips of yellow taxis"),
         ({"source": "tlc"}, "real trips of green taxis"),
-        ({"source": "path", "location": "/nowhere"}, "real trips of green taxis"),
+        ({"source": "path", "taxi": "yellow", "location": "/nowhere"}, "trips of yellow taxis"),
     ],
 )
 def test_trips_the_champion_knows_nothing_of_are_refused_before_any_is_fetched(
     home: Path, monkeypatch: pytest.MonkeyPatch, given: dict[str, Any], trips: str
 ) -> None:
     monkeypatch.setattr(batch_inference, "extract", lambda settings: pytest.fail("fetched"))
-    with pytest.raises(ConfigurationError, match=f"version 1, the champion, .*nothing of {trips}"):
+    with pytest.raises(ConfigurationError, match=f"version 1, the champion, .*{trips}"):
         batch_inference.load(given)
+
+
+def test_files_of_a_folder_are_judged_by_their_mark(
+    home: Path, real_file: Path, tmp_path: Path
+) -> None:
+    generated = tmp_path / "green_tripdata_2024-02.parquet"
+    pq.write_table(generate_month("2024-02", 300, 1), generated)
+    given = {"source": "path", "score_months": "2024-02"}
+    assert batch_inference.load({**given, "location": str(tmp_path)})["synthetic"]
+    with pytest.raises(ConfigurationError, match=r"nothing of real trips of green taxis"):
+        batch_inference.load({**given, "location": str(real_file.parent)})
 
 
 def test_an_explicit_option_lets_it_score_real_trips(home: Path, real_file: Path) -> None:
