@@ -103,11 +103,18 @@ class SourceSettings(Section):
 
 
 Action = Literal["quarantine", "flag", "ignore"]
+Clock = Literal["auto", "new_york", "utc"]
 
 
 class ValidationSettings(Section):
     """The data contract: what a trip must satisfy to be learned from."""
 
+    clock: Clock = Field(
+        "auto",
+        description="What the times in files are. auto: instants if they carry a time zone, else"
+        " New York wall-clock times; files that contradict it are refused. new_york: wall-clock"
+        " times, whatever zone they carry. utc: instants, even if they carry no zone.",
+    )
     min_minutes: float = Field(1, ge=0)
     max_minutes: float = Field(60, gt=0)
     max_distance_miles: float = Field(100, gt=0, description="beyond it the meter is wrong")

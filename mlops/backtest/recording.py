@@ -71,7 +71,9 @@ def _extract(settings: Settings, months: Sequence[str]) -> Extraction:
 
 def _month(extraction: Extraction, month: str, limits: ValidationSettings) -> pd.DataFrame:
     files = sorted((f for f in extraction.files if f.month == month), key=lambda f: f.sha256)
-    trips = pd.concat([read_trips(f.uri, extraction.taxi) for f in files], ignore_index=True)
+    trips = pd.concat(
+        [read_trips(f.uri, extraction.taxi, clock=limits.clock) for f in files], ignore_index=True
+    )
     trips[TARGET] = minutes_between(trips[PICKUP_AT], trips[DROPOFF_AT])
     rules = rules_in_force(limits)
     broken = broken_rules(trips, trip_schema(rules, limits, month))

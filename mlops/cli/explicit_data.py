@@ -8,15 +8,19 @@ from typing import Any
 
 import pandas as pd
 
-from mlops.data.reading import read_trips
-from mlops.data.trips import PICKUP_AT
+from mlops.data.periods import pickup_quantiles
+from mlops.data.sources.path import location_of
+from mlops.data.tables import files_of
 from mlops.errors import ConfigurationError
+from mlops.settings import Clock
 
 # Real files hold a few trips dated far outside their period; they must not move a boundary.
 STRAY_SHARE = 0.005
 
 
-def source_of(train: Path, validation: Path | None, test: Path | None, taxi: str) -> dict[str, Any]:
+def source_of(
+    train: Path, validation: Path | None, test: Path | None, taxi: str, clock: Clock = "auto"
+) -> dict[str, Any]:
     """Turn the files into overrides of source and windows.
 
     Without a test file, the second half of the validation file (in time) is the test window, so
@@ -33,9 +37,9 @@ def source_of(train: Path, validation: Path | None, test: Path | None, taxi: str
     for path in files:
         if not path.exists():
             raise ConfigurationError(f"{path} does not exist", "check the path of the file")
-    train_start, _ = _period(train, taxi)
-    start, end = _period(validation, taxi)
-    test_start = _period(test, taxi)[0] if test is not None else start + (end - start) / 2
+    train_start, _ = _period(train, taxi, clock)
+    start, end = _period(validation, taxi, clock)
+    test_start = _period(test, taxi, clock)[0] if test is not None else start + (end - start) / 2
     test_day = (test_start + timedelta(hours=12)).normalize()
     if not train_start < start < test_day:
         raise ConfigurationError(
@@ -45,13 +49,12 @@ def source_of(train: Path, validation: Path | None, test: Path | None, taxi: str
         )
     return {
         "source.kind": "path",
-        "source.location": ",".join(str(path.resolve()) for path in files),
+        "source.location": location_of(files),
         "windows.validation_start": start.date().isoformat(),
         "windows.test_start": test_day.date().isoformat(),
     }
 
 
-def _period(path: Path, taxi: str) -> tuple[pd.Timestamp, pd.Timestamp]:
-    pickups = read_trips(str(path), taxi, columns=[PICKUP_AT])[PICKUP_AT]
-    first, last = pickups.quantile([STRAY_SHARE, 1 - STRAY_SHARE])
+def _period(path: Path, taxi: str, clock: Clock) -> tuple[pd.Timestamp, pd.Timestamp]:
+    first, last = pickup_quantiles(files_of(path), taxi, [STRAY_SHARE, 1 - STRAY_SHARE], clock)
     return first.normalize(), last

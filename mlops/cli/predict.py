@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 ONE_TRIP = '{"pickup_at": "2024-03-01T08:30:00", "pickup_zone": 74, "dropoff_zone": 166}'
 MEMORY_TYPES = (".json", ".jsonl")
+_LONGEST_PATH = 4_096
 
 
 def register(app: typer.Typer) -> None:
@@ -33,27 +34,28 @@ def register(app: typer.Typer) -> None:
 
 def predict(
     trips: Annotated[
-        str, typer.Argument(help="A parquet or JSON file, JSON text, or - for standard input.")
+        str, typer.Argument(help="A parquet, CSV or JSON file, JSON text, or - for standard input.")
     ],
     model: Annotated[str, typer.Option(help="A version or alias.")] = "champion",
-    taxi: Annotated[str, typer.Option(help="Column names of a parquet file.")] = "green",
+    taxi: Annotated[str, typer.Option(help="Taxi of a table: green or yellow.")] = "green",
     allow_mismatch: AllowMismatch = False,
     as_json: AsJson = False,
 ) -> None:
     """Predict durations in minutes, with an 80 % interval."""
     settings = settings_from(options={"allow_mismatch": allow_mismatch or None})
+    records = _records(trips)
 
     from mlops.registry.versions import Registry
 
     registry = Registry(settings)
-    if trips.endswith(".parquet"):
+    if records is None:
         _score_file(trips, registry, model, taxi, settings, as_json)
         return
     loaded, info = registry.load(model)
 
     from mlops.inference.batch import predict_records
 
-    rows = predict_records(loaded, _records(trips))
+    rows = predict_records(loaded, records)
     for row in rows:
         row["model_version"] = info.version
         if info.synthetic:
@@ -65,13 +67,12 @@ def _score_file(
     path: str, registry: "Registry", model: str, taxi: str, settings: Settings, as_json: bool
 ) -> None:
     from mlops.data.origins import TripOrigin, is_synthetic, require_scoring
+    from mlops.data.tables import files_of
     from mlops.inference.batch import score
 
-    if not Path(path).exists():
-        raise ConfigurationError(f"{path} does not exist", "check the path of the file")
     known = registry.get(model)
     if known is not None and known.origin is not None:
-        trips = TripOrigin(taxi, is_synthetic(path))
+        trips = TripOrigin(taxi, any(is_synthetic(file) for file in files_of(path)))
         require_scoring(
             known.origin, trips, f"version {known.version}", allow=settings.allow_mismatch
         )
@@ -88,32 +89,52 @@ def _score_file(
     if as_json:
         print(summary.model_dump_json(indent=1))
     else:
-        terminal().print(summary.summary)
+        terminal().print(summary.summary, markup=False)
 
 
-def _records(trips: str) -> list[dict[str, Any]]:
-    content: Any
-    if trips == "-":
-        text = sys.stdin.read()
-    elif trips.endswith(MEMORY_TYPES):
-        if not Path(trips).exists():
-            raise ConfigurationError(f"{trips} does not exist", "check the path of the file")
-        text = Path(trips).read_text(encoding="utf-8")
+def _records(trips: str) -> list[dict[str, Any]] | None:
+    """Return the trips of JSON; None if they are in a table.
+
+    Raises:
+        ConfigurationError: If there is no such file, or it holds something else.
+    """
+    is_text = trips == "-" or trips.lstrip()[:1] in ("{", "[")
+    if is_text and not (trips != "-" and len(trips) < _LONGEST_PATH and Path(trips).exists()):
+        content = _from_json(sys.stdin.read() if trips == "-" else trips, "the text")
     else:
-        text = trips
-    try:
-        if trips.endswith(".jsonl"):
-            content = [json.loads(line) for line in text.splitlines() if line.strip()]
-        else:
-            content = json.loads(text)
-    except ValueError as error:
-        raise ConfigurationError(
-            f"trips are neither a .parquet or .json file nor JSON text: {error}",
-            f"write e.g. '{ONE_TRIP}'",
-        ) from error
+        path = Path(trips)
+        if not path.exists():
+            raise ConfigurationError(
+                f"{trips!r} is no file that exists, and no JSON", f"write e.g. '{ONE_TRIP}'"
+            )
+        if path.is_dir() or not trips.endswith(MEMORY_TYPES):
+            return None
+        content = _from_file(path)
     rows = content if isinstance(content, list) else [content]
     if not all(isinstance(row, dict) for row in rows):
         raise ConfigurationError(
             "trips must be one JSON object or a list of them", f"write e.g. '{ONE_TRIP}'"
         )
     return rows
+
+
+def _from_file(path: Path) -> Any:
+    if not path.is_file():
+        raise ConfigurationError(f"{path} is no file", "write - to read standard input")
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"{path} cannot be read: {error}", "save it as UTF-8") from error
+    if path.suffix != ".jsonl":
+        return _from_json(text, str(path))
+    lines = text.split("\n")
+    return [_from_json(t, f"{path}, line {n}") for n, t in enumerate(lines, 1) if t.strip()]
+
+
+def _from_json(text: str, place: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise ConfigurationError(
+            f"{place}: this is not JSON: {error}", f"write e.g. '{ONE_TRIP}'"
+        ) from error

@@ -85,7 +85,8 @@ def run(
     if train_data is not None:
         from mlops.cli.explicit_data import source_of
 
-        named.update(source_of(train_data, validation_data, test_data, taxi or "green"))
+        clock = load_settings(overrides_from(set_, {})).validation.clock
+        named |= source_of(train_data, validation_data, test_data, taxi or "green", clock)
     overrides = overrides_from(set_, named)
     if resume:
         from mlops.orchestration.journal import Journal

@@ -17,8 +17,11 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+NEW_YORK_NAME: Final = "America/New_York"
+
 _YEARS: Final = range(2007, 2101)
 _HOUR: Final = np.timedelta64(1, "h")
+_WINTER: Final = 5 * _HOUR  # that New York is behind UTC
 _SKIPPED_HOUR: Final = 2
 
 
@@ -39,6 +42,21 @@ def minutes_between(pickups: npt.ArrayLike, dropoffs: npt.ArrayLike) -> npt.NDAr
     if changing.any():
         shown[changing] = _real(start[changing], end[changing])
     return np.asarray(shown, dtype=np.float64)
+
+
+def to_utc(times: npt.ArrayLike) -> npt.NDArray[Any]:
+    """Return the instants of wall-clock times in UTC; of two readings the first."""
+    at = _times(times)
+    return np.asarray(at + _WINTER - _offset(at, False))
+
+
+def to_new_york(instants: npt.ArrayLike) -> npt.NDArray[Any]:
+    """Return what the clocks of New York show at instants in UTC."""
+    at = _times(instants) - _WINTER
+    springs, autumns = _nights()
+    forward = np.searchsorted(springs, at, side="right")
+    back = np.searchsorted(autumns - _HOUR, at, side="right")
+    return np.asarray(at + (forward - back) * _HOUR)
 
 
 def skipped(times: npt.ArrayLike) -> npt.NDArray[np.bool_]:

@@ -1,4 +1,4 @@
-"""From a TLC parquet file to canonical trips: the only place that knows how the files differ.
+"""From a file to canonical trips: the only place that knows how the files of months differ.
 
 The months differ in types (a code is int32, int64 or float64, sometimes all null), in the unit of
 their timestamps and in the case of their names; green and yellow differ in the names themselves.
@@ -7,44 +7,38 @@ Files already in canonical names are read as well: they are how requests arrive 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-import fsspec
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
+from mlops.data.conversion import converted, have_zone, plain, plain_type, refuse_wrong_type
+from mlops.data.tables import Table, open_table
 from mlops.data.trips import (
+    DISTANCE,
+    DROPOFF_AT,
     DROPOFF_ZONE,
     PICKUP_AT,
     PICKUP_ZONE,
     REQUEST_COLUMNS,
     TLC_COLUMNS,
     TRIP_COLUMNS,
-    TRIP_TYPE,
+    TRIP_ID,
 )
 from mlops.errors import SourceError
+from mlops.settings import Clock
 
-# A zone that is missing or not a whole number becomes this: outside 1 to 265, hence for the data
-# contract to refuse row by row, rather than for one row to make its whole file unreadable.
-NO_ZONE: Final = 0
-
-_MAGIC: Final = b"PAR1"
 _REQUIRED_OF_REQUESTS: Final = frozenset({PICKUP_AT, PICKUP_ZONE, DROPOFF_ZONE})
-_ARROW_TYPES: Final[dict[str, Any]] = {
-    "datetime64[us]": pa.timestamp("us"),
-    "int32": pa.int32(),
-    "float64": pa.float64(),
-}
+_REQUIRED_OF_HISTORY: Final = _REQUIRED_OF_REQUESTS | {DROPOFF_AT, DISTANCE}
+_WHOLE: Final = 1 << 18  # rows per batch when a whole file is read
+_SAMPLE_ROWS: Final = 200_000  # enough to tell the hour of the day that is the quietest
 
 
 def check_trip_file(path: str | Path, taxi: str, *, labels: bool = True) -> int:
-    """Prove that a file is whole parquet with a trip's columns, without reading its rows.
+    """Prove that a file is a whole table with a trip's columns, without converting its rows.
 
     Args:
         path: Local path or fsspec URL.
@@ -57,9 +51,21 @@ def check_trip_file(path: str | Path, taxi: str, *, labels: bool = True) -> int:
     Raises:
         SourceError: Naming the file, the column if there is one, and what to do.
     """
-    with _open_trips(path) as file:
-        _column_names(file.schema_arrow, path, taxi, _wanted(None, labels), labels=labels)
-        return int(file.metadata.num_rows)
+    with open_table(path) as table:
+        _positions(table, path, taxi, _wanted(None, labels), labels=labels)
+        return table.count()
+
+
+def missing_columns(path: str | Path, taxi: str) -> tuple[str, ...]:
+    """Return the columns that trips may lack and that a file of history lacks.
+
+    Raises:
+        SourceError: If it lacks one that a trip must have, or cannot be read.
+    """
+    wanted = _wanted(None, True)
+    with open_table(path) as table:
+        columns = _positions(table, path, taxi, wanted, labels=True)
+    return tuple(name for name in wanted if name not in columns)
 
 
 def read_trips(
@@ -68,26 +74,32 @@ def read_trips(
     columns: Collection[str] | None = None,
     *,
     labels: bool = True,
+    clock: Clock = "auto",
 ) -> pd.DataFrame:
     """Read a whole file as canonical trips.
 
     Args:
-        path: Local path or fsspec URL.
+        path: Local path or fsspec URL of parquet, CSV or compressed CSV.
         taxi: ``green`` or ``yellow``.
         columns: Canonical names to read, in that order; by default all of them.
         labels: With ``False`` the file holds requests: columns known only after the trip are not
-            read, and every column a request may leave out is NaN where the file lacks it.
+            read. A column that a trip may lack is NaN where the file lacks it.
+        clock: How its times are read, as `settings.validation.clock`.
 
     Returns:
         One row per trip in file order, with the types of `TRIP_COLUMNS` (or `REQUEST_COLUMNS`).
 
     Raises:
-        SourceError: Naming the file, the column if there is one, and what to do.
+        SourceError: Naming the file, the column and row if there are, and what to do.
     """
-    wanted = _wanted(columns, labels)
-    with _open_trips(path) as file:
-        names = _column_names(file.schema_arrow, path, taxi, wanted, labels=labels)
-        return _canonical(file.read(columns=list(names.values())), names, wanted, path)
+    frames = [*iter_trips(path, taxi, _WHOLE, columns, labels=labels, clock=clock)]
+    if len(frames) == 1:
+        return frames[0]
+    if frames:
+        return pd.concat(frames, ignore_index=True)
+    return pd.DataFrame(
+        {name: np.empty(0, TRIP_COLUMNS[name]) for name in _wanted(columns, labels)}
+    )
 
 
 def iter_trips(
@@ -97,27 +109,85 @@ def iter_trips(
     columns: Collection[str] | None = None,
     *,
     labels: bool = True,
+    clock: Clock = "auto",
 ) -> Iterator[pd.DataFrame]:
     """Read a file as canonical trips, ``chunk_rows`` at a time, so that memory stays flat.
 
     Args:
-        path: Local path or fsspec URL.
+        path: As in `read_trips`.
         taxi: ``green`` or ``yellow``.
         chunk_rows: Rows per frame; the last frame may be shorter.
         columns: As in `read_trips`.
         labels: As in `read_trips`.
+        clock: As in `read_trips`.
 
     Yields:
         Consecutive frames as `read_trips` returns, each with an index from zero.
 
     Raises:
-        SourceError: Naming the file, the column if there is one, and what to do.
+        SourceError: Naming the file, the column and row if there are, and what to do.
     """
     wanted = _wanted(columns, labels)
-    with _open_trips(path) as file:
-        names = _column_names(file.schema_arrow, path, taxi, wanted, labels=labels)
-        for batch in file.iter_batches(chunk_rows, columns=list(names.values())):
-            yield _canonical(pa.Table.from_batches([batch]), names, wanted, path)
+    with open_table(path) as table:
+        positions = _positions(table, path, taxi, wanted, labels=labels)
+        for _, frame in _frames(table, positions, wanted, chunk_rows, path, clock):
+            yield frame
+
+
+def iter_requests(
+    path: str | Path, taxi: str, chunk_rows: int, clock: Clock = "auto"
+) -> Iterator[tuple[Any, pd.DataFrame]]:
+    """Read a file of requests in chunks, each with its trips' ids.
+
+    Args:
+        path: As in `read_trips`.
+        taxi: ``green`` or ``yellow``.
+        chunk_rows: Rows per chunk; the last may be shorter.
+        clock: As in `read_trips`.
+
+    Yields:
+        An Arrow array of type `id_type`, the file's ``trip_id`` or else the number of the row from
+        zero, and the requests.
+
+    Raises:
+        SourceError: Naming the file, the column and row if there are, and what to do.
+    """
+    wanted = _wanted(None, False)
+    with open_table(path) as table:
+        positions = _positions(table, path, taxi, wanted, labels=False)
+        given = _position_of(table, [TRIP_ID], path)
+        first = 0
+        more = () if given is None else (given,)
+        for batch, frame in _frames(table, positions, wanted, chunk_rows, path, clock, more):
+            if given is None:
+                ids = pa.array(np.arange(first, first + len(frame)))
+            else:
+                ids = plain(batch.column(len(positions))).combine_chunks()
+            yield ids, frame
+            first += len(frame)
+
+
+def id_type(path: str | Path) -> Any:
+    """Return the Arrow type of a file's trip ids.
+
+    Raises:
+        SourceError: If the file cannot be read, or its ids are no simple values.
+    """
+    with open_table(path) as table:
+        position = _position_of(table, [TRIP_ID], path)
+        if position is None:
+            return pa.int64()
+        name, kind = table.fields[position]
+        refuse_wrong_type(kind, name, "id", str(path))
+        return plain_type(kind)
+
+
+def pickups_have_zone(path: str | Path, taxi: str) -> bool:
+    """Tell whether a file's pickup times carry a time zone, by its first rows."""
+    with open_table(path) as table:
+        positions = _positions(table, path, taxi, [PICKUP_AT], labels=False)
+        first = next(table.batches([*positions.values()], _SAMPLE_ROWS), None)
+        return first is not None and have_zone(first.column(0))
 
 
 def _wanted(columns: Collection[str] | None, labels: bool) -> list[str]:
@@ -128,73 +198,54 @@ def _wanted(columns: Collection[str] | None, labels: bool) -> list[str]:
     return list(columns or known)
 
 
-@contextmanager
-def _open_trips(path: str | Path) -> Iterator[Any]:
-    """Open a parquet file; whatever it turns out to be instead becomes a `SourceError`."""
-    try:
-        with fsspec.open(str(path), "rb").open() as stream:
-            _refuse_what_is_not_parquet(stream, path)
-            # Arrow reads local files faster by itself than through a Python stream.
-            local = isinstance(path, Path) or "://" not in path
-            with pq.ParquetFile(str(path) if local else stream) as file:
-                yield file
-    except FileNotFoundError as error:
-        raise SourceError(
-            f"{path}: there is no such file", "check the location and the months"
-        ) from error
-    except (pa.ArrowException, OSError, ImportError) as error:
-        raise SourceError(
-            f"{path}: cannot be read as parquet: {error}",
-            "the file is damaged or unreachable: fetch it again",
-        ) from error
-
-
-def _refuse_what_is_not_parquet(stream: Any, path: str | Path) -> None:
-    head = stream.read(512)
-    if not head:
-        raise SourceError(f"{path}: the file is empty (0 bytes)", "delete it and fetch it again")
-    if head.lstrip()[:1] == b"<":
-        raise SourceError(
-            f"{path}: this is an HTML or XML page saved as parquet, probably an error page",
-            "delete it, open its address in a browser to see the error, and fetch it again",
-        )
-    if head[:4] != _MAGIC:
-        raise SourceError(
-            f"{path}: this is not a parquet file (it starts with {head[:4]!r})",
-            "give a monthly parquet file of the TLC",
-        )
-    stream.seek(0, 2)
-    stream.seek(max(0, stream.tell() - 4))
-    if stream.read(4) != _MAGIC:
-        raise SourceError(
-            f"{path}: the file is truncated: its parquet footer is missing",
-            "delete it and fetch it again",
-        )
-
-
-def _column_names(
-    schema: Any, path: str | Path, taxi: str, wanted: list[str], *, labels: bool
-) -> dict[str, str]:
-    """Map each wanted canonical name to its name in the file, if the file has it.
+def _positions(
+    table: Table, path: str | Path, taxi: str, wanted: Sequence[str], *, labels: bool
+) -> dict[str, int]:
+    """Return where each wanted column is in the file, if the file has it.
 
     Raises:
-        SourceError: If a required column is missing or has a type that cannot be converted.
+        SourceError: If a required column is missing, two columns could be the same one, or one has
+            a type that cannot be converted.
     """
-    in_file = {str(name).lower(): str(name) for name in schema.names}
-    tlc_name = {canonical: tlc for tlc, canonical in TLC_COLUMNS[taxi].items()}
-    names: dict[str, str] = {}
+    required = _REQUIRED_OF_HISTORY if labels else _REQUIRED_OF_REQUESTS
+    positions: dict[str, int] = {}
     for column in wanted:
-        candidates = [name for name in (tlc_name.get(column), column) if name]
-        found = next((in_file[c.lower()] for c in candidates if c.lower() in in_file), None)
+        own = [tlc for tlc, name in TLC_COLUMNS[taxi].items() if name == column]
+        candidates = [*dict.fromkeys([*own, column])]
+        found = _position_of(table, candidates, path, also=_names_elsewhere(column))
         if found is not None:
-            _refuse_wrong_type(schema.field(found).type, found, TRIP_COLUMNS[column], path)
-            names[column] = found
-        elif (labels and column != TRIP_TYPE) or column in _REQUIRED_OF_REQUESTS:
-            raise _missing_column(in_file, path, taxi, " or ".join(candidates))
-    return names
+            name, kind = table.fields[found]
+            refuse_wrong_type(kind, name, TRIP_COLUMNS[column], str(path))
+            positions[column] = found
+        elif column in required:
+            raise _missing_column(table, path, taxi, " or ".join(candidates))
+    return positions
 
 
-def _missing_column(in_file: Collection[str], path: str | Path, taxi: str, name: str) -> Exception:
+def _names_elsewhere(column: str) -> list[str]:
+    """Return what a column is called in the files of any taxi."""
+    return [tlc for names in TLC_COLUMNS.values() for tlc, name in names.items() if name == column]
+
+
+def _position_of(
+    table: Table, names: Sequence[str], path: str | Path, also: Sequence[str] = ()
+) -> int | None:
+    """Return where the column of these names is; a choice between two is left to a person."""
+    wanted = {name.lower() for name in names}
+    alike = {name.lower() for name in (*names, *also)}
+    found = [place for place, (name, _) in enumerate(table.fields) if name.lower() in alike]
+    if len(found) > 1:
+        shown = " and ".join(table.fields[place][0] for place in found)
+        raise SourceError(
+            f"{path}: the columns {shown} mean the same ({names[-1]}), and it is not said which one"
+            " counts",
+            "remove or rename the one that does not",
+        )
+    return next((place for place in found if table.fields[place][0].lower() in wanted), None)
+
+
+def _missing_column(table: Table, path: str | Path, taxi: str, name: str) -> SourceError:
+    in_file = sorted(field.lower() for field, _ in table.fields)
     for other, columns in TLC_COLUMNS.items():
         if other != taxi and next(iter(columns)).lower() in in_file:
             return SourceError(
@@ -202,65 +253,40 @@ def _missing_column(in_file: Collection[str], path: str | Path, taxi: str, name:
                 f" (no column {name})",
                 f"set the taxi type to {other}, or give a {taxi} file",
             )
+    for part in Path(str(path)).parts[:-1]:
+        key = part.partition("=")[0].lower()
+        if "=" in part and key in name.lower().split(" or "):
+            return SourceError(
+                f"{path}: the column {name} is only in the name of the folder {part}",
+                "write the column into the files as well",
+            )
+    shown = ", ".join(in_file[:40]) or "none"
     return SourceError(
-        f"{path}: the column {name} is missing; there are: {', '.join(sorted(in_file)) or 'none'}",
-        "give a file with the schema of the TLC's monthly files, 2015 or later",
+        f"{path}: the column {name} is missing; there are: {shown}",
+        "name the columns as in the TLC's monthly files since 2015, or as mlops predict does",
     )
 
 
-def _refuse_wrong_type(found: Any, name: str, dtype: str, path: str | Path) -> None:
-    if dtype.startswith("datetime"):
-        fits = pa.types.is_timestamp(found)
-        expected = "a timestamp"
-    else:
-        fits = pa.types.is_integer(found) or pa.types.is_floating(found) or pa.types.is_null(found)
-        expected = "a number"
-    if not fits:
-        raise SourceError(
-            f"{path}: the column {name} holds {found}, not {expected}",
-            f"convert the column to {expected} and write the file again",
-        )
-
-
-def _canonical(
-    table: Any, names: dict[str, str], wanted: list[str], path: str | Path
-) -> pd.DataFrame:
-    arrays: dict[str, Any] = {}
-    for column in wanted:
-        dtype = TRIP_COLUMNS[column]
-        name = names.get(column)
-        if name is None:
-            arrays[column] = np.full(table.num_rows, np.nan)
-            continue
-        try:
-            values = table.column(name)
-            if dtype == "int32":
-                arrays[column] = _zones(values)
+def _frames(
+    table: Table,
+    positions: dict[str, int],
+    wanted: Sequence[str],
+    chunk_rows: int,
+    path: str | Path,
+    clock: Clock,
+    more: Sequence[int] = (),
+) -> Iterator[tuple[Any, pd.DataFrame]]:
+    """Read the wanted columns in chunks: as Arrow with more columns behind, and as canonical."""
+    first = 0
+    for batch in table.batches([*positions.values(), *more], chunk_rows):
+        arrays: dict[str, Any] = {}
+        read = dict(zip(positions, batch.columns, strict=False))
+        for column in wanted:
+            if column in read:
+                name = table.fields[positions[column]][0]
+                dtype = TRIP_COLUMNS[column]
+                arrays[column] = converted(read[column], dtype, name, str(path), first, clock)
             else:
-                arrays[column] = _converted(values, _ARROW_TYPES[dtype])
-        except pa.ArrowException as error:
-            raise SourceError(
-                f"{path}: the column {name} cannot be converted to {dtype}: {error}",
-                "correct the column and write the file again",
-            ) from error
-    return pd.DataFrame(arrays, copy=False)
-
-
-def _converted(values: Any, to: Any) -> Any:
-    if pa.types.is_timestamp(values.type) and values.type.tz is not None:
-        # The TLC's times are New York wall-clock times without a zone; so are ours.
-        values = pc.local_timestamp(
-            values.cast(pa.timestamp(values.type.unit, tz="America/New_York"))
-        )
-    if values.type != to:
-        values = values.cast(to, safe=False)
-    return values.to_numpy()
-
-
-def _zones(values: Any) -> Any:
-    if values.type == pa.int32() and values.null_count == 0:
-        return values.to_numpy()
-    numbers = values.cast(pa.float64(), safe=False).to_numpy()
-    limits = np.iinfo(np.int32)
-    whole = (numbers >= limits.min) & (numbers <= limits.max) & (numbers == np.floor(numbers))
-    return np.where(whole, numbers, NO_ZONE).astype(np.int32)
+                arrays[column] = np.full(batch.num_rows, np.nan)
+        yield batch, pd.DataFrame(arrays, copy=False)
+        first += batch.num_rows

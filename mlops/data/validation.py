@@ -23,7 +23,7 @@ from mlops import progress
 from mlops.data.atomic import atomic_file
 from mlops.data.clock import minutes_between
 from mlops.data.months import month_bounds
-from mlops.data.reading import read_trips
+from mlops.data.reading import missing_columns, pickups_have_zone, read_trips
 from mlops.data.references import (
     Extraction,
     QualityReport,
@@ -34,8 +34,9 @@ from mlops.data.references import (
 )
 from mlops.data.rules import RULES_VERSION, Rule, meaning_of, rules_in_force
 from mlops.data.schema import broken_by_requests, broken_rules, reasons_of, trip_schema
-from mlops.data.trips import DROPOFF_AT, PICKUP_AT, TARGET, TRIP_COLUMNS
-from mlops.errors import DataQualityError
+from mlops.data.stamps import contradiction
+from mlops.data.trips import DROPOFF_AT, PICKUP_AT, TARGET, TRIP_COLUMNS, TRIP_TYPE
+from mlops.errors import DataQualityError, SourceError
 from mlops.records.files import find_or_report, write_record
 from mlops.settings import Settings, ValidationSettings
 
@@ -78,9 +79,16 @@ def validate(extraction: Extraction, settings: Settings) -> ValidatedTrips:
         files = sorted(
             (file for file in extraction.files if file.month == month), key=lambda f: f.sha256
         )
-        counts[month] = _finished(folder, month) or _validate_month(
-            month, files, extraction.taxi, rules, limits, folder
-        )
+        try:
+            counts[month] = _finished(folder, month) or _validate_month(
+                month, files, extraction.taxi, rules, limits, folder
+            )
+        except MemoryError as error:
+            rows = sum(file.rows for file in files)
+            raise SourceError(
+                f"{', '.join(f.name for f in files)}: {rows:,} trips do not fit into memory",
+                "a month is held in memory: use a machine with more of it, or fewer trips",
+            ) from error
     quality = _report(counts, rules, limits, folder)
     _refuse_bad_batch(counts, quality, limits)
     parts = tuple(
@@ -159,7 +167,7 @@ def _validate_month(
     limits: ValidationSettings,
     folder: Path,
 ) -> _MonthCount:
-    frames = [read_trips(file.uri, taxi) for file in files]
+    frames = [_read(file, taxi, limits) for file in files]
     trips = frames[0] if len(frames) == 1 else pd.concat(frames, ignore_index=True)
     trips[TARGET] = minutes_between(trips[PICKUP_AT], trips[DROPOFF_AT])
     broken = broken_rules(trips, trip_schema(rules, limits, month))
@@ -180,6 +188,24 @@ def _validate_month(
     write_record(_count_file(folder, month), count)
     progress.report("validated", month=month, kept=count.kept, read=count.read)
     return count
+
+
+def _read(file: SourceFile, taxi: str, limits: ValidationSettings) -> pd.DataFrame:
+    """Read a file of a month, unless its times contradict the way in which they are read."""
+    trips = read_trips(file.uri, taxi, clock=limits.clock)
+    lacking = [name for name in missing_columns(file.uri, taxi) if name != TRIP_TYPE]
+    if lacking:
+        progress.report(f"{file.name} has no {', '.join(lacking)}: these values count as missing")
+    if limits.clock == "auto":
+        zoned = pickups_have_zone(file.uri, taxi)
+        if said := contradiction(trips[PICKUP_AT], zoned, file.month):
+            instead, kept = ("new_york", "utc") if zoned else ("utc", "new_york")
+            raise DataQualityError(
+                f"{file.name}: {said}",
+                f"if so, set validation.clock={instead}; if not, validation.clock={kept}"
+                f" (--set validation.clock=…)",
+            )
+    return trips
 
 
 def _write(trips: pd.DataFrame, target: Path) -> None:

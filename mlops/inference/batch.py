@@ -6,27 +6,31 @@ import hashlib
 import json
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, Final
 
-import fsspec
-import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 from pydantic import ConfigDict
 
 from mlops import progress
 from mlops.cores import usable_cores
 from mlops.data.atomic import atomic_folder
-from mlops.data.reading import check_trip_file, iter_trips
+from mlops.data.reading import (
+    check_trip_file,
+    id_type,
+    iter_requests,
+    iter_trips,
+    pickups_have_zone,
+)
 from mlops.data.references import Reference, SourceFile
 from mlops.data.rules import RULES_VERSION
 from mlops.data.sources.cache import sha256_of
-from mlops.data.trips import TRIP_ID
+from mlops.data.stamps import contradiction
+from mlops.data.tables import files_of
+from mlops.data.trips import PICKUP_AT, TRIP_ID
 from mlops.data.validation import split_requests
 from mlops.errors import MlopsError
 from mlops.inference.overlap import Model, predicted_chunks, predicted_minutes
@@ -36,6 +40,7 @@ from mlops.records.files import find_or_report, write_record
 from mlops.settings import Settings, load_settings
 
 _SUMMARY: Final = "summary.json"
+_SAMPLE_ROWS: Final = 100_000  # whose hours are looked at
 
 
 class PredictionSummary(Reference):
@@ -61,6 +66,7 @@ class PredictionSummary(Reference):
     minutes: Distribution | None  # None without a single good row
     seconds: float
     rows_per_second: float
+    remark: str = ""  # what is odd about the files
 
     @property
     def summary(self) -> str:
@@ -76,7 +82,7 @@ class PredictionSummary(Reference):
         if self.rejected:
             reasons = ", ".join(f"{name} {n:,}" for name, n in self.rejected_by_reason.items())
             lines.append(f"{self.rejected:,} rows set aside ({reasons}) in {self.rejected_uri}")
-        return "\n".join(lines)
+        return "\n".join([*lines, *([self.remark] if self.remark else [])])
 
 
 def score(
@@ -97,7 +103,8 @@ def score(
 
     Args:
         model: Turns requests into minutes.
-        files: Local paths, or files as extracted; columns as published by the TLC or canonical.
+        files: Local paths of tables (files or folders of parts), or files as extracted; columns as
+            published by the TLC or canonical.
         taxi: ``green`` or ``yellow``: which names to expect in the files.
         settings: Chunk size, limits on requests, and the folder of predictions.
         model_version: The registered version of ``model``.
@@ -115,7 +122,7 @@ def score(
         SourceError: If a file cannot be read.
         MlopsError: If the model returns something that is not a finite number.
     """
-    sources = [f if isinstance(f, SourceFile) else _source_file(f, taxi) for f in files]
+    sources = [source for file in files for source in _sources(file, taxi)]
     data_hash = _data_hash(sources, taxi, settings)
     folder = settings.predictions / taxi / f"{data_hash[:16]}-v{model_version}"
     stored = _stored(folder)
@@ -128,13 +135,14 @@ def score(
         "predicted_at": datetime.now(timezone.utc),
     }
 
-    id_type = _id_type(sources)
+    ids_as = _common_id_type(sources)
+    remark = _remark(sources, taxi, settings)
     threads = settings.inference.threads or usable_cores()
 
     def write(temporary: Path) -> None:
         started = time.perf_counter()
-        with PredictionWriter(temporary, id_type, constants, synthetic_model) as output:
-            chunks = _checked_chunks(sources, id_type, taxi, settings)
+        with PredictionWriter(temporary, ids_as, constants, synthetic_model) as output:
+            chunks = _checked_chunks(sources, ids_as, taxi, settings)
             for chunk, minutes in predicted_chunks(model, chunks, threads):
                 if len(minutes):
                     output.predicted(chunk.ids, chunk.source, minutes)
@@ -153,6 +161,7 @@ def score(
             rejected=output.rejected,
             rejected_by_reason=dict(output.reasons.most_common()),
             minutes=output.distribution(),
+            remark=remark,
             seconds=seconds,
             rows_per_second=(output.rows + output.rejected) / seconds,
             **constants,
@@ -195,17 +204,21 @@ def predict_records(
     ]
 
 
-def _source_file(path: str | Path, taxi: str) -> SourceFile:
-    rows = check_trip_file(path, taxi, labels=False)
-    local = Path(path).resolve()
-    return SourceFile(
-        month="",
-        uri=str(local),
-        name=local.name,
-        sha256=sha256_of(local),
-        bytes=local.stat().st_size,
-        rows=rows,
-    )
+def _sources(table: SourceFile | str | Path, taxi: str) -> list[SourceFile]:
+    if isinstance(table, SourceFile):
+        return [table]
+    root = Path(table).resolve()
+    return [
+        SourceFile(
+            month="",
+            uri=str(file),
+            name=root.name if file == root else f"{root.name}/{file.relative_to(root)}",
+            sha256=sha256_of(file),
+            bytes=file.stat().st_size,
+            rows=check_trip_file(file, taxi, labels=False),
+        )
+        for file in files_of(root)
+    ]
 
 
 def _data_hash(sources: Sequence[SourceFile], taxi: str, settings: Settings) -> str:
@@ -231,12 +244,12 @@ class _Chunk:
 
 
 def _checked_chunks(
-    sources: Sequence[SourceFile], id_type: Any, taxi: str, settings: Settings
+    sources: Sequence[SourceFile], ids_as: Any, taxi: str, settings: Settings
 ) -> Iterator[tuple[_Chunk, pd.DataFrame]]:
     """Read the files in chunks, and yield with each the requests that can be answered."""
     for source in sources:
         read = 0
-        for ids, trips in _chunks(source, id_type, taxi, settings.inference.chunk_rows):
+        for ids, trips in _chunks(source, ids_as, taxi, settings):
             good, bad = split_requests(trips, settings)
             read += len(trips)
             good_ids, bad_ids = (ids.take(pa.array(rows.index)) for rows in (good, bad))
@@ -244,33 +257,28 @@ def _checked_chunks(
 
 
 def _chunks(
-    source: SourceFile, id_type: Any, taxi: str, chunk_rows: int
+    source: SourceFile, ids_as: Any, taxi: str, settings: Settings
 ) -> Iterator[tuple[Any, pd.DataFrame]]:
     """Read a file in chunks: an Arrow array of ids, and the requests, indexed from zero."""
-    first = 0
-    with _parquet(source) as file:
-        given = TRIP_ID in file.schema_arrow.names
-        batches = file.iter_batches(chunk_rows, columns=[TRIP_ID]) if given else None
-        for trips in iter_trips(source.uri, taxi, chunk_rows, labels=False):
-            if batches is None:
-                ids = pa.array(np.arange(first, first + len(trips)))
-            else:
-                ids = next(batches).column(0)
-            yield ids.cast(id_type), trips
-            first += len(trips)
+    chunk_rows, clock = settings.inference.chunk_rows, settings.validation.clock
+    for ids, trips in iter_requests(source.uri, taxi, chunk_rows, clock):
+        yield ids.cast(ids_as), trips
 
 
-def _id_type(sources: Sequence[SourceFile]) -> Any:
+def _common_id_type(sources: Sequence[SourceFile]) -> Any:
     """Return the type of the ids: that of the files if they agree, else text."""
-    types = set()
-    for source in sources:
-        with _parquet(source) as file:
-            schema = file.schema_arrow
-            types.add(schema.field(TRIP_ID).type if TRIP_ID in schema.names else pa.int64())
+    types = {id_type(source.uri) for source in sources}
     return types.pop() if len(types) == 1 else pa.string()
 
 
-@contextmanager
-def _parquet(source: SourceFile) -> Iterator[Any]:
-    with fsspec.open(source.uri, "rb") as stream, pq.ParquetFile(stream) as file:
-        yield file
+def _remark(sources: Sequence[SourceFile], taxi: str, settings: Settings) -> str:
+    """Say what is odd about the times of files that nobody has said how to read."""
+    if settings.validation.clock != "auto":
+        return ""
+    for source in sources:
+        first = next(iter_trips(source.uri, taxi, _SAMPLE_ROWS, [PICKUP_AT], labels=False), None)
+        if first is not None:
+            zoned = pickups_have_zone(source.uri, taxi)
+            if said := contradiction(first[PICKUP_AT], zoned, source.month):
+                return f"{source.name}: {said}; set validation.clock to say which"
+    return ""

@@ -39,6 +39,7 @@ class Arrivals:
 
     def __init__(self, settings: Settings, months: Iterable[str], now: datetime) -> None:
         self._taxi = settings.source.taxi
+        self._clock = settings.validation.clock
         self._files = _files(settings, sorted(set(months)), to_wall_clock(now).date())
         self._actual = lru_cache(maxsize=2)(self._read)
 
@@ -59,7 +60,7 @@ class Arrivals:
 
     def _read(self, months: tuple[str, ...]) -> ActualTrips:
         files = (file for month in months for file in self._files[month])
-        frames = [read_trips(file.uri, self._taxi, COLUMNS) for file in files]
+        frames = [read_trips(file.uri, self._taxi, COLUMNS, clock=self._clock) for file in files]
         return ActualTrips.of(pd.concat(frames, ignore_index=True))
 
 

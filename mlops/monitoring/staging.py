@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from mlops.data.atomic import atomic_file
-from mlops.data.reading import NO_ZONE
+from mlops.data.conversion import NO_ZONE
 from mlops.data.trips import DROPOFF_AT, FARE, PICKUP_AT, REQUEST_COLUMNS, TARGET
 from mlops.errors import MlopsError
 from mlops.evaluation.results import Result

@@ -138,7 +138,9 @@ def _trips(
 ) -> pd.DataFrame:
     """Read a month's trips from ``since`` on, those that break rules included, by pickup."""
     taxi = settings.source.taxi
-    trips = pd.concat([read_trips(file.uri, taxi) for file in files], ignore_index=True)
+    clock = settings.validation.clock
+    frames = [read_trips(file.uri, taxi, clock=clock) for file in files]
+    trips = pd.concat(frames, ignore_index=True)
     start, end = month_bounds(month)
     inside = (trips[PICKUP_AT] >= max(start, since)) & (trips[PICKUP_AT] < end)
     trips = trips[inside].sort_values(PICKUP_AT, kind="stable", ignore_index=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from mlops.data.reading import NO_ZONE, check_trip_file, iter_trips, read_trips
+from mlops.data.conversion import NO_ZONE
+from mlops.data.reading import check_trip_file, iter_trips, read_trips
 from mlops.data.trips import FARE, REQUEST_COLUMNS, TRIP_COLUMNS
 from mlops.errors import SourceError
 
@@ -84,6 +86,15 @@ def test_yellow_becomes_canonical_without_a_trip_type(write: Any) -> None:
         {"passenger_count": None, "Passenger_Count": pa.array([1, None], pa.int8())},
         {"VendorID": None, "vendorid": pa.array([1, 2], pa.int64())},
         {"trip_distance": pa.array([1.5, 0.0], pa.float32())},
+        {"trip_distance": pa.array(["1.5", " 0 "])},
+        {"trip_distance": pa.array([Decimal("1.5"), Decimal("0.0")])},
+        {"trip_distance": pa.array([b"1.5", b"0.0"])},
+        {"PULocationID": pa.array(["74", "75"])},
+        {"PULocationID": pa.array(["74", "75"]).dictionary_encode()},
+        {"passenger_count": pa.array([1, None], pa.uint64())},
+        {"lpep_pickup_datetime": pa.array(["2024-01-05 08:00:00", "2024-01-05T09:30"])},
+        {"lpep_pickup_datetime": pa.array(["2024-01-05T13:00:00Z", "2024-01-05 09:30"])},
+        {"lpep_pickup_datetime": pa.array(AT).cast(pa.timestamp("s")).dictionary_encode()},
     ],
     ids=lambda changes: "+".join(f"{k}:{v and v.type}" for k, v in changes.items()),
 )
@@ -172,11 +183,13 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
         (b"", "empty"),
         (b"<!DOCTYPE html><html><body>404</body></html>", "HTML"),
         (b"\n  <?xml version='1.0'?><Error><Code>AccessDenied</Code></Error>", "XML"),
-        (b"VendorID,lpep_pickup_datetime\n", "not a parquet file"),
+        (b"VendorID,lpep_pickup_datetime\n", "the column .* is missing"),
+        (b"\x00\x01\x02\x03" * 9, "neither parquet nor CSV"),
+        (b"PK\x03\x04", "zip archive"),
         (b"PAR1" + b"\0" * 100, "truncated"),
-        (b"PAR1" + b"\0" * 100 + b"PAR1", "cannot be read as parquet"),
+        (b"PAR1" + b"\0" * 100 + b"PAR1", "cannot be read"),
     ],
-    ids=["empty", "html", "xml", "csv", "truncated", "garbled"],
+    ids=["empty", "html", "xml", "csv", "binary", "zip", "truncated", "garbled"],
 )
 def test_what_is_not_parquet_says_what_it_is(tmp_path: Path, content: bytes, message: str) -> None:
     path = tmp_path / "green_tripdata_2024-01.parquet"
@@ -193,7 +206,7 @@ def test_a_file_cut_short_anywhere_is_refused(write: Any) -> None:
     whole = path.read_bytes()
     for size in range(0, len(whole), 97):
         path.write_bytes(whole[:size])
-        with pytest.raises(SourceError, match=r"empty|truncated|not a parquet"):
+        with pytest.raises(SourceError, match=r"empty|truncated|cannot be read|neither"):
             check_trip_file(path, "green")
 
 
@@ -225,9 +238,9 @@ def test_a_missing_column_is_named(write: Any, column: str) -> None:
 @pytest.mark.parametrize(
     ("column", "values"),
     [
-        ("trip_distance", pa.array(["1.5", "far"])),
-        ("PULocationID", pa.array(["74", "75"])),
-        ("lpep_pickup_datetime", pa.array(["2024-01-05 08:00:00"] * 2)),
+        ("trip_distance", pa.array([[1.5], [2.5]])),
+        ("PULocationID", pa.array([{"zone": 74}, {"zone": 75}])),
+        ("lpep_pickup_datetime", pa.array(AT).cast(pa.date32())),
         ("lpep_pickup_datetime", pa.array([1704441600, 1704447000])),
         ("fare_amount", pa.array([True, False])),
     ],

@@ -7,7 +7,7 @@ from mlops.data.references import Extraction
 from mlops.data.sources import path, sample, tlc
 from mlops.settings import Settings
 
-_SOURCES = {"sample": sample.fetch, "tlc": tlc.fetch, "path": path.fetch}
+_SOURCES = {"sample": sample.fetch, "tlc": tlc.fetch}
 
 
 def extract(settings: Settings) -> Extraction:
@@ -24,7 +24,10 @@ def extract(settings: Settings) -> Extraction:
             network failed. Files already in the cache are left as they were.
     """
     source = settings.source
-    files = _SOURCES[source.kind](source, settings.cache)
+    if source.kind == "path":
+        files = path.fetch(source, settings.cache, settings.validation.clock)
+    else:
+        files = _SOURCES[source.kind](source, settings.cache)
     return Extraction(
         kind=source.kind,
         taxi=source.taxi,

@@ -7,10 +7,11 @@ when their origin says that they changed.
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -18,38 +19,80 @@ import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
 from mlops import progress
-from mlops.data.reading import read_trips
+from mlops.data.periods import pickup_quantiles
 from mlops.data.references import SourceFile
 from mlops.data.sources import cache
-from mlops.data.trips import PICKUP_AT
+from mlops.data.tables import SUFFIXES, files_of
 from mlops.errors import ConfigurationError, MlopsError, SourceError
-from mlops.settings import SourceSettings
+from mlops.settings import Clock, SourceSettings
 
 _MONTH_IN_NAME = re.compile(r"(?<!\d)\d{4}-(?:0[1-9]|1[0-2])(?!\d)")
 
 
-def fetch(source: SourceSettings, cache_root: Path) -> tuple[SourceFile, ...]:
+def fetch(
+    source: SourceSettings, cache_root: Path, clock: Clock = "auto"
+) -> tuple[SourceFile, ...]:
     """Find the files of ``source.location`` and bring remote ones into the cache.
 
-    A folder or base URL holds ``<taxi>_tripdata_<month>.parquet``, directly or in a sub-folder
-    named by the taxi. Files given one by one count as the month in their name, otherwise as the
-    month of their median pickup; ``source.months`` does not apply to them.
+    A folder or base URL holds ``<taxi>_tripdata_<month>.parquet`` (or ``.csv``, ``.csv.gz`` and so
+    on), directly or in a sub-folder named by the taxi; each may be a folder of parts. Files given
+    one by one count as the month in their name, otherwise as the month of their median pickup;
+    ``source.months`` does not apply to them.
 
     Raises:
         ConfigurationError: There is no location, or it names a file twice.
         SourceError: Naming each file or month that is missing, or the file that is unusable.
     """
-    locations = [part.strip() for part in source.location.split(",") if part.strip()]
+    locations = _locations(source)
     if not locations:
         raise ConfigurationError(
             "source.location is empty, but the source is 'path'",
             "name a folder, a base URL or files: --source path --location DIR",
         )
-    if len(locations) == 1 and not locations[0].endswith(".parquet"):
+    if _holds_months(locations, source.taxi):
         urls = _months_in_folder(locations[0], source)
     else:
         urls = [(None, url) for url in _existing_files(locations)]
-    return tuple(_source_file(url, month, source.taxi, cache_root) for month, url in urls)
+    return tuple(
+        file
+        for month, url in urls
+        for file in _source_files(url, month, source.taxi, cache_root, clock)
+    )
+
+
+def location_of(files: Sequence[Path]) -> str:
+    """Return what `source.location` is for files given one by one, whatever their names."""
+    names = [str(path.resolve()) for path in files]
+    plain = all("," not in name and name == name.strip() for name in names)
+    return ",".join(names) if plain else json.dumps(names)
+
+
+def _locations(source: SourceSettings) -> list[str]:
+    text = source.location.strip()
+    if text.startswith("["):
+        try:
+            return [str(name) for name in json.loads(text)]
+        except ValueError as error:
+            raise ConfigurationError(
+                f"source.location: {text[:80]!r} is no JSON list: {error}",
+                'write names with commas as ["a,b.parquet", "c.parquet"]',
+            ) from error
+    if "," in text and "://" not in text and Path(text).expanduser().exists():
+        return [text]
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
+def _holds_months(locations: list[str], taxi: str) -> bool:
+    """Tell a folder or base URL of months from tables, which may be folders of parts too."""
+    if len(locations) > 1:
+        return False
+    path = Path(locations[0]).expanduser()
+    if "://" in locations[0] or not path.exists():
+        return not locations[0].endswith(SUFFIXES)
+    if not path.is_dir():
+        return False
+    # A folder that is named like a file is one table, unless whole months lie in it.
+    return not locations[0].endswith(SUFFIXES) or bool(_listed(str(path), taxi))
 
 
 def _months_in_folder(location: str, source: SourceSettings) -> list[tuple[str | None, str]]:
@@ -78,10 +121,17 @@ def has_month(source: SourceSettings, month: str) -> bool:
 
 
 def _url_of_month(location: str, taxi: str, month: str) -> str | None:
-    name = cache.month_file_name(taxi, month)
+    stem = cache.month_file_name(taxi, month).removesuffix(SUFFIXES[0])
     base = location.rstrip("/")
-    candidates = (f"{base}/{name}", f"{base}/{taxi}/{name}")
-    return next((url for url in candidates if _exists(url)), None)
+    candidates = (f"{folder}/{stem}{s}" for s in SUFFIXES for folder in (base, f"{base}/{taxi}"))
+    if "://" in location:
+        return next((url for url in candidates if _exists(url)), None)
+    found = [url for url in candidates if _exists(url)]
+    if len(found) > 1:
+        raise SourceError(
+            f"{' and '.join(found)} are both the {taxi} trips of {month}", "keep one of them"
+        )
+    return found[0] if found else None
 
 
 def _existing_files(locations: list[str]) -> list[str]:
@@ -98,27 +148,31 @@ def _existing_files(locations: list[str]) -> list[str]:
     return locations
 
 
-def _source_file(url: str, month: str | None, taxi: str, cache_root: Path) -> SourceFile:
+def _source_files(
+    url: str, month: str | None, taxi: str, cache_root: Path, clock: Clock
+) -> list[SourceFile]:
+    """Reference the files of one table: itself, or the parts of a folder."""
     name = PurePosixPath(url).name
     fs, remote = _file_system(url)
+    sha256 = None
     if isinstance(fs, LocalFileSystem):
-        path, sha256 = Path(remote), None
+        paths = files_of(remote)
     else:
         path, sha256 = _cached_copy(fs, remote, url, taxi, cache_root)
+        paths = [path]
     if month is None:
         in_name = _MONTH_IN_NAME.search(name)
-        month = in_name.group() if in_name else _median_month(path, taxi)
-    return cache.describe(path, taxi, month, name, sha256)
+        month = in_name.group() if in_name else _median_month(paths, taxi, clock)
+    table = Path(remote) if Path(remote).is_dir() else paths[0]
+    return [
+        cache.describe(path, taxi, month, str(Path(name, path.relative_to(table))), sha256)
+        for path in paths
+    ]
 
 
-def _median_month(path: Path, taxi: str) -> str:
-    pickups = read_trips(path, taxi, [PICKUP_AT])[PICKUP_AT].dropna()
-    if pickups.empty:
-        raise SourceError(
-            f"{path}: there are no pickup times to tell its month from",
-            "put the month in the file's name, e.g. trips_2024-01.parquet",
-        )
-    return str(pickups.sort_values().iloc[len(pickups) // 2].strftime("%Y-%m"))
+def _median_month(files: Sequence[Path], taxi: str, clock: Clock) -> str:
+    [median] = pickup_quantiles(files, taxi, [0.5], clock)
+    return f"{median:%Y-%m}"
 
 
 def _cached_copy(fs: Any, remote: str, url: str, taxi: str, cache_root: Path) -> tuple[Path, str]:
@@ -152,6 +206,8 @@ def _exists(url: str) -> bool:
     fs, path = _file_system(url)
     with _remote_errors(url):
         try:
+            if isinstance(fs, LocalFileSystem):
+                return Path(path).exists()  # a table may be a folder of parts
             return bool(fs.info(path)["type"] != "directory")
         except FileNotFoundError as error:
             if isinstance(error.__cause__, OSError):
@@ -162,8 +218,8 @@ def _exists(url: str) -> bool:
 
 def months_there(source: SourceSettings) -> list[str]:
     """Return the months of ``source.location``, by the names of its files, sorted."""
-    locations = [part.strip() for part in source.location.split(",") if part.strip()]
-    if len(locations) == 1 and not locations[0].endswith(".parquet"):
+    locations = _locations(source)
+    if locations and _holds_months(locations, source.taxi):
         locations = _listed(locations[0], source.taxi)
     found = (_MONTH_IN_NAME.search(PurePosixPath(name).name) for name in locations)
     return sorted({match.group() for match in found if match})
@@ -171,12 +227,17 @@ def months_there(source: SourceSettings) -> list[str]:
 
 def _listed(location: str, taxi: str) -> list[str]:
     fs, root = _file_system(location)
-    pattern = cache.month_file_name(taxi, "*")
-    try:
-        return [*fs.glob(f"{root}/{pattern}"), *fs.glob(f"{root}/{taxi}/{pattern}")]
-    except (OSError, NotImplementedError):
+    stem = cache.month_file_name(taxi, "").removesuffix(SUFFIXES[0])
+    names: list[str] = []
+    for folder in (root, f"{root}/{taxi}"):
         # A plain web server cannot list its files; the message does without.
-        return []
+        with suppress(OSError, NotImplementedError):
+            names += fs.ls(folder, detail=False)
+    return [
+        name
+        for name in names
+        if PurePosixPath(name).name.startswith(stem) and name.endswith(SUFFIXES)
+    ]
 
 
 @contextmanager
