@@ -42,11 +42,16 @@ def _wall_clock(value: Any) -> datetime:
 WallClock = Annotated[
     datetime,
     BeforeValidator(_wall_clock),
-    Field(description="ISO 8601; without an offset: local time in New York"),
+    Field(description="ISO 8601. Without an offset it is local time in New York."),
 ]
 # Within the type of the column, or a huge number would wrap around to a real zone.
 Zone = Annotated[
-    StrictInt, Field(ge=-(2**31), lt=2**31, description="TLC taxi zone, 1 to 265 (264, 265: none)")
+    StrictInt,
+    Field(
+        ge=-(2**31),
+        lt=2**31,
+        description="Taxi zone of the TLC, 1 to 265. 264 is unknown, 265 outside New York City.",
+    ),
 ]
 Number = Annotated[float, Field(strict=True, allow_inf_nan=False, ge=-_LARGEST, le=_LARGEST)]
 TripId = (
@@ -60,14 +65,18 @@ class TripRequest(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    trip_id: TripId | None = Field(None, description="comes back with the answer")
+    trip_id: TripId | None = Field(None, description="Comes back with the answer.")
     pickup_at: WallClock
     pickup_zone: Zone
     dropoff_zone: Zone
     trip_distance: Number | None = Field(
-        None, description="miles, estimated; without it the route's history is used"
+        None, description="Estimated miles. Without it the distance comes from the route's history."
     )
-    passenger_count: Number | None = None
-    rate_code: Number | None = None
-    trip_type: Number | None = Field(None, description="1 street hail, 2 dispatch")
-    vendor_id: Number | None = None
+    passenger_count: Number | None = Field(None, description="A whole number of people.")
+    rate_code: Number | None = Field(
+        None,
+        description="Tariff: 1 standard, 2 JFK, 3 Newark, 4 Nassau or Westchester, 5 negotiated,"
+        " 6 group ride, 99 unknown.",
+    )
+    trip_type: Number | None = Field(None, description="1 is a street hail, 2 a dispatch.")
+    vendor_id: Number | None = Field(None, description="Provider of the taxi's meter.")

@@ -1,7 +1,7 @@
 """What is asked rarely, and the description of everything: a FastAPI application.
 
-Swagger's page loads its scripts from a foreign server, with the API key typed into it: there is
-only ``/openapi.json``, for any client that reads it.
+Swagger's page loads its scripts from a foreign server, with the API key typed into it: the page at
+``/docs`` is our own (`mlops.serving.documentation`), and needs neither script nor key.
 """
 
 from __future__ import annotations
@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 from fastapi import FastAPI, Request
 from fastapi.openapi.utils import get_openapi
-from fastapi.responses import JSONResponse, Response
+from fastapi.responses import HTMLResponse, JSONResponse, Response
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 from starlette.exceptions import HTTPException
 
 import mlops
 from mlops.inference.trip import TripRequest
+from mlops.serving import documentation
 from mlops.serving.errors import RequestError
 from mlops.serving.replies import (
     SHORT_EXAMPLE,
@@ -31,6 +32,7 @@ from mlops.serving.replies import (
     SingleExplanation,
     SinglePrediction,
     Validation,
+    ZoneReply,
 )
 from mlops.serving.requests import TripList
 from mlops.serving.state import problem_in
@@ -100,6 +102,15 @@ def build_api(application: Application) -> FastAPI:
             problem=problem_in(application.settings.served),
         )
 
+    @api.get("/zones", summary="The taxi zones that a request may name")
+    async def zone_list() -> list[ZoneReply]:
+        return [ZoneReply(**zone) for zone in documentation.zones()]
+
+    @api.get("/", include_in_schema=False)
+    @api.get("/docs", include_in_schema=False)
+    async def docs() -> Response:
+        return HTMLResponse(documentation.page(api.openapi()), headers=documentation.HEADERS)
+
     @api.exception_handler(RequestError)
     async def refused(request: Request, error: RequestError) -> Response:
         return _error(error, request)
@@ -151,7 +162,7 @@ def _openapi(api: FastAPI) -> dict[str, Any]:
         "bearer": {"type": "http", "scheme": "bearer"},
     }
     document["security"] = [{"key": []}, {"bearer": []}]
-    for path in ("/healthz", "/readyz"):
+    for path in ("/healthz", "/readyz", "/zones"):
         document["paths"][path]["get"]["security"] = []
     for path, (summary, kinds) in _POSTS.items():
         document["paths"][path] = {"post": _post(summary, kinds)}

@@ -52,7 +52,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-OPEN: Final = ("/healthz", "/readyz")
+OPEN: Final = ("/healthz", "/readyz", "/", "/docs", "/openapi.json", "/zones")
 # From this size on a body is worth a thread: parsing it would keep the others waiting.
 _THREAD_BYTES: Final = 16_384
 _ALIVE: Final = Reply(200, b'{"status":"ok"}')

@@ -39,15 +39,19 @@ class _Said(BaseModel):
 class Prediction(_Said):
     """The answer for one trip."""
 
-    trip_id: int | str | None = Field(None, description="the request's, if it has one")
-    prediction_minutes: float
-    lower_minutes: float | None = Field(description="with the upper one: 80 of 100 trips between")
-    upper_minutes: float | None
+    trip_id: int | str | None = Field(None, description="The trip's id, if the request has one.")
+    prediction_minutes: float = Field(description="Minutes from pickup to dropoff.")
+    lower_minutes: float | None = Field(
+        description="Lower bound of the interval in which 80 of 100 such trips lie."
+    )
+    upper_minutes: float | None = Field(description="Upper bound of the same interval.")
     distance_source: Annotated[
-        str | None, Field(description="route_history: the request has no distance")
+        str | None, Field(description="route_history if the request has no distance.")
     ] = None
-    miles: float | None = Field(None, description="the distance used, if not the request's")
-    flags: list[str] = Field([], description="rules of the data contract that the trip stretches")
+    miles: float | None = Field(None, description="The distance used, if it is not the request's.")
+    flags: list[str] = Field(
+        [], description="Rules of the data contract that the trip breaks without being refused."
+    )
 
 
 class _Signed(_Said):
@@ -92,6 +96,15 @@ class Validation(_Said):
 
     trips: int
     flagged: int
+
+
+class ZoneReply(_Said):
+    """A taxi zone of New York."""
+
+    zone: int = Field(description="The number that requests name.")
+    name: str
+    borough: str
+    known: bool = Field(description="False for trips from or to nowhere in particular.")
 
 
 class ErrorProblem(_Said):

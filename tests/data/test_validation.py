@@ -144,11 +144,11 @@ def test_a_retry_reads_only_the_unfinished_month(
     read: list[str] = []
     real = validation.read_trips
 
-    def interrupted(uri: str, taxi: str) -> pd.DataFrame:
+    def interrupted(uri: str, taxi: str, **options: Any) -> pd.DataFrame:
         read.append(Path(uri).stem)
         if len(read) == 2:
             raise KeyboardInterrupt
-        return real(uri, taxi)
+        return real(uri, taxi, **options)
 
     # Given a validation that was interrupted in its second month
     monkeypatch.setattr(validation, "read_trips", interrupted)

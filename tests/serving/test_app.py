@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import threading
 from collections.abc import Callable
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+import yaml
 
 from mlops.registry.rollout import Rollout
 from mlops.serving.app import OPEN, Application
@@ -20,6 +23,9 @@ from mlops.serving.routing import in_share
 from mlops.training.artifact import TripDurationModel
 
 Service = Any  # see conftest
+
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def call(service: Service, method: str, path: str, **options: Any) -> httpx.Response:
@@ -198,14 +204,16 @@ def test_wrong_paths_and_methods(service: Service) -> None:
     refused(call(service, "POST", "/healthz"), 405, "method")
 
 
-def test_every_path_but_two_needs_a_key(service: Service) -> None:
+def test_every_path_but_the_open_ones_needs_a_key(service: Service) -> None:
     document = call(service, "GET", "/openapi.json").json()
     asked = {
         (method.upper(), path)
         for path, operations in document["paths"].items()
         for method in operations
     }
-    asked |= {("GET", "/openapi.json"), ("GET", "/docs"), ("GET", "/nothing"), ("GET", "/metrics")}
+    others = ("/openapi.json", "/docs", "/", "/docs/", "/zones/1", "/nothing", "/metrics")
+    asked |= {("GET", path) for path in others}
+    assert {path for _, path in asked} >= set(OPEN)
     for method, path in asked:
         response = call(service, method, path, headers={})
         if path in OPEN:
@@ -434,3 +442,41 @@ def test_a_time_that_the_clocks_skip_is_flagged(service: Service, trip: dict[str
     assert post(service, skipped).json()["flags"] == ["pickup_time_skipped"]
     answer = post(service, {"trips": [trip, skipped]}).json()
     assert [a.get("flags") for a in answer["predictions"]] == [None, ["pickup_time_skipped"]]
+
+
+def test_a_person_can_read_what_is_answered_without_a_key_or_a_network(service: Service) -> None:
+    document = call(service, "GET", "/openapi.json", headers={}).json()
+    for path in ("/", "/docs"):
+        page = call(service, "GET", path, headers={})
+        assert page.headers["content-type"].startswith("text/html")
+        assert "default-src 'none'" in page.headers["content-security-policy"]
+        # Nothing is loaded from anywhere
+        assert not re.search(r"<script|<link|<img|src=|https?://|@import|url\(", page.text)
+        # Every path and every field of the requests and answers is on the page
+        for name in document["paths"]:
+            assert f"<code>{name}</code>" in page.text
+        for schema in ("TripRequest", "SinglePrediction", "ErrorReply"):
+            assert schema in page.text
+        for field in document["components"]["schemas"]["TripRequest"]["properties"]:
+            assert f"<code>{field}</code>" in page.text
+
+
+def test_the_server_the_form_and_the_page_know_the_same_zones(
+    service: Service, trip: dict[str, Any]
+) -> None:
+    # Given the zones that the server names
+    zones = call(service, "GET", "/zones", headers={}).json()
+    assert [zone["zone"] for zone in zones] == [*range(1, 266)]
+    # Then it answers each of them, and flags those that are no place
+    for name in ("pickup_zone", "dropoff_zone"):
+        answer = post(service, {"trips": [{**trip, name: zone["zone"]} for zone in zones]}).json()
+        flagged = ["zone_unknown" in found.get("flags", ()) for found in answer["predictions"]]
+        assert flagged == [not zone["known"] for zone in zones]
+    # And no other
+    for zone in (0, 266, -1):
+        refused(post(service, {**trip, "pickup_zone": zone}), 422, "pickup_zone")
+    # And the form of the playground offers those that are a place, by the same names
+    form = yaml.safe_load((ROOT / "interactions" / "trip.yaml").read_text())
+    offered = {option["value"]: option["label"] for option in form["inputs"]["zone"]["options"]}
+    assert set(offered) == {zone["zone"] for zone in zones if zone["known"]}
+    assert all(zone["name"] in offered[zone["zone"]] for zone in zones if zone["known"])
