@@ -17,6 +17,7 @@ import click
 import typer
 from rich.console import Console
 
+from mlops.cli.encoding import use_utf8
 from mlops.errors import EXIT_CODES, ConfigurationError, MlopsError, did_you_mean
 
 _NO_COMMAND: Final = re.compile(r"No such command '(.*)'")
@@ -118,6 +119,8 @@ def _command() -> click.Command:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line; never returns normally."""
+    if arguments is None:
+        use_utf8()
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     # `python -m mlops.cli --train-data A --validation-data B`: a pipeline is a parameterised
     # script, so options without a command belong to `run`.

@@ -22,6 +22,7 @@ from mlops.gateway.connections import BoundedServer, ConnectionLimits, raise_fil
 from mlops.serving.access import Door, RateLimiter
 from mlops.serving.app import Application
 from mlops.serving.compiled import CompiledModel
+from mlops.serving.complaints import Complaints
 from mlops.serving.metrics import Metrics
 from mlops.serving.prediction_log import PredictionLog
 from mlops.serving.routing import Lineup, Version
@@ -149,7 +150,10 @@ async def _serve(
     server = _Server(_config(application), limits)
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGTERM, server.stop)
-    upkeep = _Upkeep(Follower(application, settings, metrics), door, log, metrics, server)
+    complaints = Complaints()
+    logging.getLogger("uvicorn.error").addFilter(complaints)
+    follower = Follower(application, settings, metrics)
+    upkeep = _Upkeep(follower, door, log, metrics, server, complaints)
     await upkeep.round()  # before the first request
     task = asyncio.create_task(upkeep.go_on())
     try:
@@ -159,6 +163,7 @@ async def _serve(
         application.close()
         log.close()
         upkeep.count()
+        complaints.report(at_once=True)
 
 
 @dataclass
@@ -170,6 +175,7 @@ class _Upkeep:
     log: PredictionLog
     metrics: Metrics
     server: _Server
+    complaints: Complaints
     supervisor: int = field(default_factory=os.getppid)
     dropped: int = 0
 
@@ -190,6 +196,7 @@ class _Upkeep:
         except MlopsError as error:
             logger.error("the API keys in force stay: %s", error.message)
         self.count()
+        self.complaints.report()
         if os.getppid() != self.supervisor:
             logger.error("the supervisor died: stopping")
             self.server.stop()

@@ -43,7 +43,7 @@ def test_a_folder_is_read_in_place(ask: Any, folder: Path) -> None:
         str(folder / FEBRUARY),
     ]
     assert extraction.months == ("2024-01", "2024-02")
-    assert not extraction.synthetic
+    assert extraction.synthetic  # the files carry the mark of generated trips
     assert not settings.cache.exists()
 
 
