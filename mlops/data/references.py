@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from mlops.data.origins import TripOrigin
-from mlops.data.rules import current_name
+from mlops.data.rule_names import current_name
 
 
 class Reference(BaseModel):

@@ -8,7 +8,6 @@ never saw it would be judged on an easier world than the one it serves.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -18,6 +17,7 @@ import numpy as np
 
 from mlops.data.clock import skipped
 from mlops.data.months import month_bounds
+from mlops.data.rule_names import current_name
 from mlops.data.trips import (
     DISTANCE,
     DROPOFF_ZONE,
@@ -47,22 +47,6 @@ LAST_PICKUP: Final = datetime(2100, 1, 1)
 RATE_CODES: Final = (1, 2, 3, 4, 5, 6, 99)
 _NUMBERS: Final = tuple(name for name, kind in TRIP_COLUMNS.items() if kind == "float64")
 
-# Rules are named after what is wrong. What was stored under the names of before keeps its meaning.
-FORMER_NAMES: Final = {
-    "pickup_date": "pickup_time_invalid",
-    "pickup_in_month": "pickup_outside_month",
-    "duration": "duration_out_of_range",
-    "zone_range": "zone_invalid",
-    "zone_known": "zone_unknown",
-    "distance_sign": "distance_negative",
-    "distance_limit": "distance_too_long",
-    "speed": "speed_too_high",
-    "codes_given": "codes_incomplete",
-    "passenger_range": "passengers_zero",
-    "rate_code": "rate_code_unknown",
-    "fare_sign": "fare_negative",
-}
-_FORMER_MEASURES: Final = re.compile(rf"\brule ({'|'.join(FORMER_NAMES)})\b")
 
 Holds = Callable[["pd.DataFrame", ValidationSettings, str], "pd.Series[bool]"]
 
@@ -255,16 +239,6 @@ def rules_in_force(limits: ValidationSettings, *, at_pickup: bool = False) -> di
         if (action := actions.get(rule.name, rule.action)) != "ignore"
         and (rule.at_pickup or not at_pickup)
     }
-
-
-def current_name(rule: str) -> str:
-    """Return the name that a rule has now; what is no former name stays as it is."""
-    return FORMER_NAMES.get(rule, rule)
-
-
-def current_measure(name: str) -> str:
-    """Return what monitoring calls now what it stored under a rule's former name."""
-    return _FORMER_MEASURES.sub(lambda found: f"rule {current_name(found[1])}", name)
 
 
 def meaning_of(rule: Rule, limits: ValidationSettings) -> str:

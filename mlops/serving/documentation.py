@@ -58,6 +58,9 @@ def page(document: Mapping[str, Any]) -> str:
     for path, methods in sorted(document["paths"].items(), key=lambda item: _ORDER.get(item[0], 9)):
         for method, operation in methods.items():
             parts += _operation(path, method, operation, schemas)
+    parts.append("<h2>Refusals</h2>")
+    for name in ("ErrorReply", "ErrorContent", "ErrorProblem"):
+        parts += _fields(schemas[name], schemas)
     parts += ["<h2>Taxi zones</h2>", *_zone_table()]
     body = "\n".join(parts)
     return (
