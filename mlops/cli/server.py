@@ -34,4 +34,5 @@ def up(
 
     from mlops.orchestration.server import serve
 
-    serve(settings, reset_password=reset_password)
+    # A pipe holds back what is not flushed: whoever reads it waits for the addresses.
+    serve(settings, say=lambda line: print(line, flush=True), reset_password=reset_password)

@@ -6,12 +6,13 @@ import logging
 import os
 from pathlib import Path
 
-from mlops.orchestration import access, environment
+from mlops.orchestration import access, environment, logs
 from mlops.settings import PROJECT_ROOT, Settings
 
 
 def run_scheduler(settings: Settings, project: Path) -> None:
     """Be the scheduler until ended."""
+    logs.begin()
     environment.prepare(settings, project)
     environment.boot(log=None, preload=_preload(project))
     from mlops.orchestration import scheduler  # imports Mage: only now
@@ -40,6 +41,7 @@ def run_web(
         owner_marker: Created if the owner is given the password.
         renew: Give it to an owner who exists, too.
     """
+    logs.begin()
     server = settings.server
     os.environ.update(
         REQUIRE_USER_AUTHENTICATION="1",
@@ -59,6 +61,7 @@ def run_web(
 
 def run_mlflow(settings: Settings) -> None:
     """Be the MLflow UI on the tracking store. It has no sign-in: loopback only."""
+    logs.begin()
     from mlops.registry.connection import ensure_tracking
 
     ensure_tracking(settings)  # the tables, under the registry's own lock, and the experiment
@@ -76,6 +79,7 @@ def run_mlflow(settings: Settings) -> None:
 
 def run_observer(settings: Settings) -> None:
     """Be the observer until ended: tables for dashboards, metrics for Prometheus."""
+    logs.begin()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     from mlops.observability.observer import observe
 

@@ -19,7 +19,7 @@ from mage_ai.server.api.base import BaseHandler
 from mage_ai.server.scheduler_manager import scheduler_manager
 from tornado.web import url
 
-from mlops.orchestration import access, doors, editor, front_end
+from mlops.orchestration import access, completion, doors, editor, front_end
 from mlops.orchestration.lock import is_held
 from mlops.orchestration.naming import SCHEDULER_LOCK
 from mlops.settings import Settings
@@ -41,6 +41,7 @@ def run(
     _show_our_scheduler(settings.home / SCHEDULER_LOCK)
     _leave_blocks_to_the_scheduler()
     editor.prepare(settings.home)
+    completion.prepare()
     os.environ["MLOPS_HOME"] = str(settings.home)  # for charts, should an option have set it
     warm_up()
     # A full collection walks all that Mage has imported: a third of a second without an answer.

@@ -258,7 +258,13 @@ def metrics_server(host: str, port: int, registry: CollectorRegistry) -> Threadi
                 return
             super().do_GET()
 
+    class Server(ThreadingHTTPServer):
+        def handle_error(self, request: Any, address: Any) -> None:
+            # A caller that hangs up before its answer is nobody's fault here.
+            if not isinstance(sys.exc_info()[1], ConnectionError | TimeoutError):
+                super().handle_error(request, address)
+
     Handler.registry = registry
-    server = ThreadingHTTPServer((host, port), Handler)
+    server = Server((host, port), Handler)
     server.daemon_threads = True
     return server
