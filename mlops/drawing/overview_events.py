@@ -23,10 +23,15 @@ _SEVERITY: Final = ("failed", "running", "initial", "cancelled", "completed")
 def draw_candidates(table: pd.DataFrame) -> Drawing:
     """Show the candidates of the last selection (table `candidates`)."""
     return table_html(
-        table.assign(mape=100 * table["mape"], family=table["family"].map(family_html)),
+        table.assign(
+            mape=100 * table["mape"],
+            family=table["family"].map(family_html),
+            trips=table["synthetic"].map({True: "synthetic", False: "real"}),
+        ),
         {
             "family": "candidate",
             "role": "",
+            "trips": "learned from trips",
             "validation_rmse": "validation RMSE, min",
             "rmse": "test RMSE, min",
             "mae": "MAE, min",

@@ -22,6 +22,7 @@ _RUN_DAYS: Final = 14
 CANDIDATES: Final = {
     "family": "object",
     "role": "object",  # winner, baseline, failed or empty
+    "synthetic": "bool",  # learned from generated trips
     "validation_rmse": "float64",
     "rmse": "float64",
     "mae": "float64",
@@ -65,7 +66,6 @@ def candidates(world: World) -> pd.DataFrame:
     """Return the candidates of the last selection, best validation error first, failures last."""
     last = world.read(_SELECTION)
     rows = []
-    mark = " (synthetic trips)" if last and last.receipt.synthetic else ""
     for each in last.candidates if last else ():
         role = "winner" if last and each.family == last.winner else "baseline" * each.baseline
         measured = each.metrics.model_dump(exclude={"rows", "bias"}) if each.metrics else {}
@@ -74,7 +74,8 @@ def candidates(world: World) -> pd.DataFrame:
             dict.fromkeys(CANDIDATES)
             | named
             | measured
-            | {"role": "failed" if each.error else role, "family": f"{each.family}{mark}"}
+            | {"role": "failed" if each.error else role}
+            | {"synthetic": bool(last and last.receipt.synthetic)}
         )
     return frame_of(rows, CANDIDATES)
 

@@ -104,6 +104,7 @@ def candidates(rows: int) -> pd.DataFrame:
         {
             "family": list(itertools.islice(itertools.cycle(FAMILIES), rows)),
             "role": ["winner", *[""] * (rows - 1)],
+            "synthetic": [True, *[False] * (rows - 1)],
             **{name: RANDOM.random(rows) for name in ("validation_rmse", "rmse", "mae", "mape")},
             **{name: RANDOM.random(rows) for name in ("r2", "p90_error", "trials", "seconds")},
         }
