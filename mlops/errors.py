@@ -24,6 +24,7 @@ EXIT_CODES: Final[Mapping[int, str]] = {
     12: "monitoring calls for an action that was not started",
     13: "a version is not what its receipt says",
     14: "a stored file is damaged",
+    15: "a model is not the one that was logged, and was not loaded",
     130: "interrupted by Ctrl-C",
 }
 HINT: Final = "\n  what to do: "  # between message and hint, in the text of an error
@@ -146,3 +147,9 @@ class DamagedFileError(MlopsError):
     def __init__(self, message: str, hint: str = "", path: Path | None = None) -> None:
         super().__init__(message, hint)
         self.path = path
+
+
+class UntrustedArtifactError(MlopsError):
+    """A model is not one that this home logged or accepted, so it is not loaded."""
+
+    exit_code = 15

@@ -452,7 +452,16 @@ class ServerSettings(Section):
 
     host: str = "127.0.0.1"
     mage_port: int = Field(6789, ge=1, le=65535)
+    mlflow_host: str = Field(
+        "127.0.0.1",
+        description="Address on which MLflow listens. It has no sign-in: keep it out of networks.",
+    )
     mlflow_port: int = Field(5000, ge=1, le=65535)
+    mlflow_names: Names = Field(
+        (),
+        description="Host names by which MLflow may be asked, beside localhost and the host of"
+        " server.public_url.",
+    )
     database_url: str = Field("", description="Mage's database; empty: SQLite under the home")
     owner_email: str = "owner@mlops.local"
     sign_ins_per_minute: int = Field(20, ge=1, description="attempts per address")
@@ -551,6 +560,11 @@ class Settings(BaseSettings):
     def deployments(self) -> Path:
         """One record per deployment, with every step and decision."""
         return self.home / "deployments"
+
+    @property
+    def registry(self) -> Path:
+        """What this home knows of registered models: digests, promotions and rollouts."""
+        return self.home / "registry"
 
     @property
     def selections(self) -> Path:

@@ -69,6 +69,17 @@ _TESTED_UNTIL = datetime(2024, 2, 1)
 
 
 @pytest.fixture(scope="session")
+def open_to_others() -> Callable[[Path], list[str]]:
+    """Return what lists the files and folders of a home that other users could look into."""
+
+    def look(home: Path) -> list[str]:
+        paths = [home, *home.rglob("*")]
+        return [str(p) for p in paths if not p.is_symlink() and p.stat().st_mode & 0o077]
+
+    return look
+
+
+@pytest.fixture(scope="session")
 def real_data() -> Path:
     """Folder holding the real TLC months (``green/*.parquet``), or a skip with the reason."""
     folder = Path(os.environ.get("MLOPS_TEST_DATA", PROJECT_ROOT.parent / "shared" / "data"))

@@ -49,7 +49,7 @@ def test_every_setting_it_sets_exists(compose: dict[str, Any]) -> None:
 
 
 def test_its_values_are_accepted(compose: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    for service in ("mage", "serving"):
+    for service in ("mage", "serving", "mlflow"):
         for name, value in compose["services"][service]["environment"].items():
             if name not in NOT_SETTINGS:
                 default = re.sub(r"\$\{\w+:-(.*?)\}", r"\1", value)

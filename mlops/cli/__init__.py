@@ -7,6 +7,7 @@ messages and exit codes.
 from __future__ import annotations
 
 import json
+import os
 import re
 import sys
 from collections.abc import Sequence
@@ -122,6 +123,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if arguments is None:
         use_utf8()
     arguments = list(sys.argv[1:] if arguments is None else arguments)
+    os.umask(0o077)  # what commands write is their user's alone
     # `python -m mlops.cli --train-data A --validation-data B`: a pipeline is a parameterised
     # script, so options without a command belong to `run`.
     if arguments and arguments[0].startswith("--") and arguments[0] not in ("--help", "--version"):

@@ -1,5 +1,6 @@
 """`mlops models`: what is registered, what is champion, and why."""
 
+import getpass
 import json
 from typing import Annotated, Any
 
@@ -23,6 +24,7 @@ def register(app: typer.Typer) -> None:
             "mlops models --verdict",
         ),
     )(models)
+    app.command("adopt", epilog=examples("mlops adopt 3", "mlops adopt 3 --yes"))(adopt)
 
 
 def models(
@@ -71,6 +73,37 @@ def models(
         title="Versions (RMSE in minutes)",
         empty="no version yet; make one with: mlops run",
     )
+
+
+def adopt(
+    version: Annotated[str, typer.Argument(help="A version, or an alias such as challenger.")],
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")] = False,
+) -> None:
+    """Trust a version whose model was not logged from this home.
+
+    Loading a model runs the code in it, so only models logged from this home are loaded. A version
+    from before that rule, from another home, or registered by hand needs your word for it. It is
+    not deployed by this: that is `mlops deploy`.
+    """
+    settings = load_settings()
+
+    from mlops.registry.versions import Registry
+
+    registry = Registry(settings)
+    info = registry.get(version)
+    if info is None:
+        raise RegistryError(f"there is no version {version!r}", "list them with: mlops models")
+    console = terminal()
+    console.print(
+        f"Version {info.version}, registered {info.created_at:%Y-%m-%d %H:%M} UTC\n"
+        f"  model  {info.source}\n  run    {info.run_id or 'none: registered by hand'}",
+        markup=False,
+        soft_wrap=True,
+    )
+    if not yes:
+        typer.confirm("Do you know where it comes from, and may its code run here?", abort=True)
+    known = registry.adopt(info.version, by=getpass.getuser())
+    console.print(f"trusted: SHA-256 {known.sha256}; next: mlops deploy {info.version}")
 
 
 def _show_version(content: dict[str, Any], console: Console) -> None:

@@ -17,6 +17,7 @@ def register(app: typer.Typer) -> None:
             "mlops up --reset-password",
         ),
     )(up)
+    app.command("mlflow", epilog=examples("mlops mlflow --set server.mlflow_port=5001"))(mlflow)
 
 
 def up(
@@ -36,3 +37,15 @@ def up(
 
     # A pipe holds back what is not flushed: whoever reads it waits for the addresses.
     serve(settings, say=lambda line: print(line, flush=True), reset_password=reset_password)
+
+
+def mlflow(set_: SetOption = None) -> None:
+    """Start MLflow's server alone, as `mlops up` does; Ctrl-C stops it.
+
+    It answers only requests that name it, and takes no files.
+    """
+    settings = settings_from(set_)
+
+    from mlops.orchestration.mlflow_server import run
+
+    run(settings)

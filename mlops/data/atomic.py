@@ -30,7 +30,6 @@ def atomic_file(target: Path, workplace: Path | None = None) -> Iterator[Path]:
     with _temporary(workplace or target.parent, folder=False) as temporary:
         yield temporary
         _sync(temporary)
-        temporary.chmod(0o644)  # a temporary file's 0600 would hide it from other users
         temporary.replace(target)
 
 
@@ -45,7 +44,6 @@ def atomic_folder(target: Path, write: Callable[[Path], None]) -> None:
         write(temporary)
         for path in [*temporary.rglob("*"), temporary]:
             _sync(path)
-        temporary.chmod(0o755)
         _replace_folder(temporary, target)
         _sync(target.parent)
 

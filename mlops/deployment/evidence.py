@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mlops.data.origins import replacement
-from mlops.errors import ConfigurationError, GateRefusalError
+from mlops.errors import ConfigurationError, GateRefusalError, UntrustedArtifactError
 from mlops.registry.versions import Registry, VersionInfo
 
 
@@ -15,12 +15,18 @@ def require_deployable(
     Raises:
         ConfigurationError: If there is no such version.
         GateRefusalError: If the receipt or the verdict is missing, or against it.
+        UntrustedArtifactError: If its model was neither logged nor accepted here.
     """
     name = "version" if asked.isdigit() else "alias"
     info = registry.get(asked)
     if info is None:
         raise ConfigurationError(
             f"{name}: there is no version {asked!r}", "list the versions with: mlops models"
+        )
+    if not registry.is_trusted(info):
+        raise UntrustedArtifactError(
+            f"{name}: the model of version {info.version} was not logged from this home",
+            f"if you know where it comes from, accept it: mlops adopt {info.version}",
         )
     title = f"{name}: version {info.version}"
     if info.receipt is None or info.verdict is None:

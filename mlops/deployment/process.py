@@ -63,6 +63,7 @@ class Deployer:
         if not record.is_over and not record.steps and self._is_proven_champion(record):
             decision = f"version {record.version} is champion already: nothing changes"
             ledger.note(record.id, "already_champion", decision)
+            ledger.registry.mend_aliases()
         return self._settled(record.id)
 
     def _clear_the_way(self, asked: Asked) -> None:
@@ -79,7 +80,7 @@ class Deployer:
         elif dead:
             decision = f"its run had ended when {asked.by} asked for version {asked.what}"
             ledger.append(dead.id, "stopped", decision, by=asked.by)
-        ledger.registry.mend_previous()
+        ledger.registry.mend_aliases()
         ledger.end_rollout(claim.deployment)
 
     def _from_version(self, version: int) -> int | None:

@@ -91,7 +91,7 @@ class Rollback(Deployer):
         if stopped:
             decision = f"stopped by a rollback: {asked.reason}"
             self.ledger.append(stopped.id, "stopped", decision, by=asked.by)
-            self.ledger.registry.mend_previous()
+            self.ledger.registry.mend_aliases()
         self.ledger.registry.end_rollout()
 
     def restore(self, id_: str) -> DeploymentRecord:

@@ -228,7 +228,7 @@ def _sole(settings: Settings, incident: str) -> Iterator[Path | None]:
     digest = hashlib.sha256(incident.encode()).hexdigest()[:12]
     file = _folder(settings) / f"{readable}-{digest}.json"
     file.parent.mkdir(parents=True, exist_ok=True)
-    lock = os.open(file.with_suffix(".lock"), os.O_RDWR | os.O_CREAT, 0o644)
+    lock = os.open(file.with_suffix(".lock"), os.O_RDWR | os.O_CREAT, 0o600)
     try:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

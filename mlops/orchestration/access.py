@@ -65,15 +65,6 @@ def chosen_password(environment: Mapping[str, str] = os.environ) -> str | None:
     return password
 
 
-def protect_secrets(data_folder: Path) -> None:
-    """Close Mage's folder of encryption keys to others: Mage writes the keys world-readable."""
-    folder = data_folder / "secrets"
-    folder.mkdir(parents=True, exist_ok=True)
-    folder.chmod(0o700)
-    for path in folder.rglob("*"):
-        path.chmod(0o700 if path.is_dir() else 0o600)
-
-
 def client_address(peer: str, forwarded_for: str, behind_proxy: bool) -> str:
     """Return who is asking: one address per IPv4 host and per IPv6 network of a customer.
 

@@ -22,6 +22,7 @@ from mlops.data.sqlite import check_database, file_of
 from mlops.errors import ConfigurationError
 from mlops.orchestration import definitions
 from mlops.orchestration.lock import HomeLock
+from mlops.privacy import keep_private
 from mlops.settings import Settings
 
 LOG_BYTES = 5_000_000
@@ -71,6 +72,7 @@ def prepare(settings: Settings, project: Path) -> None:
                     f"{name}: this process already works with {os.environ.get(name)}",
                     f"start another process for {wanted[name]}",
                 )
+    keep_private(settings.home)
     (settings.home / "mage").mkdir(parents=True, exist_ok=True)
     settings.logs.mkdir(parents=True, exist_ok=True)
     os.environ.update(wanted)

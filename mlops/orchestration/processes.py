@@ -52,7 +52,6 @@ def run_web(
         MAGE_PUBLIC_HOST=server.public_url or f"http://{server.host}:{server.mage_port}",
     )
     environment.prepare(settings, project)
-    access.protect_secrets(settings.home / "mage")
     environment.boot(log=None)
     from mlops.orchestration import web  # imports Mage: only now
 
@@ -60,21 +59,11 @@ def run_web(
 
 
 def run_mlflow(settings: Settings) -> None:
-    """Be the MLflow UI on the tracking store. It has no sign-in: loopback only."""
+    """Be MLflow's server until ended. It has no sign-in: it answers known names only."""
     logs.begin()
-    from mlops.registry.connection import ensure_tracking
+    from mlops.orchestration import mlflow_server
 
-    ensure_tracking(settings)  # the tables, under the registry's own lock, and the experiment
-    from mlflow.cli import cli
-
-    arguments = {
-        "--backend-store-uri": settings.tracking_uri,
-        "--default-artifact-root": settings.artifact_root,
-        "--host": "127.0.0.1",
-        "--port": str(settings.server.mlflow_port),
-        "--workers": "2",
-    }
-    cli(["server", *(part for pair in arguments.items() for part in pair)], standalone_mode=False)
+    mlflow_server.run(settings)
 
 
 def run_observer(settings: Settings) -> None:

@@ -228,7 +228,7 @@ def _signal_group(pid: int, number: signal.Signals) -> None:
 
 def _redirect_output(log: Path) -> None:
     nothing = os.open(os.devnull, os.O_RDONLY)
-    target = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    target = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     for source, number in ((nothing, 0), (target, 1), (target, 2)):
         os.dup2(source, number)
     # New objects: the parent's may be captured, redirected, or locked by one of its threads.

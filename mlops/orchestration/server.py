@@ -21,6 +21,7 @@ from mlops.orchestration.lock import HomeLock, is_held
 from mlops.orchestration.naming import SCHEDULER_LOCK
 from mlops.orchestration.parts import TICK_SECONDS, Part, Parts
 from mlops.orchestration.queue import ForkQueue
+from mlops.privacy import keep_private
 from mlops.settings import PROJECT_ROOT, Settings
 
 
@@ -48,6 +49,7 @@ def serve(
             password was chosen that is to be replaced.
         ServerError: If one of the processes does not start; the others are stopped first.
     """
+    keep_private(settings.home)
     _check_nothing_is_in_the_way(settings)
     trigger_lint.check(project)
     trigger_lint.make_tokens(settings, project)
@@ -89,7 +91,7 @@ def serve(
     ]
     mlflow_url = settings.tracking_uri
     if not settings.tracking_uri.startswith("http"):
-        mlflow_url = f"http://127.0.0.1:{server.mlflow_port}"
+        mlflow_url = _local_url(server.mlflow_host, server.mlflow_port)
         parts.append(
             Part(
                 "mlflow",
@@ -137,7 +139,7 @@ def _check_nothing_is_in_the_way(settings: Settings) -> None:
     server, observability = settings.server, settings.observability
     for setting, host, port in (
         ("server.mage_port", server.host, server.mage_port),
-        ("server.mlflow_port", "127.0.0.1", server.mlflow_port),
+        ("server.mlflow_port", server.mlflow_host, server.mlflow_port),
         ("observability.metrics_port", observability.metrics_host, observability.metrics_port),
     ):
         with socket.socket() as attempt:

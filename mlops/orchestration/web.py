@@ -6,6 +6,7 @@ Import only after `environment.boot`.
 
 from __future__ import annotations
 
+import functools
 import gc
 import os
 from pathlib import Path
@@ -19,17 +20,21 @@ from mage_ai.server.api.base import BaseHandler
 from mage_ai.server.scheduler_manager import scheduler_manager
 from tornado.web import url
 
+from mlops.gateway.connections import BODY_SECONDS, MAX_HEAD_BYTES, raise_file_limit
 from mlops.orchestration import access, completion, doors, editor, front_end
 from mlops.orchestration.lock import is_held
 from mlops.orchestration.naming import SCHEDULER_LOCK
 from mlops.settings import Settings
 from mlops.steps.charts import warm_up
 
+IDLE_SECONDS = 75  # for the head of a request
+
 
 def run(
     settings: Settings, project: Path, password: str, owner_marker: Path, *, renew: bool
 ) -> None:
     """Serve Mage's user interface until the process is ended (see `processes.run_web`)."""
+    raise_file_limit()
     _enter_owner(settings.server.owner_email, password, owner_marker, renew=renew)
     make_app = server.make_app
     server.make_app = lambda *args, **kwargs: repair(make_app(*args, **kwargs), settings)
@@ -103,6 +108,13 @@ def repair(app: Any, settings: Settings) -> Any:
     )
     app.wildcard_router.rules.insert(0, charts)
     doors.shut(app, limit, behind_proxy=bool(server_settings.public_url))
+    # Tornado waits an hour for a head, and for ever for a body.
+    app.listen = functools.partial(
+        app.listen,
+        max_header_size=MAX_HEAD_BYTES,
+        idle_connection_timeout=IDLE_SECONDS,
+        body_timeout=BODY_SECONDS,
+    )
     app.wildcard_router.rules[:0] = front_end.dashboard_tab()
     return app
 

@@ -1,9 +1,13 @@
-"""What is in the model registry: versions with their evidence, found by number or alias."""
+"""What is in the model registry: versions with their evidence, found by number or alias.
+
+Of the aliases, ``champion`` and ``previous_champion`` are read from the home's trail, never from
+MLflow, where anybody who reaches its server can set them.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any, Final
 
 from mlops.data.origins import TripOrigin
@@ -12,8 +16,10 @@ from mlops.errors import RegistryError
 from mlops.evaluation.results import Evaluation
 from mlops.evaluation.verdict import Verdict
 from mlops.registry.connection import connect, ensure_tracking, registry_errors
-from mlops.registry.models import load_folder, read_artifact
+from mlops.registry.models import accept_folder, load_folder, read_artifact
 from mlops.registry.receipts import Receipt
+from mlops.registry.trail import Promotion, Trail
+from mlops.registry.trust import TrustedArtifact, find_trusted
 from mlops.settings import Settings
 
 if TYPE_CHECKING:
@@ -21,6 +27,8 @@ if TYPE_CHECKING:
 
 CHAMPION: Final = "champion"
 CHALLENGER: Final = "challenger"
+PREVIOUS_CHAMPION: Final = "previous_champion"
+_MOVING: Final = timedelta(minutes=1)  # in which an alias may lag behind the trail
 RECORD_FILE: Final = "registration.json"
 PROMOTED_AT: Final = "mlops.promoted_at"
 PROMOTED_BY: Final = "mlops.promoted_by"
@@ -94,6 +102,16 @@ def version_info(
     )
 
 
+def true_aliases(version: int, in_mlflow: Iterable[str], last: Promotion | None) -> tuple[str, ...]:
+    """Return the aliases of a version: who is and was champion, the last promotion says."""
+    aliases = set(in_mlflow) - {CHAMPION, PREVIOUS_CHAMPION}
+    if last is not None and version == last.version:
+        aliases.add(CHAMPION)
+    if last is not None and version == last.previous:
+        aliases.add(PREVIOUS_CHAMPION)
+    return tuple(sorted(aliases))
+
+
 class Catalogue:
     """The versions of one registered model.
 
@@ -107,6 +125,7 @@ class Catalogue:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._name = settings.tracking.model_name
+        self._trail = Trail(settings)
         ensure_tracking(settings)
         self._client = connect(settings)
 
@@ -118,6 +137,21 @@ class Catalogue:
         """Return the number of the champion without its evidence: one query."""
         return self._number(CHAMPION)
 
+    def stray_alias(self) -> str:
+        """Return what is wrong with the alias ``champion`` in MLflow; empty if nothing is."""
+        named, last = self._alias(CHAMPION), self._promotion()
+        if named is None or (last and named == last.version):
+            return ""  # where none is named, only a copy for people is missing
+        if last and named == last.previous and datetime.now(timezone.utc) - last.at < _MOVING:
+            return ""  # it is about to follow the trail
+        stays = f"version {last.version} stays champion" if last else "there is no champion"
+        correct = f"; to correct the alias: mlops deploy {last.version}" if last else ""
+        return (
+            f"the alias {CHAMPION!r} in MLflow names version {named}, which was not promoted from "
+            f"this home: {stays}; to accept version {named}: mlops adopt {named} && "
+            f"mlops deploy {named}{correct}"
+        )
+
     def challenger(self) -> VersionInfo | None:
         """Return the version that passed the gate last and awaits promotion, or None."""
         return self.get(CHALLENGER)
@@ -127,11 +161,28 @@ class Catalogue:
         number = version if str(version).isdigit() else self._number(str(version))
         # By number, because MLflow leaves the aliases out of the answer by alias.
         found = self._found(self._client.get_model_version, str(number)) if number else None
-        return self._info(found) if found else None
+        return self._info(found, found.aliases, self._promotion()) if found else None
 
     def _number(self, alias: str) -> int | None:
-        found = self._found(self._client.get_model_version_by_alias, alias)
+        if alias not in (CHAMPION, PREVIOUS_CHAMPION):
+            return self._alias(alias)
+        last = self._promotion()
+        if last is None:
+            return None
+        return last.version if alias == CHAMPION else last.previous
+
+    def _alias(self, name: str) -> int | None:
+        """Return the version that an alias names in MLflow, whoever set it."""
+        found = self._found(self._client.get_model_version_by_alias, name)
         return int(found.version) if found else None
+
+    def _promotion(self) -> Promotion | None:
+        """Return the last promotion, if the registry still has the version that was promoted."""
+        last = self._trail.newest()
+        if last is None:
+            return None
+        found = self._found(self._client.get_model_version, str(last.version))
+        return last if found and found.source == last.source else None
 
     def _found(self, look_up: Callable[[str, str], Any], name: str) -> Any:
         """Ask MLflow for one version; None if there is no such one."""
@@ -149,13 +200,10 @@ class Catalogue:
         """Return all versions, newest first."""
         with registry_errors(self._settings):
             found = self._client.search_model_versions(f"name = '{self._name}'", max_results=10_000)
-        aliases = self._model_aliases()
+        aliases, last = self._model_aliases(), self._promotion()
         # MLflow leaves the aliases out of a search.
         infos = (
-            self._info(version).model_copy(
-                update={"aliases": aliases.get(int(version.version), ())}
-            )
-            for version in found
+            self._info(version, aliases.get(int(version.version), ()), last) for version in found
         )
         return tuple(sorted(infos, key=lambda info: info.version, reverse=True))
 
@@ -163,7 +211,7 @@ class Catalogue:
         """Return what differs whenever a version, an alias or the trail has changed; one query."""
         with registry_errors(self._settings):
             found = self._client.search_registered_models(f"name = '{self._name}'")
-        return tuple(
+        return self._trail.stamp(), *(
             (m.last_updated_timestamp, sorted(m.aliases.items()), sorted(m.tags.items()))
             for m in found
         )
@@ -173,6 +221,7 @@ class Catalogue:
 
         Raises:
             RegistryError: If there is no such version, or its files are gone.
+            UntrustedArtifactError: If the model is not the one that was logged from this home.
         """
         info = self._require(version)
         try:
@@ -184,6 +233,24 @@ class Catalogue:
                 "(mlops models lists them)",
             ) from error
 
+    def is_trusted(self, info: VersionInfo) -> bool:
+        """Tell whether a version's model was logged from this home, or accepted here."""
+        return find_trusted(self._settings, info.source) is not None
+
+    def adopt(self, version: int | str, by: str) -> TrustedArtifact:
+        """Trust a version's model as it is now; nothing is loaded, nothing else is changed.
+
+        For versions from before digests were kept, from another home, or registered by hand.
+
+        Args:
+            version: A number or an alias.
+            by: Who knows where it comes from.
+
+        Raises:
+            RegistryError: If there is no such version, or its files are gone.
+        """
+        return accept_folder(self._settings, self._require(version).source, by)
+
     def _require(self, version: int | str) -> VersionInfo:
         info = self.get(version)
         if info is None and version == CHAMPION:
@@ -193,8 +260,9 @@ class Catalogue:
                 "or train one: mlops run",
             )
         if info is None:
+            stray = self.stray_alias() if version == CHAMPION else ""
             raise RegistryError(
-                f"the model {self._name} has no version {version!r}",
+                stray or f"the model {self._name} has no version {version!r}",
                 "list the versions with: mlops models",
             )
         return info
@@ -202,19 +270,14 @@ class Catalogue:
     def _model_aliases(self) -> dict[int, tuple[str, ...]]:
         with registry_errors(self._settings):
             found = self._client.search_registered_models(f"name = '{self._name}'")
-        pairs = sorted(found[0].aliases.items()) if found else []
+        pairs = found[0].aliases.items() if found else ()
         numbers = {int(number) for _, number in pairs}
         return {n: tuple(alias for alias, v in pairs if int(v) == n) for n in numbers}
 
-    def _model_tags(self) -> dict[str, str]:
-        with registry_errors(self._settings):
-            found = self._client.search_registered_models(f"name = '{self._name}'")
-        return dict(found[0].tags) if found else {}
-
-    def _info(self, found: Any) -> VersionInfo:
+    def _info(self, found: Any, aliases: Iterable[str], last: Promotion | None) -> VersionInfo:
         return version_info(
             int(found.version),
-            found.aliases,
+            true_aliases(int(found.version), aliases, last),
             found.run_id or "",
             found.source,
             found.creation_timestamp,

@@ -14,8 +14,15 @@ from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 
 from mlops.data.sqlite import open_to_read
-from mlops.registry.catalogue import RECORD_FILE, Record, VersionInfo, version_info
+from mlops.registry.catalogue import (
+    RECORD_FILE,
+    Record,
+    VersionInfo,
+    true_aliases,
+    version_info,
+)
 from mlops.registry.connection import DATABASE_WAY_OUT, note_loss
+from mlops.registry.trail import Trail
 from mlops.settings import Settings
 
 _VERSIONS: Final = """
@@ -39,7 +46,7 @@ def list_versions(settings: Settings) -> tuple[VersionInfo, ...]:
         if not database.exists():
             return ()
         with contextlib.suppress(sqlite3.Error, _ElsewhereError):
-            return tuple(_read(database, settings.tracking.model_name))
+            return tuple(_read(database, settings))
     from mlops.registry.versions import Registry
 
     return Registry(settings).versions()
@@ -65,17 +72,20 @@ class _ElsewhereError(Exception):
     """The evidence of a version is kept where only MLflow can read it."""
 
 
-def _read(database: Path, name: str) -> Iterator[VersionInfo]:
+def _read(database: Path, settings: Settings) -> Iterator[VersionInfo]:
     with open_to_read(database, DATABASE_WAY_OUT) as connection:
         versions, aliases, tags = (
-            connection.execute(query, {"name": name}).fetchall()
+            connection.execute(query, {"name": settings.tracking.model_name}).fetchall()
             for query in (_VERSIONS, _ALIASES, _TAGS)
         )
+    last = Trail(settings).newest()
+    if last and (last.version, last.source) not in {(v["version"], v["source"]) for v in versions}:
+        last = None  # of a version that is gone
     for row in versions:
         number = row["version"]
         yield version_info(
             number,
-            [alias["alias"] for alias in aliases if alias["version"] == number],
+            true_aliases(number, [a["alias"] for a in aliases if a["version"] == number], last),
             row["run_id"] or "",
             row["source"],
             row["created_ms"],

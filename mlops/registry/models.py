@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from mlops.registry.connection import connect, registry_errors
 from mlops.registry.receipts import Receipt
+from mlops.registry.trust import TrustedArtifact, require_trusted, trust, verified
 from mlops.settings import Settings
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 
 def log_model(
+    settings: Settings,
     client: Any,
     experiment: str,
     run: str,
@@ -23,9 +25,10 @@ def log_model(
     receipt: Receipt,
     tags: Mapping[str, str],
 ) -> str:
-    """Log a model as an output of a run.
+    """Log a model as an output of a run, and remember its digest.
 
     Args:
+        settings: Name the home that will trust it.
         client: From `mlops.registry.connection.connect`.
         experiment: Id of the run's experiment.
         run: Id of the run.
@@ -38,7 +41,7 @@ def log_model(
     """
     from mlflow.entities import LoggedModelOutput
 
-    from mlops.registry.flavor import write_model
+    from mlops.registry.flavor import artifact_bytes, write_model
 
     logged = client.create_logged_model(
         experiment, name=receipt.family, source_run_id=run, tags=dict(tags)
@@ -54,34 +57,55 @@ def log_model(
             model_id=logged.model_id,
             run_id=run,
         )
+        trust(settings, logged.artifact_location, artifact_bytes(folder))
         client.log_model_artifacts(logged.model_id, str(folder))
     client.finalize_logged_model(logged.model_id, "READY")
     client.log_outputs(run, [LoggedModelOutput(logged.model_id, step=0)])
     return f"models:/{logged.model_id}"
 
 
-def load_model(settings: Settings, uri: str) -> TripDurationModel:
-    """Load the native model behind a logged model's URI (``models:/m-…``).
+def location_of(settings: Settings, uri: str) -> str:
+    """Return the folder of the logged model that a URI (``models:/m-…``) names.
 
     Raises:
-        RegistryError: If it cannot be found or read.
+        RegistryError: If it cannot be found.
     """
     with registry_errors(settings):
         logged = connect(settings).get_logged_model(uri.removeprefix("models:/"))
-    return load_folder(settings, logged.artifact_location)
+    return str(logged.artifact_location)
 
 
 def load_folder(settings: Settings, location: str) -> TripDurationModel:
     """Load the native model from the folder that `log_model` wrote, wherever that lies.
 
+    Every registered or logged model is loaded here, after its bytes were verified.
+
+    Raises:
+        RegistryError: If it cannot be found or read.
+        UntrustedArtifactError: If it is not what was logged, or was logged elsewhere.
+        DamagedFileError: If what is known of it is damaged.
+    """
+    from mlops.registry.flavor import unpickled
+
+    known = require_trusted(settings, location)
+    return unpickled(verified(known, _content(settings, location)), location)
+
+
+def accept_folder(settings: Settings, location: str, by: str) -> TrustedArtifact:
+    """Trust the model in a folder from now on, as it is; nothing is loaded.
+
     Raises:
         RegistryError: If it cannot be found or read.
     """
-    from mlops.registry.flavor import read_model
+    return trust(settings, location, _content(settings, location), by)
+
+
+def _content(settings: Settings, location: str) -> bytes:
+    from mlops.registry.flavor import artifact_bytes
 
     client = connect(settings)
     with registry_errors(settings), tempfile.TemporaryDirectory() as temporary:
-        return read_model(_fetch(client, location, temporary))
+        return artifact_bytes(_fetch(client, location, temporary))
 
 
 def read_artifact(client: Any, run_id: str, name: str) -> str:

@@ -7,6 +7,7 @@ cost a small share of the search it records.
 from __future__ import annotations
 
 import json
+import logging
 import time
 from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
@@ -14,14 +15,17 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
 from mlops.data.references import Reference, TrainingSetManifest
 from mlops.errors import RegistryError
 from mlops.registry.connection import connect, ensure_tracking, many_writes, registry_errors
-from mlops.registry.models import load_model, log_model, read_artifact
+from mlops.registry.models import load_folder, location_of, log_model, read_artifact
 from mlops.registry.receipts import Receipt
+from mlops.registry.trust import find_trusted
 from mlops.registry.writers import has_ended, this_process
 from mlops.settings import Settings
 
 if TYPE_CHECKING:
     from mlops.evaluation.insight import Insight
     from mlops.training.artifact import TripDurationModel
+
+logger = logging.getLogger(__name__)
 
 Stage = Literal["search", "refit"]
 
@@ -150,7 +154,7 @@ def log_candidate(
             if insight is not None:
                 client.log_text(run, insight.model_dump_json(), INSIGHT_FILE)
             _log_trials(client, experiment, run, trials, receipt.family, ended)
-            uri = log_model(client, experiment, run, model, receipt, tags)
+            uri = log_model(settings, client, experiment, run, model, receipt, tags)
             client.set_tag(run, _MODEL_TAG, uri)
         except BaseException:
             client.set_terminated(run, status="FAILED")
@@ -219,6 +223,9 @@ def finished_candidates(
 ) -> tuple[Candidate, ...]:
     """Return the newest finished search of each family on one training set, best first.
 
+    Runs whose model this home does not trust are left out with a warning: anybody who can write to
+    MLflow can make a run that looks finished.
+
     Args:
         settings: Say where the record is kept.
         data_hash: SHA-256 of the training set.
@@ -272,11 +279,14 @@ def _newest_searches(
             order_by=["attributes.start_time ASC"],
             max_results=1_000,
         )
-    return {
-        run.data.tags["mlops.family"]: run
-        for run in runs
-        if not pipeline_runs or run.data.tags.get("mlops.pipeline_run_id") in pipeline_runs
-    }
+    newest: dict[str, Any] = {}
+    for run in reversed(runs):
+        family, number = (run.data.tags.get(f"mlops.{n}") for n in ("family", "pipeline_run_id"))
+        if family in newest or (pipeline_runs and number not in pipeline_runs):
+            continue
+        if status == "FAILED" or _is_trusted(settings, run):
+            newest[family] = run
+    return newest
 
 
 def load_candidate(settings: Settings, run_id: str) -> TripDurationModel:
@@ -285,7 +295,7 @@ def load_candidate(settings: Settings, run_id: str) -> TripDurationModel:
     Raises:
         RegistryError: If there is no such run, or it logged no model.
     """
-    return load_model(settings, model_uri(settings, run_id))
+    return load_folder(settings, location_of(settings, model_uri(settings, run_id)))
 
 
 def model_uri(settings: Settings, run_id: str) -> str:
@@ -313,6 +323,18 @@ def load_receipt(settings: Settings, run_id: str) -> Receipt:
     client = connect(settings)
     with registry_errors(settings):
         return Receipt.model_validate_json(read_artifact(client, run_id, RECEIPT_FILE))
+
+
+def _is_trusted(settings: Settings, run: Any) -> bool:
+    uri = run.data.tags.get(_MODEL_TAG, "")
+    if uri and find_trusted(settings, location_of(settings, uri)):
+        return True
+    logger.warning(
+        "run %s (%s) is left out: its model was not logged from this home",
+        run.info.run_id,
+        run.data.tags["mlops.family"],
+    )
+    return False
 
 
 def _candidate(client: Any, run: Any) -> Candidate:

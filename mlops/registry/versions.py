@@ -2,12 +2,11 @@
 
 ``champion`` is what answers requests, ``challenger`` what passed the gate last, and
 ``previous_champion`` what was champion before. The trail of champions (`mlops.registry.trail`)
-remembers every change; it, not the alias, decides where a rollback goes.
+decides who is champion and where a rollback goes; the aliases in MLflow are copies for people.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import datetime, timezone
 from typing import Final, Literal
 
@@ -17,6 +16,7 @@ from mlops.evaluation.verdict import Verdict
 from mlops.registry.catalogue import (
     CHALLENGER,
     CHAMPION,
+    PREVIOUS_CHAMPION,
     PROMOTED_AT,
     PROMOTED_BY,
     REASON,
@@ -29,11 +29,10 @@ from mlops.registry.connection import many_writes, registry_errors
 from mlops.registry.receipts import Receipt
 from mlops.registry.rollout import Rollout
 from mlops.registry.tracking import model_uri
-from mlops.registry.trail import MAX_REASON, Promotion, entry, read_trail, rollback_target
+from mlops.registry.trail import MAX_REASON, Promotion, rollback_target
+from mlops.registry.trust import require_trusted
 
-PREVIOUS_CHAMPION: Final = "previous_champion"
 _PROMOTED_FROM: Final = "mlops.promoted_from"
-_ROLLOUT: Final = "mlops.rollout"
 
 __all__ = ["CHALLENGER", "CHAMPION", "PREVIOUS_CHAMPION", "Registry", "VersionInfo"]
 
@@ -82,9 +81,9 @@ class Registry(Catalogue):
     def promote(self, version: int | str, reason: str, by: str) -> Promotion:
         """Make a version the champion; the one it replaces stays named ``previous_champion``.
 
-        Promoting the champion changes nothing. The alias moves in one transaction, after
-        everything else is written: a crash at any point leaves the old or the new champion, and
-        calling again completes the work.
+        Promoting the champion changes nothing. It has happened once its record is written to the
+        trail: a crash at any point leaves the old or the new champion, and calling again completes
+        the work.
 
         Args:
             version: A number or an alias.
@@ -94,6 +93,7 @@ class Registry(Catalogue):
         Raises:
             GateRefusalError: If the gate refused this version.
             RegistryError: If there is no such version.
+            UntrustedArtifactError: If its model was neither logged nor accepted here.
         """
         return self._move(self._require(version), reason, by, "promotion")
 
@@ -168,17 +168,20 @@ class Registry(Catalogue):
 
     def trail(self) -> tuple[Promotion, ...]:
         """Return every change of the champion, newest first."""
-        return read_trail(self._model_tags(), self.champion_version())
+        return self._trail.all()
 
     def previous(self) -> VersionInfo | None:
         """Return the champion before the present one, or None."""
-        trail = self.trail()
-        return self.get(trail[0].previous) if trail and trail[0].previous else None
+        return self.get(PREVIOUS_CHAMPION)
 
-    def mend_previous(self) -> None:
-        """Let ``previous_champion`` name what the trail says, should a crash have left it wrong."""
-        trail = self.trail()
-        self._name_previous(trail[0].previous if trail else None)
+    def mend_aliases(self) -> None:
+        """Let the aliases name what the trail says, should a crash or a stranger have moved them.
+
+        A stranger's champion is left alone where there is none of ours: nobody acts on it.
+        """
+        last = self._promotion()
+        if last is not None:
+            self._set_aliases(last)
 
     def _move(
         self, chosen: VersionInfo, reason: str, by: str, kind: Literal["promotion", "rollback"]
@@ -188,25 +191,27 @@ class Registry(Catalogue):
                 f"version {chosen.version} cannot become champion: {chosen.verdict.summary}",
                 "train a better candidate, or change the gate's limits and judge it again",
             )
-        champion = self.champion_version()
-        if champion == chosen.version and (trail := self.trail()):
-            done = trail[0]
-            self._name_previous(done.previous)  # a crash may have left it naming another
+        require_trusted(self._settings, chosen.source)
+        done = self._promotion()
+        champion = done.version if done else None
+        if done and champion == chosen.version:
+            self._set_aliases(done)  # a crash may have left them naming another
         else:
             done = Promotion(
                 version=chosen.version,
+                source=chosen.source,
                 previous=champion,
                 at=datetime.now(timezone.utc),
                 reason=reason[:MAX_REASON],
                 by=by,
                 kind=kind,
             )
-            self._write(done)
+            done = self._write(done)
         self._drop_challenger(chosen.version)
         return done
 
-    def _write(self, move: Promotion) -> None:
-        """Write the trail and what people read in MLflow's pages; then move the alias."""
+    def _write(self, move: Promotion) -> Promotion:
+        """Write what people read in MLflow's pages, then the trail; then move the aliases."""
         tags = {
             REASON: move.reason,
             PROMOTED_BY: move.by,
@@ -214,38 +219,28 @@ class Registry(Catalogue):
             PROMOTED_AT: move.at.isoformat(),
         }
         with registry_errors(self._settings), many_writes(self._settings):
-            self._client.set_registered_model_tag(self._name, *entry(move))
             for key, value in tags.items():
                 self._client.set_model_version_tag(self._name, str(move.version), key, value)
-            self._name_previous(move.previous)
-            self._client.set_registered_model_alias(self._name, CHAMPION, str(move.version))
+            move = self._trail.append(move)
+            self._set_aliases(move)
+        return move
 
     def rollout(self) -> Rollout | None:
         """Return the canary or shadow in force, or None; an expired one is none."""
-        return _rollout_in(self._model_tags())
+        return self._trail.rollout()
 
-    def standing(self) -> tuple[int | None, Rollout | None]:
-        """Return the champion's version and the rollout in force, by one query."""
-        with registry_errors(self._settings):
-            found = self._client.search_registered_models(f"name = '{self._name}'")
-        if not found:
-            return None, None
-        version = found[0].aliases.get(CHAMPION)
-        return int(version) if version else None, _rollout_in(found[0].tags)
+    def standing(self) -> tuple[int | None, Rollout | None, str]:
+        """Return the champion's version, the rollout in force, and what is wrong with the alias."""
+        return self.champion_version(), self.rollout(), self.stray_alias()
 
     def start_rollout(self, rollout: Rollout) -> None:
         """Let servers give a version a share of the requests; replaces the rollout in force."""
-        self._require(rollout.version)
-        self._tag_model(rollout.model_dump_json())
+        require_trusted(self._settings, self._require(rollout.version).source)
+        self._trail.start_rollout(rollout)
 
     def end_rollout(self) -> None:
         """End the rollout in force, if any."""
-        if self.rollout() is not None:
-            self._tag_model("")
-
-    def _tag_model(self, text: str) -> None:
-        with registry_errors(self._settings):
-            self._client.set_registered_model_tag(self._name, _ROLLOUT, text)
+        self._trail.end_rollout()
 
     def _ensure_model(self) -> None:
         from mlflow.exceptions import MlflowException
@@ -260,23 +255,23 @@ class Registry(Catalogue):
         found = self._client.search_model_versions(f"name = '{self._name}' and run_id = '{run_id}'")
         return max((int(version.version) for version in found), default=None)
 
-    def _name_previous(self, version: int | None) -> None:
+    def _set_aliases(self, last: Promotion) -> None:
         with registry_errors(self._settings):
-            if version is not None:
-                self._client.set_registered_model_alias(self._name, PREVIOUS_CHAMPION, str(version))
-            elif self._number(PREVIOUS_CHAMPION) is not None:
-                self._client.delete_registered_model_alias(self._name, PREVIOUS_CHAMPION)
+            for alias, version in (
+                (PREVIOUS_CHAMPION, last.previous),
+                (CHAMPION, last.version),
+            ):
+                if self._alias(alias) == version:
+                    continue
+                if version is not None:
+                    self._client.set_registered_model_alias(self._name, alias, str(version))
+                else:
+                    self._client.delete_registered_model_alias(self._name, alias)
 
     def _drop_challenger(self, version: int) -> None:
         if self._number(CHALLENGER) == version:
             with registry_errors(self._settings):
                 self._client.delete_registered_model_alias(self._name, CHALLENGER)
-
-
-def _rollout_in(tags: Mapping[str, str]) -> Rollout | None:
-    text = tags.get(_ROLLOUT, "")
-    rollout = Rollout.model_validate_json(text) if text else None
-    return rollout if rollout and not rollout.is_over() else None
 
 
 def _tags(record: Record) -> dict[str, str]:

@@ -39,8 +39,8 @@ _LONGEST_WAIT: Final = 300.0
 class Standing(Protocol):
     """What the follower asks the registry."""
 
-    def standing(self) -> tuple[int | None, Rollout | None]:
-        """Return the champion's version and the rollout in force."""
+    def standing(self) -> tuple[int | None, Rollout | None, str]:
+        """Return the champion's version, the rollout in force, and what is wrong with the alias."""
 
     def get(self, version: int | str) -> VersionInfo | None:
         """Return a version."""
@@ -102,8 +102,8 @@ class RegistryFollower:
     def _wanted(self, old: ServingState) -> ServingState:
         if self._registry is None:
             self._registry = self.open_registry(self.settings)
-        number, rollout = self._registry.standing()
-        problems = []
+        number, rollout, stray = self._registry.standing()
+        problems = [stray] if stray else []
         champion, beside = old.champion, None
         if number is None and champion is not None:
             problems.append(

@@ -165,7 +165,7 @@ def _remove(day: Path, names: Sequence[str] | set[str]) -> None:
 @contextmanager
 def _alone(day: Path) -> Iterator[bool]:
     """Hold the log's lock on compaction; False if another process does."""
-    lock = os.open(day.parent / _COMPACTION_LOCK, os.O_RDWR | os.O_CREAT, 0o644)
+    lock = os.open(day.parent / _COMPACTION_LOCK, os.O_RDWR | os.O_CREAT, 0o600)
     try:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from mlops.errors import BusyError, ConfigurationError
+from mlops.privacy import keep_private
 from mlops.serving import metrics
 from mlops.serving.access import RateLimiter, configured_keys
 from mlops.serving.follower import run_follower
@@ -62,6 +63,7 @@ def serve(settings: Settings, say: Callable[[str], None] = print) -> None:
         ConfigurationError: If a port is taken, naming its setting, or the file of keys is damaged.
     """
     serving = settings.serving
+    keep_private(settings.home)
     with _only_one(settings) as lock, _counting() as counts:
         listeners = _listeners("serving.port", serving.host, serving.port, serving.workers)
         exporter = _exporter(settings, counts)

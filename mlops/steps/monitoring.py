@@ -84,7 +84,7 @@ def decide(measured: Mapping[str, Any], variables: Variables) -> dict[str, Any]:
     """
     settings = _settings(variables)
     registry = Registry(settings)
-    trail = _trail(registry)
+    trail = registry.trail()
     with acting.alone(settings):
         record = make_decision(
             settings,
@@ -143,16 +143,6 @@ def _gain(
         return gain_of(rival, trips, settings)
 
     return measure_gain
-
-
-def _trail(registry: Registry) -> tuple[Promotion, ...]:
-    """Return every change of the champion; one that nobody noted began with its version."""
-    trail = registry.trail()
-    champion = None if trail else registry.champion()
-    if champion is None:
-        return trail
-    at, version = champion.created_at, champion.version
-    return (Promotion(version=version, previous=None, at=at, reason="", by="by hand"),)
 
 
 def _staged(collected: Mapping[str, Any]) -> tuple[StagedWindow, ...]:

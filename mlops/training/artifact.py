@@ -196,17 +196,30 @@ class TripDurationModel:
             MlopsError: If the file is missing, damaged or no such model.
         """
         try:
-            with Path(path).open("rb") as stream:
-                kind, model = pickle.load(stream)
+            content = Path(path).read_bytes()
         except OSError as error:
             raise MlopsError(f"{path}: cannot be read: {error}", "check the path") from error
+        return cls.loads(content, str(path), threads)
+
+    @classmethod
+    def loads(cls, content: bytes, source: str, threads: int = 0) -> TripDurationModel:
+        """Return the model in the content of a file written by `save`; as `load`.
+
+        Args:
+            content: Of a file that you trust.
+            source: Where it is from, for errors.
+            threads: That prediction may use; 0 means all cores.
+        """
+        try:
+            kind, model = pickle.loads(content)
         except Exception as error:  # a damaged pickle may raise anything
             raise MlopsError(
-                f"{path}: is not a whole model: {type(error).__name__}: {error}", "train it again"
+                f"{source}: is not a whole model: {type(error).__name__}: {error}", "train it again"
             ) from error
         if kind != _FORMAT or model.features != FEATURES:
             raise MlopsError(
-                f"{path}: this model was saved by another version of the project", "train it again"
+                f"{source}: this model was saved by another version of the project",
+                "train it again",
             )
         loaded: TripDurationModel = replace(model, threads=threads)
         return loaded

@@ -32,6 +32,7 @@ from mlops.registry import catalogue
 from mlops.registry.receipts import Receipt, collect_receipt
 from mlops.registry.rollout import Rollout
 from mlops.registry.tracking import log_candidate
+from mlops.registry.trail import Trail
 from mlops.registry.versions import Registry
 from mlops.settings import FeatureSettings, Settings
 from mlops.training.artifact import TripDurationModel
@@ -129,10 +130,11 @@ def home(stocked: Settings, tmp_path: Path) -> Settings:
 
 
 def copy_of(stocked: Settings, folder: Path) -> Settings:
-    """Copy the registry; the artifacts stay where they are."""
+    """Copy the registry and what the home knows of it; the artifacts stay where they are."""
     database = folder / "home" / "mlflow" / "mlflow.db"
     database.parent.mkdir(parents=True)
     shutil.copy(stocked.home / "mlflow" / "mlflow.db", database)
+    shutil.copytree(stocked.registry, folder / "home" / "registry")
     return Settings(home=folder / "home")
 
 
@@ -268,7 +270,6 @@ def running(with_champion: Settings, tmp_path: Path) -> Office:
 
 
 REGISTRY_WRITES = (
-    "set_registered_model_tag",
     "set_model_version_tag",
     "set_registered_model_alias",
     "delete_registered_model_alias",
@@ -318,7 +319,10 @@ def dying_after(writes: int) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         connect = catalogue.connect
         patch.setattr(catalogue, "connect", lambda settings: Mortal(connect(settings), spend))
-        for kind, name in ((Records, "save"), (Claims, "take"), (Claims, "release")):
+        for kind, name in (
+            *((Records, "save"), (Claims, "take"), (Claims, "release")),
+            *((Trail, "append"), (Trail, "start_rollout"), (Trail, "end_rollout")),
+        ):
             patch.setattr(kind, name, mortal(getattr(kind, name)))
         yield
 

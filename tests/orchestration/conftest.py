@@ -297,6 +297,7 @@ def start_server(toy: Toy, arguments: Sequence[str] = (), **settings: Any) -> Se
         text=True,
         cwd=toy.folder,
         env=environment,
+        umask=0,  # hides nothing, as some services have it
     )
     return Server(popen, *ports.values())
 

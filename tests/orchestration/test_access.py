@@ -11,7 +11,6 @@ from mlops.orchestration.access import (
     chosen_password,
     client_address,
     private_secret,
-    protect_secrets,
 )
 
 
@@ -36,16 +35,6 @@ def test_a_password_is_chosen_by_a_person_or_not_at_all():
     for weak in ("", "admin"):
         with pytest.raises(ConfigurationError, match="MLOPS_OWNER_PASSWORD"):
             chosen_password({"MLOPS_OWNER_PASSWORD": weak})
-
-
-def test_mages_keys_are_closed_to_others(tmp_path):
-    key = tmp_path / "secrets" / "project" / "key"
-    key.parent.mkdir(parents=True)
-    key.write_text("key")
-    key.chmod(0o644)
-    protect_secrets(tmp_path)
-    assert key.stat().st_mode & 0o777 == 0o600
-    assert (tmp_path / "secrets").stat().st_mode & 0o777 == 0o700
 
 
 def test_an_address_may_try_a_few_times_and_then_must_wait() -> None:

@@ -40,6 +40,17 @@ def test_secrets_are_private_and_the_password_is_stored_nowhere(up, shared_toy):
     assert [path for path in files if up.password.encode() in path.read_bytes()] == []
 
 
+def test_other_users_cannot_look_into_the_home(up, shared_toy, open_to_others):
+    assert (shared_toy.home / "mage" / "mage.db").exists()
+    assert (shared_toy.home / "mlflow" / "mlflow.db").exists()
+    assert open_to_others(shared_toy.home) == []
+
+
+def test_mlflow_answers_only_who_names_it(up):
+    assert up.call("/health", port=up.mlflow_port, headers={"Host": "evil.example"})[0] == 403
+    assert up.call("/api/2.0/mlflow-artifacts/artifacts", port=up.mlflow_port)[0] == 403
+
+
 def test_dashboards_reach_their_charts(up):
     status, answer = up.ask(
         "/api/page_block_layouts/pipelines%2Fprepare%2Fdashboard/block_layout_items/sizes"

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,7 @@ class Home:
             [sys.executable, "-m", "mlops.cli", *arguments],
             env={**os.environ, "MLOPS_HOME": str(self.path)},
             cwd=self.path.parent,
+            umask=0,  # hides nothing, as some services have it
             capture_output=True,
             text=True,
             timeout=280,
@@ -231,3 +233,10 @@ def test_a_killed_job_is_resumed_where_it_stopped(home: Home) -> None:
     assert sorted(run["pipeline"] for run in runs) == sorted(outcome["runs"])
     assert all(run["status"] == "completed" for run in runs)
     assert again["registered"] == outcome["registered"]
+
+
+def test_other_users_cannot_look_into_the_home(
+    home: Home, open_to_others: Callable[[Path], list[str]]
+) -> None:
+    assert (home.path / "mage" / "mage.db").exists()
+    assert open_to_others(home.path) == []

@@ -41,8 +41,8 @@ class ConstantModel:
         path.write_text(json.dumps(self.minutes))
 
     @classmethod
-    def load(cls, path: str) -> ConstantModel:
-        return cls(json.loads(Path(path).read_text()))
+    def loads(cls, content: bytes, source: str) -> ConstantModel:
+        return cls(json.loads(content))
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class FakeSearch:
 @pytest.fixture(autouse=True)
 def constant_models(monkeypatch: pytest.MonkeyPatch) -> None:
     """Load `ConstantModel` where production loads `TripDurationModel`."""
-    monkeypatch.setattr(flavor, "_load_pyfunc", ConstantModel.load)
+    monkeypatch.setattr(flavor, "unpickled", ConstantModel.loads)
 
 
 @pytest.fixture(scope="session")

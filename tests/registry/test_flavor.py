@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from mlops.data.trips import REQUEST_COLUMNS
+from mlops.registry import flavor
 from mlops.registry.connection import load_mlflow
-from mlops.registry.flavor import example, read_model, signature, write_model
+from mlops.registry.flavor import artifact_bytes, example, signature, write_model
 
 
 @pytest.fixture
@@ -20,7 +21,7 @@ def folder(tmp_path: Path, constant_model: Any) -> Path:
 
 
 def test_the_native_model_comes_back(folder: Path, constant_model: Any) -> None:
-    assert read_model(folder) == constant_model(7.5)
+    assert flavor.unpickled(artifact_bytes(folder), "a test") == constant_model(7.5)
 
 
 def test_mlflow_can_serve_it_with_its_own_checks(folder: Path) -> None:

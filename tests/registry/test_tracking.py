@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from mlops.data.references import TrainingSetManifest
-from mlops.errors import RegistryError
+from mlops.errors import RegistryError, UntrustedArtifactError
 from mlops.evaluation.evaluate import Evaluation
 from mlops.registry.connection import connect, ensure_tracking
 from mlops.registry.receipts import Receipt
@@ -132,6 +132,26 @@ def test_one_model_is_logged_and_comes_back(
     assert [f"models:/{o.model_id}" for o in outputs] == [model_uri(registry_of_one_test, run_id)]
     assert client.get_logged_model(outputs[0].model_id).status == "READY"
     assert load_candidate(registry_of_one_test, run_id) == model
+
+
+def test_a_candidate_that_was_not_logged_here_is_left_out(
+    log: Any, registry_of_one_test: Settings, manifest: TrainingSetManifest
+) -> None:
+    ours = log()
+    client = connect(registry_of_one_test)
+    # Given a newer run that looks like a finished candidate, of a model from elsewhere
+    stranger = client.create_run(
+        ensure_tracking(registry_of_one_test), tags=client.get_run(ours).data.tags
+    ).info.run_id
+    evil = client.create_logged_model(ensure_tracking(registry_of_one_test), name="lasso")
+    client.set_tag(stranger, "mlops.model_uri", f"models:/{evil.model_id}")
+    client.set_terminated(stranger)
+
+    found = finished_candidates(registry_of_one_test, manifest.sha256)
+
+    assert [candidate.run_id for candidate in found] == [ours]
+    with pytest.raises(UntrustedArtifactError):
+        load_candidate(registry_of_one_test, stranger)
 
 
 def test_more_than_one_batch_of_parameters_and_metrics_fits(

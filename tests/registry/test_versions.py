@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from mlops.data.references import TrainingSetManifest
-from mlops.errors import GateRefusalError, RegistryError
+from mlops.errors import GateRefusalError, RegistryError, UntrustedArtifactError
 from mlops.evaluation.evaluate import Evaluation
 from mlops.evaluation.verdict import Verdict
 from mlops.registry.receipts import Receipt
@@ -160,13 +162,12 @@ def test_a_rollback_restores_any_former_champion_and_a_synthetic_one_only_by_nam
     for synthetic in (True, False, False):
         of = receipt.model_copy(update={"synthetic": synthetic})
         registry.register(new_run(1.0), of, evaluation, verdict(True))
-    # Given a champion that somebody named by hand: no promotion tells of it.
-    registry._client.set_registered_model_alias(registry._name, "champion", "2")
+    registry.promote(2, "the first", by="test")
     registry.promote(3, "better", by="test")
     assert registry.rollback_target(2) == registry.rollback_target() == 2
     assert registry.rollback("not better", by="test", to=2).version == 2
 
-    registry._client.set_registered_model_alias(registry._name, "champion", "1")
+    registry.promote(1, "synthetic", by="test")
     registry.promote(3, "real trips at last", by="test")
     with pytest.raises(RegistryError, match="learned from synthetic trips") as refused:
         registry.rollback_target()
@@ -271,3 +272,75 @@ def test_a_version_registered_by_hand_has_no_evidence_but_is_listed(
 
     assert (found.receipt, found.evaluation, found.verdict) == (None, None, None)
     assert registry.load(1)[0].minutes == 5.0
+
+
+def test_a_model_that_was_not_logged_here_is_loaded_only_once_accepted(
+    registry: Registry, add: Callable[..., int]
+) -> None:
+    # Given a version whose model this home does not know, e.g. from another home
+    version = add(5.0)
+    shutil.rmtree(registry._settings.registry)
+
+    with pytest.raises(UntrustedArtifactError, match="not logged from this home"):
+        registry.load(version)
+    with pytest.raises(UntrustedArtifactError):
+        registry.promote(version, "unseen", by="test")
+
+    registry.adopt(version, by="ann")
+    registry.promote(version, "ann knows it", by="test")
+    assert registry.load("champion")[0].minutes == 5.0
+
+
+def test_a_model_that_was_changed_afterwards_is_not_loaded(
+    registry: Registry, add: Callable[..., int]
+) -> None:
+    version = add(5.0)
+    folder = Path(registry.get(version).source.removeprefix("file://"))
+    (folder / "data" / "trip_duration_model").write_text("6.0")
+
+    with pytest.raises(UntrustedArtifactError, match="not the one that was logged"):
+        registry.load(version)
+
+
+def test_an_alias_that_a_stranger_moves_makes_no_champion(
+    registry: Registry, add: Callable[..., int]
+) -> None:
+    first, second = add(1.0), add(2.0)
+    client, name = registry._client, registry._name
+    # Given nobody promoted anything here
+    client.set_registered_model_alias(name, "champion", str(second))
+    assert registry.champion() is None
+    assert f"mlops adopt {second}" in registry.stray_alias()
+    with pytest.raises(RegistryError, match="not promoted from this home"):
+        registry.load("champion")
+    # And then a promotion, and a stranger again
+    registry.promote(first, "the first", by="test")
+    assert registry.stray_alias() == ""
+    client.set_registered_model_alias(name, "champion", str(second))
+    client.set_registered_model_alias(name, "previous_champion", str(second))
+    assert registry.champion_version() == first
+    assert registry.previous() is None
+    assert [info.aliases for info in registry.versions()] == [("challenger",), ("champion",)]
+    assert f"version {first} stays champion" in registry.standing()[2]
+    # Then deploying the champion again corrects the alias
+    registry.mend_aliases()
+    assert registry.stray_alias() == ""
+    assert registry.get(second).aliases == ("challenger",)
+
+
+def test_another_model_under_the_champions_number_is_not_champion(
+    registry: Registry, add: Callable[..., int], new_run: Callable[[float], str]
+) -> None:
+    # Given a champion that a stranger deletes and registers anew with a model that is known
+    version = add(1.0)
+    registry.promote(version, "the first", by="test")
+    other = registry.get(add(2.0)).source
+    client, name = registry._client, registry._name
+    for number in (2, 1):
+        client.delete_model_version(name, str(number))
+    client.delete_registered_model(name)
+    client.create_registered_model(name)
+    assert client.create_model_version(name, other).version == version
+    client.set_registered_model_alias(name, "champion", str(version))
+
+    assert registry.champion() is None

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from mlops.errors import MlopsError
+from mlops.registry.trust import trust
 from mlops.registry.versions import VersionInfo
 from mlops.serving import compiling
 from mlops.serving.compiling import compile_apart
@@ -45,6 +46,7 @@ def test_hostile_artifacts_end_only_the_child(tmp_path: Path, content: bytes, sa
     (source / "data").mkdir(parents=True)
     (source / "data" / "trip_duration_model").write_bytes(content)
     settings = Settings(home=tmp_path / "home")
+    trust(settings, source.as_uri(), content)
     target = bundles_folder(settings) / "v1"
     with pytest.raises(MlopsError, match=said):
         compile_apart(settings, info_of(source.as_uri()), target)
@@ -56,8 +58,27 @@ def test_an_artifact_that_hangs_is_given_up(
 ) -> None:
     source = tmp_path / "model"
     (source / "data").mkdir(parents=True)
-    (source / "data" / "trip_duration_model").write_bytes(b"ctime\nsleep\n(I600\ntR.")
+    content = b"ctime\nsleep\n(I600\ntR."
+    (source / "data" / "trip_duration_model").write_bytes(content)
     monkeypatch.setattr(compiling, "COMPILE_SECONDS", 1)
     settings = Settings(home=tmp_path / "home")
+    trust(settings, source.as_uri(), content)
     with pytest.raises(MlopsError, match="over 1 s"):
         compile_apart(settings, info_of(source.as_uri()), bundles_folder(settings) / "v1")
+
+
+@pytest.mark.parametrize("known", [None, b"another"], ids=["never logged", "changed since"])
+def test_code_in_an_artifact_that_is_not_ours_never_runs(
+    tmp_path: Path, known: bytes | None
+) -> None:
+    # Given a pickle that would leave a trace
+    source, trace = tmp_path / "model", tmp_path / "trace"
+    (source / "data").mkdir(parents=True)
+    code = f"cposix\nmkdir\n(S{str(trace)!r}\ntR.".encode()
+    (source / "data" / "trip_duration_model").write_bytes(code)
+    settings = Settings(home=tmp_path / "home")
+    if known is not None:
+        trust(settings, source.as_uri(), known)
+    with pytest.raises(MlopsError, match="not loaded"):
+        compile_apart(settings, info_of(source.as_uri()), bundles_folder(settings) / "v1")
+    assert not trace.exists()

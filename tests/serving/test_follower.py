@@ -29,11 +29,12 @@ class FakeRegistry:
     rollout: Rollout | None = None
     missing: set[int] = field(default_factory=set)
     error: Exception | None = None
+    stray: str = ""
 
-    def standing(self) -> tuple[int | None, Rollout | None]:
+    def standing(self) -> tuple[int | None, Rollout | None, str]:
         if self.error:
             raise self.error
-        return self.champion, self.rollout
+        return self.champion, self.rollout, self.stray
 
     def get(self, version: int | str) -> VersionInfo | None:
         return None if version in self.missing else info_of(int(version))
@@ -106,6 +107,16 @@ def test_the_champion_is_followed(world: World) -> None:
         assert state.champion.version == version
         assert state.problem == ""
         assert (bundles_folder(world.settings) / state.champion.bundle).is_dir()
+
+
+def test_an_alias_that_a_stranger_moved_is_a_problem_and_changes_nothing(world: World) -> None:
+    world.registry.champion = 1
+    world.step()
+    world.registry.stray = "the alias names version 9, which nobody promoted"
+    state = world.step()
+    assert (state.champion.version, state.problem) == (1, world.registry.stray)
+    world.registry.stray = ""
+    assert world.step().problem == ""
 
 
 def test_nothing_new_writes_nothing(world: World) -> None:

@@ -76,6 +76,7 @@ class Running:
             stdout=self.log.open("a"),
             stderr=subprocess.STDOUT,
             start_new_session=True,
+            umask=0,  # hides nothing, as some services have it
         )
         wait_for(self.is_alive, f"the server to answer; it said {self.said()}")
         return self
@@ -449,6 +450,14 @@ def test_too_large_a_body_is_refused_before_it_is_sent(running: Running) -> None
         raw.settimeout(PATIENCE)
         raw.sendall(head.encode())
         assert raw.recv(1_000).startswith(b"HTTP/1.1 413")
+
+
+def test_other_users_cannot_look_into_what_the_server_writes(
+    running: Running, open_to_others: Callable[[Path], list[str]]
+) -> None:
+    assert open_to_others(running.settings.served) == []
+    assert open_to_others(running.settings.prediction_log_folder) == []
+    assert running.settings.home.stat().st_mode & 0o077 == 0
 
 
 def test_stopping_finishes_the_request_and_the_log(
