@@ -141,7 +141,7 @@ def test_a_month_is_downloaded_once(ask: Any, server: FakeTlc, month_bytes: Any)
     # Then it crosses the network once, and is referenced alike
     assert len(server.requests) == 1
     assert first == second
-    assert not first.synthetic
+    assert first.synthetic  # the file carries the mark of generated trips
     (file,) = first.files
     assert (file.month, file.name, file.rows) == ("2024-01", JANUARY, 2_000)
     assert file.bytes == len(month_bytes())
