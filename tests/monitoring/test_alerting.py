@@ -47,7 +47,9 @@ class Watch:
     def __init__(self, settings: Settings, web: Any) -> None:
         self.settings, self.web = settings, web
         self.at = MARCH + timedelta(days=2)
-        self.champion = Promotion(version=3, previous=None, at=MARCH, reason="", by="ann")
+        self.champion = Promotion(
+            version=3, source="", previous=None, at=MARCH, reason="", by="ann"
+        )
 
     def look(self, *windows: WindowRecord, **outcome: Any) -> list[Any]:
         """Return what was told of a look, after which something may have been started."""
@@ -65,7 +67,9 @@ class Watch:
 
     def promote(self, version: int) -> None:
         at = self.at + timedelta(minutes=1)
-        self.champion = Promotion(version=version, previous=3, at=at, reason="", by="ann")
+        self.champion = Promotion(
+            version=version, source="", previous=3, at=at, reason="", by="ann"
+        )
 
 
 @pytest.fixture

@@ -34,7 +34,7 @@ WITH_LABELS = ("drift", "quality", "performance")
 
 def change(version: int = 3, previous: int | None = None, **more: Any) -> Promotion:
     given = {"at": MARCH - timedelta(days=1), "reason": "", "by": "ann", **more}
-    return Promotion(version=version, previous=previous, **given)
+    return Promotion(version=version, source="", previous=previous, **given)
 
 
 def no_gain(previous: int) -> float | None:

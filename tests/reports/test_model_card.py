@@ -75,7 +75,9 @@ def test_a_version_registered_by_hand_has_a_card(
     by_hand: VersionInfo, read_page: Callable[[str], Any]
 ) -> None:
     moves = (
-        Promotion(version=5, previous=4, at=AT, reason=by_hand.promotion_reason, by="<b>me</b>"),
+        Promotion(
+            version=5, source="", previous=4, at=AT, reason=by_hand.promotion_reason, by="<b>me</b>"
+        ),
     )
     facts = CardFacts("trip-duration", by_hand, AT, missing=("Nothing is.",), trail=moves)
 

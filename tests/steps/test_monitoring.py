@@ -183,7 +183,9 @@ def test_the_version_before_is_loaded_only_if_trips_have_ended(
 ) -> None:
     # Given a young champion, of which no trip has ended; the registry here could not load any
     now = datetime.now(timezone.utc)
-    young = Promotion(version=3, previous=2, at=now - timedelta(days=1), reason="", by="ann")
+    young = Promotion(
+        version=3, source="", previous=2, at=now - timedelta(days=1), reason="", by="ann"
+    )
     monkeypatch.setattr(registry, "trail_", (young,))
     record = make_window(0, "serving", origin="source")
     measuring(monkeypatch, [record], {3})
