@@ -1,7 +1,7 @@
-"""Mage's pages with their dashboard back: one file of the front end is changed as it is sent.
+"""Mage's pages with their dashboard back: files of the front end are changed as they are sent.
 
 The overview page knows how to show a dashboard, but its tab was taken off the list of tabs. The
-file on disk stays as published; the version is pinned, and a test looks at the tab.
+files on disk stay as published; the version is pinned, and tests look at what was changed.
 """
 
 from __future__ import annotations
@@ -16,11 +16,21 @@ from tornado.web import RequestHandler, url
 
 logger = logging.getLogger(__name__)
 
-# In the order in which they are found there: the list of tabs, and the one that is shown first.
-_CHANGES: Final = (
-    (b'uuid:"Dashboard"},s=[c,a,d]', b'uuid:"Dashboard"},s=[l,c,a,d]'),
-    (b"xM:function(){return c}", b"xM:function(){return l}"),
-)
+# What is lost where the front end is of another version, and the changes of the one file with it.
+_CHANGES: Final = {
+    # In the order in which they are found there: the list of tabs, and the one shown first.
+    "the overview page has no dashboard": (
+        ('uuid:"Dashboard"},s=[c,a,d]', 'uuid:"Dashboard"},s=[l,c,a,d]'),
+        ("xM:function(){return c}", "xM:function(){return l}"),
+    ),
+    # A chart is said to be wrong while its first answer is on its way.
+    "a chart that loads is said not to be configured": (
+        (
+            '"Chart hasn’t been configured or no data was retrieved."',
+            '"Loading … (a chart that stays like this has no data, or is not configured.)"',
+        ),
+    ),
+}
 
 
 class ChangedFile(RequestHandler):
@@ -37,22 +47,32 @@ class ChangedFile(RequestHandler):
         self.write(self._content)
 
 
-def dashboard_tab(chunks: Path | None = None) -> list[Any]:
-    """Return the rule that sends the overview page with its dashboard as the first tab.
+def changed_files(chunks: Path | None = None) -> list[Any]:
+    """Return the rules that send files of the front end with our changes.
 
     Args:
         chunks: Folder of the front end's code; by default the installed one.
 
     Returns:
-        One rule; none if the code is not the one we know, and the tab stays away.
+        One rule for each file that is changed; none if the code is not the one we know.
     """
     folder = chunks or Path(server.__file__).parent / "frontend_dist/_next/static/chunks"
-    for path in sorted(folder.glob("*.js")):
-        content = path.read_bytes()
-        if all(content.count(before) == 1 for before, _ in _CHANGES):
-            for before, after in _CHANGES:
-                content = content.replace(before, after)
-            where = rf"/_next/static/chunks/{re.escape(path.name)}"
-            return [url(where, ChangedFile, {"content": content})]
-    logger.warning("the overview page has no dashboard: %s is of an unknown version", folder)
-    return []
+    contents = {path: path.read_text(encoding="utf-8") for path in sorted(folder.glob("*.js"))}
+    changed: dict[Path, str] = {}
+    for lost, changes in _CHANGES.items():
+        for path, content in contents.items():
+            if all(content.count(before) == 1 for before, _ in changes):
+                for before, after in changes:
+                    content = content.replace(before, after)
+                contents[path] = changed[path] = content
+                break
+        else:
+            logger.warning("%s: %s is of an unknown version", lost, folder)
+    return [
+        url(
+            rf"/_next/static/chunks/{re.escape(path.name)}",
+            ChangedFile,
+            {"content": content.encode()},
+        )
+        for path, content in changed.items()
+    ]

@@ -115,7 +115,7 @@ def repair(app: Any, settings: Settings) -> Any:
         idle_connection_timeout=IDLE_SECONDS,
         body_timeout=BODY_SECONDS,
     )
-    app.wildcard_router.rules[:0] = front_end.dashboard_tab()
+    app.wildcard_router.rules[:0] = front_end.changed_files()
     return app
 
 

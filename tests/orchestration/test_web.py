@@ -189,6 +189,20 @@ def test_the_front_end_gets_its_dashboard_back_while_the_installed_file_stays(up
     assert sent == before.replace(*tabs).replace(*first) and len(sent) == len(before) + 2
 
 
+def test_a_chart_that_loads_is_not_said_to_be_wrong(up: Any) -> None:
+    package = importlib.util.find_spec("mage_ai")
+    assert package and package.origin
+    folder = Path(package.origin).parent / "server/frontend_dist/_next/static/chunks"
+    wrong = "Chart hasn’t been configured"
+    (published,) = (path for path in folder.glob("*.js") if wrong in path.read_text())
+
+    status, sent = Stranger(up.port).ask("GET", f"/_next/static/chunks/{published.name}")
+
+    assert status == 200
+    assert wrong not in sent and "Loading …" in sent
+    assert sent.partition('"Loading …')[0] == published.read_text().partition(f'"{wrong}')[0]
+
+
 def test_what_strangers_are_refused_is_there_for_the_owner(up: Any) -> None:
     for resource in KEPT:
         status, answer = up.ask(f"/api/{resource}")
