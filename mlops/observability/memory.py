@@ -41,11 +41,13 @@ class Memory:
     Attributes:
         values: What was read, with the stamp it was read under, by part.
         built: The stamps of the parts that a table was last built from, by table.
+        written: The stamp of each table's file when it was last written, by table.
         problems: Why a table could not be built from them, by table.
     """
 
     values: dict[str, tuple[Stamp, Any]] = field(default_factory=dict)
     built: dict[str, Mapping[Part[Any], Stamp]] = field(default_factory=dict)
+    written: dict[str, Stamp] = field(default_factory=dict)
     problems: dict[str, str] = field(default_factory=dict)
 
 

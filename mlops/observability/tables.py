@@ -18,7 +18,7 @@ import pandas as pd
 
 from mlops.data.atomic import atomic_file
 from mlops.observability import data_tables, overview_tables, serving_tables, training_tables
-from mlops.observability.memory import Memory
+from mlops.observability.memory import Memory, stamp_of
 from mlops.observability.table import Table
 from mlops.observability.world import World
 from mlops.settings import Settings
@@ -80,7 +80,10 @@ def read_table(settings: Settings, name: str) -> pd.DataFrame:
     table = TABLES[name]
     try:
         return table.shaped(pd.read_parquet(_path(settings, name)))
-    except (OSError, KeyError, ValueError, TypeError):  # none yet, or an older version's
+    except FileNotFoundError:
+        return table.empty
+    except (OSError, KeyError, ValueError, TypeError) as error:
+        logger.warning("%s cannot be read; a running `mlops up` writes it anew: %s", name, error)
         return table.empty
 
 
@@ -88,13 +91,15 @@ def _renew(name: str, table: Table, world: World, memory: Memory) -> bool:
     """Make one table if it is missing or anything it was made from has changed."""
     path = _path(world.settings, name)
     seen = memory.built.get(name)
-    there = path.exists() or name in memory.problems
+    # Also a table that somebody damaged or removed is written again.
+    there = memory.written.get(name) == stamp_of(path) or name in memory.problems
     if there and seen is not None and world.is_unchanged(seen):
         return False
     world.used.clear()
     try:
         frame = table.of(world)
         _write(frame, path)
+        memory.written[name] = stamp_of(path)
         problem = ""
     except Exception as error:
         problem = f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"

@@ -16,7 +16,7 @@ from mlops.errors import RegistryError
 from mlops.evaluation.results import Evaluation
 from mlops.evaluation.verdict import Verdict
 from mlops.registry.connection import connect, ensure_tracking, registry_errors
-from mlops.registry.models import accept_folder, load_folder, read_artifact
+from mlops.registry.models import accept_folder, find_logged, load_folder
 from mlops.registry.receipts import Receipt
 from mlops.registry.trail import Promotion, Trail
 from mlops.registry.trust import TrustedArtifact, find_trusted
@@ -286,10 +286,4 @@ class Catalogue:
         )
 
     def _record(self, run_id: str | None) -> Record | None:
-        from mlflow.exceptions import MlflowException
-
-        try:
-            text = read_artifact(self._client, run_id or "", RECORD_FILE)
-            return Record.model_validate_json(text)
-        except (MlflowException, OSError, ValueError):
-            return None
+        return find_logged(self._client, run_id or "", RECORD_FILE, Record)

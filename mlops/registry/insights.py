@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mlops.evaluation.insight import Insight
 from mlops.registry.connection import connect
-from mlops.registry.models import read_artifact
+from mlops.registry.models import find_logged
 from mlops.registry.tracking import INSIGHT_FILE
 from mlops.settings import Settings
 
@@ -16,9 +16,4 @@ def load_insight(settings: Settings, run_id: str) -> Insight | None:
         settings: Say where the record is kept.
         run_id: Of a candidate (`FinishedSearch`) or of a registered version (`VersionInfo`).
     """
-    from mlflow.exceptions import MlflowException
-
-    try:
-        return Insight.model_validate_json(read_artifact(connect(settings), run_id, INSIGHT_FILE))
-    except (MlflowException, OSError, ValueError):
-        return None
+    return find_logged(connect(settings), run_id, INSIGHT_FILE, Insight)

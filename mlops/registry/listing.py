@@ -14,6 +14,7 @@ from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 
 from mlops.data.sqlite import open_to_read
+from mlops.records.files import find_or_report
 from mlops.registry.catalogue import (
     RECORD_FILE,
     Record,
@@ -101,7 +102,5 @@ def _record(artifacts: Any) -> Record | None:
     parts = urlsplit(artifacts)
     if parts.scheme not in ("", "file"):
         raise _ElsewhereError
-    try:
-        return Record.model_validate_json((Path(unquote(parts.path)) / RECORD_FILE).read_bytes())
-    except (OSError, ValueError):
-        return None
+    way_out = "restore {path} from a backup, or train that model again: mlops run"
+    return find_or_report(Path(unquote(parts.path)) / RECORD_FILE, Record, way_out)

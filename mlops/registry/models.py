@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mlops.errors import DamagedFileError
+from mlops.records.files import R, read_record, report
 from mlops.registry.connection import connect, registry_errors
 from mlops.registry.receipts import Receipt
 from mlops.registry.trust import TrustedArtifact, require_trusted, trust, verified
@@ -108,11 +110,29 @@ def _content(settings: Settings, location: str) -> bytes:
         return artifact_bytes(_fetch(client, location, temporary))
 
 
-def read_artifact(client: Any, run_id: str, name: str) -> str:
-    """Return the text of a file that a run logged; raises what MLflow raises."""
+def read_logged(client: Any, run_id: str, name: str, kind: type[R]) -> R:
+    """Return a record that a run logged; raises what MLflow raises.
+
+    Raises:
+        DamagedFileError: If the file is damaged.
+    """
     with tempfile.TemporaryDirectory() as temporary:
         location = f"{client.get_run(run_id).info.artifact_uri}/{name}"
-        return _fetch(client, location, temporary).read_text(encoding="utf-8")
+        way_out = "restore {path} from a backup, or train that model again: mlops run"
+        return read_record(_fetch(client, location, temporary), kind, way_out)
+
+
+def find_logged(client: Any, run_id: str, name: str, kind: type[R]) -> R | None:
+    """Return a record that a run logged; None if there is none, or if it is damaged: logged."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        return read_logged(client, run_id, name, kind)
+    except DamagedFileError as error:
+        report(error)
+    except (MlflowException, OSError):
+        pass
+    return None
 
 
 def _fetch(client: Any, location: str, temporary: str) -> Path:

@@ -12,7 +12,7 @@ from mlops.errors import RegistryError
 from mlops.monitoring.profile import FILE_NAME, ReferenceProfile
 from mlops.records.files import find_or_report
 from mlops.registry.connection import connect, registry_errors
-from mlops.registry.models import read_artifact
+from mlops.registry.models import find_logged
 from mlops.registry.versions import Registry, VersionInfo
 from mlops.settings import Settings
 
@@ -74,13 +74,7 @@ def profile_at_hand(settings: Settings, run_id: str) -> ReferenceProfile | None:
 
 def _logged(settings: Settings, info: VersionInfo) -> ReferenceProfile | None:
     """Download the artifact; None if there is none that this code can read."""
-    from mlflow.exceptions import MlflowException
-
-    try:
-        text = read_artifact(connect(settings), info.run_id, FILE_NAME)
-        return ReferenceProfile.model_validate_json(text)
-    except (MlflowException, OSError, ValueError):
-        return None
+    return find_logged(connect(settings), info.run_id, FILE_NAME, ReferenceProfile)
 
 
 def profile_copy(settings: Settings, run_id: str) -> Path:

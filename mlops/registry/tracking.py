@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
 from mlops.data.references import Reference, TrainingSetManifest
 from mlops.errors import RegistryError
 from mlops.registry.connection import connect, ensure_tracking, many_writes, registry_errors
-from mlops.registry.models import load_folder, location_of, log_model, read_artifact
+from mlops.registry.models import load_folder, location_of, log_model, read_logged
 from mlops.registry.receipts import Receipt
 from mlops.registry.trust import find_trusted
 from mlops.registry.writers import has_ended, this_process
@@ -319,10 +319,11 @@ def load_receipt(settings: Settings, run_id: str) -> Receipt:
 
     Raises:
         RegistryError: If there is no such run, or it logged none.
+        DamagedFileError: If the receipt is damaged.
     """
     client = connect(settings)
     with registry_errors(settings):
-        return Receipt.model_validate_json(read_artifact(client, run_id, RECEIPT_FILE))
+        return read_logged(client, run_id, RECEIPT_FILE, Receipt)
 
 
 def _is_trusted(settings: Settings, run: Any) -> bool:
@@ -338,8 +339,7 @@ def _is_trusted(settings: Settings, run: Any) -> bool:
 
 
 def _candidate(client: Any, run: Any) -> Candidate:
-    text = read_artifact(client, run.info.run_id, RECEIPT_FILE)
-    receipt = Receipt.model_validate_json(text)
+    receipt = read_logged(client, run.info.run_id, RECEIPT_FILE, Receipt)
     return Candidate(
         run_id=run.info.run_id,
         family=receipt.family,

@@ -155,3 +155,21 @@ def test_nothing_is_made_again_while_nothing_happens(
 
     # Two looks: the clock may have moved on between the first and the second, not twice.
     assert () in [refresh(settings, memory).built for _ in range(2)]
+
+
+@pytest.mark.parametrize("content", [b"", b"PAR1 and nothing more", None])
+def test_a_table_that_is_damaged_while_somebody_watches_is_written_again(
+    settings: Settings, content: bytes | None
+) -> None:
+    memory = Memory()
+    name = refresh(settings, memory).built[0]
+    path = settings.observed / f"{name}.parquet"
+    whole = path.read_bytes()
+    path.unlink()
+    if content is not None:
+        path.write_bytes(content)
+
+    assert name in refresh(settings, memory).built
+
+    assert path.read_bytes() == whole
+    assert name not in refresh(settings, memory).built

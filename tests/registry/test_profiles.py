@@ -79,7 +79,7 @@ def test_it_is_downloaded_once(
 
     # when it is loaded twice, the second time without its artifact
     first = load_profile(settings, 1)
-    monkeypatch.setattr(profiles, "read_artifact", lambda *_: pytest.fail("asked again"))
+    monkeypatch.setattr(profiles, "find_logged", lambda *_: pytest.fail("asked again"))
 
     assert load_profile(settings, 1) == first == profile
 
