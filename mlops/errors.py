@@ -153,3 +153,17 @@ class UntrustedArtifactError(MlopsError):
     """A model is not one that this home logged or accepted, so it is not loaded."""
 
     exit_code = 15
+
+
+class InterruptionError(MlopsError):
+    """A person pressed Ctrl-C."""
+
+    exit_code = 130
+
+
+def unwritable(folder: Path, error: OSError) -> ConfigurationError:
+    """Return what to tell when the operating system does not let us write in a folder."""
+    return ConfigurationError(
+        f"{folder} cannot be written: {error.strerror or error}",
+        "make room in it or make it writable, or set MLOPS_HOME to another folder",
+    )

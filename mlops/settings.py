@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from datetime import date
 from functools import reduce
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_origin
+from typing import Annotated, Any, Final, Literal, get_origin
 
 from pydantic import (
     BaseModel,
@@ -43,6 +43,17 @@ def _listed(value: Any) -> Any:
 
 
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_listed)]
+
+
+def _candidates_listed(value: Any) -> Any:
+    """Turn a list of candidates as text into a tuple; a text without any is a mistake."""
+    listed = _listed(value)
+    if isinstance(value, str) and not listed and not value.strip().startswith("["):
+        raise ValueError("no name is given; write [] if none is meant")
+    return listed
+
+
+Candidates = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_candidates_listed)]
 # What `mlops config show`, errors and logs must not disclose.
 Secrets = Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_listed)]
 _SECRET = (SecretStr, tuple[SecretStr, ...])
@@ -153,7 +164,7 @@ class FeatureSettings(Section):
 class TrainingSettings(Section):
     """Which candidates are trained and how hard each is searched."""
 
-    families: Names = (
+    families: Candidates = (
         "global_mean",
         "route_median",
         "linear_regression",
@@ -163,7 +174,7 @@ class TrainingSettings(Section):
         "extra_trees",
         "hist_gradient_boosting",
     )
-    objectives: Names = ("squared_error", "absolute_error", "quantiles")
+    objectives: Candidates = ("squared_error", "absolute_error", "quantiles")
     max_evals: int = Field(8, ge=1, description="TPE trials per child")
     time_budget_seconds: float = Field(45, gt=0, description="search time per child")
     no_progress_trials: int = Field(8, ge=1, description="stop the search after this many in vain")
@@ -404,7 +415,7 @@ class BacktestSettings(Section):
         24, ge=0, description="from the end of a trip until its duration is known"
     )
     window_days: int = Field(7, ge=1, description="length of the windows that are monitored")
-    families: Names = ("global_mean", "route_median", "squared_error")
+    families: Candidates = ("global_mean", "route_median", "squared_error")
     max_evals: int = Field(3, ge=1, description="TPE trials per family")
     time_budget_seconds: float = Field(120, gt=0, description="search time per family")
     drift_from: str = Field(
@@ -638,6 +649,10 @@ ALIASES: Mapping[str, str] = {
     "seed": "training.seed",
     "workers": "engine.workers",
 }
+
+
+# What turns a switch among a run's variables on, from a form or a shell as well.
+YES: Final = (True, "true", "True", "1", 1)
 
 
 def load_settings(overrides: Mapping[str, Any] | None = None, *, strict: bool = True) -> Settings:

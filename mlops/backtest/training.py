@@ -35,6 +35,7 @@ from mlops.records.files import read_record
 from mlops.registry.receipts import code_commit, lock_hash
 from mlops.settings import Settings, WindowSettings
 from mlops.training.artifact import TripDurationModel
+from mlops.training.choice import with_baselines
 from mlops.training.families import family_of
 from mlops.training.tuning import SearchResult, tune
 
@@ -144,7 +145,7 @@ class _Fit:
         self, key: str, at: datetime, months: tuple[str, ...], data: str, target: Path
     ) -> Training:
         """Search every family, refit the best and the baselines, and keep the best."""
-        searches = [self._search(name) for name in self.settings.training.families]
+        searches = [self._search(n) for n in with_baselines(self.settings.training.families)]
         baselines = [s for s in searches if family_of(s.family).baseline]
         learned = [s for s in searches if not family_of(s.family).baseline] or baselines
         best = min(learned, key=lambda search: search.best_trial.rmse or np.inf)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import sys
 from collections.abc import Sequence
 from platform import python_version
@@ -17,11 +18,29 @@ from typing import Any, Final
 import click
 import typer
 from rich.console import Console
+from typer.core import TyperGroup
 
 from mlops.cli.encoding import use_utf8
-from mlops.errors import EXIT_CODES, ConfigurationError, MlopsError, did_you_mean
+from mlops.errors import (
+    EXIT_CODES,
+    ConfigurationError,
+    InterruptionError,
+    MlopsError,
+    did_you_mean,
+)
+from mlops.orchestration.interruption import interruptible
 
 _NO_COMMAND: Final = re.compile(r"No such command '(.*)'")
+
+
+class Commands(TyperGroup):
+    """The commands, each of which Ctrl-C ends with exit code 130."""
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Run the command that was asked for."""
+        typed = shlex.join(["mlops", *ctx.protected_args, *ctx.args])
+        with interruptible(lambda: typed):
+            return super().invoke(ctx)
 
 
 def build_app() -> typer.Typer:
@@ -49,6 +68,7 @@ def build_app() -> typer.Typer:
 
     app = typer.Typer(
         name="mlops",
+        cls=Commands,
         help="From raw trips to a monitored model in production.",
         epilog="Exit codes:\n\n"
         + " · ".join(f"{code} {meaning}" for code, meaning in EXIT_CODES.items()),
@@ -140,8 +160,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         _complain(error, as_json=as_json)
         sys.exit(error.exit_code)
     except (KeyboardInterrupt, click.Abort):
-        Console(stderr=True).print("interrupted: children stopped, nothing half-written")
-        sys.exit(130)
+        sys.exit(InterruptionError.exit_code)
 
 
 def _misuse(error: click.ClickException) -> ConfigurationError:

@@ -10,6 +10,7 @@ import typer
 from mlops.cli.display import show_rows, terminal
 from mlops.cli.options import AsJson, SetOption, examples, settings_from
 from mlops.errors import ConfigurationError
+from mlops.orchestration.admission import check_backtest
 
 if TYPE_CHECKING:
     from mlops.backtest.summary import Result
@@ -54,6 +55,7 @@ def backtest(
     settings = settings_from(
         set_, {"source.kind": source, "source.location": location, "source.months": months}
     )
+    check_backtest(settings)
     from mlops.registry.remembered import source_in_force
 
     found = source_in_force(settings)

@@ -8,6 +8,8 @@ import typer
 
 from mlops.cli.display import RunDisplay, show_rows, terminal
 from mlops.cli.options import AllowMismatch, AsJson, SetOption, examples, overrides_from
+from mlops.orchestration.admission import check_run
+from mlops.orchestration.engine import require_free
 from mlops.settings import Settings, load_settings
 
 DEPLOY_CODES = (
@@ -62,7 +64,8 @@ def deploy(
     )
     name = "version" if version.isdigit() else "alias"
     variables = {**overrides, name: version, **_who(reason)}
-    settings = load_settings(overrides)
+    settings = check_run("deployment", variables)
+    require_free(settings)
 
     from mlops.orchestration.deployments import deploy as run
 
@@ -85,7 +88,7 @@ def rollback(
     """
     overrides = overrides_from(set_)
     variables = {**overrides, **_who(reason), **({} if to is None else {"to_version": str(to)})}
-    settings = load_settings(overrides)
+    settings = check_run("rollback", variables)
 
     from mlops.orchestration.deployments import roll_back
 

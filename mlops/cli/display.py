@@ -24,9 +24,14 @@ GOOD = ("completed",)
 
 
 class RunDisplay:
-    """One line per block and step, with the time since the start."""
+    """One line per block and step, with the time since the start.
+
+    Attributes:
+        runs: Numbers of the runs that have started, the one that was asked for first.
+    """
 
     def __init__(self, console: Console, clock: Callable[[], float] = time.monotonic) -> None:
+        self.runs: list[int] = []
         self._console = console
         self._clock = clock
         self._start = clock()
@@ -35,6 +40,7 @@ class RunDisplay:
     def __call__(self, event: Event) -> None:
         """Show one event of the engine."""
         if isinstance(event, RunStarted):
+            self.runs.append(event.run_id)
             self._line(event.pipeline, f"[bold]run {event.run_id}[/]")
         elif isinstance(event, BlockProgress):
             self._progress(event)

@@ -1,6 +1,8 @@
 """`mlops pipeline run` and `mlops status`: single pipelines, and what ran."""
 
 import json
+import shlex
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
@@ -8,21 +10,15 @@ import typer
 from mlops.cli.display import RunDisplay, show_rows, terminal
 from mlops.cli.options import AsJson, SetOption, examples, parse_assignments, settings_from
 from mlops.errors import ConfigurationError
+from mlops.orchestration.admission import check_run
+from mlops.orchestration.engine import require_free
+from mlops.orchestration.history import require_run
 from mlops.settings import PROJECT_ROOT, load_settings
 
 if TYPE_CHECKING:
     from mlops.orchestration.contract import PipelineResult
 
 pipeline_app = typer.Typer(no_args_is_help=True, help="Run one pipeline; list them.")
-# What blocks read besides settings.
-RUN_VARIABLES = {
-    "promote",
-    *("score_months", "training_runs"),
-    *("pickup_zone", "dropoff_zone", "trip_distance", "passenger_count", "pickup_at"),
-    *("version", "alias", "to_version", "reason", "by", "force"),
-    "force",
-    *("canary_percent", "canary_minutes", "shadow_minutes", "require_server"),
-}
 
 
 def register(app: typer.Typer) -> None:
@@ -82,17 +78,27 @@ def run_pipeline(
             f"there is no pipeline {name!r}", f"choose one of: {', '.join(pipeline_names())}"
         )
     variables = parse_assignments(var, "--var")
-    settings = load_settings(
-        {key: value for key, value in variables.items() if key not in RUN_VARIABLES}
-    )
+    settings = check_run(name, variables)
+    require_free(settings)
     console = terminal(stderr=as_json)
 
     from mlops.orchestration.engine import Engine, PipelineRequest
-    from mlops.orchestration.main_job import PRODUCTS
+    from mlops.orchestration.interruption import interruptible
+    from mlops.orchestration.stages import PRODUCTS
 
-    engine = Engine(settings, on_event=RunDisplay(console))
-    (result,) = engine.run(PipelineRequest(name, variables, global_data_product=PRODUCTS.get(name)))
+    display = RunDisplay(console)
+    request = PipelineRequest(name, variables, global_data_product=PRODUCTS.get(name))
+    with interruptible(lambda: _again(name, var, display.runs)):
+        (result,) = Engine(settings, on_event=display).run(request)
     _show(result, as_json)
+
+
+def _again(name: str, var: Sequence[str] | None, runs: Sequence[int]) -> str:
+    """Return the command that goes on with a run, or starts it if there is none yet."""
+    if runs:
+        return f"mlops pipeline resume {runs[0]}"
+    options = (part for assignment in var or () for part in ("--var", assignment))
+    return shlex.join(["mlops", "pipeline", "run", name, *options])
 
 
 @pipeline_app.command("resume", epilog=examples("mlops pipeline resume 12"))
@@ -103,11 +109,16 @@ def resume_pipeline(
 ) -> None:
     """Go on with a run that was killed, cancelled or failed: only what is unfinished runs again."""
     settings = settings_from(set_)
+    require_run(settings, run)
+    require_free(settings)
     console = terminal(stderr=as_json)
 
     from mlops.orchestration.engine import Engine
+    from mlops.orchestration.interruption import interruptible
 
-    _show(Engine(settings, on_event=RunDisplay(console)).resume(run), as_json)
+    with interruptible(lambda: f"mlops pipeline resume {run}"):
+        result = Engine(settings, on_event=RunDisplay(console)).resume(run)
+    _show(result, as_json)
 
 
 def _show(result: "PipelineResult", as_json: bool) -> None:

@@ -9,6 +9,8 @@ import typer
 
 from mlops.cli.display import terminal
 from mlops.cli.options import AsJson, SetOption, examples, settings_from
+from mlops.registry.catalogue import CHAMPION
+from mlops.registry.lookup import require_version
 
 
 def register(app: typer.Typer) -> None:
@@ -46,6 +48,8 @@ def report(
 ) -> None:
     """Write a report as one HTML file that needs no network, and log it to MLflow."""
     settings = settings_from(set_)
+    if kind == "model":
+        require_version(settings, name or CHAMPION)
 
     from mlops.reports.making import make_report
 

@@ -9,6 +9,7 @@ import typer
 
 from mlops.cli.display import show_rows, terminal
 from mlops.cli.options import AsJson, SetOption, examples, settings_from
+from mlops.registry.lookup import require_version
 
 if TYPE_CHECKING:
     from mlops.reproduction.findings import Reproduction
@@ -45,6 +46,7 @@ def reproduce(
     differs. Nothing is registered or changed.
     """
     settings = settings_from(set_)
+    require_version(settings, version)
 
     from mlops.registry.versions import Registry
     from mlops.reproduction.exact import reproduce_exactly

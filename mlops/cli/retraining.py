@@ -9,6 +9,8 @@ from mlops.cli.deployments import deploy
 from mlops.cli.display import RunDisplay, show_rows, terminal
 from mlops.cli.options import AsJson, SetOption, examples, overrides_from
 from mlops.errors import ConfigurationError
+from mlops.orchestration.admission import check_run
+from mlops.orchestration.engine import require_free
 from mlops.settings import load_settings
 
 
@@ -44,8 +46,9 @@ def retrain(
 
     Whether a version that passes the gate is deployed or waits: deployment.policy.
     """
-    overrides = overrides_from(set_)
-    settings = load_settings(overrides)
+    variables = {**overrides_from(set_), "force": force, "reason": reason or "mlops retrain"}
+    settings = check_run("retraining", variables)
+    require_free(settings)
     console = terminal(stderr=as_json)
     console.print("[dim]loading Mage …[/]")
 
@@ -55,7 +58,6 @@ def retrain(
     if not resume:
         console.print(source_in_force(settings).summary, markup=False)
 
-    variables = {**overrides, "force": force, "reason": reason or "mlops retrain"}
     record = run_retraining(settings, variables, RunDisplay(console), resume=resume)
     if as_json:
         print(record.model_dump_json(indent=1))

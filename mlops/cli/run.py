@@ -12,7 +12,10 @@ from rich.console import Console
 from mlops.cli.display import RunDisplay, error_columns, show_rows, terminal
 from mlops.cli.options import AllowMismatch, AsJson, SetOption, examples, overrides_from
 from mlops.errors import CandidateFailureError, GateRefusalError
+from mlops.orchestration.admission import check_job
+from mlops.orchestration.engine import require_free
 from mlops.settings import Settings, load_settings
+from mlops.training.choice import check_training
 
 REAL_MONTHS = "mlops run --source tlc --months 2024-01..2024-02"
 
@@ -82,6 +85,7 @@ def run(
         "workers": workers,
         "allow_mismatch": allow_mismatch or None,
     }
+    check_training(load_settings(overrides_from(set_, named)).training)
     if train_data is not None:
         from mlops.cli.explicit_data import source_of
 
@@ -94,24 +98,22 @@ def run(
         overrides = dict(Journal.read(load_settings(overrides)).variables)
         promote = bool(overrides.pop("promote", False))
     settings = load_settings(overrides)
+    check_job(settings)
+    require_free(settings)
     console = terminal(stderr=as_json)
     console.print(headline(settings))
     started = time.monotonic()
-    console.print("[dim]loading Mage …[/]")
 
+    from mlops.orchestration.journal import begin_job
     from mlops.orchestration.main_job import objection, run_main_job
     from mlops.registry.listing import find_version
 
     note = objection(settings, promote=promote)
     if note:
         console.print(f"[yellow]Note[/] {note} (--allow-mismatch lets it)")
-    job = run_main_job(
-        settings,
-        {**overrides, "promote": promote},
-        RunDisplay(console),
-        rebuild=rebuild,
-        resume=resume,
-    )
+    with begin_job(settings, {**overrides, "promote": promote}, resume=resume) as begun:
+        console.print("[dim]loading Mage …[/]")
+        job = run_main_job(settings, begun, RunDisplay(console), rebuild=rebuild)
     selection = job.results["model_selection"]
     judgement = selection.output("judge_challenger")
     registered = selection.output("register_challenger")

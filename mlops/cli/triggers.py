@@ -2,6 +2,7 @@
 
 import json
 import shlex
+from collections.abc import Iterator
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,6 +15,9 @@ from mlops.settings import Settings, load_settings
 if TYPE_CHECKING:
     from mlops.orchestration.history import TriggerState
     from mlops.orchestration.triggers import Trigger
+
+NOTES = """A request repeated with the same -H "Idempotency-Key: KEY" starts no second run.
+With "skip_if_running": true beside "pipeline_run", a run in progress is named instead."""
 
 
 def register(app: typer.Typer) -> None:
@@ -56,8 +60,10 @@ def triggers(
     settings = load_settings()
     rows = trigger_rows(settings)
     commands = api_commands(settings, show_tokens=show_tokens)
+    questions = state_commands(settings, show_tokens=show_tokens)
     if as_json:
-        print(json.dumps({"triggers": rows, "commands": commands}, indent=1, default=str))
+        content = {"triggers": rows, "commands": commands, "state_commands": questions}
+        print(json.dumps(content, indent=1, default=str))
         return
     show_rows(rows, as_json=False, title=f"Triggers ({settings.environment})", console=console)
     if not commands:
@@ -65,6 +71,10 @@ def triggers(
     for pipeline, command in commands.items():
         console.print(f"\n[bold]{pipeline}[/]")
         console.print(command, markup=False)
+        console.print("[dim]how its run stands, by the number in the answer:[/]")
+        console.print(questions[pipeline], markup=False)
+    if commands:
+        console.print(f"\n{NOTES}", markup=False)
 
 
 def trigger_rows(settings: Settings, now: datetime | None = None) -> list[dict[str, Any]]:
@@ -111,27 +121,46 @@ def api_commands(settings: Settings, *, show_tokens: bool = False) -> dict[str, 
         settings: Say where the server answers.
         show_tokens: Put the tokens in; otherwise the shell reads them when the command is run.
     """
+    from mlops.orchestration.triggers import TRIGGERS
+
+    examples_ = {t.pipeline: dict(t.example) for t in TRIGGERS if t.kind == "api"}
+    return {
+        pipeline: (
+            f"curl -sS -X POST {address} \\\n"
+            f'  -H "Authorization: Bearer {token}" -H "Content-Type: application/json" \\\n'
+            f"  -d {shlex.quote(json.dumps({'pipeline_run': {'variables': examples_[pipeline]}}))}"
+        )
+        for pipeline, address, token in _api_doors(settings, show_tokens)
+    }
+
+
+def state_commands(settings: Settings, *, show_tokens: bool = False) -> dict[str, str]:
+    """Return, for each pipeline with an API trigger, the command that tells how a run stands.
+
+    Args:
+        settings: Say where the server answers.
+        show_tokens: Put the tokens in; otherwise the shell reads them when the command is run.
+    """
+    return {
+        pipeline: f'curl -sS {address}/RUN -H "Authorization: Bearer {token}"'
+        for pipeline, address, token in _api_doors(settings, show_tokens)
+    }
+
+
+def _api_doors(settings: Settings, show_tokens: bool) -> Iterator[tuple[str, str, str]]:
+    """Yield pipeline, address and token, or what a shell replaces by it, of each API trigger."""
     from mlops.orchestration.history import trigger_states
     from mlops.orchestration.tokens import api_token, shell_expression
     from mlops.orchestration.triggers import TRIGGERS
 
     base = settings.server.public_url.rstrip("/") or settings.mage_url
     states = trigger_states(settings)
-    commands = {}
     for trigger in TRIGGERS:
         state = states.get((trigger.pipeline, trigger.name))
-        if trigger.kind != "api" or state is None:
-            continue
-        token = (
-            api_token(settings, trigger.pipeline)
-            if show_tokens
-            else shell_expression(settings, trigger.pipeline)
-        )
-        body = json.dumps({"pipeline_run": {"variables": dict(trigger.example)}})
-        address = f"{base}/api/pipeline_schedules/{state.id}/api_trigger"
-        commands[trigger.pipeline] = (
-            f"curl -sS -X POST {address} \\\n"
-            f'  -H "Authorization: Bearer {token}" -H "Content-Type: application/json" \\\n'
-            f"  -d {shlex.quote(body)}"
-        )
-    return commands
+        if trigger.kind == "api" and state is not None:
+            token = (api_token if show_tokens else shell_expression)(settings, trigger.pipeline)
+            yield (
+                trigger.pipeline,
+                f"{base}/api/pipeline_schedules/{state.id}/api_trigger",
+                token,
+            )

@@ -60,7 +60,7 @@ def run_failed(
         text=first.error,
         facts=facts,
         link=_page_of(settings, pipeline, run_id),
-        command=f"mlops pipeline run {pipeline}",
+        command=f"mlops pipeline resume {run_id}",
     )
     return notify(settings, alert)
 

@@ -15,6 +15,7 @@ from mlops.errors import BusyError, MlopsError
 from mlops.orchestration.contract import Event, PipelineRequest, PipelineResult, StaleRun
 from mlops.orchestration.engine import Engine
 from mlops.orchestration.failures import require_success
+from mlops.orchestration.interruption import interruptible
 from mlops.orchestration.lock import is_held
 from mlops.orchestration.naming import ENGINE_LOCK
 from mlops.registry.connection import load_mlflow
@@ -51,7 +52,8 @@ def deploy(settings: Settings, variables: Mapping[str, Any], watch: Watcher) -> 
     """
     asked = str(variables.get("version") or variables.get("alias"))
     records = Records(settings.deployments)
-    with _engine(settings, watch) as engine:
+    again = f"mlops deploy {asked}"
+    with interruptible(lambda: again), _engine(settings, watch) as engine:
         stale = [run for run in engine.stale_runs() if run.pipeline in PIPELINES]
         ours = next((run for run in stale if _is_of(records, run, asked)), None)
         if ours is None:
@@ -62,7 +64,7 @@ def deploy(settings: Settings, variables: Mapping[str, Any], watch: Watcher) -> 
             # What was taken over ends as soon as it is looked at, in Mage's tables as well.
             if run is not ours:
                 engine.resume(run.run_id)
-    return _record(records, result, f"mlops deploy {asked}")
+    return _record(records, result, again)
 
 
 def roll_back(settings: Settings, variables: Mapping[str, Any], watch: Watcher) -> DeploymentRecord:

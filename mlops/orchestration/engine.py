@@ -17,7 +17,33 @@ from mlops.orchestration.lock import HomeLock, is_held
 from mlops.orchestration.naming import ENGINE_LOCK, SCHEDULER_LOCK
 from mlops.settings import PROJECT_ROOT, Settings
 
-__all__ = ["Engine", "PipelineRequest", "PipelineResult"]
+__all__ = ["Engine", "PipelineRequest", "PipelineResult", "engine_lock", "require_free"]
+
+
+@contextlib.contextmanager
+def engine_lock(settings: Settings) -> Iterator[HomeLock]:
+    """Hold the lock of the home's engine before Mage is loaded.
+
+    Raises:
+        BusyError: If another engine works in this home.
+    """
+    lock = HomeLock(settings.home / ENGINE_LOCK, "mlops run")
+    lock.acquire(settings.engine.lock_wait_seconds)
+    try:
+        yield lock
+    finally:
+        lock.release()
+
+
+def require_free(settings: Settings) -> None:
+    """Make sure that no engine works in this home, unless one may wait for it.
+
+    Raises:
+        BusyError: Naming the engine's process.
+    """
+    if not settings.engine.lock_wait_seconds:
+        with engine_lock(settings):
+            pass
 
 
 class Engine:
@@ -31,6 +57,7 @@ class Engine:
         project: The Mage project's root.
         on_event: Told what happens, in the caller's thread, between Mage's own steps.
         preload: Modules to import before blocks are forked, e.g. ``("xgboost", "mlflow")``.
+        lock: The home's, from `engine_lock`, where the caller holds it already.
 
     Raises:
         ConfigurationError: If ``project`` is no Mage project.
@@ -42,11 +69,12 @@ class Engine:
         project: Path = PROJECT_ROOT,
         on_event: Callable[[Event], None] = lambda event: None,
         preload: Sequence[str] = (),
+        lock: HomeLock | None = None,
     ) -> None:
         self.settings = settings
         self.project = project.resolve()
         self.on_event = on_event
-        self._lock = HomeLock(settings.home / ENGINE_LOCK, "mlops run")
+        self._lock = lock or HomeLock(settings.home / ENGINE_LOCK, "mlops run")
         self._terminal = sys.stdout, sys.stderr
         environment.prepare(settings, self.project)
         self._mage_log = settings.logs / "engine.log"

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from mlops import errors
-from mlops.errors import HINT, MlopsError, PipelineFailureError
+from mlops.errors import HINT, ConfigurationError, MlopsError, PipelineFailureError
 from mlops.orchestration.contract import PipelineResult
 
 
@@ -28,8 +30,19 @@ def require_success(result: PipelineResult, go_on: str) -> None:
     message, _, own = text.partition(HINT)
     raise kind(
         f"{result.pipeline}: block {failed.block} failed: {message}",
-        f"{own or f'read {failed.log} and mend the cause'}; then go on with: {go_on}",
+        _way_on(kind, own, failed.log, go_on),
     )
+
+
+def _way_on(kind: type[MlopsError], own: str, log: Path, go_on: str) -> str:
+    """Say what to do: never only what has just failed.
+
+    A request that was wrong fails again however often it goes on, and a hint that names a command
+    of its own has said what to type.
+    """
+    if own and (issubclass(kind, ConfigurationError) or "mlops " in own):
+        return own
+    return f"{own or f'read {log} and mend the cause'}; then go on with: {go_on}"
 
 
 def _kind_of(text: str) -> tuple[type[MlopsError], str]:

@@ -9,6 +9,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 from mlops.data.sqlite import open_to_read
+from mlops.errors import ConfigurationError
 from mlops.orchestration.environment import DATABASE_WAY_OUT
 from mlops.settings import Settings
 
@@ -22,7 +23,7 @@ from pipeline_run r left join block_run b on b.pipeline_run_id = r.id
 group by r.id, r.pipeline_uuid, r.status, r.started_at, r.completed_at
 order by r.id desc limit :last
 """
-
+_RUN = "select id from pipeline_run where id = :run"
 _TRIGGERS = """
 select s.id, s.pipeline_uuid as pipeline, s.name, s.status, s.created_at,
        r.status as last_status, r.created_at as last_at
@@ -93,6 +94,18 @@ def recent_runs(settings: Settings, last: int) -> list[dict[str, Any]]:
         last: How many runs at most.
     """
     return [_readable(row) for row in _ask(settings, _RECENT, {"last": last})]
+
+
+def require_run(settings: Settings, run: int) -> None:
+    """Make sure that there is a pipeline run with this number.
+
+    Raises:
+        ConfigurationError: If there is none.
+    """
+    if not _ask(settings, _RUN, {"run": run}):
+        raise ConfigurationError(
+            f"pipeline run {run}: there is no such run", "list the runs with: mlops status"
+        )
 
 
 def trigger_states(settings: Settings) -> dict[tuple[str, str], TriggerState]:

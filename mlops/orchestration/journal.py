@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict, PrivateAttr
 
 from mlops.errors import ConfigurationError
+from mlops.orchestration.engine import engine_lock
+from mlops.orchestration.interruption import interruptible
+from mlops.orchestration.lock import HomeLock
 from mlops.records.files import find_record, write_record
 from mlops.settings import Settings
+
+RESUME: Final = "mlops run --resume"
 
 
 class Journal(BaseModel):
@@ -63,6 +70,33 @@ class Journal(BaseModel):
     def write(self) -> None:
         """Store the record."""
         write_record(self._path, self)
+
+
+@dataclass(frozen=True)
+class Job:
+    """A main job in progress, and the lock of its home."""
+
+    journal: Journal
+    lock: HomeLock
+    resumed: bool
+
+
+@contextmanager
+def begin_job(settings: Settings, variables: Mapping[str, Any], *, resume: bool) -> Iterator[Job]:
+    """Open the record of a new job, or of the last one, before anything else is loaded.
+
+    So a second job is refused at once, and one that is interrupted while Mage loads can be resumed.
+
+    Raises:
+        BusyError: If another engine works in this home.
+        ConfigurationError: If there is no job to resume.
+        InterruptionError: On Ctrl-C.
+    """
+    with engine_lock(settings) as lock:
+        journal = Journal.read(settings) if resume else Journal.of(settings, variables)
+        journal.write()
+        with interruptible(lambda: RESUME):
+            yield Job(journal, lock, resumed=resume)
 
 
 def _path(settings: Settings) -> Path:

@@ -9,7 +9,7 @@ import time
 from datetime import datetime, timezone
 from pathlib import Path
 
-from mlops.errors import BusyError
+from mlops.errors import BusyError, unwritable
 
 POLL_SECONDS = 0.2
 
@@ -43,11 +43,15 @@ class HomeLock:
 
         Raises:
             BusyError: Naming the holder's process and since when it runs.
+            ConfigurationError: If the folder cannot be written.
         """
         if self.held:
             return
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        file = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            file = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600)
+        except OSError as error:
+            raise unwritable(self.path.parent, error) from error
         deadline = time.monotonic() + wait_seconds
         while not _try_lock(file):
             if time.monotonic() >= deadline:

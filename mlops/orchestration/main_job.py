@@ -11,7 +11,6 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from mlops.data.manifests import current_training_set
 from mlops.data.origins import TripOrigin, replacement, require_scoring
@@ -21,9 +20,8 @@ from mlops.features.build import feature_version
 from mlops.orchestration.contract import Event, PipelineRequest, PipelineResult, RunStarted
 from mlops.orchestration.engine import Engine
 from mlops.orchestration.failures import require_success
-from mlops.orchestration.journal import Journal
-from mlops.orchestration.lock import is_held
-from mlops.orchestration.naming import ENGINE_LOCK
+from mlops.orchestration.journal import RESUME, Job, Journal
+from mlops.orchestration.stages import PRODUCTS, STAGES, wanted
 from mlops.records.files import find_or_report, write_record
 from mlops.registry.connection import ensure_tracking
 from mlops.registry.receipts import code_commit, lock_hash
@@ -31,15 +29,6 @@ from mlops.registry.tracking import close_abandoned_runs
 from mlops.registry.versions import Registry
 from mlops.settings import Settings
 
-# Stages run one after the other; the pipelines of one stage share the workers, the first served
-# first: at the end come the quick families of scikit-learn, which fill both workers evenly.
-STAGES: tuple[tuple[str, ...], ...] = (
-    ("data_preparation",),
-    ("route_statistics",),
-    ("xgboost_training", "sklearn_training"),
-    ("model_selection",),
-    ("batch_inference",),
-)
 # Imported once before blocks are forked; each child would pay these seconds again.
 PRELOAD = (
     "mlops.steps.batch_inference",
@@ -62,10 +51,6 @@ PRELOAD = (
     "sklearn.svm",
     "xgboost",
 )
-PRODUCTS: Mapping[str, str] = {
-    "data_preparation": "training_set",
-    "route_statistics": "route_statistics",
-}
 
 
 @dataclass(frozen=True)
@@ -88,29 +73,23 @@ class MainJobResult:
 
 def run_main_job(
     settings: Settings,
-    variables: Mapping[str, Any],
+    job: Job,
     on_event: Callable[[Event], None],
     *,
     rebuild: bool = False,
-    resume: bool = False,
 ) -> MainJobResult:
-    """Drive all stages through Mage.
+    """Drive what is left of a job's stages through Mage.
 
     Args:
         settings: The configuration in force; to resume, the one of the job's own variables.
-        variables: Run-time variables given to every pipeline: setting overrides and ``promote``.
+        job: What is asked, from `begin_job`.
         on_event: Told of each run, block and step.
         rebuild: Build the training set even if the published one answers the request.
-        resume: Go on with the last job instead of starting a new one.
 
     Raises:
         PipelineFailureError: If a stage fails, naming the block, its error and its log.
     """
-    journal = Journal.of(settings, variables)
-    if resume:
-        journal = Journal.read(settings)
-    elif not is_held(settings.home / ENGINE_LOCK):  # else it is another job's
-        journal.write()  # what is killed while Mage loads can be resumed, too
+    journal = job.journal
     before = set(journal.finished)
     driven: set[str] = set()  # pipelines that this process has run something of
 
@@ -125,10 +104,10 @@ def run_main_job(
     # it takes to reach it.
     ensure_tracking(settings)
     _ = code_commit(), lock_hash()  # asked of git and the disk once; children inherit the answers
-    engine = Engine(settings, on_event=record, preload=PRELOAD)
+    engine = Engine(settings, on_event=record, preload=PRELOAD, lock=job.lock)
     results: dict[str, PipelineResult] = {}
     with engine:
-        if resume:
+        if job.resumed:
             # A run may have been created just before the kill, too late for the journal.
             for stale in engine.stale_runs():
                 journal.runs.setdefault(stale.pipeline, stale.run_id)
@@ -144,7 +123,7 @@ def run_main_job(
             # What is finished is asked again all the same: its result comes from its run.
             names = [
                 name
-                for name in _wanted(stage, settings)
+                for name in wanted(stage, settings)
                 if name in journal.runs or name not in journal.finished
             ]
             extra = {}
@@ -154,7 +133,7 @@ def run_main_job(
             for result in _drive(engine, names, journal, settings, extra):
                 results[result.pipeline] = result
                 if not result.survived:
-                    require_success(result, "mlops run --resume")
+                    require_success(result, RESUME)
                 journal.finished.append(result.pipeline)
             if "data_preparation" in names:
                 _remember_request(settings)
@@ -207,15 +186,6 @@ def _cannot_be_scored(settings: Settings) -> bool:
 
 def _has_champion(selection: PipelineResult) -> bool:
     return selection.output("register_challenger")["champion"] is not None
-
-
-def _wanted(stage: tuple[str, ...], settings: Settings) -> list[str]:
-    """Leave out the training of which nothing is asked."""
-    asked = {
-        "sklearn_training": settings.training.families,
-        "xgboost_training": settings.training.objectives,
-    }
-    return [name for name in stage if asked.get(name, True)]
 
 
 def _drive(

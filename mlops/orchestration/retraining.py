@@ -10,6 +10,7 @@ from mlops.orchestration import deployments, main_job
 from mlops.orchestration.contract import Event, PipelineRequest
 from mlops.orchestration.engine import Engine
 from mlops.orchestration.failures import require_success
+from mlops.orchestration.interruption import interruptible
 from mlops.registry.connection import ensure_tracking
 from mlops.retraining.records import RetrainingRecord, newest_record, read_record
 from mlops.settings import Settings
@@ -40,13 +41,20 @@ def run_retraining(
             "there is no retraining to go on with", "start one with: mlops retrain"
         )
     ensure_tracking(settings)
-    engine = Engine(settings, on_event=on_event, preload=main_job.PRELOAD + deployments.PRELOAD)
-    with engine:
+    before = newest_record(settings)
+
+    def go_on() -> str:
+        # Before its first block has ended, a retraining has no record to go on from.
+        begun = resume or newest_record(settings) != before
+        return "mlops retrain --resume" if begun else "mlops retrain"
+
+    preload = main_job.PRELOAD + deployments.PRELOAD
+    with interruptible(go_on), Engine(settings, on_event=on_event, preload=preload) as engine:
         if last is None:
             (result,) = engine.run(PipelineRequest("retraining", variables))
         else:
             result = engine.resume(last.run_id)
-    require_success(result, "mlops retrain --resume")
+    require_success(result, go_on())
     record = read_record(settings, result.run_id)
     assert record is not None  # written by the first block
     return record

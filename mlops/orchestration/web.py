@@ -107,7 +107,7 @@ def repair(app: Any, settings: Settings) -> Any:
         server.ApiChildDetailHandler,
     )
     app.wildcard_router.rules.insert(0, charts)
-    doors.shut(app, limit, behind_proxy=bool(server_settings.public_url))
+    doors.shut(app, settings, limit, behind_proxy=bool(server_settings.public_url))
     # Tornado waits an hour for a head, and for ever for a body.
     app.listen = functools.partial(
         app.listen,

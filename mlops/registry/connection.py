@@ -19,7 +19,7 @@ from types import ModuleType
 from typing import Any, Final
 
 from mlops.data.sqlite import check_database, file_of, is_damage
-from mlops.errors import MlopsError, RegistryError
+from mlops.errors import MlopsError, RegistryError, unwritable
 from mlops.records.files import damaged
 from mlops.settings import Settings
 
@@ -267,7 +267,11 @@ def replaced(module: ModuleType, name: str, value: Any) -> Iterator[None]:
 def _exclusive(settings: Settings) -> Iterator[None]:
     """Hold the lock that serialises changes of the database's shape."""
     file = settings.home / "mlflow" / "prepare.lock"
-    file.parent.mkdir(parents=True, exist_ok=True)
-    with file.open("w") as stream:
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        stream = file.open("w")
+    except OSError as error:
+        raise unwritable(file.parent, error) from error
+    with stream:
         fcntl.flock(stream, fcntl.LOCK_EX)
         yield

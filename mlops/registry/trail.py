@@ -7,17 +7,24 @@ gives another version a share of the requests, lies beside it for the same reaso
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final, Literal
 from urllib.parse import quote
 
 from mlops.data.references import Reference
+from mlops.errors import RegistryError
 from mlops.records.files import find_record, write_record
 from mlops.records.folder import RecordFolder
 from mlops.registry.rollout import Rollout
 from mlops.settings import Settings
 
+# The tag of a version that says what the gate decided.
+VERDICT: Final = "mlops.verdict"
+PASSED: Final = "passed"
+REFUSED: Final = "refused"
+SYNTHETIC: Final = "mlops.synthetic"  # the tag that says whether its trips were: true or false
 # MLflow's databases hold 5 000 characters per tag, and people's words are copied to one.
 MAX_REASON: Final = 2_000
 _TRAIL_WAY_OUT: Final = (
@@ -108,6 +115,63 @@ def rollback_target(trail: tuple[Promotion, ...]) -> int | None:
     by two people, would bring back the very version that was taken away.
     """
     return trail[0].previous if trail and trail[0].kind == "promotion" else None
+
+
+def require_target(
+    trail: tuple[Promotion, ...], versions: Mapping[int, Mapping[str, str]], to: int | None = None
+) -> int:
+    """Return the version that a rollback restores.
+
+    Args:
+        trail: Newest first.
+        versions: Tags of each version that there is.
+        to: A former champion that a person names.
+
+    Raises:
+        RegistryError: If there is nothing to restore, or only a synthetic model in place of a real
+            one; or if ``to`` is gone or never was champion.
+    """
+    champion = trail[0].version if trail else None
+    named = {v for p in trail for v in (p.version, p.previous) if v is not None}
+    former = sorted(named.intersection(versions) - {champion})
+    name_one = "deploy another version: mlops deploy VERSION"
+    if former:
+        numbers = ", ".join(map(str, former))
+        name_one = f"restore a former champion ({numbers}): mlops rollback --to {former[-1]}"
+    if to is not None:
+        if to not in versions:
+            raise RegistryError(f"to_version: there is no version {to} (any more)", name_one)
+        if to != champion and to not in former:
+            raise RegistryError(
+                f"to_version: version {to} never was champion, so it cannot be restored",
+                f"{name_one}; or deploy this one: mlops deploy {to}",
+            )
+        return to
+    target = rollback_target(trail)
+    if target is not None and target not in versions:
+        raise RegistryError(
+            f"version {target}, the champion before version {champion}, is gone from the registry",
+            name_one,
+        )
+    if target is not None:
+        if [versions.get(v or 0, {}).get(SYNTHETIC) for v in (target, champion)] == [
+            "true",
+            "false",
+        ]:
+            raise RegistryError(
+                f"version {target}, the champion before version {champion}, learned from synthetic "
+                "trips",
+                f"if it shall serve all the same: mlops rollback --to {target}",
+            )
+        return target
+    if trail and trail[0].kind == "rollback":
+        last = trail[0]
+        raise RegistryError(
+            f"version {last.version} was itself restored from version {last.previous} by a "
+            f"rollback ({last.reason}); another one would bring version {last.previous} back",
+            name_one,
+        )
+    raise RegistryError("there is no champion before the present one", name_one)
 
 
 def _raise(error: Exception) -> None:

@@ -29,7 +29,15 @@ from mlops.registry.connection import many_writes, registry_errors
 from mlops.registry.receipts import Receipt
 from mlops.registry.rollout import Rollout
 from mlops.registry.tracking import model_uri
-from mlops.registry.trail import MAX_REASON, Promotion, rollback_target
+from mlops.registry.trail import (
+    MAX_REASON,
+    PASSED,
+    REFUSED,
+    SYNTHETIC,
+    VERDICT,
+    Promotion,
+    require_target,
+)
 from mlops.registry.trust import require_trusted
 
 _PROMOTED_FROM: Final = "mlops.promoted_from"
@@ -64,6 +72,8 @@ class Registry(Catalogue):
             self._client.log_text(run_id, record.model_dump_json(indent=2), RECORD_FILE)
             self._ensure_model()
             version = self._version_of(run_id)
+            for key, value in _tags(record).items() if version is not None else ():
+                self._client.set_model_version_tag(self._name, str(version), key, value)
             if version is None:
                 version = self._client.create_model_version(
                     self._name,
@@ -114,39 +124,10 @@ class Registry(Catalogue):
 
     def rollback_target(self, to: int | None = None) -> int:
         """Return the version that `rollback` would restore; raises what it raises."""
-        trail = self.trail()
-        named = {v for promotion in trail for v in (promotion.version, promotion.previous)}
-        former = sorted(v for v in named if v is not None and self.get(v) is not None)
-        others = f"name one of {former}" if former else "no former champion is left"
-        if to is not None:
-            if self.get(to) is None:
-                raise RegistryError(f"to_version: there is no version {to} (any more)", others)
-            if to not in former:
-                raise RegistryError(
-                    f"to_version: version {to} never was champion, so it cannot be restored",
-                    f"{others}, or deploy it: mlops deploy {to}",
-                )
-            return to
-        target = rollback_target(trail)
-        if target is not None and target not in former:
-            raise RegistryError(
-                f"version {target}, the champion before version {trail[0].version}, is gone from "
-                "the registry",
-                f"{others}: mlops rollback --to VERSION; or deploy another: mlops deploy VERSION",
-            )
-        if target is not None:
-            return self._same_kind(target, trail[0].version)
-        if trail and trail[0].kind == "rollback":
-            last = trail[0]
-            raise RegistryError(
-                f"version {last.version} was itself restored from version {last.previous} by a "
-                f"rollback ({last.reason}); another one would bring version {last.previous} back",
-                f"name a former champion, one of {former}: mlops rollback --to VERSION",
-            )
-        raise RegistryError(
-            f"the model {self._name} has no champion before the present one",
-            "deploy another version: mlops deploy VERSION",
-        )
+        with registry_errors(self._settings):
+            found = self._client.search_model_versions(f"name = '{self._name}'")
+        tags = {int(version.version): version.tags for version in found}
+        return require_target(self.trail(), tags, to)
 
     def can_roll_back(self) -> bool:
         """Tell whether a rollback that names no version would find one."""
@@ -154,17 +135,6 @@ class Registry(Catalogue):
             return self.get(self.rollback_target()) is not None
         except RegistryError:
             return False
-
-    def _same_kind(self, target: int, champion: int) -> int:
-        """Refuse to bring a synthetic model back in place of a real one unless it is named."""
-        before, now = self.get(target), self.get(champion)
-        if before and before.synthetic and now and now.origin and not now.synthetic:
-            raise RegistryError(
-                f"version {target}, the champion before version {champion}, learned from synthetic "
-                "trips",
-                f"if it shall serve all the same: mlops rollback --to {target}",
-            )
-        return target
 
     def trail(self) -> tuple[Promotion, ...]:
         """Return every change of the champion, newest first."""
@@ -281,8 +251,8 @@ def _tags(record: Record) -> dict[str, str]:
         "mlops.family": record.receipt.family,
         "mlops.rmse": f"{metrics.rmse:.4f}",
         "mlops.mae": f"{metrics.mae:.4f}",
-        "mlops.verdict": "passed" if record.verdict.passed else "refused",
+        VERDICT: PASSED if record.verdict.passed else REFUSED,
         "mlops.data_hash": record.receipt.data_hash,
         "mlops.code_commit": record.receipt.code_commit,
-        "mlops.synthetic": str(record.receipt.synthetic).lower(),
+        SYNTHETIC: str(record.receipt.synthetic).lower(),
     }

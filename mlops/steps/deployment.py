@@ -4,24 +4,21 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any
 
+from mlops.deployment.asking import asked_target, asked_version, settings_among, text_of
 from mlops.deployment.claim import NOBODY, Claim, Claims
 from mlops.deployment.ledger import Asked, Ledger
 from mlops.deployment.process import Deployer
 from mlops.deployment.records import DeploymentRecord, Records, RunKey
 from mlops.deployment.rollback import Rollback
 from mlops.deployment.world import RealWorld
-from mlops.errors import ConfigurationError
 from mlops.orchestration.liveness import run_is_alive
 from mlops.registry.versions import Registry
 from mlops.settings import Settings, load_settings
 from mlops.steps.reports import leave_report
 
 Variables = Mapping[str, Any]
-
-# Variables of a run that are short names of settings.
-_SETTINGS: Final = ("canary_percent", "canary_minutes", "shadow_minutes", "require_server")
 
 
 def resolve_version(variables: Variables) -> dict[str, Any]:
@@ -33,9 +30,9 @@ def resolve_version(variables: Variables) -> dict[str, Any]:
         BusyError: If another deployment is in progress.
     """
     asked = Asked(
-        what=_asked_version(variables),
+        what=asked_version(variables),
         by=_by(variables),
-        reason=_text(variables, "reason") or "asked to",
+        reason=text_of(variables, "reason") or "asked to",
         run=_run(variables),
         allow_mismatch=_settings(variables).allow_mismatch,
     )
@@ -78,16 +75,14 @@ def stop_deployments(variables: Variables) -> dict[str, Any]:
         RegistryError: If there is nothing to go back to.
         BusyError: If another rollback is in progress.
     """
-    to = _text(variables, "to_version")
-    if to and not to.isdigit():
-        raise ConfigurationError(f"to_version: {to!r} is not a version number", "give one, e.g. 7")
+    to = asked_target(variables)
     asked = Asked(
-        what=to or "previous champion",
+        what="previous champion" if to is None else str(to),
         by=_by(variables),
-        reason=_text(variables, "reason") or "asked to",
+        reason=text_of(variables, "reason") or "asked to",
         run=_run(variables),
     )
-    return _reference(_rollback(variables).take_over(asked, int(to) if to else None))
+    return _reference(_rollback(variables).take_over(asked, to))
 
 
 def restore_champion(rollback: Mapping[str, Any], variables: Variables) -> dict[str, Any]:
@@ -112,12 +107,7 @@ def _rollback(variables: Variables) -> Rollback:
 
 
 def _settings(variables: Variables) -> Settings:
-    given = {
-        f"deployment.{name}": variables[name]
-        for name in _SETTINGS
-        if variables.get(name) not in (None, "")
-    }
-    return load_settings({**variables, **given}, strict=False)
+    return load_settings({**variables, **settings_among(variables)}, strict=False)
 
 
 def _ledger(settings: Settings) -> Ledger:
@@ -140,36 +130,15 @@ def _lives(pid: int) -> bool:
     return True
 
 
-def _asked_version(variables: Variables) -> str:
-    given = {name: text for name in ("version", "alias") if (text := _text(variables, name))}
-    if len(given) != 1:
-        said = "both are given" if given else "neither is given"
-        raise ConfigurationError(
-            f"version, alias: one of them is needed, and {said}",
-            'send e.g. {"version": "12"} or {"alias": "challenger"}',
-        )
-    ((name, text),) = given.items()
-    if text.isdigit() == (name == "alias"):
-        raise ConfigurationError(
-            f"{name}: {text!r} is not {'a number' if name == 'version' else 'an alias'}",
-            'send e.g. {"version": "12"} or {"alias": "challenger"}',
-        )
-    return text
-
-
-def _text(variables: Variables, name: str) -> str:
-    value = variables.get(name)
-    return "" if value is None else str(value).strip()
-
-
 def _by(variables: Variables) -> str:
-    trigger = _text(variables, "trigger_name")
-    return _text(variables, "by") or (f"trigger {trigger}" if trigger else "the editor")
+    trigger = text_of(variables, "trigger_name")
+    return text_of(variables, "by") or (f"trigger {trigger}" if trigger else "the editor")
 
 
 def _run(variables: Variables) -> RunKey:
     return RunKey(
-        id=_text(variables, "pipeline_run_id"), partition=_text(variables, "execution_partition")
+        id=text_of(variables, "pipeline_run_id"),
+        partition=text_of(variables, "execution_partition"),
     )
 
 

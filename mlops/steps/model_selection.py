@@ -41,7 +41,7 @@ from mlops.registry.tracking import (
     log_candidate,
 )
 from mlops.registry.versions import Registry, VersionInfo
-from mlops.settings import Settings, load_settings
+from mlops.settings import YES, Settings, load_settings
 from mlops.steps.contenders import ContenderReport, training_runs
 from mlops.steps.reports import leave_report
 from mlops.steps.training import Variables, insight_or_none, threads
@@ -266,4 +266,4 @@ def _reason_to_promote(
     learned = judged.receipt.origin
     if champion.origin == TripOrigin(learned.taxi, True) and not learned.synthetic:
         return "the first model of real trips that passed the gate"
-    return "--promote" if variables.get("promote") in (True, "true", "True", 1) else ""
+    return "--promote" if variables.get("promote") in YES else ""

@@ -79,8 +79,7 @@ def predict(variables: Variables) -> dict[str, Any]:
     settings = load_settings(variables, strict=False)
     if not _given(variables):
         progress.report("no trip was described: this is an example; set its zones as variables")
-        variables = {**variables, **EXAMPLE}
-    trip = trip_from(variables)
+    trip = trip_or_example(variables)
     model, champion = Registry(settings).load("champion")
     _, request = parse_requests([trip], settings)
     minutes = {str(k): float(v) for k, v in model.predict(request).iloc[0].items()}
@@ -96,6 +95,11 @@ def predict(variables: Variables) -> dict[str, Any]:
         "model_version": champion.version,
         "trip": trip,
     }
+
+
+def trip_or_example(variables: Variables) -> dict[str, Any]:
+    """Return the trip that a form describes, or `EXAMPLE` if it was left empty; see `trip_from`."""
+    return trip_from(variables if _given(variables) else {**variables, **EXAMPLE})
 
 
 def trip_from(variables: Variables, now: datetime | None = None) -> dict[str, Any]:

@@ -22,10 +22,9 @@ from mlops.retraining.records import (
     read_record,
     write_record,
 )
-from mlops.settings import ALIASES, is_setting, load_settings
+from mlops.settings import ALIASES, YES, is_setting, load_settings
 
 Variables = Mapping[str, Any]
-YES = (True, "true", "True", "1", 1)
 
 
 class Run(Protocol):
@@ -133,8 +132,7 @@ def train(
         ``run``: its number, or None; ``pipeline``.
     """
     training = load_settings(prepared["variables"], strict=False).training
-    asked = {"sklearn_training": training.families, "xgboost_training": training.objectives}
-    if not asked[pipeline]:
+    if pipeline == "xgboost_training" and not training.objectives:
         return {"pipeline": pipeline, "run": None}
     return {"pipeline": pipeline, "run": run(pipeline, prepared["variables"], variables).run_id}
 

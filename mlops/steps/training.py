@@ -27,6 +27,7 @@ from mlops.registry.tracking import log_candidate, log_failed_candidate
 from mlops.settings import Settings, load_settings
 from mlops.steps.products import route_statistics_for, training_set_from
 from mlops.training.artifact import TripDurationModel
+from mlops.training.choice import check_training, with_baselines
 from mlops.training.families import family_of
 from mlops.training.tuning import SearchResult, Trial, tune
 
@@ -62,7 +63,8 @@ class CandidateReport(Reference):
 def families(training_set: Any, route_statistics: Any, variables: Variables) -> Fan:
     """Yield one child per scikit-learn family and baseline (a Mage dynamic block's output)."""
     settings = load_settings(variables, strict=False)
-    return _fan(settings.training.families, training_set, route_statistics, variables, settings)
+    names = with_baselines(settings.training.families)
+    return _fan(names, training_set, route_statistics, variables, settings)
 
 
 def objectives(training_set: Any, route_statistics: Any, variables: Variables) -> Fan:
@@ -78,8 +80,8 @@ def _fan(
     variables: Variables,
     settings: Settings,
 ) -> Fan:
-    # An unknown name is an error before any child starts. The longest first: none of them is then
-    # left to run alone at the end.
+    check_training(settings.training)  # before any child starts, whoever started the run
+    # The longest first: none of them is then left to run alone at the end.
     names = sorted(names, key=lambda name: -family_of(name).cost)
     manifest = training_set_from(training_set, variables)
     routes = route_statistics_for(manifest, route_statistics, variables, settings)

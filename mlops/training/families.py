@@ -1,21 +1,35 @@
 """The candidates: a family is a name, a builder, defaults and a search space.
 
-Adding one is one entry here. Spaces stay where a fit takes seconds and serving stays fast.
+Adding one is one entry here. Spaces stay where a fit takes seconds and serving stays fast. Builders
+import what they need when they are called: a name is checked without loading any library.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from mlops.errors import ConfigurationError
-from mlops.training.boosting import BoostedTrees, HistogramTrees
-from mlops.training.estimators import Estimator, GlobalMean, RouteMedian
 from mlops.training.family import Build, Family, Params
 from mlops.training.spaces import Choice, Integer, LogUniform, Space, Uniform
 
+if TYPE_CHECKING:
+    from mlops.training.estimators import Estimator
+
 QUANTILES: Final = (0.1, 0.5, 0.9)
 QUANTILES_FAMILY: Final = "quantiles"  # gives the others their prediction interval
+
+
+def _global_mean(params: Mapping[str, Any], seed: int, threads: int) -> Estimator:
+    from mlops.training.estimators import GlobalMean
+
+    return GlobalMean()
+
+
+def _route_median(params: Mapping[str, Any], seed: int, threads: int) -> Estimator:
+    from mlops.training.estimators import RouteMedian
+
+    return RouteMedian(**params)
 
 
 def _linear_regression(params: Mapping[str, Any], seed: int, threads: int) -> Estimator:
@@ -61,11 +75,15 @@ def _extra_trees(params: Mapping[str, Any], seed: int, threads: int) -> Estimato
 
 
 def _hist_gradient_boosting(params: Mapping[str, Any], seed: int, threads: int) -> Estimator:
+    from mlops.training.boosting import HistogramTrees
+
     return HistogramTrees(seed=seed, **params)
 
 
 def _boosted(objective: str, **constants: Any) -> Build:
     def build(params: Mapping[str, Any], seed: int, threads: int) -> Estimator:
+        from mlops.training.boosting import BoostedTrees
+
         return BoostedTrees(objective, threads=threads, seed=seed, **constants, **params)
 
     return build
@@ -102,13 +120,8 @@ _BOOSTED_SPACE: Final[Space] = {
 FAMILIES: Final[Mapping[str, Family]] = {
     family.name: family
     for family in (
-        Family("global_mean", "baseline", lambda params, seed, threads: GlobalMean()),
-        Family(
-            "route_median",
-            "baseline",
-            lambda params, seed, threads: RouteMedian(**params),
-            {"min_trips": 3},
-        ),
+        Family("global_mean", "baseline", _global_mean),
+        Family("route_median", "baseline", _route_median, {"min_trips": 3}),
         Family("linear_regression", "sklearn", _linear_regression, {"tol": 1e-4}, cost=0.5),
         Family(
             "lasso",

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from mlops.errors import ConfigurationError
-from mlops.training.estimators import Estimator
 from mlops.training.spaces import Scalar, Space
+
+if TYPE_CHECKING:
+    from mlops.training.estimators import Estimator
 
 Params = dict[str, Scalar]
 # Hyperparameters, seed, threads → an unfitted estimator.
-Build = Callable[[Mapping[str, Any], int, int], Estimator]
+Build: TypeAlias = "Callable[[Mapping[str, Any], int, int], Estimator]"
 
 
 @dataclass(frozen=True)
@@ -44,12 +46,23 @@ class Family:
         """Fill in the defaults.
 
         Raises:
-            ConfigurationError: Naming a hyperparameter that the family does not have.
+            ConfigurationError: Naming a hyperparameter that the family does not have, or that is
+                not a number where the family needs one.
         """
-        unknown = sorted(set(params) - set(self.defaults))
-        if unknown:
-            raise ConfigurationError(
-                f"training.overrides.{self.name}.{unknown[0]}: there is no such hyperparameter",
-                f"{self.name} has {', '.join(self.defaults) or 'none'}",
-            )
+        for name, value in sorted(params.items()):
+            where = f"training.overrides.{self.name}.{name}"
+            if name not in self.defaults:
+                raise ConfigurationError(
+                    f"{where}: there is no such hyperparameter",
+                    f"{self.name} has {', '.join(self.defaults) or 'none'}",
+                )
+            if _is_number(self.defaults[name]) and not (value is None or _is_number(value)):
+                raise ConfigurationError(
+                    f"{where}: {value!r} is not a number",
+                    f"give a number; the default is {self.defaults[name]}",
+                )
         return {**self.defaults, **params}
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)

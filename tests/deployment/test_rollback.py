@@ -37,7 +37,7 @@ def test_a_second_rollback_does_not_bring_the_bad_version_back(office: Any) -> N
         office.roll_back()
 
     assert office.champion == 1
-    assert "[1, 2, 3]" in str(refusal.value) and "--to VERSION" in str(refusal.value)
+    assert "(2, 3): mlops rollback --to 3" in str(refusal.value)  # not the champion itself
     # but whoever names a version gets it
     assert office.roll_back(to=3).version == office.champion == 3
 

@@ -248,7 +248,7 @@ def test_a_retry_that_fails_the_same_way_is_the_same_incident(
     (told,) = web.bodies("/hook")
     assert told["title"] == "training failed in fit" and told["text"] == failure.error
     assert told["facts"] == {"pipeline": "training", "run": "1", "log": "/logs/fit.log"}
-    assert told["command"] == "mlops pipeline run training"
+    assert told["command"] == "mlops pipeline resume 1"
     assert told["link"] == "http://127.0.0.1:6789/pipelines/training/runs/1"
     # And another cause, and another pipeline, are others
     other = BlockFailure("load", "OSError: gone", Path("/logs/load.log"))

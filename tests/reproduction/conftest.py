@@ -69,7 +69,7 @@ def _make(home: Path, **given: Any) -> Home:
 def linear(tmp_path_factory: pytest.TempPathFactory) -> Home:
     """A linear model, its interval made of its twin's errors."""
     home = tmp_path_factory.mktemp("linear")
-    given = {"training.families": "global_mean,linear_svr", "training.objectives": "global_mean"}
+    given = {"training.families": "global_mean,linear_svr", "training.objectives": "[]"}
     return _make(home, **given)
 
 

@@ -232,7 +232,7 @@ def test_what_was_refused_or_is_champion_already_is_not_deployed(
 def test_a_training_of_which_nothing_is_asked_is_left_out(in_use: Any) -> None:
     in_use("2024-01")
     runs = Runs(outputs())
-    whole_run(runs, objectives="")
+    whole_run(runs, objectives="[]")
     assert "xgboost_training" not in [pipeline for pipeline, *_ in runs.asked]
 
 

@@ -1,0 +1,235 @@
+"""What a pipeline may be asked: refused here at once, before anything is loaded or recorded.
+
+Every door asks: the command line, the POST of a trigger, the forms of the user interface. The
+blocks look again at what they are given, with all that they have loaded by then.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import date
+from pathlib import Path
+from typing import Any, Final
+
+from mlops.data.months import parse_months
+from mlops.data.windows import plan_windows
+from mlops.deployment import asking
+from mlops.errors import ConfigurationError, SourceError, did_you_mean
+from mlops.orchestration.stages import STAGES, wanted
+from mlops.registry.lookup import require_champion
+from mlops.settings import ALIASES, YES, Settings, is_setting, load_settings, setting_names
+from mlops.training.choice import check_names, check_training, require_candidates
+from mlops.training.families import FAMILIES, OBJECTIVES
+
+Variables = Mapping[str, Any]
+
+_WHO: Final = ("reason", "by")
+_FOLLOWS_FROM: Final = "monitoring_decision"  # given by monitoring to what it starts
+# What the blocks of each pipeline read besides settings.
+RUN_VARIABLES: Final[Mapping[str, tuple[str, ...]]] = {
+    "data_preparation": (),
+    "route_statistics": (),
+    "sklearn_training": (),
+    "xgboost_training": (),
+    "model_selection": ("promote", "training_runs"),
+    "batch_inference": ("score_months",),
+    "predict": ("pickup_zone", "dropoff_zone", "trip_distance", "passenger_count", "pickup_at"),
+    "deployment": ("version", "alias", *_WHO, *asking.SETTINGS),
+    "rollback": ("to_version", *_WHO, _FOLLOWS_FROM, "require_server"),
+    "monitoring": (),
+    "retraining": ("force", *_WHO, _FOLLOWS_FROM),
+}
+_NO: Final = (False, "false", "False", "0", 0, "", None)
+_SWITCHES: Final = ("promote", "force")
+# Mage writes these into the variables of the runs and triggers that it creates.
+_OF_MAGE: Final = ("execution_date", "execution_partition")
+
+
+def accepted_names(pipeline: str) -> tuple[str, ...]:
+    """Return the names of all variables that a run of a pipeline may be given."""
+    return (*RUN_VARIABLES[pipeline], *ALIASES, *setting_names())
+
+
+def check_run(pipeline: str, variables: Variables) -> Settings:
+    """Make sure that a run of a pipeline can do what its variables ask for.
+
+    Args:
+        pipeline: Of this project; whatever else a person has built may be given anything.
+        variables: As given by a person, a trigger or both.
+
+    Returns:
+        The settings that are in force in the run.
+
+    Raises:
+        MlopsError: Naming the variable, and what is accepted.
+    """
+    settings = check_variables(pipeline, variables)
+    _CHECKS.get(pipeline, _nothing_more)(settings, variables)
+    return settings
+
+
+def check_variables(pipeline: str, variables: Variables) -> Settings:
+    """Make sure that the names and values among a pipeline's variables are valid by themselves.
+
+    Args and returns are those of `check_run`.
+
+    Raises:
+        ConfigurationError: Naming the variable, and what is accepted.
+    """
+    if pipeline in RUN_VARIABLES:
+        _check_names(pipeline, variables)
+    given = {**variables, **asking.settings_among(variables)}
+    settings = load_settings(given, strict=False)
+    check_training(settings.training)
+    _check_rules(settings)
+    return settings
+
+
+def check_job(settings: Settings) -> None:
+    """Make sure that the main job can do what the settings ask for.
+
+    Raises:
+        MlopsError: Naming the setting, and what is accepted.
+    """
+    check_training(settings.training)
+    require_candidates(settings.training)
+    _check_rules(settings)
+    for stage in STAGES:
+        for pipeline in wanted(stage, settings):
+            if pipeline != "batch_inference":  # of a champion that the job itself may bring
+                _CHECKS.get(pipeline, _nothing_more)(settings, {})
+
+
+def check_backtest(settings: Settings) -> None:
+    """Make sure that a replay of history can do what the settings ask for.
+
+    Raises:
+        MlopsError: Naming the setting, and what is accepted.
+    """
+    check_names("backtest.families", settings.backtest.families, [*FAMILIES, *OBJECTIVES])
+    _check_source(settings)
+
+
+def _check_names(pipeline: str, variables: Variables) -> None:
+    own = RUN_VARIABLES[pipeline]
+    for name, value in variables.items():
+        if name in own:
+            if name in _SWITCHES and value not in (*YES, *_NO):
+                raise ConfigurationError(
+                    f"{name}: {value!r} is neither true nor false", "send true or false"
+                )
+            if isinstance(value, (dict, list)):
+                raise ConfigurationError(f"{name}: one value is needed, not {value!r}", "send one")
+        elif name not in _OF_MAGE and not is_setting(ALIASES.get(name, name)):
+            meant = did_you_mean(name, accepted_names(pipeline))
+            meant = f"{meant} " if meant else ""
+            raise ConfigurationError(
+                f"{name}: {pipeline} has no such variable",
+                f"{meant}It accepts {', '.join((*own, *ALIASES))}"
+                " and every setting of: mlops config show",
+            )
+
+
+def _check_rules(settings: Settings) -> None:
+    if settings.validation.actions:
+        from mlops.data.rules import rules_in_force  # computes, unlike all else here
+
+        rules_in_force(settings.validation)
+
+
+def _nothing_more(settings: Settings, variables: Variables) -> None:
+    """Ask for nothing beyond settings that are valid."""
+
+
+def _preparation(settings: Settings, variables: Variables) -> None:
+    _check_source(settings)
+    source = settings.source
+    if source.kind != "path" or _is_folder(source.location):
+        plan_windows(source.month_list, settings.windows)
+
+
+def _check_source(settings: Settings, months: tuple[str, ...] = ()) -> None:
+    """Look whether the trips can be there: what needs a network or a file's content, does not."""
+    source, months = settings.source, months or settings.source.month_list
+    if source.kind == "tlc" and months[-1] > f"{date.today():%Y-%m}":
+        raise SourceError(
+            f"source.months: {months[-1]} has not been yet", "ask for months that have passed"
+        )
+    if source.kind != "path":
+        return
+    places = [part.strip() for part in source.location.split(",") if part.strip()]
+    if not places:
+        raise ConfigurationError(
+            "source.location: the source is 'path', and no location is given",
+            "name a folder, a base URL or files: --source path --location DIR",
+        )
+    for place in places:
+        path = Path(place.removeprefix("file://")).expanduser()
+        if "://" in place.removeprefix("file://"):
+            continue
+        if not path.exists():
+            raise SourceError(
+                f"source.location: {place} does not exist", "check the path, or mount its disk"
+            )
+        if path.is_dir() and not _is_folder(source.location):
+            raise ConfigurationError(
+                f"source.location: {place} is a folder among files", "name one folder, or files"
+            )
+    if _is_folder(source.location):
+        _check_months(Path(places[0].removeprefix("file://")).expanduser(), months, source.taxi)
+
+
+def _is_folder(location: str) -> bool:
+    return Path(location.strip().removeprefix("file://")).expanduser().is_dir()
+
+
+def _check_months(folder: Path, months: tuple[str, ...], taxi: str) -> None:
+    """Look whether a name in the folder, or in the taxi's, holds each month."""
+    names = [path.name for place in (folder, folder / taxi) for path in place.glob("*")]
+    missing = [month for month in months if not any(month in name for name in names)]
+    if missing:
+        raise SourceError(
+            f"{folder}: no {taxi} trips for {', '.join(missing)}",
+            f"put {taxi}_tripdata_{missing[0]}.parquet there, or ask for other months",
+        )
+
+
+def _xgboost(settings: Settings, variables: Variables) -> None:
+    if not settings.training.objectives:
+        raise ConfigurationError(
+            "training.objectives: no objective is named, so there is nothing to train",
+            "name one, e.g. objectives=squared_error",
+        )
+
+
+def _batch(settings: Settings, variables: Variables) -> None:
+    asked = variables.get("score_months")
+    try:
+        months = parse_months(str(asked)) if asked else settings.source.month_list[-1:]
+    except ConfigurationError as error:
+        raise ConfigurationError(f"score_{error.message}", error.hint) from None
+    _check_source(settings, months)
+    require_champion(settings)
+
+
+def _predict(settings: Settings, variables: Variables) -> None:
+    from mlops.inference.requests import parse_requests
+    from mlops.steps.playground import trip_or_example
+
+    parse_requests([trip_or_example(variables)], settings)
+    require_champion(settings)
+
+
+def _retraining(settings: Settings, variables: Variables) -> None:
+    require_candidates(settings.training)
+
+
+_CHECKS: Final[Mapping[str, Callable[[Settings, Variables], None]]] = {
+    "data_preparation": _preparation,
+    "xgboost_training": _xgboost,
+    "batch_inference": _batch,
+    "predict": _predict,
+    "deployment": asking.check_deployment,
+    "rollback": asking.check_rollback,
+    "retraining": _retraining,
+}

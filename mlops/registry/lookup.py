@@ -1,0 +1,196 @@
+"""What the registry holds, asked without importing MLflow: a mistake is refused in milliseconds.
+
+Reads MLflow's tables, or asks its server. Whoever acts on the answer asks MLflow itself again.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from mlops.data.sqlite import open_to_read
+from mlops.errors import ConfigurationError, RegistryError
+from mlops.registry.catalogue import CHAMPION, PREVIOUS_CHAMPION
+from mlops.registry.connection import DATABASE_WAY_OUT
+from mlops.registry.trail import Trail
+from mlops.settings import Settings
+
+_SERVER_SECONDS: Final = 2.0
+_PAGE: Final = 1_000
+_VERSIONS: Final = """
+select v.version, t.key, t.value from model_versions v
+left join model_version_tags t on t.name = v.name and t.version = v.version
+where v.name = :name and v.current_stage <> 'Deleted_Internal'
+"""
+_ALIASES: Final = "select alias, version from registered_model_aliases where name = :name"
+
+
+@dataclass(frozen=True)
+class Standing:
+    """The registered model as it stands.
+
+    Attributes:
+        versions: Tags of each version.
+        aliases: The version that each alias names.
+    """
+
+    versions: Mapping[int, Mapping[str, str]] = field(default_factory=dict)
+    aliases: Mapping[str, int] = field(default_factory=dict)
+
+    def number(self, asked: str) -> int | None:
+        """Return the version that a number or an alias names, or None if there is none."""
+        number = int(asked) if asked.isdigit() else self.aliases.get(asked)
+        return number if number in self.versions else None
+
+
+def look_up(settings: Settings) -> Standing | None:
+    """Return how the model stands; None if the registry cannot be asked in this way.
+
+    A registry that was never used has no versions.
+
+    Raises:
+        DamagedFileError: If its database is damaged.
+    """
+    standing = _in_mlflow(settings)
+    if standing is None:
+        return None
+    # Who is champion is for the trail to say, not for an alias that anybody may move.
+    last = Trail(settings).newest()
+    aliases = {
+        name: number
+        for name, number in standing.aliases.items()
+        if name not in (CHAMPION, PREVIOUS_CHAMPION)
+    }
+    if last is not None:
+        aliases[CHAMPION] = last.version
+        if last.previous is not None:
+            aliases[PREVIOUS_CHAMPION] = last.previous
+    return Standing(standing.versions, aliases)
+
+
+def _in_mlflow(settings: Settings) -> Standing | None:
+    uri, name = settings.tracking_uri, settings.tracking.model_name
+    if uri.startswith(("http://", "https://")):
+        return _ask_server(uri.rstrip("/"), name)
+    if uri.startswith("sqlite:///"):
+        file = Path(uri.removeprefix("sqlite:///"))
+        return _ask_file(file, name) if file.exists() else Standing()
+    return _ask_database(uri, name)
+
+
+def require_version(settings: Settings, asked: str) -> None:
+    """Make sure that a version exists, as far as the registry can be asked at once.
+
+    Args:
+        settings: Say where the registry is.
+        asked: A number or an alias.
+
+    Raises:
+        ConfigurationError: Naming the versions and aliases there are.
+        RegistryError: If the champion is asked for, and there is none yet.
+    """
+    standing = look_up(settings)
+    if asked == CHAMPION:
+        _require_champion(standing)
+    if standing is not None and standing.number(asked) is None:
+        raise no_version(standing, asked)
+
+
+def require_champion(settings: Settings) -> None:
+    """Make sure that there is a champion, as far as the registry can be asked at once.
+
+    Raises:
+        RegistryError: If no version was promoted yet.
+    """
+    _require_champion(look_up(settings))
+
+
+def _require_champion(standing: Standing | None) -> None:
+    if standing is not None and standing.number(CHAMPION) is None:
+        way_on = "deploy a version: mlops deploy VERSION" if standing.versions else "run: mlops run"
+        raise RegistryError("there is no champion yet", way_on)
+
+
+def no_version(standing: Standing, asked: str) -> ConfigurationError:
+    """Return what to tell whoever asks for a version that does not exist."""
+    if not standing.versions:
+        return ConfigurationError(
+            f"there is no version {asked!r}: no model was registered yet",
+            "train and register one: mlops run",
+        )
+    numbers = ", ".join(map(str, sorted(standing.versions)))
+    aliases = "".join(f", {alias}" for alias in sorted(standing.aliases))
+    return ConfigurationError(
+        f"there is no version {asked!r}; there are {numbers}{aliases}",
+        "list the versions with: mlops models",
+    )
+
+
+def _ask_database(uri: str, name: str) -> Standing | None:
+    import sqlalchemy  # a third of a second, which SQLite does not need
+
+    try:
+        engine = sqlalchemy.create_engine(uri, poolclass=sqlalchemy.NullPool)
+        with engine.connect() as connection:
+            return _standing(
+                lambda query: connection.execute(sqlalchemy.text(query), {"name": name}).all()
+            )
+    except (sqlalchemy.exc.SQLAlchemyError, ImportError):
+        return None
+
+
+def _ask_file(file: Path, name: str) -> Standing | None:
+    try:
+        with open_to_read(file, DATABASE_WAY_OUT) as connection:
+            return _standing(lambda query: connection.execute(query, {"name": name}).fetchall())
+    except sqlite3.Error:
+        return None
+
+
+def _standing(ask: Callable[[str], Iterable[Any]]) -> Standing:
+    versions: dict[int, dict[str, str]] = {}
+    for version, key, value in ask(_VERSIONS):
+        tags = versions.setdefault(int(version), {})
+        if key is not None:
+            tags[key] = value
+    aliases = {alias: int(version) for alias, version in ask(_ALIASES)}
+    return Standing(versions, aliases)
+
+
+def _ask_server(uri: str, name: str) -> Standing | None:
+    import requests
+
+    api = f"{uri}/api/2.0/mlflow"
+    try:
+        with requests.Session() as session:
+            found = session.get(
+                f"{api}/registered-models/get", params={"name": name}, timeout=_SERVER_SECONDS
+            )
+            if found.status_code == requests.codes.not_found:
+                return Standing()
+            found.raise_for_status()
+            model = found.json()["registered_model"]
+            versions: dict[int, dict[str, str]] = {}
+            page: dict[str, Any] = {"filter": f"name = '{name}'", "max_results": _PAGE}
+            while True:
+                answer = session.get(
+                    f"{api}/model-versions/search", params=page, timeout=_SERVER_SECONDS
+                )
+                answer.raise_for_status()
+                content = answer.json()
+                for version in content.get("model_versions", ()):
+                    versions[int(version["version"])] = _pairs(version.get("tags"))
+                if not content.get("next_page_token"):
+                    break
+                page["page_token"] = content["next_page_token"]
+    except (requests.RequestException, ValueError, LookupError, TypeError):
+        return None
+    aliases = {each["alias"]: int(each["version"]) for each in model.get("aliases", ())}
+    return Standing(versions, aliases)
+
+
+def _pairs(tags: Any) -> dict[str, str]:
+    return {tag["key"]: tag["value"] for tag in tags or ()}
