@@ -255,14 +255,13 @@ class Catalogue:
         info = self.get(version)
         if info is None and version == CHAMPION:
             raise RegistryError(
-                f"the model {self._name} has no champion",
+                self.stray_alias() or f"the model {self._name} has no champion",
                 "deploy a version (mlops models lists them): mlops deploy VERSION; "
                 "or train one: mlops run",
             )
         if info is None:
-            stray = self.stray_alias() if version == CHAMPION else ""
             raise RegistryError(
-                stray or f"the model {self._name} has no version {version!r}",
+                f"the model {self._name} has no version {version!r}",
                 "list the versions with: mlops models",
             )
         return info
