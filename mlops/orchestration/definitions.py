@@ -135,7 +135,7 @@ def install(state: Path) -> None:
     module: Any = importlib.import_module("mage_ai.data_preparation.models.pipeline")
     if isinstance(module.yaml, _Changed):
         return
-    statuses = BlockStatuses(state / "editor")
+    statuses = BlockStatuses(state / "block_statuses")
 
     def dump(pipeline: Mapping[str, Any], stream: Any = None, **options: Any) -> str:
         statuses.keep(pipeline)

@@ -21,7 +21,7 @@ from mage_ai.server.scheduler_manager import scheduler_manager
 from tornado.web import url
 
 from mlops.gateway.connections import BODY_SECONDS, MAX_HEAD_BYTES, raise_file_limit
-from mlops.orchestration import access, completion, doors, editor, front_end
+from mlops.orchestration import access, completion, doors, editor, front_end, variables
 from mlops.orchestration.lock import is_held
 from mlops.orchestration.naming import SCHEDULER_LOCK
 from mlops.settings import Settings
@@ -106,7 +106,7 @@ def repair(app: Any, settings: Settings) -> Any:
         r"/(?P<child>block_layout_items)/(?P<child_pk>.+)",
         server.ApiChildDetailHandler,
     )
-    app.wildcard_router.rules.insert(0, charts)
+    app.wildcard_router.rules[:0] = [charts, *variables.show_in_editor()]
     doors.shut(app, settings, limit, behind_proxy=bool(server_settings.public_url))
     # Tornado waits an hour for a head, and for ever for a body.
     app.listen = functools.partial(

@@ -21,7 +21,7 @@ import pytest
 import yaml
 
 from mlops.observability.tables import TABLES
-from mlops.settings import PROJECT_ROOT, Settings
+from mlops.settings import PROJECT_ROOT, Settings, load_settings
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 FLAGS = [
@@ -54,6 +54,30 @@ class Server:
     mlflow: str
     settings: Settings
     output: Path
+
+
+@dataclass(frozen=True)
+class Workshop:
+    """A project that may be changed: its folder, Mage's address, and a signed-in page."""
+
+    project: Path
+    mage: str
+    page: Any
+
+    def changed(self) -> str:
+        """What git says is not as it was."""
+        command = ["git", "-C", self.project, "status", "--porcelain"]
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+    def difference(self) -> list[str]:
+        """The lines that were added and removed; the project is then as it was."""
+        git = ["git", "-C", str(self.project)]
+        shown = subprocess.run(
+            [*git, "diff", "-U0"], check=True, capture_output=True, text=True
+        ).stdout
+        subprocess.run([*git, "checkout", "-q", "."], check=True)
+        marks = ("+++", "---")
+        return [x for x in shown.splitlines() if x[:1] in "+-" and not x.startswith(marks)]
 
 
 @dataclass(frozen=True)
@@ -115,7 +139,43 @@ def browser(server: Server) -> Any:
 @pytest.fixture(scope="session")
 def page(server: Server, browser: Any) -> Any:
     """Return a signed-in page, as large as a laptop's."""
-    page = browser.new_page(viewport={"width": 1440, "height": 900})
+    return _sign_in(server, browser)
+
+
+@pytest.fixture(scope="module")
+def workshop(
+    browser: Any,
+    tmp_path_factory: pytest.TempPathFactory,
+    make_champion: Callable[[Path], None],
+) -> Iterator[Workshop]:
+    """Return a copy of the project under git that may be changed, its servers, and a page."""
+    folder = tmp_path_factory.mktemp("workshop")
+    project, settings = folder / "project", load_settings({"home": folder / "home"})
+    listed = subprocess.run(
+        ["git", "-C", PROJECT_ROOT, "ls-files", "-co", "--exclude-standard", "-z"],
+        **{"check": True, "capture_output": True, "text": True},
+    )
+    for name in filter(None, listed.stdout.split("\0")):
+        if (PROJECT_ROOT / name).is_file():
+            (project / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(PROJECT_ROOT / name, project / name)
+    make_champion(settings.home)
+    small = ("months=2024-01..2024-02", "source.sample_rows=1500", "validation.min_rows=1000")
+    subprocess.run(
+        [sys.executable, "-m", "mlops.cli", "pipeline", "run", "data_preparation"]
+        + [part for variable in small for part in ("--var", variable)],
+        env={**os.environ, "MLOPS_HOME": str(settings.home), "MLOPS_PROJECT": str(project)},
+        check=True,
+    )
+    author = ("-c", "user.name=A", "-c", "user.email=a@example.org")
+    for command in (("init", "-q"), ("add", "-A"), (*author, "commit", "-qm", "as it was")):
+        subprocess.run(["git", "-C", project, *command], check=True)
+    with _up(settings, folder / "output", MLOPS_PROJECT=str(project)) as server:
+        yield Workshop(project, server.mage, _sign_in(server, browser))
+
+
+def _sign_in(server: Server, browser: Any) -> Any:
+    page = browser.new_context(viewport={"width": 1440, "height": 900}).new_page()
     page.set_default_timeout(PATIENCE)
     page.goto(server.mage)
     page.fill('input[type="email"], input[placeholder="Email"]', "owner@mlops.local")
@@ -178,7 +238,7 @@ def no_tables(server: Server) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _up(settings: Settings, output: Path) -> Iterator[Server]:
+def _up(settings: Settings, output: Path, **variables: str) -> Iterator[Server]:
     mage, mlflow, metrics = _free_port(), _free_port(), _free_port()
     environment = {
         **os.environ,
@@ -189,6 +249,7 @@ def _up(settings: Settings, output: Path) -> Iterator[Server]:
         "MLOPS_OBSERVABILITY__REFRESH_SECONDS": "3600",  # once: tests may put tables away
         "MLOPS_OWNER_PASSWORD": PASSWORD,
         "MLOPS_SERVER__SCHEDULER_INTERVAL_SECONDS": "1",
+        **variables,
     }
     found = Server(f"http://127.0.0.1:{mage}", f"http://127.0.0.1:{mlflow}", settings, output)
     wanted = {f"{name}.parquet" for name in TABLES}

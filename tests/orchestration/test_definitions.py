@@ -87,7 +87,7 @@ def test_what_is_kept_is_kept_again(values: dict[str, Any]) -> None:
 
 
 def test_what_has_run_is_remembered_elsewhere(tmp_path: Path) -> None:
-    statuses = BlockStatuses(tmp_path / "editor")
+    statuses = BlockStatuses(tmp_path / "statuses")
     statuses.keep(SAVED)
 
     [block] = statuses.put_into(decisions(SAVED), "p")["blocks"]

@@ -1,0 +1,101 @@
+"""Mage's editor on a project under git: looking and running change nothing, an edit is saved."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from mlops.cli.pipelines import pipeline_names
+
+pytestmark = [pytest.mark.browser, pytest.mark.mage]
+
+PATIENCE = 120_000  # milliseconds until a block has run: the kernel starts first
+PAGES = ("edit", "triggers", "runs", "backfills", "logs", "monitors", "settings", "dashboard")
+OTHER_PAGES = ("overview", "pipelines", "triggers", "pipeline-runs", "global-data-products")
+
+
+def test_the_first_click_in_the_playground_answers_and_changes_nothing(workshop: Any) -> None:
+    block = open_block(workshop, "predict", "predict_trip")
+    block.locator("button").first.click()
+
+    answer = workshop.page.get_by_text("minutes (8 of 10 such trips take")
+    answer.first.wait_for(timeout=PATIENCE)
+    workshop.page.get_by_text("this is an example").first.wait_for()
+    save(workshop)
+    assert workshop.changed() == ""
+
+
+def test_a_block_below_a_data_product_runs_with_all_above_it(workshop: Any) -> None:
+    block = open_block(workshop, "route_statistics", "publish_route_statistics")
+    block.locator("button").first.click()
+    workshop.page.get_by_text("Execute with upstream blocks").click()
+
+    workshop.page.get_by_text("published route_statistics sha256=").first.wait_for(timeout=PATIENCE)
+    save(workshop)
+    assert workshop.changed() == ""
+
+
+def test_opening_pages_and_starting_runs_changes_nothing(workshop: Any) -> None:
+    page = workshop.page
+    for name in pipeline_names():
+        for part in PAGES if name == "deployment" else ("edit",):
+            page.goto(f"{workshop.mage}/pipelines/{name}/{part}")
+            page.get_by_text(name, exact=True).first.wait_for()
+    for part in OTHER_PAGES:
+        page.goto(f"{workshop.mage}/{part}", wait_until="networkidle")
+
+    page.goto(f"{workshop.mage}/pipelines/predict/triggers")
+    page.get_by_role("button", name="Run@once").click()
+    page.get_by_role("button", name="Run now").click()
+    page.locator("text=/^Done$/ >> visible=true").first.wait_for(timeout=PATIENCE)
+
+    assert workshop.changed() == ""
+
+
+def test_an_edit_of_code_is_saved_and_nothing_else(workshop: Any) -> None:
+    open_block(workshop, "predict", "predict_trip")
+    workshop.page.locator(".monaco-editor").first.click()
+    workshop.page.keyboard.press("Control+End")
+    workshop.page.keyboard.insert_text("\n# edited")
+    save(workshop)
+
+    assert eventually(lambda: workshop.changed() == " M custom/predict_trip.py\n")
+    assert [line for line in workshop.difference() if line != "+"] == ["+# edited"]
+
+
+def test_a_setting_of_a_pipeline_is_saved_and_nothing_else(workshop: Any) -> None:
+    page = workshop.page
+    page.goto(f"{workshop.mage}/pipelines/rollback/settings")
+    page.get_by_text("Run pipeline in a single process").wait_for()
+    page.locator("[class*=ToggleSwitch] >> visible=true").first.click()
+    page.get_by_role("button", name="Save").click()
+
+    assert eventually(lambda: workshop.changed() == " M pipelines/rollback/metadata.yaml\n")
+    assert workshop.difference() == ["+run_pipeline_in_one_process: true"]
+
+
+def open_block(workshop: Any, pipeline: str, block: str) -> Any:
+    """Open the editor; return the head of a block."""
+    workshop.page.goto(f"{workshop.mage}/pipelines/{pipeline}/edit")
+    head = workshop.page.locator(".code-block-header-sticky").filter(has_text=block)
+    head.first.wait_for()
+    head.first.scroll_into_view_if_needed()
+    return head.first
+
+
+def save(workshop: Any) -> None:
+    """Save as a person does, and wait until it is."""
+    workshop.page.keyboard.press("Control+s")
+    workshop.page.get_by_text("Saved").first.wait_for()
+
+
+def eventually(is_so: Callable[[], bool], seconds: float = 30) -> bool:
+    deadline = time.monotonic() + seconds
+    while not is_so():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.2)
+    return True
