@@ -21,6 +21,7 @@ from typing import Any, Final
 from mlops.data.sqlite import check_database, file_of, is_damage
 from mlops.errors import MlopsError, RegistryError, unwritable
 from mlops.records.files import damaged
+from mlops.registry.descriptions import EXPERIMENT_TAGS
 from mlops.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -133,9 +134,13 @@ def ensure_tracking(settings: Settings) -> str:
         name = settings.tracking.experiment
         found = client.get_experiment_by_name(name)
         if found is None:
-            return str(client.create_experiment(name, artifact_location=_location(settings)))
+            location = _location(settings)
+            return str(client.create_experiment(name, location, tags=EXPERIMENT_TAGS))
         if found.lifecycle_stage == "deleted":
             client.restore_experiment(found.experiment_id)
+        for tag, value in EXPERIMENT_TAGS.items():
+            if tag not in found.tags:  # what a person wrote there stays
+                client.set_experiment_tag(found.experiment_id, tag, value)
         return str(found.experiment_id)
 
 

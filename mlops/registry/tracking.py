@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
 from mlops.data.references import Reference, TrainingSetManifest
 from mlops.errors import RegistryError
 from mlops.registry.connection import connect, ensure_tracking, many_writes, registry_errors
+from mlops.registry.descriptions import tags_of_run
 from mlops.registry.models import load_folder, location_of, log_model, read_logged
 from mlops.registry.receipts import Receipt
 from mlops.registry.trust import find_trusted
@@ -144,7 +145,7 @@ def log_candidate(
         run = client.create_run(
             experiment,
             start_time=ended - int(seconds * 1_000),
-            tags=tags,
+            tags={**tags, **tags_of_run(receipt, metrics.model_dump().get("rmse"), stage)},
             run_name=receipt.family if stage == "search" else f"{receipt.family} refit",
         ).info.run_id
         try:

@@ -13,6 +13,7 @@ from typing import Final, Literal
 from mlops.errors import GateRefusalError, RegistryError
 from mlops.evaluation.results import Evaluation
 from mlops.evaluation.verdict import Verdict
+from mlops.registry import descriptions
 from mlops.registry.catalogue import (
     CHALLENGER,
     CHAMPION,
@@ -216,7 +217,7 @@ class Registry(Catalogue):
         from mlflow.exceptions import MlflowException
 
         try:
-            self._client.create_registered_model(self._name)
+            self._client.create_registered_model(self._name, description=descriptions.MODEL)
         except MlflowException as error:
             if error.error_code != "RESOURCE_ALREADY_EXISTS":
                 raise

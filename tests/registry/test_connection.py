@@ -64,6 +64,17 @@ def test_an_existing_experiment_keeps_its_location(home: Settings, tmp_path: Pat
     assert location.startswith((home.home / "mlflow" / "artifacts").as_uri())
 
 
+def test_an_experiment_says_what_it_is_and_keeps_what_a_person_wrote(home: Settings) -> None:
+    experiment, client = ensure_tracking(home), connect(home)
+    described = client.get_experiment(experiment).tags["mlflow.note.content"]
+    assert "taxi trip" in described and "mlops.job" in described
+
+    client.set_experiment_tag(experiment, "mlflow.note.content", "ours")
+    ensure_tracking(home)
+
+    assert client.get_experiment(experiment).tags["mlflow.note.content"] == "ours"
+
+
 def test_a_deleted_experiment_comes_back(registry_of_one_test: Settings) -> None:
     settings = registry_of_one_test
     first = ensure_tracking(settings)

@@ -76,6 +76,13 @@ def test_a_candidate_is_recorded_whole(
     assert tags["mlops.seed"] == "42"
     assert (tags["mlops.pipeline"], tags["mlops.pipeline_run_id"]) == ("sklearn_training", "7")
     assert (tags["mlops.family"], tags["mlops.synthetic"]) == ("lasso", "true")
+    # And MLflow's own columns and fields are filled, and the candidates of one job go together.
+    assert tags["mlops.job"] == "sklearn_training run 7"
+    assert tags["mlflow.source.name"] == "sklearn_training"
+    assert tags["mlflow.source.git.commit"] == receipt.code_commit
+    note = tags["mlflow.note.content"]
+    assert note.startswith(f"`lasso`, RMSE {evaluation.metrics.rmse:.3f} minutes on the validation")
+    assert receipt.data_hash[:12] in note and "synthetic" in note
 
 
 def test_trials_are_nested_runs_with_their_own_numbers(
