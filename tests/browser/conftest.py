@@ -117,17 +117,17 @@ _LOOK = """
 
 
 @pytest.fixture(scope="session")
-def server(lived_in: Settings, tmp_path_factory: pytest.TempPathFactory) -> Server:
+def server(browser: Any, lived_in: Settings, tmp_path_factory: pytest.TempPathFactory) -> Server:
     """Return the servers of `lived_in`, with every table of the dashboards made."""
-    if CHROMIUM is None:
-        pytest.skip("no chromium: install Debian's package chromium")
     output = tmp_path_factory.mktemp("up") / "output"
     return _opened.enter_context(_up(lived_in, output))
 
 
 @pytest.fixture(scope="session")
-def browser(server: Server) -> Any:
+def browser() -> Any:
     """Return a browser."""
+    if CHROMIUM is None:
+        pytest.skip("no chromium: install Debian's package chromium")
     from playwright.sync_api import sync_playwright
 
     playwright = _opened.enter_context(sync_playwright())
@@ -261,7 +261,7 @@ def _up(settings: Settings, output: Path, **variables: str) -> Iterator[Server]:
             stderr=subprocess.STDOUT,
         )
         try:
-            deadline = time.monotonic() + 120
+            deadline = time.monotonic() + 300
             while not (
                 _answers(found.mage)
                 and _answers(found.mlflow)
