@@ -81,10 +81,8 @@ def fitted(file: Path) -> tuple[list[TripDurationModel], pd.DataFrame]:
     def fit(family: str) -> TripDurationModel:
         return TripDurationModel.fit(family, {}, trips[~later], statistics, seed=1, threads=1)
 
-    quantiles = fit("quantiles")
-    models = [
-        fit(family).with_quantile_interval(quantiles, quantiles, trips[later]) for family in MODELS
-    ]
+    quantiles = fit("quantiles").with_own_quantiles(trips[~later], seed=1, threads=1)
+    models = [fit(family).with_interval_of(quantiles) for family in MODELS]
     requests = trips[list(REQUEST_COLUMNS)].sample(max(ROWS), replace=True, random_state=1)
     return models, requests.reset_index(drop=True)
 

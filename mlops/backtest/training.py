@@ -155,7 +155,10 @@ class _Fit:
             model = model.with_residual_interval(best.model, self.validation)
         else:
             bounds = model if quantiles is best else self._refit(quantiles)
-            model = model.with_quantile_interval(bounds, quantiles.model, self.validation)
+            seed = self.settings.training.seed
+            known = pd.concat([self.train, self.validation])
+            bounds = bounds.with_own_quantiles(known, seed=seed, threads=self.threads)
+            model = model.with_interval_of(bounds)
         floors = [self._rmse(self._refit(search)) for search in baselines]
         rmse = self._rmse(model)
         model.save(target)

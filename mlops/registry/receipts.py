@@ -29,9 +29,9 @@ _FOR_REPRODUCTION: Final = ("threads", "cpu", "sources", "recipe", "interval")
 
 
 class IntervalOrigin(Reference):
-    """The fit behind a prediction interval: a twin that never saw the validation window."""
+    """The fit behind a prediction interval, calibrated by twins that each left out some days."""
 
-    family: str  # the model's own, whose errors make the interval; or the family of quantiles
+    family: str  # the family of quantiles; of older versions, that whose errors make the interval
     params: dict[str, Any]
     seed: int
     threads: int

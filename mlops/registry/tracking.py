@@ -16,7 +16,7 @@ from mlops.data.references import Reference, TrainingSetManifest
 from mlops.errors import RegistryError
 from mlops.registry.connection import connect, ensure_tracking, many_writes, registry_errors
 from mlops.registry.descriptions import tags_of_run
-from mlops.registry.models import load_folder, location_of, log_model, read_logged
+from mlops.registry.models import location_of, log_model, read_logged
 from mlops.registry.receipts import Receipt
 from mlops.registry.trust import find_trusted
 from mlops.registry.writers import has_ended, this_process
@@ -290,15 +290,6 @@ def _newest_searches(
     return newest
 
 
-def load_candidate(settings: Settings, run_id: str) -> TripDurationModel:
-    """Load the model that a run logged.
-
-    Raises:
-        RegistryError: If there is no such run, or it logged no model.
-    """
-    return load_folder(settings, location_of(settings, model_uri(settings, run_id)))
-
-
 def model_uri(settings: Settings, run_id: str) -> str:
     """Return the URI (``models:/m-…``) of the model that a run logged.
 
@@ -313,18 +304,6 @@ def model_uri(settings: Settings, run_id: str) -> str:
             f"run {run_id} logged no model", "choose a finished run: mlops models lists them"
         )
     return str(uri)
-
-
-def load_receipt(settings: Settings, run_id: str) -> Receipt:
-    """Return the receipt that a run logged.
-
-    Raises:
-        RegistryError: If there is no such run, or it logged none.
-        DamagedFileError: If the receipt is damaged.
-    """
-    client = connect(settings)
-    with registry_errors(settings):
-        return read_logged(client, run_id, RECEIPT_FILE, Receipt)
 
 
 def _is_trusted(settings: Settings, run: Any) -> bool:

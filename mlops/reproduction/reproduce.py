@@ -24,8 +24,7 @@ from mlops.settings import FeatureSettings, Settings
 from mlops.steps.training import threads as usual_threads
 from mlops.training.artifact import TripDurationModel
 from mlops.training.families import QUANTILES_FAMILY
-from mlops.training.intervals import ResidualInterval
-from mlops.training.refitting import calibrated, fit_twin, refit
+from mlops.training.refitting import refit
 
 
 def reproduce(version: int | str, settings: Settings, threads: int = 0) -> Reproduction:
@@ -98,7 +97,7 @@ def _stages(
     yield stages.compare_fit(model, again)
     origin = _origin(original)
     if origin is None:
-        why = "the receipt does not say how the model of quantiles was fitted"
+        why = "the receipt does not say how a model of quantiles was fitted"
         yield Stage(name=INTERVAL, outcome="not reached", summary=why)
     else:
         again = _with_interval(again, origin, receipt, manifest, routes, threads)
@@ -109,15 +108,9 @@ def _stages(
 
 
 def _origin(original: _Original) -> IntervalOrigin | None:
-    """Return where the interval comes from; of old receipts only the model's own errors do."""
-    receipt = original.receipt
-    if receipt.interval is not None:
-        return receipt.interval
-    if not isinstance(original.model.interval, ResidualInterval):
-        return None
-    return IntervalOrigin(
-        family=receipt.family, params=receipt.params, seed=receipt.seed, threads=receipt.threads
-    )
+    """Return where the interval comes from; older versions made theirs in another way."""
+    origin = original.receipt.interval
+    return origin if origin is not None and origin.family == QUANTILES_FAMILY else None
 
 
 def _with_interval(
@@ -128,13 +121,9 @@ def _with_interval(
     routes: stages.Routes,
     threads: int,
 ) -> TripDurationModel:
-    family, params = origin.family, origin.params
-    # Asked for other threads than the receipt's, the twin gets them as well.
+    # Asked for other threads than the receipt's, the quantiles get them as well.
     own = origin.threads if threads == receipt.threads and origin.threads else threads
-    twin = fit_twin(manifest, routes["validation"], family, params, seed=origin.seed, threads=own)
-    quantiles = None
-    if family == QUANTILES_FAMILY:
-        quantiles = refit(
-            manifest, routes["test"], family, params, seed=receipt.seed, threads=threads
-        )
-    return calibrated(model, twin, quantiles, manifest)
+    quantiles = refit(
+        manifest, routes["test"], origin.family, origin.params, seed=origin.seed, threads=own
+    )
+    return model.with_interval_of(quantiles)

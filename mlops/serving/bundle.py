@@ -30,6 +30,20 @@ PARITY_MINUTES: Final = 1e-4
 _HEAD_FILE: Final = "bundle.json"
 
 
+class MarginTable(Reference):
+    """Minutes added to the margin of quantiles by the value of one feature.
+
+    Attributes:
+        column: Of the features.
+        edges: Ascending; an infinite one follows them, beyond which missing values lie.
+        margins: Minutes per interval between edges, two more than edges.
+    """
+
+    column: int
+    edges: tuple[float, ...]
+    margins: tuple[float, ...]
+
+
 class Bounds(Reference):
     """How the interval around a prediction comes about.
 
@@ -39,7 +53,8 @@ class Bounds(Reference):
         edges: Of the bins of predicted minutes.
         below: Lower bound - prediction, per bin.
         above: Upper bound - prediction, per bin.
-        margin: Minutes by which quantiles are widened on both sides.
+        margin: Minutes by which quantiles are widened on both sides, and
+        tables: how many more by the values of features.
     """
 
     kind: Literal["none", "residuals", "quantiles"] = "none"
@@ -47,6 +62,7 @@ class Bounds(Reference):
     below: tuple[float, ...] = ()
     above: tuple[float, ...] = ()
     margin: float = 0.0
+    tables: tuple[MarginTable, ...] = ()
 
 
 class Golden(Reference):

@@ -11,7 +11,7 @@ import numpy as np
 from mlops.errors import MlopsError
 from mlops.features.encoding import COLUMN, FEATURES, Matrix
 from mlops.features.sums import ZONES
-from mlops.serving.bundle import PARITY_MINUTES, Bounds, Head
+from mlops.serving.bundle import PARITY_MINUTES, Bounds, Head, MarginTable
 from mlops.serving.compiled import CompiledModel
 from mlops.serving.golden import golden_answers
 from mlops.serving.kernels import (
@@ -194,7 +194,18 @@ def _shares(trips: Values) -> Values:
 
 def _bounds(interval: Any) -> Bounds:
     if isinstance(interval, QuantileInterval):
-        return Bounds(kind="quantiles", margin=float(interval.margin))
+        return Bounds(
+            kind="quantiles",
+            margin=float(interval.margin),
+            tables=tuple(
+                MarginTable(
+                    column=table.column,
+                    edges=tuple(table.edges[:-1].tolist()),
+                    margins=tuple(table.margins.tolist()),
+                )
+                for table in interval.tables
+            ),
+        )
     if isinstance(interval, ResidualInterval):
         return Bounds(
             kind="residuals",

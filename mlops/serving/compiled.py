@@ -127,7 +127,7 @@ class CompiledModel:
         )
         with self._one_at_a_time:
             outputs = self.kernel.predict_row(row)
-        return self._bounded(outputs)
+        return self._bounded(outputs, row)
 
     def explain(self, requests: Columns) -> Explanation:
         """Tell exactly what each feature contributes to each prediction.
@@ -202,17 +202,29 @@ class CompiledModel:
         return TripEncoder(self.encoder)
 
     @cached_property
+    def _margin_tables(self) -> list[tuple[int, list[float], list[float]]]:
+        return [
+            (table.column, [*table.edges, np.inf], list(table.margins))
+            for table in self.head.bounds.tables
+        ]
+
+    @cached_property
     def _one_at_a_time(self) -> Lock:
         return Lock()
 
     def _predict_block(self, requests: Columns) -> Values:
-        outputs = self.kernel.predict(self.encoder.encode(requests)).astype(np.float64)
+        features = self.encoder.encode(requests)
+        outputs = self.kernel.predict(features).astype(np.float64)
         bounds = self.head.bounds
         center = self._clipped(outputs[:, 0])
         answers = np.full((len(center), 3), np.nan)
         answers[:, 0] = center
         if bounds.kind == "quantiles":
-            lower, upper = outputs[:, 1] - bounds.margin, outputs[:, 2] + bounds.margin
+            margins = np.full(len(center), bounds.margin)
+            for column, edges, table in self._margin_tables:
+                members = np.searchsorted(edges, features[:, column], side="right")
+                margins += np.take(table, members)
+            lower, upper = outputs[:, 1] - margins, outputs[:, 2] + margins
         elif bounds.kind == "residuals":
             bins = np.searchsorted(bounds.edges, center, side="right")
             lower = center + np.array(bounds.below)[bins]
@@ -223,12 +235,15 @@ class CompiledModel:
         answers[:, 2] = np.maximum(self._clipped(upper), center)
         return answers
 
-    def _bounded(self, outputs: list[float]) -> tuple[float, float, float]:
+    def _bounded(self, outputs: list[float], row: Matrix) -> tuple[float, float, float]:
         """Do for one trip what `_predict_block` does for many."""
         shortest, longest, bounds = self.head.shortest, self.head.longest, self.head.bounds
         center = min(max(outputs[0], shortest), longest)
         if bounds.kind == "quantiles":
-            lower, upper = outputs[1] - bounds.margin, outputs[2] + bounds.margin
+            margin = bounds.margin
+            for column, edges, margins in self._margin_tables:
+                margin += margins[bisect_right(edges, row[column])]
+            lower, upper = outputs[1] - margin, outputs[2] + margin
         elif bounds.kind == "residuals":
             member = bisect_right(bounds.edges, center)
             lower, upper = center + bounds.below[member], center + bounds.above[member]

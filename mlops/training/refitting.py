@@ -9,6 +9,7 @@ from mlops.data.references import TrainingSetManifest
 from mlops.data.snapshots import read_window
 from mlops.features.routes import RouteStatistics
 from mlops.training.artifact import TripDurationModel
+from mlops.training.families import QUANTILES_FAMILY
 
 
 def refit(
@@ -20,7 +21,9 @@ def refit(
     seed: int,
     threads: int,
 ) -> TripDurationModel:
-    """Fit on train and validation: the model that will serve, still without an interval.
+    """Fit on train and validation: the model that will serve.
+
+    A model of quantiles comes with its interval, which the winner takes over; others have none yet.
 
     Args:
         manifest: The training set.
@@ -31,40 +34,7 @@ def refit(
         threads: For fitting.
     """
     trips = read_window(manifest, "train", "validation")
-    return TripDurationModel.fit(family, params, trips, at_test, seed=seed, threads=threads)
-
-
-def fit_twin(
-    manifest: TrainingSetManifest,
-    at_validation: RouteStatistics,
-    family: str,
-    params: Mapping[str, Any],
-    *,
-    seed: int,
-    threads: int,
-) -> TripDurationModel:
-    """Fit on train alone, as a search does with the parameters it found."""
-    trips = read_window(manifest, "train")
-    return TripDurationModel.fit(family, params, trips, at_validation, seed=seed, threads=threads)
-
-
-def calibrated(
-    model: TripDurationModel,
-    twin: TripDurationModel,
-    quantiles: TripDurationModel | None,
-    manifest: TrainingSetManifest,
-) -> TripDurationModel:
-    """Give a model its prediction interval, calibrated on trips its twin never saw.
-
-    Args:
-        model: Fitted on train and validation.
-        twin: Fitted on train alone: of the quantiles, or of the model itself if there are none.
-            Its errors on validation are honest.
-        quantiles: The family of quantiles, fitted on train and validation; None: the interval is
-            made of the twin's errors.
-        manifest: The training set.
-    """
-    validation = read_window(manifest, "validation")
-    if quantiles is None:
-        return model.with_residual_interval(twin, validation)
-    return model.with_quantile_interval(quantiles, twin, validation)
+    model = TripDurationModel.fit(family, params, trips, at_test, seed=seed, threads=threads)
+    if family == QUANTILES_FAMILY:
+        return model.with_own_quantiles(trips, seed=seed, threads=threads)
+    return model

@@ -14,12 +14,12 @@ import pytest
 from mlops.data.references import TrainingSetManifest
 from mlops.errors import RegistryError, UntrustedArtifactError
 from mlops.evaluation.evaluate import Evaluation
+from mlops.registry import models
 from mlops.registry.connection import connect, ensure_tracking
 from mlops.registry.receipts import Receipt
 from mlops.registry.tracking import (
     failed_candidates,
     finished_candidates,
-    load_candidate,
     log_candidate,
     log_failed_candidate,
     model_uri,
@@ -138,7 +138,9 @@ def test_one_model_is_logged_and_comes_back(
 
     assert [f"models:/{o.model_id}" for o in outputs] == [model_uri(registry_of_one_test, run_id)]
     assert client.get_logged_model(outputs[0].model_id).status == "READY"
-    assert load_candidate(registry_of_one_test, run_id) == model
+    uri = model_uri(registry_of_one_test, run_id)
+    location = models.location_of(registry_of_one_test, uri)
+    assert models.load_folder(registry_of_one_test, location) == model
 
 
 def test_a_candidate_that_was_not_logged_here_is_left_out(
@@ -157,8 +159,9 @@ def test_a_candidate_that_was_not_logged_here_is_left_out(
     found = finished_candidates(registry_of_one_test, manifest.sha256)
 
     assert [candidate.run_id for candidate in found] == [ours]
+    location = models.location_of(registry_of_one_test, model_uri(registry_of_one_test, stranger))
     with pytest.raises(UntrustedArtifactError):
-        load_candidate(registry_of_one_test, stranger)
+        models.load_folder(registry_of_one_test, location)
 
 
 def test_more_than_one_batch_of_parameters_and_metrics_fits(
@@ -223,9 +226,9 @@ def test_a_run_without_model_or_no_run_at_all_is_an_error(
     run = connect(registry_of_one_test).create_run(ensure_tracking(registry_of_one_test))
 
     with pytest.raises(RegistryError, match="logged no model"):
-        load_candidate(registry_of_one_test, run.info.run_id)
+        model_uri(registry_of_one_test, run.info.run_id)
     with pytest.raises(RegistryError, match="not found"):
-        load_candidate(registry_of_one_test, "0" * 32)
+        model_uri(registry_of_one_test, "0" * 32)
 
 
 def test_children_that_write_at_once_do_not_lock_each_other_out(

@@ -67,7 +67,7 @@ def _make(home: Path, **given: Any) -> Home:
 
 @pytest.fixture(scope="session")
 def linear(tmp_path_factory: pytest.TempPathFactory) -> Home:
-    """A linear model, its interval made of its twin's errors."""
+    """A linear model, with an interval by quantiles of its own, since no candidate is one."""
     home = tmp_path_factory.mktemp("linear")
     given = {"training.families": "global_mean,linear_svr", "training.objectives": "[]"}
     return _make(home, **given)
@@ -75,7 +75,7 @@ def linear(tmp_path_factory: pytest.TempPathFactory) -> Home:
 
 @pytest.fixture(scope="session")
 def boosted(tmp_path_factory: pytest.TempPathFactory) -> Home:
-    """Boosted trees, their interval made by a model of quantiles."""
+    """Boosted trees, with the interval of the candidate of quantiles."""
     home = tmp_path_factory.mktemp("boosted")
     given = {
         "training.families": "global_mean",

@@ -172,14 +172,13 @@ def test_an_old_receipt_is_tried_and_says_what_it_lacks(
     old: dict[str, Any] = {"threads": 0, "cpu": "", "sources": (), "recipe": {}, "interval": None}
     tampered(**old)
 
-    with_errors = reproduce(1, linear.settings)
-    with_quantiles = reproduce(1, boosted.settings)
+    for home in (linear, boosted):
+        found = reproduce(1, home.settings)
 
-    assert with_errors.lacking == tuple(old)
-    assert with_errors.matches
-    assert outcomes(with_quantiles)[MODEL] == "same"
-    assert outcomes(with_quantiles)[INTERVAL] == "not reached"
-    assert not with_quantiles.matches
+        assert found.lacking == tuple(old)
+        assert outcomes(found)[MODEL] == "same"
+        assert outcomes(found)[INTERVAL] == "not reached"
+        assert not found.matches
 
 
 def test_the_command_says_it_in_words_in_json_and_by_its_exit_code(

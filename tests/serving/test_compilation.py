@@ -74,8 +74,8 @@ def pair_of(sample_history: Callable[..., pd.DataFrame]) -> Callable[[str, str],
         if interval == "residuals":
             model = model.with_residual_interval(model, validation)
         elif interval == "quantiles":
-            quantiles = fitted("quantiles")
-            model = model.with_quantile_interval(quantiles, quantiles, validation)
+            quantiles = fitted("quantiles").with_own_quantiles(train, seed=1, threads=1)
+            model = model.with_interval_of(quantiles)
         return Pair(model, compile_model(model, 7))
 
     return make

@@ -37,9 +37,9 @@ def model(
     def fitted(family: str, **params: int) -> TripDurationModel:
         return TripDurationModel.fit(family, params, trips, statistics, seed=1, threads=1)
 
-    quantiles = fitted("quantiles", rounds=4)
+    quantiles = fitted("quantiles", rounds=4).with_own_quantiles(trips, seed=1, threads=1)
     rounds = {"rounds": 8} if request.param == "squared_error" else {}
-    trained = fitted(request.param, **rounds).with_quantile_interval(quantiles, quantiles, trips)
+    trained = fitted(request.param, **rounds).with_interval_of(quantiles)
     return compile_model(trained, 12, {"run": "abc"})
 
 

@@ -76,7 +76,8 @@ def test_bounds_enclose_the_prediction_and_stay_in_what_was_taught(
         model = model.with_residual_interval(model, problem.validation)
     else:
         quantiles = fitted("quantiles", problem)
-        model = model.with_quantile_interval(quantiles, quantiles, problem.validation)
+        quantiles = quantiles.with_own_quantiles(problem.train, seed=1, threads=1)
+        model = model.with_interval_of(quantiles)
 
     found = model.predict(requests)
 
@@ -87,7 +88,9 @@ def test_bounds_enclose_the_prediction_and_stay_in_what_was_taught(
     assert found.to_numpy().max() <= model.longest
     actual = problem.validation["duration_minutes"]
     covered = (found["lower_minutes"] <= actual) & (actual <= found["upper_minutes"])
-    assert 0.79 < covered.mean() < 0.86  # small samples err on the safe side
+    # Errors were calibrated on these very trips, quantiles on others: within 3 standard errors.
+    low, high = (0.79, 0.86) if interval == "residual" else (0.76, 0.84)
+    assert low < covered.mean() < high
 
 
 def test_bounds_are_unknown_before_calibration(
@@ -136,7 +139,6 @@ def test_serving_does_not_read_history_columns(
 def test_quantiles_of_other_statistics_are_refused(
     model: TripDurationModel, problem: object
 ) -> None:
-    quantiles = fitted("quantiles", problem, rounds=2)
     other = RouteStatistics.of(
         problem.train, problem.statistics.as_of, FeatureSettings(route_smoothing=1)
     )
@@ -145,7 +147,7 @@ def test_quantiles_of_other_statistics_are_refused(
     )
 
     with pytest.raises(ValueError, match="other route statistics"):
-        model.with_quantile_interval(stranger, quantiles, problem.validation)
+        model.with_interval_of(stranger)
 
 
 def test_what_cannot_be_fitted_is_named(problem: object) -> None:

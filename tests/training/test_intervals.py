@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlops.training.intervals import NOMINAL_COVERAGE, QuantileInterval, ResidualInterval
+from mlops.features.encoding import COLUMN, FEATURES
+from mlops.training.intervals import (
+    NOMINAL_COVERAGE,
+    QuantileInterval,
+    ResidualInterval,
+    folds_of,
+    out_of_fold,
+)
 
 
 class Fixed:
@@ -29,6 +37,14 @@ def skewed(rows: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
 
 def covered(bounds: tuple[np.ndarray, np.ndarray], actual: np.ndarray) -> float:
     return float(((bounds[0] <= actual) & (actual <= bounds[1])).mean())
+
+
+def trips_of(miles: np.ndarray, zones: np.ndarray | int = 11) -> np.ndarray:
+    """Features of trips, all of which but zones and miles are zero."""
+    features = np.zeros((len(miles), len(FEATURES)), np.float32)
+    features[:, COLUMN["pickup_zone"]] = zones
+    features[:, COLUMN["miles"]] = miles
+    return features
 
 
 def test_residual_interval_covers_short_and_long_trips_alike() -> None:
@@ -57,9 +73,10 @@ def test_quantile_interval_mends_quantiles_of_any_width(factor: float) -> None:
     center, actual = skewed(5_000, 1)
     later, later_actual = skewed(20_000, 2)
 
-    interval = QuantileInterval.calibrate(Fixed(quantiles(later)), quantiles(center), actual)
+    estimator = Fixed(quantiles(later))
+    interval = QuantileInterval.calibrate(estimator, trips_of(center), quantiles(center), actual)
 
-    found = covered(interval.bounds(None, later), later_actual)
+    found = covered(interval.bounds(trips_of(later), later), later_actual)
     assert found == pytest.approx(NOMINAL_COVERAGE, abs=0.03)
 
 
@@ -80,4 +97,51 @@ def test_the_conformal_rank_counts_the_new_trip() -> None:
     actual = np.arange(1.0, 10.0)
     quantiles = np.zeros((9, 3))
 
-    assert QuantileInterval.calibrate(Fixed(quantiles), quantiles, actual).margin == 8
+    found = QuantileInterval.calibrate(Fixed(quantiles), trips_of(actual), quantiles, actual)
+
+    assert found.margin == 8
+
+
+def test_a_borough_that_needs_more_gets_more_as_far_as_its_trips_are_evidence() -> None:
+    # given trips of Brooklyn and of the Bronx, these twice as uncertain as they look
+    random = np.random.default_rng(3)
+    rows = 60_000
+    bronx = np.arange(rows) % 3 == 0
+    features = trips_of(np.full(rows, 2.0), zones=np.where(bronx, 3, 11))
+    quantiles = np.stack([np.full(rows, 18.0), np.full(rows, 20.0), np.full(rows, 22.0)], axis=1)
+    actual = 20 + random.normal(0, np.where(bronx, 3.2, 1.6))
+
+    interval = QuantileInterval.calibrate(Fixed(quantiles), features, quantiles, actual)
+    bounds = interval.bounds(features, quantiles[:, 1])
+
+    for part in (bronx, ~bronx):
+        inside = covered((bounds[0][part], bounds[1][part]), actual[part])
+        assert inside == pytest.approx(NOMINAL_COVERAGE, abs=0.03)
+    # a zone nobody knows and a distance nobody gave are no reason to fail
+    unknown = trips_of(np.array([np.nan]), zones=np.array([0]))
+    assert np.isfinite(interval.tables[0].margins_of(unknown)).all()
+    assert np.isfinite(interval.tables[1].margins_of(unknown)).all()
+
+
+class Remembers:
+    """Predicts for each trip how often it was among those that it was fitted on."""
+
+    def fit(self, features: np.ndarray, minutes: np.ndarray) -> None:
+        self.known = set(features[:, 0].tolist())
+
+    def predict(self, features: np.ndarray) -> np.ndarray:
+        return np.array([float(row in self.known) for row in features[:, 0].tolist()])
+
+
+@given(st.lists(st.integers(0, 9), min_size=3, max_size=60))
+def test_no_trip_is_predicted_by_a_fit_that_knew_its_day(days: list[int]) -> None:
+    at = pd.Series(pd.Timestamp("2024-01-01") + pd.to_timedelta(days, unit="D"))
+    folds = folds_of(at)
+    rows = np.arange(len(days), dtype=float)[:, None]
+
+    predictions = out_of_fold(Remembers, rows, rows[:, 0], folds)
+
+    assert predictions.tolist() == [0.0] * len(days)
+    if len(set(days)) >= 3:  # else trips are dealt one by one
+        assert all(len(set(folds[np.array(days) == day])) == 1 for day in set(days))
+    assert len(set(folds)) == 3
