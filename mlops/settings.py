@@ -66,25 +66,51 @@ class Section(BaseModel):
 
 
 class SourceSettings(Section):
-    """Where trips come from."""
+    """The source that trips are read from."""
 
     kind: Literal["sample", "tlc", "path"] = Field(
-        "sample", description="sample: generated; tlc: official monthly files; path: your files"
+        "sample",
+        description="Kind of source: sample generates synthetic trips, tlc downloads the TLC's"
+        " monthly files, path reads your own files.",
     )
-    taxi: Literal["green", "yellow"] = "green"
-    months: str = Field("2023-12..2024-02", description="YYYY-MM, a..b, or a comma-separated list")
+    taxi: Literal["green", "yellow"] = Field(
+        "green", description="Taxi fleet whose trips are read."
+    )
+    months: str = Field(
+        "2023-12..2024-02",
+        description="Months to read, written as YYYY-MM, as a range a..b, or as a comma-separated"
+        " list of both.",
+    )
     location: str = Field(
-        "", description="path only: folder, base URL or comma-separated files (file://, s3://, …)"
+        "",
+        description="Folder, base URL or comma-separated files (file://, s3://, …) that the source"
+        " path reads.",
     )
     base_url: str = Field(
-        "https://d37ci6vzurychx.cloudfront.net/trip-data", description="tlc only: where months lie"
+        "https://d37ci6vzurychx.cloudfront.net/trip-data",
+        description="Address under which the source tlc finds the monthly files.",
     )
-    timeout_seconds: float = Field(30, gt=0, description="tlc only: per network read")
-    retries: int = Field(4, ge=0, description="tlc only: attempts after the first, with backoff")
-    sample_rows: int = Field(12_000, ge=100, description="sample only: trips per month")
-    sample_seed: int = Field(7, ge=0, description="sample only")
+    timeout_seconds: float = Field(
+        30, gt=0, description="Seconds that the source tlc waits for each network read."
+    )
+    retries: int = Field(
+        4,
+        ge=0,
+        description="Number of times that the source tlc repeats a failed download, waiting longer"
+        " each time.",
+    )
+    sample_rows: int = Field(
+        12_000, ge=100, description="Number of trips per month that the source sample generates."
+    )
+    sample_seed: int = Field(
+        7, ge=0, description="Random seed with which the source sample generates trips."
+    )
     sample_drift: float = Field(
-        0.0, ge=0, le=1, description="sample only: 0 none, 1 strong; grows over the last month"
+        0.0,
+        ge=0,
+        le=1,
+        description="Strength of the drift that grows over the last month of the source sample,"
+        " from 0 (none) to 1 (strong).",
     )
 
     @field_validator("months")
@@ -118,310 +144,571 @@ Clock = Literal["auto", "new_york", "utc"]
 
 
 class ValidationSettings(Section):
-    """The data contract: what a trip must satisfy to be learned from."""
+    """The data contract: the rules that a trip must satisfy to be used for training."""
 
     clock: Clock = Field(
         "auto",
-        description="What the times in files are. auto: instants if they carry a time zone, else"
-        " New York wall-clock times; files that contradict it are refused. new_york: wall-clock"
-        " times, whatever zone they carry. utc: instants, even if they carry no zone.",
+        description="How the times in files are read. auto: as instants if they carry a time zone,"
+        " else as New York wall-clock times; files that contradict it are refused. new_york: as"
+        " wall-clock times, whatever zone they carry. utc: as instants, even if they carry no"
+        " zone.",
     )
-    min_minutes: float = Field(1, ge=0)
-    max_minutes: float = Field(60, gt=0)
-    max_distance_miles: float = Field(100, gt=0, description="beyond it the meter is wrong")
-    max_speed_mph: float = Field(100, gt=0, description="average over the trip")
-    max_passengers: int = Field(9, ge=1)
-    max_bad_share: float = Field(0.15, ge=0, le=1, description="quarantined ÷ read; above: fail")
-    min_rows: int = Field(1_000, ge=1, description="rows kept per month; below: fail")
-    min_days_covered: float = Field(0.9, ge=0, le=1, description="share of a month's days present")
+    min_minutes: float = Field(1, ge=0, description="Shortest valid duration of a trip in minutes.")
+    max_minutes: float = Field(60, gt=0, description="Longest valid duration of a trip in minutes.")
+    max_distance_miles: float = Field(
+        100, gt=0, description="Longest distance in miles that is not taken for a meter error."
+    )
+    max_speed_mph: float = Field(
+        100, gt=0, description="Highest valid average speed of a trip in miles per hour."
+    )
+    max_passengers: int = Field(9, ge=1, description="Largest valid number of passengers.")
+    max_bad_share: float = Field(
+        0.15,
+        ge=0,
+        le=1,
+        description="Largest share of a batch's rows that may be quarantined; above it the batch is"
+        " refused.",
+    )
+    min_rows: int = Field(
+        1_000,
+        ge=1,
+        description="Smallest number of valid rows in a month; below it the batch is refused.",
+    )
+    min_days_covered: float = Field(
+        0.9,
+        ge=0,
+        le=1,
+        description="Smallest share of a month's days that must have trips; below it the batch is"
+        " refused.",
+    )
     actions: dict[str, Action] = Field(
         default_factory=dict,
-        description="rule name → quarantine | flag | ignore; rules not named keep their default",
+        description="Action for the rows that violate a rule, as a mapping from the rule's name to"
+        " quarantine, flag or ignore; all other rules keep their default.",
     )
 
 
 class WindowSettings(Section):
-    """How time is divided: train, validation (search), test (gate). Never random."""
+    """The periods of training, validation (search) and test (gate): divided by time only."""
 
-    test_months: int = Field(1, ge=1, description="the last months are the test window")
-    test_days: int = Field(
-        0, ge=0, description="the last days are the test window; 0: as test_months says"
+    test_months: int = Field(
+        1, ge=1, description="Number of months at the end that form the test window."
     )
-    validation_days: int = Field(7, ge=1, description="days before the test window for the search")
-    validation_start: date | None = Field(None, description="overrides validation_days")
-    test_start: date | None = Field(None, description="overrides test_days and test_months")
+    test_days: int = Field(
+        0,
+        ge=0,
+        description="Number of days at the end that form the test window; 0 means that test_months"
+        " applies.",
+    )
+    validation_days: int = Field(
+        7,
+        ge=1,
+        description="Number of days before the test window that form the validation window.",
+    )
+    validation_start: date | None = Field(
+        None, description="First day of the validation window; it overrides validation_days."
+    )
+    test_start: date | None = Field(
+        None, description="First day of the test window; it overrides test_days and test_months."
+    )
 
 
 class FeatureSettings(Section):
-    """How history of a route becomes features."""
+    """The way in which the history of a route becomes features."""
 
     route_smoothing: float = Field(
-        10, gt=0, description="pseudo-trips that pull a route to its prior"
+        10, gt=0, description="Number of pseudo-trips that pull a route's average to its prior."
     )
-    route_half_life_days: float = Field(60, gt=0, description="age at which a trip counts half")
+    route_half_life_days: float = Field(
+        60, gt=0, description="Age in days at which a past trip counts half."
+    )
 
 
 class TrainingSettings(Section):
-    """Which candidates are trained and how hard each is searched."""
+    """The candidates to train and the effort spent on each search."""
 
-    families: Candidates = (
-        "global_mean",
-        "route_median",
-        "linear_regression",
-        "lasso",
-        "linear_svr",
-        "random_forest",
-        "extra_trees",
-        "hist_gradient_boosting",
+    families: Candidates = Field(
+        (
+            "global_mean",
+            "route_median",
+            "linear_regression",
+            "lasso",
+            "linear_svr",
+            "random_forest",
+            "extra_trees",
+            "hist_gradient_boosting",
+        ),
+        description="Model families that the pipeline sklearn_training trains as candidates.",
     )
-    objectives: Candidates = ("squared_error", "absolute_error", "quantiles")
-    max_evals: int = Field(8, ge=1, description="TPE trials per child")
-    time_budget_seconds: float = Field(45, gt=0, description="search time per child")
-    no_progress_trials: int = Field(8, ge=1, description="stop the search after this many in vain")
-    seed: int = Field(42, ge=0)
-    threads: int = Field(0, ge=0, description="per child; 0: cores ÷ workers")
+    objectives: Candidates = Field(
+        ("squared_error", "absolute_error", "quantiles"),
+        description="XGBoost objectives that the pipeline xgboost_training trains as candidates.",
+    )
+    max_evals: int = Field(
+        8, ge=1, description="Largest number of search trials (TPE) per candidate."
+    )
+    time_budget_seconds: float = Field(
+        45, gt=0, description="Time in seconds that the search of one candidate may take."
+    )
+    no_progress_trials: int = Field(
+        8,
+        ge=1,
+        description="Number of consecutive trials without improvement after which a search stops.",
+    )
+    seed: int = Field(42, ge=0, description="Random seed of searches and models.")
+    threads: int = Field(
+        0,
+        ge=0,
+        description="Number of threads per candidate; 0 divides the cores by engine.workers.",
+    )
     overrides: dict[str, dict[str, Any]] = Field(
         default_factory=dict,
-        description="family → fixed hyperparameters; they win over the search space",
+        description="Fixed hyperparameters, as a mapping from the candidate's name to names and"
+        " values; they take precedence over the search space.",
     )
 
 
 class EvaluationSettings(Section):
-    """How a model's cost of serving is measured."""
+    """The measurement of a model's latency."""
 
-    latency_samples: int = Field(50, ge=1, description="timed one-row predictions")
-    latency_warm_up: int = Field(5, ge=0, description="untimed ones before")
+    latency_samples: int = Field(
+        50, ge=1, description="Number of one-row predictions whose latency is measured."
+    )
+    latency_warm_up: int = Field(
+        5, ge=0, description="Number of predictions made before latency is measured."
+    )
 
 
 class GateSettings(Section):
-    """What a challenger must show before it may replace the champion."""
+    """The requirements that a challenger must meet to replace the champion."""
 
-    max_rmse_minutes: float = Field(8.0, gt=0, description="absolute floor of quality")
-    min_baseline_gain: float = Field(0.02, ge=0, description="relative, over the best baseline")
+    max_rmse_minutes: float = Field(
+        8.0, gt=0, description="Largest RMSE in minutes that any challenger may have."
+    )
+    min_baseline_gain: float = Field(
+        0.02,
+        ge=0,
+        description="Smallest relative RMSE gain over the best baseline; 0.02 means 2 % better.",
+    )
     min_champion_gain: float = Field(
         0.0,
         gt=-1,
         lt=1,
-        description="relative RMSE gain over the champion that the whole bootstrap interval must "
-        "exceed; 0: certainly better, -0.01: certainly less than 1 % worse",
+        description="Relative RMSE gain over the champion that the whole bootstrap interval must"
+        " exceed; 0 requires a significant gain, -0.01 tolerates a loss of at most 1 %.",
     )
-    confidence: float = Field(0.95, gt=0.5, lt=1, description="of the bootstrap interval")
-    bootstrap_samples: int = Field(500, ge=100)
-    max_slice_loss: float = Field(0.05, ge=0, description="relative RMSE loss allowed per slice")
-    min_slice_rows: int = Field(200, ge=1, description="smaller slices are reported, not judged")
-    min_interval_coverage: float = Field(0.70, ge=0, le=1, description="nominal is 0.80")
+    confidence: float = Field(
+        0.95, gt=0.5, lt=1, description="Confidence level of the bootstrap interval."
+    )
+    bootstrap_samples: int = Field(
+        500, ge=100, description="Number of resamples for the bootstrap interval."
+    )
+    max_slice_loss: float = Field(
+        0.05,
+        ge=0,
+        description="Largest relative RMSE loss against the champion in any slice; 0.05 means 5 %"
+        " worse.",
+    )
+    min_slice_rows: int = Field(
+        200,
+        ge=1,
+        description="Smallest number of rows for a slice to be judged; smaller slices are only"
+        " reported.",
+    )
+    min_interval_coverage: float = Field(
+        0.70,
+        ge=0,
+        le=1,
+        description="Smallest share of trips whose duration lies within the 80 % prediction"
+        " interval.",
+    )
     max_latency_ms: float = Field(
-        100.0, gt=0, description="median of one-row predictions, on a busy machine"
+        100.0, gt=0, description="Largest median latency of a one-row prediction in milliseconds."
     )
-    max_size_mb: float = Field(250.0, gt=0, description="of the artifact on disk")
+    max_size_mb: float = Field(
+        250.0, gt=0, description="Largest size of the model's files in megabytes."
+    )
 
 
 class InferenceSettings(Section):
-    """Batch scoring."""
+    """The resources of batch scoring."""
 
-    chunk_rows: int = Field(131_072, ge=1, description="rows in memory at a time")
-    threads: int = Field(0, ge=0, description="0: all cores")
+    chunk_rows: int = Field(
+        131_072, ge=1, description="Number of rows that are scored in memory at a time."
+    )
+    threads: int = Field(
+        0, ge=0, description="Number of threads for batch scoring; 0 uses all cores."
+    )
 
 
 class TrackingSettings(Section):
-    """Where experiments and model versions are recorded (MLflow)."""
+    """The MLflow server that records experiments and model versions."""
 
-    uri: str = Field("", description="tracking server or database; empty: SQLite under the home")
-    artifacts: str = Field("", description="artifact root; empty: a folder under the home")
-    experiment: str = "trip-duration"
-    model_name: str = "trip-duration"
+    uri: str = Field(
+        "",
+        description="Address of the MLflow tracking server or its database; empty means SQLite in"
+        " the home folder.",
+    )
+    artifacts: str = Field(
+        "", description="Root of MLflow's artifacts; empty means a folder in the home folder."
+    )
+    experiment: str = Field(
+        "trip-duration", description="Name of the MLflow experiment that holds the runs."
+    )
+    model_name: str = Field(
+        "trip-duration", description="Name of the registered model in MLflow's registry."
+    )
 
 
 class EngineSettings(Section):
-    """The headless engine."""
+    """The engine that runs pipelines without Mage's server."""
 
-    workers: int = Field(2, ge=1, description="blocks running at the same time")
-    lock_wait_seconds: float = Field(0, ge=0, description="how long to wait for another run")
-    block_timeout_seconds: int = Field(3_600, ge=1)
+    workers: int = Field(2, ge=1, description="Number of blocks that run at the same time.")
+    lock_wait_seconds: float = Field(
+        0,
+        ge=0,
+        description="Time in seconds to wait for another run to end before exit code 7.",
+    )
+    block_timeout_seconds: int = Field(
+        3_600, ge=1, description="Time in seconds after which a running block is stopped."
+    )
 
 
 class ServingSettings(Section):
-    """`mlops serve`: the online server."""
+    """The online server, started by `mlops serve`."""
 
-    host: str = "127.0.0.1"
-    port: int = Field(8000, ge=1, le=65535)
-    metrics_host: str = "127.0.0.1"
-    metrics_port: int = Field(8001, ge=1, le=65535)
-    url: str = Field(
-        "", description="where deployments reach the server; empty: http://127.0.0.1:PORT"
+    host: str = Field("127.0.0.1", description="Address on which the online server listens.")
+    port: int = Field(
+        8000, ge=1, le=65535, description="Port on which the online server answers requests."
     )
-    metrics_url: str = Field("", description="likewise for its metrics")
-    workers: int = Field(1, ge=1, description="processes that answer requests")
-    poll_seconds: float = Field(1.0, gt=0, description="how often the registry is asked")
-    max_trips: int = Field(10_000, ge=1, description="trips in one request")
+    metrics_host: str = Field(
+        "127.0.0.1", description="Address on which the online server publishes its metrics."
+    )
+    metrics_port: int = Field(
+        8001, ge=1, le=65535, description="Port on which the online server publishes its metrics."
+    )
+    url: str = Field(
+        "",
+        description="Address at which deployments reach the online server; empty means"
+        " http://127.0.0.1 with serving.port.",
+    )
+    metrics_url: str = Field(
+        "",
+        description="Address at which deployments read the online server's metrics; empty means"
+        " http://127.0.0.1 with serving.metrics_port.",
+    )
+    workers: int = Field(1, ge=1, description="Number of processes that answer requests.")
+    poll_seconds: float = Field(
+        1.0, gt=0, description="Interval in seconds at which the registry is polled for a rollout."
+    )
+    max_trips: int = Field(10_000, ge=1, description="Largest number of trips in one request.")
     max_connections: int = Field(
         2_000,
         ge=10,
         description="Connections that each worker keeps open; beyond that, the connection that has"
         " waited longest for a request is closed.",
     )
-    max_body_bytes: int = Field(4_000_000, ge=1_000, description="of one request")
-    max_days_ahead: int = Field(30, ge=0, description="a pickup later than that is refused")
+    max_body_bytes: int = Field(
+        4_000_000, ge=1_000, description="Largest size of a request's body in bytes."
+    )
+    max_days_ahead: int = Field(
+        30, ge=0, description="Largest number of days from now at which a pickup is accepted."
+    )
     max_days_before: int = Field(
-        366, ge=0, description="a pickup this long before the model's history ends is refused"
+        366,
+        ge=0,
+        description="Largest number of days before the end of the model's history at which a pickup"
+        " is accepted.",
     )
-    require_key: bool = Field(True, description="answer only to holders of an API key")
+    require_key: bool = Field(True, description="Whether requests must carry a valid API key.")
     key_hashes: Names = Field(
-        (), description="SHA-256 of further API keys, beside those of `mlops keys`"
+        (),
+        description="SHA-256 hashes of API keys that are accepted in addition to those of"
+        " `mlops keys`.",
     )
-    requests_per_second: float = Field(1_000, gt=0, description="rate limit per API key")
-    burst: int = Field(2_000, ge=1, description="requests a key may make at once")
+    requests_per_second: float = Field(
+        1_000, gt=0, description="Largest sustained rate of requests per second for each API key."
+    )
+    burst: int = Field(
+        2_000, ge=1, description="Largest number of requests that an API key may send at once."
+    )
 
 
 class PredictionLogSettings(Section):
-    """Where the online server writes down its answers."""
+    """The log in which the online server records its answers."""
 
-    sink: Literal["parquet", "postgresql", "none"] = "parquet"
-    database_url: SecretStr = Field(
-        SecretStr(""), description="postgresql only: postgresql://user:password@host:port/database"
+    sink: Literal["parquet", "postgresql", "none"] = Field(
+        "parquet", description="Destination of the prediction log; none keeps no log."
     )
-    flush_seconds: float = Field(2.0, gt=0, description="at most this much is lost by a kill -9")
-    queue_trips: int = Field(200_000, ge=1, description="waiting to be written; beyond: dropped")
+    database_url: SecretStr = Field(
+        SecretStr(""),
+        description="Database for the sink postgresql, written as"
+        " postgresql://user:password@host:port/database.",
+    )
+    flush_seconds: float = Field(
+        2.0,
+        gt=0,
+        description="Interval in seconds at which the log is written; a killed server loses at most"
+        " this much.",
+    )
+    queue_trips: int = Field(
+        200_000,
+        ge=1,
+        description="Number of trips that may wait to be logged; beyond that, trips are dropped and"
+        " counted.",
+    )
 
 
 class DeploymentSettings(Section):
-    """How a version becomes champion, and when it is taken back."""
+    """The steps by which a version becomes champion, and the limits that undo them."""
 
     policy: Literal["auto", "approve"] = Field(
-        "approve", description="auto: retraining deploys what the gate lets pass; approve: asks"
+        "approve",
+        description="What happens to a version that passed the gate: auto deploys it, approve waits"
+        " for `mlops approve`.",
     )
     require_server: bool = Field(
-        False, description="fail without an online server; otherwise say so and skip the canary"
+        False,
+        description="Whether a deployment without an online server fails; otherwise it skips the"
+        " canary and says so.",
     )
-    canary_percent: float = Field(10, gt=0, le=100)
-    canary_minutes: float = Field(1, ge=0, description="0: no canary")
-    shadow_minutes: float = Field(0, ge=0, description="before the canary; 0: no shadow")
+    canary_percent: float = Field(
+        10, gt=0, le=100, description="Percentage of requests that the canary answers."
+    )
+    canary_minutes: float = Field(
+        1, ge=0, description="Duration of the canary in minutes; 0 skips it."
+    )
+    shadow_minutes: float = Field(
+        0, ge=0, description="Duration of the shadow before the canary in minutes; 0 skips it."
+    )
     canary_min_requests: int = Field(
-        50, ge=1, description="per version; the deployment sends probes when traffic is too thin"
+        50,
+        ge=1,
+        description="Smallest number of requests per version in a canary; the deployment sends"
+        " probes when traffic is too low.",
     )
-    max_error_share: float = Field(0.01, ge=0, le=1, description="over the champion's")
-    max_latency_ratio: float = Field(2.0, gt=0, description="of the 95th percentiles")
+    max_error_share: float = Field(
+        0.01,
+        ge=0,
+        le=1,
+        description="Largest share of failed requests by which a canary may exceed the champion.",
+    )
+    max_latency_ratio: float = Field(
+        2.0,
+        gt=0,
+        description="Largest ratio of the canary's latency to the champion's, both as 95th"
+        " percentiles.",
+    )
     latency_floor_ms: float = Field(
-        2.0, ge=0, description="a champion faster than this is compared as if it took this long"
+        2.0,
+        ge=0,
+        description="Smallest latency in milliseconds that is assumed of the champion in the"
+        " comparison.",
     )
-    smoke_requests: int = Field(20, ge=1, description="after the promotion, on the endpoint")
-    swap_seconds: float = Field(20, gt=0, description="the server must follow within")
+    smoke_requests: int = Field(
+        20, ge=1, description="Number of requests sent to the endpoint after the promotion."
+    )
+    swap_seconds: float = Field(
+        20,
+        gt=0,
+        description="Time in seconds within which the online server must follow a change of the"
+        " rollout.",
+    )
 
 
 class RetrainingSettings(Section):
-    """What a retraining learns from."""
+    """The data that a retraining uses."""
 
     max_months: int = Field(
-        13, ge=1, description="the training set grows to this many months, then the oldest go"
+        13,
+        ge=1,
+        description="Largest number of months in the training set; the oldest are dropped first.",
     )
     test_days: int = Field(
         7,
         ge=0,
-        description="the last days of the newest month judge the challenger, the rest of it is"
-        " learned from; 0: as windows say",
+        description="Number of days at the end of the newest month that judge the challenger; the"
+        " rest of that month is used for training. 0 means that the settings of windows apply.",
     )
 
 
 class MonitoringSettings(Section):
-    """What a window of trips is, when it is called abnormal, and what follows."""
+    """The windows that are monitored, the changes that raise an alarm, and the actions taken."""
 
-    window_trips: int = Field(5_000, ge=1_000, description="a window is complete with so many, or")
-    window_days: float = Field(
-        7, gt=0, description="when it is so old, if it has at least min_window_trips"
+    window_trips: int = Field(
+        5_000, ge=1_000, description="Number of trips that complete a window."
     )
-    min_window_trips: int = Field(1_000, ge=500, description="fewer trips than that say nothing")
+    window_days: float = Field(
+        7,
+        gt=0,
+        description="Age in days at which a window with at least min_window_trips trips is"
+        " complete.",
+    )
+    min_window_trips: int = Field(
+        1_000, ge=500, description="Smallest number of trips that a window is measured with."
+    )
     # The TLC publishes a month some two months after its end, three after its first trips.
     label_wait_days: float = Field(
-        100, ge=0, description="windows younger than that are looked at again when labels arrive"
+        100,
+        ge=0,
+        description="Age in days up to which a window is measured again when labels arrive.",
     )
     act: bool = Field(
-        True, description="start what was decided; false: only tell which command would do it"
+        True,
+        description="Whether monitoring starts the action it decided on; otherwise it only names"
+        " the command.",
     )
     reference_days: int = Field(
-        92, ge=30, description="a version is compared with this much history before its test ended"
+        92,
+        ge=30,
+        description="Number of days of history, up to the end of a version's test window, that form"
+        " its reference profile.",
     )
     false_alarms: float = Field(
-        0.05, gt=0, lt=0.5, description="share of quiet windows that may raise any alarm"
+        0.05, gt=0, lt=0.5, description="Share of quiet windows that may raise an alarm."
     )
     min_psi: float = Field(
-        0.1, ge=0, description="what is certain but smaller is reported, not alarmed: of PSI"
+        0.1, ge=0, description="Smallest population stability index (PSI) that raises an alarm."
     )
     # What a shift of a normal distribution by 0.2 standard deviations makes of them: the smallest
     # effect worth a name in J. Cohen, "Statistical Power Analysis" (1988), section 2.2.
-    min_ks: float = Field(0.08, ge=0, description="likewise: of the Kolmogorov–Smirnov distance")
+    min_ks: float = Field(
+        0.08, ge=0, description="Smallest Kolmogorov–Smirnov distance that raises an alarm."
+    )
     min_wasserstein: float = Field(
-        0.15, ge=0, description="likewise: of the Wasserstein distance, in interquartile ranges"
+        0.15,
+        ge=0,
+        description="Smallest Wasserstein distance, in interquartile ranges, that raises an alarm.",
     )
     min_share_change: float = Field(
-        0.01, ge=0, description="likewise: of the share of rows that break a rule; and"
+        0.01,
+        ge=0,
+        description="Smallest absolute change in the share of rows violating a rule that raises an"
+        " alarm.",
     )
     min_share_growth: float = Field(
-        0.5, ge=0, description="likewise: of that share, relative to the usual one"
+        0.5,
+        ge=0,
+        description="Smallest change in the share of rows violating a rule, relative to the usual"
+        " share, that raises an alarm.",
     )
     min_units_change: float = Field(
-        0.1, ge=0, description="likewise: relative, of the ratio of distances to the usual ones"
+        0.1,
+        ge=0,
+        description="Smallest relative change in the ratio of requested to usual distances that"
+        " raises an alarm.",
     )
     min_error_change: float = Field(
-        0.1, ge=0, description="likewise: of RMSE, MAE and bias, relative to the expected error"
+        0.1,
+        ge=0,
+        description="Smallest change in RMSE, MAE or bias, relative to the expected error, that"
+        " raises an alarm.",
     )
-    min_coverage_change: float = Field(0.05, ge=0, description="likewise: of interval coverage")
+    min_coverage_change: float = Field(
+        0.05,
+        ge=0,
+        description="Smallest absolute change in the coverage of the prediction interval that"
+        " raises an alarm.",
+    )
     max_skew_share: float = Field(
-        0.001, ge=0, le=1, description="of answers that training code computes differently"
+        0.001,
+        ge=0,
+        le=1,
+        description="Largest share of answers that the training code may compute differently.",
     )
     min_clock_progress: float = Field(
-        0.5, ge=0, le=1, description="pickup time that passes per time that passes"
+        0.5,
+        ge=0,
+        le=1,
+        description="Smallest ratio of the pickup time that passes in a window to the real time"
+        " that passes.",
     )
-    max_model_age_days: float = Field(62, gt=0, description="since the last trip it learned from")
+    max_model_age_days: float = Field(
+        62, gt=0, description="Largest number of days since the last trip that the model learned."
+    )
     max_cost_ratio: float = Field(
         2.0,
         gt=1,
-        description="of CPU time per answer, memory and bundle size to those of the version before;"
-        " latency and errors: as deployment says",
+        description="Largest ratio of CPU time per answer, memory and bundle size to those of the"
+        " previous version; the settings of deployment limit latency and errors.",
     )
     violations: int = Field(
-        2, ge=1, description="a retraining starts when the latest and in all so many …"
+        2,
+        ge=1,
+        description="Number of violated windows, including the latest one, that starts a"
+        " retraining.",
     )
-    windows: int = Field(3, ge=1, description="… of the last so many windows are violated")
+    windows: int = Field(
+        3, ge=1, description="Number of latest windows in which violated windows are counted."
+    )
     cool_down_hours: float = Field(
-        72, ge=0, description="no second retraining within, and after a rollback neither of both"
+        72,
+        ge=0,
+        description="Time in hours after an action: no retraining follows a retraining, and neither"
+        " action follows a rollback.",
     )
     rollback_days: float = Field(
-        7, ge=0, description="a champion older than that is retrained, not rolled back"
+        7,
+        ge=0,
+        description="Number of days after its promotion during which a champion may be rolled back;"
+        " later it is retrained.",
     )
 
 
 class ObservabilitySettings(Section):
-    """What `mlops up` tells Prometheus of pipelines and models, and shows on dashboards."""
+    """The metrics for Prometheus and the dashboards that `mlops up` provides."""
 
-    metrics_host: str = "127.0.0.1"
-    metrics_port: int = Field(9108, ge=1, le=65535)
+    metrics_host: str = Field(
+        "127.0.0.1", description="Address on which metrics of pipelines and models are published."
+    )
+    metrics_port: int = Field(
+        9108,
+        ge=1,
+        le=65535,
+        description="Port on which metrics of pipelines and models are published.",
+    )
     refresh_seconds: float = Field(
-        15, ge=1, description="how often the tables behind dashboards and metrics are renewed"
+        15,
+        ge=1,
+        description="Interval in seconds at which the tables of dashboards and metrics are"
+        " refreshed.",
     )
     public_url: str = Field(
-        "", description="where people reach Mage's pages, for links in alerts; empty: as served"
+        "",
+        description="Address of Mage's pages for links in alerts; empty means server.public_url, or"
+        " the address at which Mage listens.",
     )
 
 
 class BacktestSettings(Section):
-    """`mlops backtest`: how history is replayed; what it trains is small on purpose."""
+    """The replay of history by `mlops backtest`, whose trainings are small on purpose."""
 
     initial_months: int = Field(
         2,
         ge=1,
-        description="learned from before the replay goes live; of one, monitoring knows little",
+        description="Number of months that train the first model before the replay goes live; with"
+        " only one, monitoring has little history.",
     )
     label_delay_hours: float = Field(
-        24, ge=0, description="from the end of a trip until its duration is known"
+        24, ge=0, description="Time in hours from the end of a trip until its duration is known."
     )
-    window_days: int = Field(7, ge=1, description="length of the windows that are monitored")
-    families: Candidates = ("global_mean", "route_median", "squared_error")
-    max_evals: int = Field(3, ge=1, description="TPE trials per family")
-    time_budget_seconds: float = Field(120, gt=0, description="search time per family")
+    window_days: int = Field(
+        7, ge=1, description="Length in days of the windows that are monitored."
+    )
+    families: Candidates = Field(
+        ("global_mean", "route_median", "squared_error"),
+        description="Candidates that each training of the replay compares.",
+    )
+    max_evals: int = Field(
+        3, ge=1, description="Largest number of search trials (TPE) per candidate in the replay."
+    )
+    time_budget_seconds: float = Field(
+        120, gt=0, description="Time in seconds that the search of one candidate may take."
+    )
     drift_from: str = Field(
         "",
-        description="sample only: YYYY-MM from which on every month has source.sample_drift;"
-        " empty: only the last",
+        description="First month (YYYY-MM) of the source sample to which source.sample_drift"
+        " applies; empty means that only the last month drifts.",
     )
 
     @field_validator("drift_from")
@@ -436,69 +723,89 @@ class BacktestSettings(Section):
 
 
 class NotificationSettings(Section):
-    """Who is told of failures, delays, promotions, rollbacks and refused models, and how.
+    """The recipients of messages about failures, delays, promotions, rollbacks and refused models.
 
-    Nothing configured: nobody. In the environment, e.g.
+    By default nobody is notified. Set them in the environment, for example
     ``MLOPS_NOTIFICATIONS__SLACK_WEBHOOKS=https://…,https://…``; try it with `mlops notify --test`.
     """
 
     smtp_url: SecretStr = Field(
         SecretStr(""),
-        description="smtp[s]://user:password@host:port (percent-encoded); with smtp:// the"
-        " connection is encrypted (STARTTLS) when the server offers it",
+        description="Mail server, written as smtp[s]://user:password@host:port (percent-encoded);"
+        " with smtp:// the connection is encrypted (STARTTLS) when the server offers it.",
     )
-    mail_from: str = "mlops@localhost"
-    mail_to: Names = ()
-    slack_webhooks: Secrets = Field((), description="URLs, comma-separated; Slack's format")
-    teams_webhooks: Secrets = Field((), description="URLs, comma-separated; adaptive cards")
-    webhooks: Secrets = Field((), description="URLs, comma-separated; the alert as JSON")
-    timeout_seconds: float = Field(5, gt=0, description="all channels together")
+    mail_from: str = Field("mlops@localhost", description="Sender's address of mail messages.")
+    mail_to: Names = Field((), description="Addresses that mail messages are sent to.")
+    slack_webhooks: Secrets = Field(
+        (), description="Comma-separated webhook URLs that receive messages in Slack's format."
+    )
+    teams_webhooks: Secrets = Field(
+        (), description="Comma-separated webhook URLs of Teams that receive adaptive cards."
+    )
+    webhooks: Secrets = Field(
+        (), description="Comma-separated webhook URLs that receive each alert as JSON."
+    )
+    timeout_seconds: float = Field(
+        5, gt=0, description="Time in seconds that sending to all channels together may take."
+    )
     repeat_minutes: float = Field(
-        60, ge=0, description="the same incident is told again only after this long"
+        60, ge=0, description="Time in minutes before the same incident is reported again."
     )
 
 
 class ServerSettings(Section):
-    """`mlops up`: Mage's server and the MLflow UI."""
+    """Mage's server and MLflow's pages, started by `mlops up`."""
 
-    host: str = "127.0.0.1"
-    mage_port: int = Field(6789, ge=1, le=65535)
+    host: str = Field("127.0.0.1", description="Address on which Mage's server listens.")
+    mage_port: int = Field(6789, ge=1, le=65535, description="Port on which Mage's server listens.")
     mlflow_host: str = Field(
         "127.0.0.1",
         description="Address on which MLflow listens. It has no sign-in: keep it out of networks.",
     )
-    mlflow_port: int = Field(5000, ge=1, le=65535)
+    mlflow_port: int = Field(5000, ge=1, le=65535, description="Port on which MLflow listens.")
     mlflow_names: Names = Field(
         (),
-        description="Host names by which MLflow may be asked, beside localhost and the host of"
-        " server.public_url.",
+        description="Host names that MLflow accepts in requests, in addition to localhost and the"
+        " host of server.public_url.",
     )
-    database_url: str = Field("", description="Mage's database; empty: SQLite under the home")
-    owner_email: str = "owner@mlops.local"
-    sign_ins_per_minute: int = Field(20, ge=1, description="attempts per address")
+    database_url: str = Field(
+        "", description="Address of Mage's database; empty means SQLite in the home folder."
+    )
+    owner_email: str = Field(
+        "owner@mlops.local", description="Mail address with which the owner signs in to Mage."
+    )
+    sign_ins_per_minute: int = Field(
+        20, ge=1, description="Number of sign-in attempts per minute and address."
+    )
     public_url: str = Field(
-        "", description="where a reverse proxy shows Mage; its X-Forwarded-For is then believed"
+        "",
+        description="Address at which a reverse proxy publishes Mage; if set, the proxy's"
+        " X-Forwarded-For header is trusted.",
     )
     scheduler_interval_seconds: float = Field(
-        2, ge=1, description="how often triggers and queued runs are looked at"
+        2, ge=1, description="Interval in seconds at which triggers and queued runs are checked."
     )
 
 
 class Settings(BaseSettings):
-    """The whole configuration."""
+    """The whole configuration of the project."""
 
     model_config = SettingsConfigDict(
         env_prefix="MLOPS_", env_nested_delimiter="__", extra="forbid", frozen=True
     )
 
-    home: Path = Field(PROJECT_ROOT / ".mlops", description="all state of the project lives here")
+    home: Path = Field(
+        PROJECT_ROOT / ".mlops", description="Folder that holds all state of the project."
+    )
     environment: Literal["dev", "prod"] = Field(
-        "dev", description="prod: schedules are active; dev: they wait to be switched on"
+        "dev",
+        description="Environment of the project: in prod schedules are active, in dev they are"
+        " inactive until somebody switches them on.",
     )
     allow_mismatch: bool = Field(
         False,
-        description="Let a model that learned from synthetic trips score real ones, and a model of "
-        "one taxi score trips of the other or replace its champion.",
+        description="Whether a model that learned from synthetic trips may score real ones, and a"
+        " model of one taxi may score trips of the other or replace its champion.",
     )
     source: SourceSettings = SourceSettings()
     validation: ValidationSettings = ValidationSettings()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from mlops.errors import ConfigurationError
-from mlops.settings import ALIASES, is_setting, load_settings
+from mlops.settings import ALIASES, Settings, is_setting, load_settings, setting_names
 
 
 def test_by_default_windows_wait_for_labels_that_come_two_months_after_their_month() -> None:
@@ -142,3 +143,58 @@ def test_links_lead_to_where_people_reach_the_pages(
     settings = load_settings(overrides)
 
     assert (settings.mage_url, settings.pages_url) == (local, shown)
+
+
+def descriptions(schema: dict[str, Any], node: dict[str, Any], prefix: str) -> Iterator[Any]:
+    """Yield the dotted name and the description of each leaf of the JSON schema."""
+    for name, field in node["properties"].items():
+        reference = field.get("$ref") or next((r["$ref"] for r in field.get("allOf", ())), "")
+        if reference:
+            section = schema["$defs"][reference.rpartition("/")[2]]
+            yield from descriptions(schema, section, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", field.get("description", "")
+
+
+def test_each_setting_is_described_by_a_sentence_that_stands_alone() -> None:
+    # given the JSON schema as the command line prints it
+    schema = Settings.model_json_schema()
+
+    # when each setting's description is read by itself
+    found = dict(descriptions(schema, schema, ""))
+
+    # then it is a sentence, and no two settings of a section share it
+    assert set(found) == set(setting_names())
+    for name, text in found.items():
+        words = text.split()
+        assert len(words) >= 4, f"{name}: {text!r} is too short"
+        assert text[0].isupper(), f"{name}: {text!r}"
+        assert text.endswith("."), f"{name}: {text!r}"
+        assert text.isprintable() and "  " not in text, f"{name}: {text!r}"
+        assert "likewise" not in text.lower(), f"{name}: {text!r} needs another sentence"
+        assert words[-1].strip(".").lower() not in {"and", "or", "of"}, f"{name}: {text!r}"
+        assert not text.startswith("…") and not text.endswith(("…", "….")), f"{name}: {text!r}"
+    in_sections = {(name.rpartition(".")[0], text) for name, text in found.items()}
+    assert len(in_sections) == len(found)
+
+
+UNITS = {
+    "days": "days",
+    "hours": "hours",
+    "minutes": "minute",
+    "ms": "milliseconds",
+    "seconds": "seconds",
+    "bytes": "bytes",
+    "mb": "megabytes",
+    "miles": "miles",
+    "mph": "miles per hour",
+    "percent": "percentage",
+}
+
+
+def test_a_description_names_the_unit_of_the_value() -> None:
+    schema = Settings.model_json_schema()
+
+    for name, text in descriptions(schema, schema, ""):
+        unit = UNITS.get(name.rpartition("_")[2])
+        assert unit is None or unit in text.lower(), f"{name}: {text!r} does not say: {unit}"
