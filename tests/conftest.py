@@ -49,7 +49,7 @@ from mlops.monitoring.policy import WindowOutcome, decide
 from mlops.monitoring.profile import ReferenceProfile
 from mlops.monitoring.records import DecisionRecord, WindowRecord, write_decision, write_window
 from mlops.monitoring.report import Finding, WindowReport, worst_first
-from mlops.monitoring.tables import FeatureTable
+from mlops.monitoring.tables import FeatureCounts
 from mlops.registry.receipts import collect_receipt
 from mlops.registry.selections import Compared, Selection, write_selection
 from mlops.registry.tracking import log_candidate
@@ -398,7 +398,7 @@ def _compare_with_reference(settings: Settings, manifest: TrainingSetManifest, r
     for feature in FEATURES:
         if feature.name in trips:
             values = trips[feature.name].to_numpy(dtype="float64", na_value=np.nan)
-            table = FeatureTable.of(feature, values)
+            table = FeatureCounts.of(feature, values)
             features.append(table.counting(table.codes(values), parts_of_day))
     ReferenceProfile(
         version="1",

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from mlops.backtest.replay import Replay, Step
+from mlops.backtest.replay import Replay, ReplayStep
 from mlops.backtest.scoring import live_performance, predictions_of
 from mlops.backtest.training import read_training
 from mlops.data.months import month_bounds, months_between
@@ -27,7 +27,7 @@ class Aging(Reference):
     excess: float  # relative, over the newest model of that month: 0.02 is 2 % worse
 
 
-def aging_of(replay: Replay, steps: Sequence[Step]) -> tuple[Aging, ...]:
+def aging_of(replay: Replay, steps: Sequence[ReplayStep]) -> tuple[Aging, ...]:
     """Measure every model trained for the steps, refused ones included, on the months after it.
 
     This looks back from the end: nothing was decided by it.

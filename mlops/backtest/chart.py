@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from mlops.backtest.summary import Result, excess_by_age
-from mlops.drawing.frame import Size, figure, styled, to_png, to_svg
+from mlops.backtest.summary import BacktestResult, excess_by_age
+from mlops.drawing.frame import FigureSize, figure, styled, to_png, to_svg
 from mlops.drawing.palette import GREY, HUES, INK
 
 _COLOURS: Final = (GREY, *HUES)  # the first policy is what the others are compared with
 _MARKERS: Final = "osDvpP"
 _SPREAD: Final = 0.05  # policies with the same numbers lie beside each other, not on top
-_SIZE: Final = Size(1100, 420)
+_SIZE: Final = FigureSize(1100, 420)
 
 
-def draw(result: Result) -> Mapping[str, bytes]:
+def draw(result: BacktestResult) -> Mapping[str, bytes]:
     """Draw a replay.
 
     Returns:
@@ -35,7 +35,7 @@ def draw(result: Result) -> Mapping[str, bytes]:
     return {"chart.svg": to_svg(made).encode(), "chart.png": to_png(made)}
 
 
-def _draw_months(axes: Any, result: Result) -> None:
+def _draw_months(axes: Any, result: BacktestResult) -> None:
     place = {month: index for index, month in enumerate(result.months)}
     for number, totals in enumerate(result.totals):
         own = [step for step in result.steps if step.policy == totals.policy]
@@ -70,7 +70,7 @@ def _draw_months(axes: Any, result: Result) -> None:
     axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=3)
 
 
-def _draw_ages(axes: Any, result: Result) -> None:
+def _draw_ages(axes: Any, result: BacktestResult) -> None:
     ages = [each.age_months for each in result.aging]
     axes.plot(
         ages,
@@ -93,7 +93,7 @@ def _draw_ages(axes: Any, result: Result) -> None:
     axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=2)
 
 
-def _draw_cost(axes: Any, result: Result) -> None:
+def _draw_cost(axes: Any, result: BacktestResult) -> None:
     names = [totals.policy for totals in result.totals]
     seconds = [totals.training_seconds for totals in result.totals]
     colours = [_COLOURS[number % len(_COLOURS)] for number in range(len(names))]
@@ -108,5 +108,5 @@ def _draw_cost(axes: Any, result: Result) -> None:
     axes.set(title="Cost of retraining", xlabel="training time, seconds")
 
 
-def _shift(number: int, result: Result) -> float:
+def _shift(number: int, result: BacktestResult) -> float:
     return _SPREAD * (number - (len(result.totals) - 1) / 2)

@@ -9,23 +9,23 @@ from mlops.backtest.watching import Signal, Signals
 from mlops.errors import ConfigurationError
 
 
-class Decision(NamedTuple):
+class PolicyDecision(NamedTuple):
     """Whether to train again, and why or why not."""
 
     retrain: bool
     reason: str
 
 
-Policy = Callable[[Signals], Decision]
+Policy = Callable[[Signals], PolicyDecision]
 
 
-def _on(signal: Signal) -> Decision:
-    return Decision(signal.alarm, signal.reason)
+def _on(signal: Signal) -> PolicyDecision:
+    return PolicyDecision(signal.alarm, signal.reason)
 
 
 POLICIES: Final[Mapping[str, Policy]] = {
-    "never": lambda signals: Decision(False, "never"),
-    "monthly": lambda signals: Decision(True, "a month has passed"),
+    "never": lambda signals: PolicyDecision(False, "never"),
+    "monthly": lambda signals: PolicyDecision(True, "a month has passed"),
     "on_drift": lambda signals: _on(signals.drift),
     "on_performance": lambda signals: _on(signals.performance),
 }

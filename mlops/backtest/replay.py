@@ -25,7 +25,7 @@ from mlops.errors import ConfigurationError, GateRefusalError
 from mlops.settings import Settings
 
 
-class Step(Reference):
+class ReplayStep(Reference):
     """One month under one policy."""
 
     policy: str
@@ -64,7 +64,7 @@ class Replay:
     store: Store
     watcher: Watcher
 
-    def run(self, policies: Sequence[str]) -> list[Step]:
+    def run(self, policies: Sequence[str]) -> list[ReplayStep]:
         """Replay every month after the first ones under every policy.
 
         Returns:
@@ -85,7 +85,7 @@ class Replay:
             )
         clock = self.history.clock(month_bounds(self.months[initial])[0])
         champions = dict.fromkeys(policies, self._first_champion(clock))
-        steps: dict[str, list[Step]] = {policy: [] for policy in policies}
+        steps: dict[str, list[ReplayStep]] = {policy: [] for policy in policies}
         for month in self.months[initial:]:
             clock.advance(month_bounds(month)[1])
             present = content_sha256(clock.observed(datetime.min, clock.now))
@@ -110,7 +110,7 @@ class Replay:
 
     def _step(
         self, policy: str, month: str, champion: Training, clock: Clock, present: str
-    ) -> Step:
+    ) -> ReplayStep:
         """Return a month under a policy: as it was found before, or played now.
 
         ``present`` is the hash of all that the clock shows.
@@ -129,17 +129,17 @@ class Replay:
             self._relevant_settings(),
         )
         return self.store.remembered(
-            "steps", key, Step, lambda: self._play(policy, month, champion, clock, settled)
+            "steps", key, ReplayStep, lambda: self._play(policy, month, champion, clock, settled)
         )
 
     def _play(
         self, policy: str, month: str, champion: Training, clock: Clock, settled: Clock
-    ) -> Step:
+    ) -> ReplayStep:
         start, end = month_bounds(month)
         predictions = predictions_of(champion, clock, month, self.settings, self.store)
         signals = self.watcher.look(champion, clock, start)
         decision = policy_of(policy)(signals)
-        step = Step(
+        step = ReplayStep(
             policy=policy,
             month=month,
             champion=champion.key,
@@ -190,7 +190,7 @@ class Replay:
         return self.settings.model_dump(mode="json", include=set(names.split()))
 
 
-def _in_words(step: Step) -> str:
+def _in_words(step: ReplayStep) -> str:
     if not step.retrain:
         return "stays"
     if step.challenger is None:

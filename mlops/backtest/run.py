@@ -11,7 +11,7 @@ from mlops.backtest.chart import draw
 from mlops.backtest.recording import record
 from mlops.backtest.replay import Replay
 from mlops.backtest.store import Store, key_of
-from mlops.backtest.summary import Result, staleness_of, totals_of, write_result
+from mlops.backtest.summary import BacktestResult, staleness_of, totals_of, write_result
 from mlops.backtest.tracking import log_result
 from mlops.backtest.watching import Monitoring
 from mlops.data.months import parse_months
@@ -23,7 +23,7 @@ _CACHE = "cache"
 
 def backtest(
     settings: Settings, first: str, last: str, policies: Sequence[str]
-) -> tuple[Result, Path]:
+) -> tuple[BacktestResult, Path]:
     """Replay history and write what was found.
 
     Args:
@@ -47,7 +47,7 @@ def backtest(
     replay = Replay(record(settings, months), months, settings, store, Monitoring(settings, store))
     steps = replay.run(policies)
     initial = settings.backtest.initial_months
-    result = Result(
+    result = BacktestResult(
         months=months[initial:],
         learned_before=months[:initial],
         source=f"{settings.source.taxi} trips, {settings.source.kind}",

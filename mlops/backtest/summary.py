@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from mlops.backtest.aging import Aging
-from mlops.backtest.replay import Step
+from mlops.backtest.replay import ReplayStep
 from mlops.data.atomic import atomic_folder
 from mlops.data.references import Reference
 from mlops.records.files import find_pointed, find_record, write_pointer, write_record
@@ -43,20 +43,20 @@ class Aged(Reference):
     rmse: float  # minutes, over all these trips
 
 
-class Result(Reference):
+class BacktestResult(Reference):
     """A whole replay, as it is stored."""
 
     months: tuple[str, ...]  # replayed
     learned_before: tuple[str, ...]
     source: str
     synthetic: bool
-    steps: tuple[Step, ...]
+    steps: tuple[ReplayStep, ...]
     totals: tuple[Totals, ...]
     staleness: tuple[Aged, ...]
     aging: tuple[Aging, ...]
 
 
-def totals_of(steps: Sequence[Step]) -> tuple[Totals, ...]:
+def totals_of(steps: Sequence[ReplayStep]) -> tuple[Totals, ...]:
     """Sum up each policy, in the order of the steps."""
     return tuple(
         Totals(
@@ -74,7 +74,7 @@ def totals_of(steps: Sequence[Step]) -> tuple[Totals, ...]:
     )
 
 
-def staleness_of(steps: Sequence[Step]) -> tuple[Aged, ...]:
+def staleness_of(steps: Sequence[ReplayStep]) -> tuple[Aged, ...]:
     """Pool the months of each policy by the age of the model that answered."""
     curve = []
     for policy, own in _by_policy(steps).items():
@@ -95,7 +95,7 @@ def staleness_of(steps: Sequence[Step]) -> tuple[Aged, ...]:
     return tuple(curve)
 
 
-def step_rows(steps: Sequence[Step]) -> list[dict[str, Any]]:
+def step_rows(steps: Sequence[ReplayStep]) -> list[dict[str, Any]]:
     """Lay the steps out as a table, one row per policy and month."""
     return [
         {
@@ -123,7 +123,7 @@ def excess_by_age(aging: Sequence[Aging]) -> dict[int, float]:
     return {age: _mean([a.excess for a in aging if a.age_months == age]) for age in ages}
 
 
-def write_result(result: Result, folder: Path, chart: Mapping[str, bytes]) -> None:
+def write_result(result: BacktestResult, folder: Path, chart: Mapping[str, bytes]) -> None:
     """Write a result as JSON, small parquet tables and charts: the folder appears whole.
 
     Args:
@@ -152,7 +152,7 @@ def write_result(result: Result, folder: Path, chart: Mapping[str, bytes]) -> No
     write_pointer(folder.parent / CURRENT, folder.name)
 
 
-def latest_result(backtests: Path) -> Result | None:
+def latest_result(backtests: Path) -> BacktestResult | None:
     """Return the replay that was written last; None before the first.
 
     Raises:
@@ -160,11 +160,11 @@ def latest_result(backtests: Path) -> Result | None:
     """
     way_out = "repeat the backtest, which writes {path} anew: mlops backtest"
     folder = find_pointed(backtests / CURRENT, RESULT_FILE, way_out)
-    return find_record(folder / RESULT_FILE, Result, way_out) if folder else None
+    return find_record(folder / RESULT_FILE, BacktestResult, way_out) if folder else None
 
 
-def _by_policy(steps: Sequence[Step]) -> dict[str, list[Step]]:
-    policies: dict[str, list[Step]] = {}
+def _by_policy(steps: Sequence[ReplayStep]) -> dict[str, list[ReplayStep]]:
+    policies: dict[str, list[ReplayStep]] = {}
     for step in steps:
         policies.setdefault(step.policy, []).append(step)
     return policies
@@ -179,7 +179,7 @@ def _windows(violated: Sequence[bool]) -> str:
     return "".join("x" if each else "·" for each in violated)
 
 
-def _retrained(step: Step) -> str:
+def _retrained(step: ReplayStep) -> str:
     if step.challenger is None:
         return "wanted" if step.retrain else "no"
     return "promoted" if step.promoted else "refused"

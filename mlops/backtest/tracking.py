@@ -9,14 +9,14 @@ import time
 from pathlib import Path
 from typing import Final
 
-from mlops.backtest.summary import Result
+from mlops.backtest.summary import BacktestResult
 from mlops.registry.connection import connect, ensure_tracking, many_writes, registry_errors
 from mlops.settings import Settings
 
 EXPERIMENT_SUFFIX: Final = "-backtests"
 
 
-def log_result(settings: Settings, result: Result, folder: Path) -> str:
+def log_result(settings: Settings, result: BacktestResult, folder: Path) -> str:
     """Record a replay and the files it wrote.
 
     Args:

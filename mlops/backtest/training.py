@@ -26,7 +26,7 @@ from mlops.data.references import Reference
 from mlops.data.trips import PICKUP_AT, TARGET
 from mlops.data.windows import Interval, plan_windows
 from mlops.errors import ConfigurationError
-from mlops.evaluation.evaluate import Evidence, gather_evidence
+from mlops.evaluation.evaluate import GateEvidence, gather_evidence
 from mlops.evaluation.gate import judge
 from mlops.evaluation.metrics import regression_metrics
 from mlops.evaluation.verdict import Verdict
@@ -227,7 +227,7 @@ def pass_gate(
 ) -> Verdict:
     """Let the gate compare a challenger with the champion, on the challenger's test window."""
 
-    def measure(training: Training, gaps: tuple[str, ...] = ()) -> Evidence:
+    def measure(training: Training, gaps: tuple[str, ...] = ()) -> GateEvidence:
         model = model_of(training, settings, store)
         return gather_evidence(model, challenger.test, settings.evaluation, gaps)
 

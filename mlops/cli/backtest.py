@@ -13,7 +13,7 @@ from mlops.errors import ConfigurationError
 from mlops.orchestration.admission import check_backtest
 
 if TYPE_CHECKING:
-    from mlops.backtest.summary import Result
+    from mlops.backtest.summary import BacktestResult
 
 ALL = ("never", "monthly", "on_drift", "on_performance")
 
@@ -78,7 +78,7 @@ def backtest(
     terminal().print(f"tables and chart: {folder}")
 
 
-def _show(result: "Result") -> None:
+def _show(result: "BacktestResult") -> None:
     from mlops.backtest.summary import excess_by_age, step_rows
 
     show_rows(

@@ -51,7 +51,7 @@ def drift(
     from dataclasses import replace
 
     from mlops.demo.drift import perform, remove
-    from mlops.demo.plan import SMALL, Size
+    from mlops.demo.plan import SMALL, DemoSize
 
     started = time.monotonic()
 
@@ -62,7 +62,7 @@ def drift(
     # A terminal that closes, or whoever ends this process, ends the servers too.
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.default_int_handler)
-    size = replace(SMALL if small else Size(), seed=seed)
+    size = replace(SMALL if small else DemoSize(), seed=seed)
     try:
         perform(folder, size, say, (lambda: None) if exit_ else _wait)
     except MlopsError:

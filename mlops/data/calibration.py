@@ -21,7 +21,7 @@ CALIBRATION_FILE: Final = Path(__file__).with_name("sample_calibration.json")
 
 
 @dataclass(frozen=True)
-class Calibration:
+class SampleCalibration:
     """Marginals of real trips. Zones index arrays of 266; distances in miles, times in minutes.
 
     "Quantiles" are rows of values at `probabilities`; a band's index comes from
@@ -78,16 +78,16 @@ class Calibration:
 
 
 @cache
-def load_calibration() -> Calibration:
+def load_calibration() -> SampleCalibration:
     """Return the bundled calibration."""
     content: dict[str, Any] = json.loads(CALIBRATION_FILE.read_bytes())
     values = {
         field.name: np.asarray(content[field.name], dtype=np.float64)
         if isinstance(content[field.name], list)
         else float(content[field.name])
-        for field in fields(Calibration)
+        for field in fields(SampleCalibration)
     }
-    return Calibration(**values)  # type: ignore[arg-type]
+    return SampleCalibration(**values)  # type: ignore[arg-type]
 
 
 def calibration_version() -> str:

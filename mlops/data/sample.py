@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from mlops.data.calibration import Calibration, Floats, load_calibration
+from mlops.data.calibration import Floats, SampleCalibration, load_calibration
 from mlops.data.months import month_bounds
 from mlops.data.sample_schema import tlc_table
 from mlops.data.zones import BOROUGHS, borough_of
@@ -75,7 +75,7 @@ class _Draw:
     """Random draws of one chunk, from tables of the calibration."""
 
     rng: np.random.Generator
-    known: Calibration
+    known: SampleCalibration
     size: int
 
     def chance(self, share: float | Floats) -> Mask:
@@ -102,7 +102,7 @@ class _Draw:
 
 
 def _trips(
-    rng: np.random.Generator, month: str, rows: int, drift: float, known: Calibration
+    rng: np.random.Generator, month: str, rows: int, drift: float, known: SampleCalibration
 ) -> dict[str, Any]:
     """Draw trips as the TLC's columns without their taxi's prefix; NaN is a missing code."""
     draw = _Draw(rng, known, rows)

@@ -8,9 +8,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from mlops.demo.facts import Facts
+from mlops.demo.facts import DemoFacts
 from mlops.demo.inbox import Inbox
-from mlops.demo.plan import EMAIL, Size, settings_for
+from mlops.demo.plan import EMAIL, DemoSize, settings_for
 from mlops.demo.servers import Servers, own_environment
 from mlops.demo.story import Story
 from mlops.errors import ConfigurationError
@@ -22,10 +22,10 @@ MARK: Final = "home-of-the-demonstration"
 
 def perform(
     home: Path,
-    size: Size,
+    size: DemoSize,
     say: Callable[[str], None] = print,
     linger: Callable[[], None] = lambda: None,
-) -> tuple[Facts, Inbox]:
+) -> tuple[DemoFacts, Inbox]:
     """Tell the story from the first training to the end of the alert.
 
     Args:

@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 
 @dataclass
-class Facts:
+class DemoFacts:
     """What happened, in numbers; filled in as the story goes on.
 
     Attributes:

@@ -20,7 +20,7 @@ class Inbox:
         self.messages: list[dict[str, Any]] = []
         inbox = self
 
-        class Handler(BaseHTTPRequestHandler):
+        class InboxHandler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 length = int(self.headers.get("Content-Length", 0))
                 inbox.messages.append(json.loads(self.rfile.read(length)))
@@ -31,7 +31,7 @@ class Inbox:
             def log_message(self, *arguments: object) -> None:
                 pass
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), InboxHandler)
         self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
 
     @property

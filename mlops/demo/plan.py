@@ -14,7 +14,7 @@ EMAIL: Final = "owner@mlops.local"
 
 
 @dataclass(frozen=True)
-class Size:
+class DemoSize:
     """How much of everything.
 
     Attributes:
@@ -36,7 +36,7 @@ class Size:
     seed: int = 7
 
 
-SMALL: Final = Size(
+SMALL: Final = DemoSize(
     families="global_mean,linear_regression",
     objectives="squared_error",
     evals=1,
@@ -44,7 +44,7 @@ SMALL: Final = Size(
 )
 
 
-def settings_for(size: Size, home: Path, alerts: str) -> Mapping[str, Any]:
+def settings_for(size: DemoSize, home: Path, alerts: str) -> Mapping[str, Any]:
     """Return the settings of the demonstration, by dotted names.
 
     Args:

@@ -16,11 +16,11 @@ from typing import Any
 
 from mlops.demo.callers import Callers, Trickle
 from mlops.demo.city import AFTER, CHANGED, LEARNED, QUIET, City
-from mlops.demo.facts import Facts, live_rmse, required
+from mlops.demo.facts import DemoFacts, live_rmse, required
 from mlops.demo.inbox import Inbox
-from mlops.demo.plan import Size
+from mlops.demo.plan import DemoSize
 from mlops.demo.servers import Servers
-from mlops.demo.watching import Watch
+from mlops.demo.watching import DemoWatch
 from mlops.deployment.records import Records
 from mlops.errors import MlopsError, PipelineFailureError
 from mlops.monitoring.alerting import DASHBOARD
@@ -42,15 +42,15 @@ class Story:
     """
 
     def __init__(
-        self, servers: Servers, inbox: Inbox, size: Size, say: Callable[[str], None]
+        self, servers: Servers, inbox: Inbox, size: DemoSize, say: Callable[[str], None]
     ) -> None:
         self.settings = servers.settings
-        self.facts = Facts()
+        self.facts = DemoFacts()
         self._servers = servers
         self._inbox = inbox
         self._say = say
         self._city = City(self.settings, self.settings.home / "city", size.rows, size.seed)
-        self._watch = Watch(servers)
+        self._watch = DemoWatch(servers)
         self._monitoring = f"{self.settings.mage_url}{DASHBOARD}"
 
     def learn(self) -> None:

@@ -19,7 +19,7 @@ _LAST_RUNS: Final = 30
 _TIMEOUT_SECONDS: Final = 10.0
 
 
-class Watch:
+class DemoWatch:
     """Waits for what servers do.
 
     Args:

@@ -110,7 +110,7 @@ def missing(needed: int, canary: Traffic, champion: Traffic, percent: float) -> 
 
 
 @dataclass(frozen=True)
-class Watch:
+class CanaryWatch:
     """What it takes to watch a rollout.
 
     Attributes:

@@ -27,7 +27,7 @@ _TOKEN_FILE: Final = "deployment.token"
 
 
 @dataclass(frozen=True)
-class Answer:
+class EndpointAnswer:
     """One answer of the endpoint, or why there is none.
 
     Attributes:
@@ -79,7 +79,7 @@ class Endpoint:
         except (requests.RequestException, ValueError):
             return None
 
-    def ask(self, trip: Mapping[str, Any]) -> Answer:
+    def ask(self, trip: Mapping[str, Any]) -> EndpointAnswer:
         """Ask for one prediction."""
         try:
             reply = self._session.post(
@@ -87,12 +87,16 @@ class Endpoint:
             )
             content = reply.json()
             if not reply.ok:
-                return Answer(problem=f"{reply.status_code}: {str(content)[:200]}")
-            return Answer(int(content["model_version"]), float(content["prediction_minutes"]))
+                return EndpointAnswer(problem=f"{reply.status_code}: {str(content)[:200]}")
+            return EndpointAnswer(
+                int(content["model_version"]), float(content["prediction_minutes"])
+            )
         except requests.RequestException as error:
-            return Answer(problem=f"{type(error).__name__}: {str(error)[:200]}")
+            return EndpointAnswer(problem=f"{type(error).__name__}: {str(error)[:200]}")
         except (KeyError, TypeError, ValueError) as error:
-            return Answer(problem=f"an answer that is none: {type(error).__name__}: {error}")
+            return EndpointAnswer(
+                problem=f"an answer that is none: {type(error).__name__}: {error}"
+            )
 
     def _get(self, url: str, **options: Any) -> requests.Response:
         return self._session.get(url, timeout=TIMEOUT_SECONDS, **options)

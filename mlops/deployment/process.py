@@ -16,7 +16,7 @@ from mlops.deployment.evidence import require_deployable
 from mlops.deployment.ledger import Asked, Ledger
 from mlops.deployment.records import DeploymentRecord
 from mlops.deployment.states import Event, State
-from mlops.deployment.world import World
+from mlops.deployment.world import DeploymentWorld
 from mlops.evaluation.verdict import Verdict
 
 # A version whose last deployment ended so may be champion without having been proven.
@@ -37,7 +37,7 @@ class Deployer:
     """
 
     ledger: Ledger
-    world: World
+    world: DeploymentWorld
 
     def open(self, asked: Asked) -> DeploymentRecord:
         """Resolve the version, check its evidence, claim, and open the record.

@@ -38,7 +38,7 @@ class RunKey(Reference):
     partition: str = ""
 
 
-class Step(Reference):
+class DeploymentStep(Reference):
     """One thing that happened."""
 
     at: datetime
@@ -73,7 +73,7 @@ class DeploymentRecord(Reference):
     reason: str
     run: RunKey
     started_at: datetime
-    steps: tuple[Step, ...] = ()
+    steps: tuple[DeploymentStep, ...] = ()
 
     @property
     def state(self) -> State:
@@ -99,7 +99,7 @@ class DeploymentRecord(Reference):
             DeploymentError: If that cannot happen now.
         """
         advance(self.state, event)
-        step = Step(
+        step = DeploymentStep(
             at=now(), event=event, decision=decision, evidence=evidence or {}, by=by or self.by
         )
         return self.model_copy(update={"steps": (*self.steps, step)})

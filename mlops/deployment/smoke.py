@@ -10,7 +10,7 @@ from typing import Any, Final
 import numpy as np
 
 from mlops.deployment.checks import at_most, none_of, verdict
-from mlops.deployment.endpoint import Answer, Endpoint
+from mlops.deployment.endpoint import Endpoint, EndpointAnswer
 from mlops.evaluation.verdict import Verdict
 from mlops.settings import DeploymentSettings
 
@@ -19,7 +19,7 @@ _POLL_SECONDS: Final = 0.25
 
 
 def judge(
-    answers: Sequence[Answer], expected: Sequence[float], version: int, seconds: float
+    answers: Sequence[EndpointAnswer], expected: Sequence[float], version: int, seconds: float
 ) -> Verdict:
     """Hold answers of the endpoint to what the artifact says.
 
@@ -102,9 +102,9 @@ def smoke_test(
         time.sleep(_POLL_SECONDS)
 
 
-def _ask(endpoint: Endpoint, trips: Sequence[Mapping[str, Any]]) -> list[Answer]:
+def _ask(endpoint: Endpoint, trips: Sequence[Mapping[str, Any]]) -> list[EndpointAnswer]:
     """Ask one after the other; a server that hangs is not made to hang for each of them."""
-    answers: list[Answer] = []
+    answers: list[EndpointAnswer] = []
     for trip in trips:
         answers.append(endpoint.ask(trip))
         if answers[-1].problem:

@@ -15,7 +15,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from mlops.deployment.artifact import artifact_verdict
-from mlops.deployment.canary import Watch
+from mlops.deployment.canary import CanaryWatch
 from mlops.deployment.checks import none_of, verdict
 from mlops.deployment.endpoint import Endpoint
 from mlops.deployment.golden import as_json, golden_requests
@@ -31,7 +31,7 @@ Mode = Literal["canary", "shadow"]
 _MARGIN_SECONDS = 60  # a rollout outlives its watch by no more
 
 
-class World(Protocol):
+class DeploymentWorld(Protocol):
     """What can be asked; a text instead of a verdict says why it was not."""
 
     def artifact(self, registry: Registry, version: int) -> Verdict:
@@ -106,7 +106,7 @@ class RealWorld:
             by=record.by,
             reason=record.reason,
         )
-        watch = Watch(endpoint, limits, trips, still_ours)
+        watch = CanaryWatch(endpoint, limits, trips, still_ours)
         registry.start_rollout(rollout)
         try:
             return watch.follow(rollout) or watch.compare(rollout, champion, minutes)

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Patch
 
 from mlops.data.zone_names import ZONE_NAMES
-from mlops.drawing.frame import FULL, HALF, Drawing, Size, axes, drawn, figure, label, legend
+from mlops.drawing.frame import FULL, HALF, Drawing, FigureSize, axes, drawn, figure, label, legend
 from mlops.drawing.html import empty
 from mlops.drawing.moments import dates
 from mlops.drawing.palette import BLUE, ROLES
@@ -26,7 +26,7 @@ _WEEK_DAYS: Final = 31  # up to so many days are drawn with a mark each
 
 
 @drawn(_NO_TRIPS)
-def draw_trips(table: pd.DataFrame, size: Size = FULL) -> Drawing:
+def draw_trips(table: pd.DataFrame, size: FigureSize = FULL) -> Drawing:
     """Draw trips by day with the windows train, validation and test shaded (table `trips`)."""
     made = figure(size)
     on = axes(made, title="Trips by day of pickup", x="", y="trips per day")
@@ -47,7 +47,7 @@ def draw_trips(table: pd.DataFrame, size: Size = FULL) -> Drawing:
 
 
 @drawn(_NO_TRIPS)
-def draw_hours(table: pd.DataFrame, size: Size = HALF) -> Drawing:
+def draw_hours(table: pd.DataFrame, size: FigureSize = HALF) -> Drawing:
     """Draw the share of trips by hour of the day, window by window (table `trips`)."""
     made = figure(size)
     on = axes(
@@ -66,7 +66,7 @@ def draw_hours(table: pd.DataFrame, size: Size = HALF) -> Drawing:
 
 
 @drawn(_NO_TRIPS)
-def draw_volume(table: pd.DataFrame, size: Size = HALF) -> Drawing:
+def draw_volume(table: pd.DataFrame, size: FigureSize = HALF) -> Drawing:
     """Draw trips kept and quarantined by month (table `volume`)."""
     made = figure(size)
     synthetic = " (synthetic)" if table["synthetic"].any() else ""
@@ -92,7 +92,7 @@ def draw_volume(table: pd.DataFrame, size: Size = HALF) -> Drawing:
 
 
 @drawn(_NO_TRIPS)
-def draw_rules(table: pd.DataFrame, size: Size = HALF) -> Drawing:
+def draw_rules(table: pd.DataFrame, size: FigureSize = HALF) -> Drawing:
     """Draw the share of rows that broke each rule of the data contract (table `rules`)."""
     shown = table.sort_values("rows", ascending=False)
     broken = shown[shown["rows"] > 0]
@@ -124,7 +124,7 @@ def draw_rules(table: pd.DataFrame, size: Size = HALF) -> Drawing:
 
 
 @drawn(_NO_TRIPS)
-def draw_missing(table: pd.DataFrame, size: Size = HALF) -> Drawing:
+def draw_missing(table: pd.DataFrame, size: FigureSize = HALF) -> Drawing:
     """Draw the share of missing values, columns × months (table `missing`)."""
     shares = table.pivot(index="column", columns="month", values="share")
     made = figure(size)
@@ -148,7 +148,7 @@ def draw_missing(table: pd.DataFrame, size: Size = HALF) -> Drawing:
 
 
 @drawn(_NO_PROFILE)
-def draw_numbers(table: pd.DataFrame, size: Size = FULL) -> Drawing:
+def draw_numbers(table: pd.DataFrame, size: FigureSize = FULL) -> Drawing:
     """Draw how numbers are distributed now and in the reference (table `profiles`)."""
     numbers = table[table["kind"] == "number"]
     if numbers.empty:
@@ -169,18 +169,18 @@ def draw_numbers(table: pd.DataFrame, size: Size = FULL) -> Drawing:
 
 
 @drawn(_NO_PROFILE)
-def draw_categories(table: pd.DataFrame, size: Size = FULL) -> Drawing:
+def draw_categories(table: pd.DataFrame, size: FigureSize = FULL) -> Drawing:
     """Draw how categories are distributed now and in the reference (table `profiles`)."""
     return _categories(table, lambda name: name not in _ZONES, size)
 
 
 @drawn(_NO_PROFILE)
-def draw_zones(table: pd.DataFrame, size: Size = FULL) -> Drawing:
+def draw_zones(table: pd.DataFrame, size: FigureSize = FULL) -> Drawing:
     """Draw where trips begin and end, now and in the reference (table `profiles`)."""
-    return _categories(table, lambda name: name in _ZONES, Size(size.width, 360))
+    return _categories(table, lambda name: name in _ZONES, FigureSize(size.width, 360))
 
 
-def _categories(table: pd.DataFrame, wanted: Any, size: Size) -> Drawing:
+def _categories(table: pd.DataFrame, wanted: Any, size: FigureSize) -> Drawing:
     chosen = table[(table["kind"] == "category") & table["feature"].map(wanted)]
     if chosen.empty:
         return empty(_NO_PROFILE)

@@ -15,7 +15,7 @@ from mlops.drawing.frame import (
     FULL,
     TALL,
     Drawing,
-    Size,
+    FigureSize,
     axes,
     drawn,
     figure,
@@ -37,7 +37,7 @@ _DARKEST: Final = 0.6  # opacity at which text on it is still legible
     "No candidate that grows step by step is recorded yet: `mlops run` trains boosted trees and"
     " forests."
 )
-def draw_curves(table: pd.DataFrame, size: Size = FULL) -> Drawing:
+def draw_curves(table: pd.DataFrame, size: FigureSize = FULL) -> Drawing:
     """Draw the error of each family's best trial as it grew (table `training_curves`)."""
     families = list(dict.fromkeys(table["family"]))[:BESIDE]
     made = figure(size)
@@ -72,7 +72,7 @@ def draw_curves(table: pd.DataFrame, size: Size = FULL) -> Drawing:
     "No candidate has been explained yet: `mlops run` trains them, and explains all but the"
     " baselines."
 )
-def draw_contributions(table: pd.DataFrame, size: Size = TALL) -> Drawing:
+def draw_contributions(table: pd.DataFrame, size: FigureSize = TALL) -> Drawing:
     """Draw features × candidates, coloured by mean |contribution| (table `training_contributions`).
 
     One candidate alone gets bars.
@@ -120,7 +120,7 @@ def _contribution_bars(made: Figure, minutes: pd.Series[Any], rows: int) -> Draw
 
 
 @drawn("No candidate has been measured by slice yet: `mlops run` trains and measures them.")
-def draw_residuals(table: pd.DataFrame, size: Size = FULL) -> Drawing:
+def draw_residuals(table: pd.DataFrame, size: FigureSize = FULL) -> Drawing:
     """Draw the best candidate's errors by borough, hour and distance (table `training_residuals`).
 
     A point is the mean error, its line one standard deviation to both sides. Slices of very few

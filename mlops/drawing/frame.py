@@ -26,7 +26,7 @@ Drawing = Figure | Html
 P = ParamSpec("P")
 
 
-class Size(NamedTuple):
+class FigureSize(NamedTuple):
     """Of a figure, in CSS pixels."""
 
     width: int
@@ -35,11 +35,11 @@ class Size(NamedTuple):
 
 # What Mage leaves of a laptop's page (1440 pixels wide) for tiles: alone, or as parts of a row. A
 # layout gives a tile the height of its figure; on a wider screen there is air around it.
-FULL: Final = Size(1275, 300)
-TWO_THIRDS: Final = Size(834, 300)
-HALF: Final = Size(608, 300)
-THIRD: Final = Size(381, 300)
-TALL: Final = Size(HALF.width, 420)
+FULL: Final = FigureSize(1275, 300)
+TWO_THIRDS: Final = FigureSize(834, 300)
+HALF: Final = FigureSize(608, 300)
+THIRD: Final = FigureSize(381, 300)
+TALL: Final = FigureSize(HALF.width, 420)
 # What one picture has room for, of the best candidates.
 BESIDE: Final = 5
 
@@ -131,7 +131,7 @@ def styled() -> Any:
     return rc_context(_STYLE)
 
 
-def figure(size: Size = HALF) -> Figure:
+def figure(size: FigureSize = HALF) -> Figure:
     """Return an empty figure that can be saved; draw on it in the project's style."""
     made = Figure(figsize=(size.width / 72, size.height / 72))
     FigureCanvasAgg(made)

@@ -13,7 +13,7 @@ from mlops.drawing.frame import (
     FULL,
     HALF,
     Drawing,
-    Size,
+    FigureSize,
     axes,
     drawn,
     figure,
@@ -83,7 +83,7 @@ def draw_champion(table: pd.DataFrame) -> Drawing:
 
 
 @drawn(f"Nothing has been trained yet: {_FIRST}")
-def draw_searches(table: pd.DataFrame, size: Size = HALF) -> Drawing:
+def draw_searches(table: pd.DataFrame, size: FigureSize = HALF) -> Drawing:
     """Draw the validation error of each family, training by training (table `searches`)."""
     made = figure(size)
     hollow = " (hollow: synthetic trips)" if table["synthetic"].any() else ""
@@ -121,7 +121,7 @@ def draw_searches(table: pd.DataFrame, size: Size = HALF) -> Drawing:
     "No window with known durations yet: `mlops monitor` compares the champion's answers with what"
     " the trips really took, as soon as the source has them."
 )
-def draw_live(table: pd.DataFrame, size: Size = HALF) -> Drawing:
+def draw_live(table: pd.DataFrame, size: FigureSize = HALF) -> Drawing:
     """Draw the live error of each window with its 95 % interval (table `live_rmse`).
 
     Windows lie side by side, as in `draw_drift`: by time, a busy hour would be one heap.
@@ -176,11 +176,11 @@ def draw_live(table: pd.DataFrame, size: Size = HALF) -> Drawing:
     "No window of trips has been compared with the champion's reference yet: `mlops monitor` does"
     " it, and so does the pipeline `monitoring`."
 )
-def draw_drift(table: pd.DataFrame, size: Size = FULL) -> Drawing:
+def draw_drift(table: pd.DataFrame, size: FigureSize = FULL) -> Drawing:
     """Draw features × windows, coloured by PSI relative to its limit (table `drift`)."""
     features = list(dict.fromkeys(table["feature"]))
     windows = list(dict.fromkeys(table["window"]))
-    made = figure(Size(size.width, max(size.height, 64 + 19 * len(features))))
+    made = figure(FigureSize(size.width, max(size.height, 64 + 19 * len(features))))
     on = axes(
         made,
         title="Worst of PSI, Jensen–Shannon, KS and Wasserstein, relative to its alarm limit",

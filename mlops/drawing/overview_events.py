@@ -8,7 +8,7 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
-from mlops.drawing.frame import HALF, Drawing, Size, axes, drawn, figure, legend
+from mlops.drawing.frame import HALF, Drawing, FigureSize, axes, drawn, figure, legend
 from mlops.drawing.html import family_html, table_html
 from mlops.drawing.palette import state_colour
 
@@ -73,14 +73,14 @@ def draw_gate(table: pd.DataFrame) -> Drawing:
 
 
 @drawn("No pipeline has run in the last days: `mlops run` runs the main ones.")
-def draw_runs(table: pd.DataFrame, size: Size = HALF, now: datetime | None = None) -> Drawing:
+def draw_runs(table: pd.DataFrame, size: FigureSize = HALF, now: datetime | None = None) -> Drawing:
     """Draw pipelines × days, coloured by the worst state of the day's runs (table `runs`)."""
     pipelines = sorted(table["pipeline"].unique())
     last = table["day"].max()
     if now is not None:  # the picture ends today, however long ago the last run was
         last = max(last, pd.Timestamp(now).normalize())
     days = pd.date_range(last - pd.Timedelta(days=13), last)
-    made = figure(Size(size.width, max(size.height, 64 + 21 * len(pipelines))))
+    made = figure(FigureSize(size.width, max(size.height, 64 + 21 * len(pipelines))))
     on = axes(made, title="Runs by day; failed ones are counted first", x="", y="")
     groups: Any = table.groupby(["day", "pipeline"])
     for (day, pipeline), own in groups:

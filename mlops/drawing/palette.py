@@ -25,7 +25,7 @@ GREY: Final = "#8C8C8C"
 INK: Final = "#333A41"
 
 
-class Look(NamedTuple):
+class LineStyle(NamedTuple):
     """How a line is drawn; dash and marker tell apart what overlaps, and what is printed grey."""
 
     colour: str
@@ -33,18 +33,18 @@ class Look(NamedTuple):
     marker: str = "o"
 
 
-FAMILIES: Final[Mapping[str, Look]] = {
-    "squared_error": Look(BLUE, "-", "o"),
-    "absolute_error": Look(SKY, "-", "s"),
-    "quantiles": Look(PURPLE, "-", "D"),
-    "hist_gradient_boosting": Look(ORANGE, "-", "v"),
-    "random_forest": Look(GREEN, "-", "p"),
-    "extra_trees": Look(LIME, "--", "P"),
-    "linear_regression": Look(OCHRE, "-", "^"),
-    "lasso": Look(BROWN, "--", "<"),
-    "linear_svr": Look(VIOLET, ":", ">"),
-    "route_median": Look(TEAL, "--", "x"),
-    "global_mean": Look(GREY, ":", "+"),
+FAMILIES: Final[Mapping[str, LineStyle]] = {
+    "squared_error": LineStyle(BLUE, "-", "o"),
+    "absolute_error": LineStyle(SKY, "-", "s"),
+    "quantiles": LineStyle(PURPLE, "-", "D"),
+    "hist_gradient_boosting": LineStyle(ORANGE, "-", "v"),
+    "random_forest": LineStyle(GREEN, "-", "p"),
+    "extra_trees": LineStyle(LIME, "--", "P"),
+    "linear_regression": LineStyle(OCHRE, "-", "^"),
+    "lasso": LineStyle(BROWN, "--", "<"),
+    "linear_svr": LineStyle(VIOLET, ":", ">"),
+    "route_median": LineStyle(TEAL, "--", "x"),
+    "global_mean": LineStyle(GREY, ":", "+"),
 }
 
 # Of what is numbered. Neighbours differ most; vermillion is left to what is wrong.
@@ -91,9 +91,9 @@ STATES: Final[Mapping[str, str]] = {
 }
 
 
-def look(family: str) -> Look:
+def look(family: str) -> LineStyle:
     """Return how a model family is drawn; one that is not known yet is black-and-white."""
-    return FAMILIES.get(family, Look(INK, "-.", "*"))
+    return FAMILIES.get(family, LineStyle(INK, "-.", "*"))
 
 
 def version_colour(version: int) -> str:

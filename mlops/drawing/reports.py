@@ -7,12 +7,12 @@ from typing import Final
 import pandas as pd
 from matplotlib.ticker import MaxNLocator
 
-from mlops.drawing.frame import Drawing, Size, axes, drawn, figure, legend
+from mlops.drawing.frame import Drawing, FigureSize, axes, drawn, figure, legend
 from mlops.drawing.moments import dates
 from mlops.drawing.palette import BLUE, GREY, ROLES, SKY, look, version_colour
 
 # Reports are read in a column of text: narrower than a dashboard, so that type keeps its size.
-COLUMN: Final = Size(760, 320)
+COLUMN: Final = FigureSize(760, 320)
 
 
 @drawn("No trip has been predicted yet.")
@@ -82,7 +82,7 @@ def search_progress(trials: pd.DataFrame) -> Drawing:
     Args:
         trials: ``family``, ``number`` (from 1) and ``best`` (RMSE, minutes); one row per trial.
     """
-    made = figure(Size(COLUMN.width, 380))
+    made = figure(FigureSize(COLUMN.width, 380))
     on = axes(made, title="The search", x="trial", y="best RMSE on validation, minutes")
     for family, own in trials.groupby("family", sort=False):
         style = look(str(family))

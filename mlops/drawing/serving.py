@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.ticker import LogLocator, NullLocator
 
-from mlops.drawing.frame import HALF, Drawing, Size, axes, drawn, figure, legend
+from mlops.drawing.frame import HALF, Drawing, FigureSize, axes, drawn, figure, legend
 from mlops.drawing.html import Card, Html, cards_html, state_html, table_html, version_html
 from mlops.drawing.moments import dates
 from mlops.drawing.palette import (
@@ -78,7 +78,9 @@ def draw_now(table: pd.DataFrame) -> Drawing:
 
 
 @drawn(_SOME)
-def draw_requests(table: pd.DataFrame, size: Size = HALF, now: datetime | None = None) -> Drawing:
+def draw_requests(
+    table: pd.DataFrame, size: FigureSize = HALF, now: datetime | None = None
+) -> Drawing:
     """Draw requests per second by endpoint and status (table `serving_requests`)."""
     made = figure(size)
     on = axes(made, title="Requests by endpoint and status", x="", y="requests per second")
@@ -96,7 +98,9 @@ def draw_requests(table: pd.DataFrame, size: Size = HALF, now: datetime | None =
 
 
 @drawn(_SOME)
-def draw_latency(table: pd.DataFrame, size: Size = HALF, now: datetime | None = None) -> Drawing:
+def draw_latency(
+    table: pd.DataFrame, size: FigureSize = HALF, now: datetime | None = None
+) -> Drawing:
     """Draw percentiles of latency by version and role (table `serving_latency`)."""
     made = figure(size)
     on = axes(made, title="Time in the server", x="", y="milliseconds (logarithmic)")
@@ -120,7 +124,9 @@ def draw_latency(table: pd.DataFrame, size: Size = HALF, now: datetime | None = 
     "Nothing was refused and nothing failed in the last day: what `mlops serve` cannot answer is"
     " counted here, by kind."
 )
-def draw_errors(table: pd.DataFrame, size: Size = HALF, now: datetime | None = None) -> Drawing:
+def draw_errors(
+    table: pd.DataFrame, size: FigureSize = HALF, now: datetime | None = None
+) -> Drawing:
     """Draw what failed, by kind and time (table `serving_errors`)."""
     made = figure(size)
     on = axes(made, title="Requests not answered, by kind", x="", y="requests")
@@ -148,7 +154,7 @@ def draw_errors(table: pd.DataFrame, size: Size = HALF, now: datetime | None = N
 
 
 @drawn(_SOME)
-def draw_predictions(table: pd.DataFrame, size: Size = HALF) -> Drawing:
+def draw_predictions(table: pd.DataFrame, size: FigureSize = HALF) -> Drawing:
     """Draw how predictions are distributed, of each version and of the reference.
 
     From the table `serving_predictions`; the bars of a histogram as a line.

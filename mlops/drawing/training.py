@@ -18,7 +18,7 @@ from mlops.drawing.frame import (
     HALF,
     TALL,
     Drawing,
-    Size,
+    FigureSize,
     axes,
     drawn,
     figure,
@@ -40,7 +40,7 @@ def for_pipeline(
 
 
 @drawn("No candidate is recorded yet: `mlops run` trains all of them.")
-def draw_searched(table: pd.DataFrame, size: Size = HALF) -> Drawing:
+def draw_searched(table: pd.DataFrame, size: FigureSize = HALF) -> Drawing:
     """Draw the validation error of each candidate (table `training_candidates`)."""
     made = figure(size)
     run = f"Candidates of run {table['run'].iloc[0]}, {table['at'].max():%Y-%m-%d %H:%M} UTC"
@@ -64,7 +64,7 @@ def draw_searched(table: pd.DataFrame, size: Size = HALF) -> Drawing:
 
 
 @drawn("No search is recorded yet: `mlops run` searches every family.")
-def draw_trials(table: pd.DataFrame, size: Size = HALF) -> Drawing:
+def draw_trials(table: pd.DataFrame, size: FigureSize = HALF) -> Drawing:
     """Draw each trial as a point and the best so far as a line (table `training_trials`)."""
     made = figure(size)
     on = axes(
@@ -82,7 +82,7 @@ def draw_trials(table: pd.DataFrame, size: Size = HALF) -> Drawing:
 
 
 @drawn("No search is recorded yet: `mlops run` searches every family.")
-def draw_pace(table: pd.DataFrame, size: Size = TALL) -> Drawing:
+def draw_pace(table: pd.DataFrame, size: FigureSize = TALL) -> Drawing:
     """Draw the best error so far against the time it took (table `training_trials`)."""
     made = figure(size)
     on = axes(
@@ -135,7 +135,7 @@ def _hide_far_trials(on: Axes, table: pd.DataFrame) -> None:
     "No search has varied a parameter often enough yet: `mlops run` searches every family,"
     " and `--set training.max_evals=20` longer."
 )
-def draw_parameters(table: pd.DataFrame, size: Size = FULL) -> Drawing:
+def draw_parameters(table: pd.DataFrame, size: FigureSize = FULL) -> Drawing:
     """Draw which hyperparameters went along with the loss (table `training_parameters`)."""
     families = list(dict.fromkeys(table["family"]))[:BESIDE]
     most = min(int(table.groupby("family").size().max()), _PARAMETERS)

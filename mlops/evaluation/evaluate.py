@@ -16,7 +16,7 @@ from mlops.settings import EvaluationSettings
 
 
 @dataclass(frozen=True)
-class Evidence:
+class GateEvidence:
     """What the gate judges: the evaluation, and the row-by-row material behind it.
 
     Attributes:
@@ -38,7 +38,7 @@ def gather_evidence(
     frame: pd.DataFrame,
     settings: EvaluationSettings,
     receipt_gaps: tuple[str, ...] = (),
-) -> Evidence:
+) -> GateEvidence:
     """Predict a window once and measure everything.
 
     Args:
@@ -65,7 +65,7 @@ def gather_evidence(
         ),
         size_mb=saved_size_mb(model),
     )
-    return Evidence(
+    return GateEvidence(
         evaluation=evaluation,
         errors=minutes - actual,
         labels=slice_labels(frame),

@@ -12,14 +12,14 @@ import numpy as np
 from mlops.data.origins import Replacement
 from mlops.errors import DataQualityError
 from mlops.evaluation.bootstrap import GainInterval, relative_gain
-from mlops.evaluation.evaluate import Evidence
+from mlops.evaluation.evaluate import GateEvidence
 from mlops.evaluation.verdict import RuleResult, Sense, Unit, Verdict
 from mlops.settings import GateSettings
 
 
 def judge(
-    challenger: Evidence,
-    champion: Evidence | None,
+    challenger: GateEvidence,
+    champion: GateEvidence | None,
     baseline_rmse: float | None,
     settings: GateSettings,
     mismatch: Replacement | None = None,
@@ -67,13 +67,13 @@ def judge(
     return Verdict(passed=not refused, rules=rules, summary=summary)
 
 
-def _absolute(challenger: Evidence, settings: GateSettings) -> RuleResult:
+def _absolute(challenger: GateEvidence, settings: GateSettings) -> RuleResult:
     value, limit = _rmse(challenger), settings.max_rmse_minutes
     return _at_most("absolute quality", value, limit, "min", f"RMSE is {value:.2f} min")
 
 
 def _baseline(
-    challenger: Evidence, baseline_rmse: float | None, settings: GateSettings
+    challenger: GateEvidence, baseline_rmse: float | None, settings: GateSettings
 ) -> RuleResult:
     limit = settings.min_baseline_gain
     if baseline_rmse is None:
@@ -99,8 +99,8 @@ def _baseline(
 
 
 def _champion(
-    challenger: Evidence,
-    champion: Evidence | None,
+    challenger: GateEvidence,
+    champion: GateEvidence | None,
     settings: GateSettings,
     mismatch: Replacement | None,
 ) -> RuleResult:
@@ -124,8 +124,8 @@ def _champion(
 
 
 def _slices(
-    challenger: Evidence,
-    champion: Evidence | None,
+    challenger: GateEvidence,
+    champion: GateEvidence | None,
     settings: GateSettings,
     mismatch: Replacement | None,
 ) -> RuleResult:
@@ -160,7 +160,7 @@ def _slices(
     )
 
 
-def _coverage(challenger: Evidence, settings: GateSettings) -> RuleResult:
+def _coverage(challenger: GateEvidence, settings: GateSettings) -> RuleResult:
     interval, limit = challenger.evaluation.interval, settings.min_interval_coverage
     return RuleResult(
         rule="interval coverage",
@@ -178,17 +178,17 @@ def _coverage(challenger: Evidence, settings: GateSettings) -> RuleResult:
     )
 
 
-def _latency(challenger: Evidence, settings: GateSettings) -> RuleResult:
+def _latency(challenger: GateEvidence, settings: GateSettings) -> RuleResult:
     value, limit = challenger.evaluation.latency_ms, settings.max_latency_ms
     return _at_most("latency", value, limit, "ms", f"one prediction takes {value:.1f} ms")
 
 
-def _size(challenger: Evidence, settings: GateSettings) -> RuleResult:
+def _size(challenger: GateEvidence, settings: GateSettings) -> RuleResult:
     value, limit = challenger.evaluation.size_mb, settings.max_size_mb
     return _at_most("size", value, limit, "MB", f"the artifact takes {value:.1f} MB")
 
 
-def _receipt(challenger: Evidence) -> RuleResult:
+def _receipt(challenger: GateEvidence) -> RuleResult:
     gaps = challenger.receipt_gaps
     why = f"misses {', '.join(gaps)}" if gaps else "names data, code, lock file and seed"
     return _at_most("receipt", float(len(gaps)), 0, "", f"the receipt {why}")
@@ -215,8 +215,8 @@ def _excused(rule: str, sense: Sense, limit: float, mismatch: Replacement | None
 
 
 def _gain(
-    challenger: Evidence,
-    champion: Evidence,
+    challenger: GateEvidence,
+    champion: GateEvidence,
     settings: GateSettings,
     rows: np.ndarray[tuple[int], np.dtype[np.bool_]] | slice = slice(None),
 ) -> GainInterval:
@@ -228,7 +228,7 @@ def _gain(
     )
 
 
-def _rmse(evidence: Evidence) -> float:
+def _rmse(evidence: GateEvidence) -> float:
     return evidence.evaluation.metrics.rmse
 
 

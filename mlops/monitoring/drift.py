@@ -15,7 +15,7 @@ from mlops.features.calendar import Ints
 from mlops.monitoring.measurements import Family, Measurement, Scale
 from mlops.monitoring.observations import Floats
 from mlops.monitoring.profile import ReferenceProfile
-from mlops.monitoring.tables import FeatureTable, mix_of
+from mlops.monitoring.tables import FeatureCounts, mix_of
 from mlops.monitoring.windows import TripWindow
 
 # An empty bin counts as this share: PSI and its kin know no zero.
@@ -92,7 +92,7 @@ def measure_drift(window: TripWindow, profile: ReferenceProfile) -> Iterator[Mea
             yield from _compare(table, *window.codes(table))
 
 
-def _compare(table: FeatureTable, codes: Ints, stratum: Ints) -> Iterator[Measurement]:
+def _compare(table: FeatureCounts, codes: Ints, stratum: Ints) -> Iterator[Measurement]:
     rows = len(codes)
     if not rows:
         return
@@ -116,7 +116,7 @@ def _compare(table: FeatureTable, codes: Ints, stratum: Ints) -> Iterator[Measur
 
 
 def _divergence(
-    table: FeatureTable, statistic: str, rows: int, value: float, unit: str = ""
+    table: FeatureCounts, statistic: str, rows: int, value: float, unit: str = ""
 ) -> Measurement:
     # Labels follow every snowfall: learned together, their spread would hide what inputs do.
     family: Family = "labels" if table.label else "drift"

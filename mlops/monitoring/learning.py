@@ -31,7 +31,7 @@ from mlops.monitoring.observations import FEATURES
 from mlops.monitoring.performance import measure_performance, sum_errors
 from mlops.monitoring.profile import Calibration, ReferenceProfile
 from mlops.monitoring.quality import count_properties, measure_quality
-from mlops.monitoring.tables import FeatureTable
+from mlops.monitoring.tables import FeatureCounts
 from mlops.monitoring.windows import Mask, TripWindow
 from mlops.settings import MonitoringSettings
 
@@ -118,15 +118,15 @@ def build_profile(
     return profile.model_copy(update={"calibration": calibration})
 
 
-def _choose_bins(rows: TripWindow) -> list[FeatureTable]:
+def _choose_bins(rows: TripWindow) -> list[FeatureCounts]:
     return [
-        FeatureTable.of(feature, rows.values(feature.name, label=feature.label)[0])
+        FeatureCounts.of(feature, rows.values(feature.name, label=feature.label)[0])
         for feature in FEATURES
         if feature.name in rows.observed
     ]
 
 
-def _counted(rows: TripWindow, tables: Iterable[FeatureTable]) -> tuple[FeatureTable, ...]:
+def _counted(rows: TripWindow, tables: Iterable[FeatureCounts]) -> tuple[FeatureCounts, ...]:
     return tuple(table.counting(*rows.codes(table)) for table in tables)
 
 

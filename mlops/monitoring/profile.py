@@ -12,7 +12,7 @@ from typing import Final, Literal
 
 from mlops.evaluation.results import Result
 from mlops.monitoring.nulls import Nulls
-from mlops.monitoring.tables import ErrorTable, FeatureTable, ShareTable
+from mlops.monitoring.tables import ErrorTable, FeatureCounts, ShareTable
 from mlops.records.files import read_record, write_record
 
 # Raise it when a statistic changes its meaning: an old profile's limits do not hold for it.
@@ -65,7 +65,7 @@ class ReferenceProfile(Result):
     rows: int
     shortest: float
     longest: float
-    features: tuple[FeatureTable, ...]
+    features: tuple[FeatureCounts, ...]
     shares: tuple[ShareTable, ...]
     errors: tuple[ErrorTable, ...]
     calibration: Calibration | None = None

@@ -17,7 +17,7 @@ from mlops.features.calendar import Ints, moments
 from mlops.monitoring.measurements import Measurement
 from mlops.monitoring.observations import DISTANCE_RATIO
 from mlops.monitoring.profile import ReferenceProfile
-from mlops.monitoring.tables import FeatureTable, ShareTable, expected_shares, mix_of
+from mlops.monitoring.tables import FeatureCounts, ShareTable, expected_shares, mix_of
 from mlops.monitoring.windows import Mask, TripWindow
 
 OPTIONAL_COLUMNS: Final = (DISTANCE, PASSENGERS, RATE_CODE, TRIP_TYPE, VENDOR)
@@ -101,7 +101,7 @@ def _share(table: ShareTable, mask: Mask, stratum: Ints) -> Measurement:
     )
 
 
-def _units(table: FeatureTable, window: TripWindow) -> Iterator[Measurement]:
+def _units(table: FeatureCounts, window: TripWindow) -> Iterator[Measurement]:
     ratios, stratum = window.values(table.name)
     known = np.isfinite(ratios)
     if known.any() and len(table.points) > 1:

@@ -25,7 +25,7 @@ _PULL: Final = 100.0
 _TINY: Final = 1e-12
 
 
-class FeatureTable(Result):
+class FeatureCounts(Result):
     """Where the values of one feature fall, by part of the day.
 
     Attributes:
@@ -46,7 +46,7 @@ class FeatureTable(Result):
     counts: tuple[tuple[int, ...], ...]
 
     @classmethod
-    def of(cls, feature: Feature, values: Floats) -> FeatureTable:
+    def of(cls, feature: Feature, values: Floats) -> FeatureCounts:
         """Choose bins for the values of a feature, shape ``(n,)``; nothing is counted yet."""
         known = values[np.isfinite(values)]
         return cls(
@@ -75,7 +75,7 @@ class FeatureTable(Result):
             found = np.where(same, near, len(points))
         return np.asarray(np.where(missing, self.bins - 1, found), dtype=np.int64)
 
-    def counting(self, codes: Ints, stratum: Ints) -> FeatureTable:
+    def counting(self, codes: Ints, stratum: Ints) -> FeatureCounts:
         """Return the same bins with the counts of other values, given as `codes`."""
         counts = stratified_counts(codes, stratum, self.bins)
         return self.model_copy(update={"counts": tuple(map(tuple, counts.tolist()))})

@@ -20,7 +20,7 @@ from mlops.data.trips import DROPOFF_AT, FARE, PICKUP_AT, TARGET
 from mlops.evaluation.slices import slice_labels
 from mlops.features.calendar import Ints, moments
 from mlops.monitoring.observations import Floats, Routes, observe
-from mlops.monitoring.tables import FeatureTable
+from mlops.monitoring.tables import FeatureCounts
 from mlops.settings import ValidationSettings
 
 Mask = npt.NDArray[np.bool_]
@@ -122,7 +122,7 @@ class TripWindow:
         chosen = self._watched(label)
         return self.observed[name].to_numpy()[chosen], self.stratum[chosen]
 
-    def binned(self, tables: Iterable[FeatureTable]) -> TripWindow:
+    def binned(self, tables: Iterable[FeatureCounts]) -> TripWindow:
         """Return the same window with the bins of its values looked up once for all.
 
         It may then be compared, as a whole or in parts, with these tables and with others that
@@ -131,7 +131,7 @@ class TripWindow:
         bins = {table.name: table.codes(self.observed[table.name].to_numpy()) for table in tables}
         return replace(self, bins=bins)
 
-    def codes(self, table: FeatureTable) -> tuple[Ints, Ints]:
+    def codes(self, table: FeatureCounts) -> tuple[Ints, Ints]:
         """Return the bins of what `values` returns, and the parts of the day."""
         chosen = self._watched(table.label)
         known = self.bins.get(table.name)

@@ -11,13 +11,13 @@ import pandas as pd
 
 from mlops.data.months import month_bounds
 from mlops.data.trips import DISTANCE, PASSENGERS, PICKUP_AT, RATE_CODE, TARGET, TRIP_TYPE, VENDOR
-from mlops.observability.table import Table
-from mlops.observability.world import World, frame_of
+from mlops.observability.table import ObservedTable
+from mlops.observability.world import ObservedWorld, frame_of
 
 if TYPE_CHECKING:
     from mlops.data.references import TrainingSetManifest
     from mlops.monitoring.profile import ReferenceProfile
-    from mlops.monitoring.tables import FeatureTable
+    from mlops.monitoring.tables import FeatureCounts
 
 _OPTIONAL: Final = (DISTANCE, PASSENGERS, RATE_CODE, TRIP_TYPE, VENDOR)  # the others must be there
 _NEWEST: Final = timedelta(days=7)
@@ -60,7 +60,7 @@ PROFILES: Final = {
 }
 
 
-def volume(world: World) -> pd.DataFrame:
+def volume(world: ObservedWorld) -> pd.DataFrame:
     """Return the rows read and kept of each month of the training set."""
     manifest = world.training_set
     if manifest is None:
@@ -81,7 +81,7 @@ def volume(world: World) -> pd.DataFrame:
     return frame_of(rows, VOLUME)
 
 
-def rules(world: World) -> pd.DataFrame:
+def rules(world: ObservedWorld) -> pd.DataFrame:
     """Return how often each rule of the data contract was broken, the most frequent first."""
     manifest = world.training_set
     counts = manifest.quality.rules if manifest else ()
@@ -89,7 +89,7 @@ def rules(world: World) -> pd.DataFrame:
     return frame_of(rows, RULES)
 
 
-def missing(world: World) -> pd.DataFrame:
+def missing(world: ObservedWorld) -> pd.DataFrame:
     """Return the share of missing values of each column that may lack some, month by month."""
     rows = [
         {"month": month, "column": name, "share": float(trips[name].isna().mean())}
@@ -99,7 +99,7 @@ def missing(world: World) -> pd.DataFrame:
     return frame_of(rows, MISSING)
 
 
-def trips(world: World) -> pd.DataFrame:
+def trips(world: ObservedWorld) -> pd.DataFrame:
     """Return trips by the hour of their pickup, with the window that they belong to."""
     manifest = world.training_set
     if manifest is None:
@@ -118,7 +118,7 @@ def trips(world: World) -> pd.DataFrame:
     return table.assign(window=names[place])
 
 
-def profiles(world: World) -> pd.DataFrame:
+def profiles(world: ObservedWorld) -> pd.DataFrame:
     """Return the distribution of each feature: the champion's reference, and what is new.
 
     New are the answers of the window that was monitored last; without any, the last week of the
@@ -141,7 +141,7 @@ def profiles(world: World) -> pd.DataFrame:
     return frame_of(rows, PROFILES)
 
 
-def _bins(table: FeatureTable, values: Any) -> Iterator[dict[str, Any]]:
+def _bins(table: FeatureCounts, values: Any) -> Iterator[dict[str, Any]]:
     """Yield the bins of a feature with their shares; rare categories are joined."""
     counts = np.array(table.counts, dtype=np.float64).sum(axis=0)
     reference = counts / max(counts.sum(), 1.0)
@@ -198,14 +198,14 @@ def _rebinned(shares: Any, points: Any, edges: Any) -> Any:
     return np.diff(np.concatenate([[0.0], inner, below[-1:]]))
 
 
-def _reference(world: World) -> ReferenceProfile | None:
+def _reference(world: ObservedWorld) -> ReferenceProfile | None:
     """Return the champion's profile if it is at hand; whoever monitors brings it here."""
     from mlops.registry.profiles import profile_at_hand
 
     return profile_at_hand(world.settings, world.champion.run_id) if world.champion else None
 
 
-def _newest(world: World) -> tuple[str, pd.DataFrame] | None:
+def _newest(world: ObservedWorld) -> tuple[str, pd.DataFrame] | None:
     """Return the newest trips, and in words which they are."""
     served = [record for record in world.windows if record.origin == "served"]
     if served:
@@ -243,10 +243,10 @@ def _parts(
         yield part.month, pq.read_table(part.uri, columns=list(columns)).to_pandas()
 
 
-TABLES: Final[Mapping[str, Table]] = {
-    "volume": Table(VOLUME, volume),
-    "rules": Table(RULES, rules),
-    "missing": Table(MISSING, missing),
-    "trips": Table(TRIPS, trips),
-    "profiles": Table(PROFILES, profiles),
+TABLES: Final[Mapping[str, ObservedTable]] = {
+    "volume": ObservedTable(VOLUME, volume),
+    "rules": ObservedTable(RULES, rules),
+    "missing": ObservedTable(MISSING, missing),
+    "trips": ObservedTable(TRIPS, trips),
+    "profiles": ObservedTable(PROFILES, profiles),
 }

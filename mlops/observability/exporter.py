@@ -12,19 +12,19 @@ from prometheus_client.registry import Collector
 
 from mlops.errors import ConfigurationError
 from mlops.observability.gauges import gauge, seconds_of, single
-from mlops.observability.memory import Part, Stamp
+from mlops.observability.memory import Stamp, WorldPart
 from mlops.observability.model_metrics import deployment_metrics, version_metrics
 from mlops.observability.monitoring_metrics import decision_metrics, window_metrics
 from mlops.observability.pipeline_metrics import pipeline_metrics, product_metrics
 from mlops.observability.tables import Refreshed
-from mlops.observability.world import World
+from mlops.observability.world import ObservedWorld
 from mlops.serving.metrics import metrics_server
 from mlops.settings import Settings
 
 logger = logging.getLogger(__name__)
 
 # Each is made on its own: what cannot be read costs its own metrics only.
-GROUPS: Final[Mapping[str, Callable[[World], Iterable[Metric]]]] = {
+GROUPS: Final[Mapping[str, Callable[[ObservedWorld], Iterable[Metric]]]] = {
     "pipelines": pipeline_metrics,
     "products": product_metrics,
     "versions": version_metrics,
@@ -41,9 +41,11 @@ class Page(Collector):
         groups: Name to what makes its metrics.
     """
 
-    def __init__(self, groups: Mapping[str, Callable[[World], Iterable[Metric]]] = GROUPS) -> None:
+    def __init__(
+        self, groups: Mapping[str, Callable[[ObservedWorld], Iterable[Metric]]] = GROUPS
+    ) -> None:
         self._groups = groups
-        self._made: dict[str, tuple[Mapping[Part[Any], Stamp], list[Metric]]] = {}
+        self._made: dict[str, tuple[Mapping[WorldPart[Any], Stamp], list[Metric]]] = {}
         self._problems: dict[str, str] = {}
         self._shown: list[Metric] = []
 
@@ -58,7 +60,7 @@ class Page(Collector):
         """Yield the page."""
         yield from self._shown
 
-    def _group(self, name: str, world: World) -> list[Metric]:
+    def _group(self, name: str, world: ObservedWorld) -> list[Metric]:
         """Return the metrics of a group, made anew if anything they were made from has changed."""
         if name in self._made and world.is_unchanged(self._made[name][0]):
             return self._made[name][1]

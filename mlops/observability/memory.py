@@ -13,14 +13,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 if TYPE_CHECKING:
-    from mlops.observability.world import World
+    from mlops.observability.world import ObservedWorld
 
 T = TypeVar("T")
 Stamp = Hashable
 
 
 @dataclass(frozen=True)
-class Part(Generic[T]):
+class WorldPart(Generic[T]):
     """A part of the world that is read again only when its stamp has changed.
 
     Attributes:
@@ -30,8 +30,8 @@ class Part(Generic[T]):
     """
 
     name: str
-    read: Callable[[World], T]
-    stamp: Callable[[World], Stamp]
+    read: Callable[[ObservedWorld], T]
+    stamp: Callable[[ObservedWorld], Stamp]
 
 
 @dataclass
@@ -46,7 +46,7 @@ class Memory:
     """
 
     values: dict[str, tuple[Stamp, Any]] = field(default_factory=dict)
-    built: dict[str, Mapping[Part[Any], Stamp]] = field(default_factory=dict)
+    built: dict[str, Mapping[WorldPart[Any], Stamp]] = field(default_factory=dict)
     written: dict[str, Stamp] = field(default_factory=dict)
     problems: dict[str, str] = field(default_factory=dict)
 

@@ -11,12 +11,12 @@ from prometheus_client import Metric
 from mlops.deployment.states import FINAL, Kind
 from mlops.monitoring.staging import from_wall_clock
 from mlops.observability.gauges import gauge, seconds_of, single
-from mlops.observability.world import World
+from mlops.observability.world import ObservedWorld
 
 KINDS: Final = get_args(Kind)
 
 
-def version_metrics(world: World) -> Iterator[Metric]:
+def version_metrics(world: ObservedWorld) -> Iterator[Metric]:
     """Yield the champion, what its test window said of it, and the gate's verdicts."""
     champion = world.champion
     yield single(
@@ -63,7 +63,7 @@ def version_metrics(world: World) -> Iterator[Metric]:
             yield single(f"mlops_model_offline_{name}", f"{meaning} in the test window", value)
 
 
-def deployment_metrics(world: World) -> Iterator[Metric]:
+def deployment_metrics(world: ObservedWorld) -> Iterator[Metric]:
     """Yield deployments and rollbacks, what is going on, and what waits for a person."""
     records = world.deployments
     counts = Counter((record.kind, record.state) for record in records if record.is_over)

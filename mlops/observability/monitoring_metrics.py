@@ -11,7 +11,7 @@ from mlops.monitoring.alerting import streak_of
 from mlops.monitoring.measurements import Family
 from mlops.monitoring.policy import SEVERITY
 from mlops.observability.gauges import gauge, seconds_of, single
-from mlops.observability.world import World
+from mlops.observability.world import ObservedWorld
 
 if TYPE_CHECKING:
     from mlops.monitoring.records import WindowRecord
@@ -27,7 +27,7 @@ PERFORMANCE: Final = {
 }
 
 
-def window_metrics(world: World) -> Iterator[Metric]:
+def window_metrics(world: ObservedWorld) -> Iterator[Metric]:
     """Yield what the latest windows of the champion say; nothing before the first."""
     champion = world.champion
     own = [w for w in world.windows if champion and w.version == champion.version]
@@ -156,7 +156,7 @@ def _latest(windows: Sequence[WindowRecord], wanted: Callable[[Finding], bool]) 
     )
 
 
-def decision_metrics(world: World) -> Iterator[Metric]:
+def decision_metrics(world: ObservedWorld) -> Iterator[Metric]:
     """Yield what monitoring decided last, and whether it could do it."""
     if not world.decisions:
         return

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Final
 
 import pandas as pd
 
-from mlops.observability.memory import Part, stamp_of
-from mlops.observability.table import Table
-from mlops.observability.world import World, frame_of
+from mlops.observability.memory import WorldPart, stamp_of
+from mlops.observability.table import ObservedTable
+from mlops.observability.world import ObservedWorld, frame_of
 
 if TYPE_CHECKING:
     from mlops.registry.selections import Selection
@@ -62,7 +62,7 @@ DECISIONS: Final = {
 }
 
 
-def candidates(world: World) -> pd.DataFrame:
+def candidates(world: ObservedWorld) -> pd.DataFrame:
     """Return the candidates of the last selection, best validation error first, failures last."""
     last = world.read(_SELECTION)
     rows = []
@@ -80,7 +80,7 @@ def candidates(world: World) -> pd.DataFrame:
     return frame_of(rows, CANDIDATES)
 
 
-def gate(world: World) -> pd.DataFrame:
+def gate(world: ObservedWorld) -> pd.DataFrame:
     """Return the rules of the gate as they judged the last winner."""
     last = world.read(_SELECTION)
     rows = [
@@ -92,7 +92,7 @@ def gate(world: World) -> pd.DataFrame:
     return frame_of(rows, GATE)
 
 
-def deployments(world: World) -> pd.DataFrame:
+def deployments(world: ObservedWorld) -> pd.DataFrame:
     """Return the last deployments and rollbacks, newest first."""
     rows = [
         {
@@ -110,7 +110,7 @@ def deployments(world: World) -> pd.DataFrame:
     return frame_of(rows, DEPLOYMENTS)
 
 
-def runs(world: World) -> pd.DataFrame:
+def runs(world: ObservedWorld) -> pd.DataFrame:
     """Return how many runs of each pipeline began on each of the last days, by state."""
     since = pd.Timestamp(world.now).normalize() - timedelta(days=_RUN_DAYS - 1)
     recent = world.runs[world.runs["created_at"] >= since]
@@ -118,7 +118,7 @@ def runs(world: World) -> pd.DataFrame:
     return counted.groupby(["day", "pipeline", "status"], as_index=False).agg(runs=("run", "count"))
 
 
-def decisions(world: World) -> pd.DataFrame:
+def decisions(world: ObservedWorld) -> pd.DataFrame:
     """Return the last decisions of monitoring and what followed, newest first."""
     rows = []
     for record in reversed(world.decisions[-_SHOWN_EVENTS:]):
@@ -137,20 +137,20 @@ def decisions(world: World) -> pd.DataFrame:
     return frame_of(rows, DECISIONS)
 
 
-def _read_selection(world: World) -> Selection | None:
+def _read_selection(world: ObservedWorld) -> Selection | None:
     from mlops.registry.selections import read_selection
 
     return read_selection(world.settings)
 
 
-_SELECTION: Final = Part(
+_SELECTION: Final = WorldPart(
     "selection", _read_selection, lambda world: stamp_of(world.settings.selections)
 )
 
-TABLES: Final[Mapping[str, Table]] = {
-    "candidates": Table(CANDIDATES, candidates),
-    "gate": Table(GATE, gate),
-    "deployments": Table(DEPLOYMENTS, deployments),
-    "runs": Table(RUNS, runs),
-    "decisions": Table(DECISIONS, decisions),
+TABLES: Final[Mapping[str, ObservedTable]] = {
+    "candidates": ObservedTable(CANDIDATES, candidates),
+    "gate": ObservedTable(GATE, gate),
+    "deployments": ObservedTable(DEPLOYMENTS, deployments),
+    "runs": ObservedTable(RUNS, runs),
+    "decisions": ObservedTable(DECISIONS, decisions),
 }

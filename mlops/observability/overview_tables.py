@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, Final
 import pandas as pd
 
 from mlops.observability import overview_events
-from mlops.observability.memory import Part, Stamp, stamp_of
-from mlops.observability.table import Table
-from mlops.observability.world import World, frame_of
+from mlops.observability.memory import Stamp, WorldPart, stamp_of
+from mlops.observability.table import ObservedTable
+from mlops.observability.world import ObservedWorld, frame_of
 
 if TYPE_CHECKING:
     from mlops.monitoring.records import WindowRecord
@@ -76,7 +76,7 @@ DRIFT: Final = {
 }
 
 
-def champion(world: World) -> pd.DataFrame:
+def champion(world: ObservedWorld) -> pd.DataFrame:
     """Return the champion and how it does: one row, or none before there is one."""
     info = world.champion
     if info is None:
@@ -109,7 +109,7 @@ def champion(world: World) -> pd.DataFrame:
     return frame_of([row], CHAMPION)
 
 
-def searches(world: World) -> pd.DataFrame:
+def searches(world: ObservedWorld) -> pd.DataFrame:
     """Return the validation error of each family in each training, the latest last."""
     rows = []
     last: dict[str, datetime] = {}  # search of each training set, and
@@ -128,7 +128,7 @@ def searches(world: World) -> pd.DataFrame:
     return frame_of(rows, SEARCHES).drop_duplicates(["training", "family"], keep="last")
 
 
-def live_rmse(world: World) -> pd.DataFrame:
+def live_rmse(world: ObservedWorld) -> pd.DataFrame:
     """Return the live error of each window whose actual durations are known, the latest last."""
     families = {v.version: v.receipt.family if v.receipt else "" for v in world.versions}
     rows = []
@@ -151,7 +151,7 @@ def live_rmse(world: World) -> pd.DataFrame:
     return frame_of(rows[-_SHOWN_WINDOWS:], LIVE)
 
 
-def drift(world: World) -> pd.DataFrame:
+def drift(world: ObservedWorld) -> pd.DataFrame:
     """Return how far each feature of the latest windows lies from the reference."""
     rows = []
     for record in world.windows[-_SHOWN_WINDOWS:]:
@@ -189,7 +189,7 @@ def _by_feature(findings: Sequence[Finding]) -> Iterator[tuple[str, list[Finding
             yield feature.name, found
 
 
-def _live(world: World) -> Iterator[tuple[WindowRecord, Finding]]:
+def _live(world: ObservedWorld) -> Iterator[tuple[WindowRecord, Finding]]:
     """Yield the windows whose error is known, with what was found of all their trips."""
     for record in world.windows:
         for found in record.report.findings:
@@ -201,7 +201,7 @@ def _live(world: World) -> Iterator[tuple[WindowRecord, Finding]]:
                 yield record, found
 
 
-def _name(world: World, alias: str) -> str:
+def _name(world: ObservedWorld, alias: str) -> str:
     info = world.version(alias)
     if info is None:
         return ""
@@ -214,7 +214,7 @@ def _utc(at: datetime) -> datetime:
     return at if at.tzinfo else at.replace(tzinfo=timezone.utc)
 
 
-def _read_searches(world: World) -> tuple[FinishedSearch, ...]:
+def _read_searches(world: ObservedWorld) -> tuple[FinishedSearch, ...]:
     from mlops.registry.searches import finished_searches
 
     uri = world.settings.tracking_uri.removeprefix("sqlite:///")
@@ -223,7 +223,7 @@ def _read_searches(world: World) -> tuple[FinishedSearch, ...]:
     return finished_searches(world.settings)
 
 
-def _tracking_stand(world: World) -> Stamp:
+def _tracking_stand(world: ObservedWorld) -> Stamp:
     uri = world.settings.tracking_uri
     file = Path(uri.removeprefix("sqlite:///"))
     if str(file) != uri:
@@ -232,12 +232,12 @@ def _tracking_stand(world: World) -> Stamp:
     return int(datetime.now(timezone.utc).timestamp() // 60)
 
 
-READ_SEARCHES: Final = Part("searches", _read_searches, _tracking_stand)
+READ_SEARCHES: Final = WorldPart("searches", _read_searches, _tracking_stand)
 
-TABLES: Final[Mapping[str, Table]] = {
-    "champion": Table(CHAMPION, champion),
-    "searches": Table(SEARCHES, searches),
-    "live_rmse": Table(LIVE, live_rmse),
-    "drift": Table(DRIFT, drift),
+TABLES: Final[Mapping[str, ObservedTable]] = {
+    "champion": ObservedTable(CHAMPION, champion),
+    "searches": ObservedTable(SEARCHES, searches),
+    "live_rmse": ObservedTable(LIVE, live_rmse),
+    "drift": ObservedTable(DRIFT, drift),
     **overview_events.TABLES,
 }

@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pandas as pd
 
-from mlops.observability.memory import Part, Stamp, stamp_of
+from mlops.observability.memory import Stamp, WorldPart, stamp_of
 from mlops.settings import Settings
 
 if TYPE_CHECKING:
-    from mlops.backtest.summary import Result as BacktestResult
+    from mlops.backtest.summary import BacktestResult
     from mlops.data.references import TrainingSetManifest
     from mlops.deployment.records import DeploymentRecord
     from mlops.monitoring.records import DecisionRecord, WindowRecord
-    from mlops.observability.world import World
+    from mlops.observability.world import ObservedWorld
     from mlops.orchestration.history import TriggerState
     from mlops.registry.rollout import Rollout
     from mlops.registry.trail import Promotion
@@ -64,71 +64,71 @@ def frame_of(rows: list[dict[str, Any]], columns: Mapping[str, str]) -> pd.DataF
     return pd.DataFrame(rows, columns=list(columns)).astype(dict(columns))
 
 
-def _files(*paths: Callable[[Settings], Path]) -> Callable[[World], Stamp]:
+def _files(*paths: Callable[[Settings], Path]) -> Callable[[ObservedWorld], Stamp]:
     return lambda world: stamp_of(*(path(world.settings) for path in paths))
 
 
-def clock(world: World) -> Stamp:
+def clock(world: ObservedWorld) -> Stamp:
     """Return the stamp of the present: it differs every few minutes."""
     return int(world.at.timestamp() // CLOCK.total_seconds())
 
 
-def _is_recorded(world: World) -> bool:
+def _is_recorded(world: ObservedWorld) -> bool:
     """Tell whether anything was ever recorded: connecting would create the database."""
     uri = world.settings.tracking_uri
     file = uri.removeprefix("sqlite:///")
     return file == uri or Path(file).exists()
 
 
-def _registry(world: World) -> Registry | None:
+def _registry(world: ObservedWorld) -> Registry | None:
     from mlops.registry.versions import Registry
 
     return Registry(world.settings) if _is_recorded(world) else None
 
 
-def _registry_stand(world: World) -> Stamp:
+def _registry_stand(world: ObservedWorld) -> Stamp:
     registry = world.read(REGISTRY)
     # By the hour as well: evidence that is written anew changes nothing else.
     hour = int(world.at.timestamp() // 3_600)
     return (hour, repr(registry.stand())) if registry else None
 
 
-def _rollout_stand(world: World) -> Stamp:
+def _rollout_stand(world: ObservedWorld) -> Stamp:
     return (clock(world), world.stamp(_registry_stand))  # it also ends by itself
 
 
-def _read_versions(world: World) -> tuple[VersionInfo, ...]:
+def _read_versions(world: ObservedWorld) -> tuple[VersionInfo, ...]:
     registry = world.read(REGISTRY)
     return registry.versions() if registry else ()
 
 
-def _read_trail(world: World) -> tuple[Promotion, ...]:
+def _read_trail(world: ObservedWorld) -> tuple[Promotion, ...]:
     registry = world.read(REGISTRY)
     return registry.trail() if registry else ()
 
 
-def _read_rollout(world: World) -> Rollout | None:
+def _read_rollout(world: ObservedWorld) -> Rollout | None:
     registry = world.read(REGISTRY)
     return registry.rollout() if registry else None
 
 
-def _runs_stand(world: World) -> Stamp:
+def _runs_stand(world: ObservedWorld) -> Stamp:
     from mlops.orchestration.history import runs_stand
 
     return (world.at.date(), runs_stand(world.settings))
 
 
-def _since(world: World) -> datetime:
+def _since(world: ObservedWorld) -> datetime:
     return world.at - timedelta(days=RUN_DAYS)
 
 
-def _read_runs(world: World) -> pd.DataFrame:
+def _read_runs(world: ObservedWorld) -> pd.DataFrame:
     from mlops.orchestration.history import runs_since
 
     return _with_seconds(runs_since(world.settings, _since(world)), RUN_COLUMNS)
 
 
-def _read_blocks(world: World) -> pd.DataFrame:
+def _read_blocks(world: ObservedWorld) -> pd.DataFrame:
     from mlops.orchestration.history import blocks_since
 
     return _with_seconds(blocks_since(world.settings, _since(world)), BLOCK_COLUMNS)
@@ -139,81 +139,83 @@ def _with_seconds(rows: list[dict[str, Any]], columns: Mapping[str, str]) -> pd.
     return frame.assign(seconds=(frame["ended_at"] - frame["started_at"]).dt.total_seconds())
 
 
-def _read_totals(world: World) -> pd.DataFrame:
+def _read_totals(world: ObservedWorld) -> pd.DataFrame:
     from mlops.orchestration.history import run_totals
 
     return frame_of(run_totals(world.settings), TOTAL_COLUMNS)
 
 
-def _read_triggers(world: World) -> Mapping[tuple[str, str], TriggerState]:
+def _read_triggers(world: ObservedWorld) -> Mapping[tuple[str, str], TriggerState]:
     from mlops.orchestration.history import trigger_states
 
     return trigger_states(world.settings)
 
 
-def _read_windows(world: World) -> tuple[WindowRecord, ...]:
+def _read_windows(world: ObservedWorld) -> tuple[WindowRecord, ...]:
     from mlops.monitoring.records import read_windows
 
     return read_windows(world.settings, whole=WHOLE_WINDOWS)
 
 
-def _read_decisions(world: World) -> tuple[DecisionRecord, ...]:
+def _read_decisions(world: ObservedWorld) -> tuple[DecisionRecord, ...]:
     from mlops.monitoring.records import read_decisions
 
     return read_decisions(world.settings)
 
 
-def _read_deployments(world: World) -> tuple[DeploymentRecord, ...]:
+def _read_deployments(world: ObservedWorld) -> tuple[DeploymentRecord, ...]:
     from mlops.deployment.records import Records
 
     return tuple(Records(world.settings.deployments).all())
 
 
-def _read_retrainings(world: World) -> tuple[RetrainingRecord, ...]:
+def _read_retrainings(world: ObservedWorld) -> tuple[RetrainingRecord, ...]:
     from mlops.retraining.records import all_records
 
     return all_records(world.settings)
 
 
-def _read_approval(world: World) -> PendingApproval | None:
+def _read_approval(world: ObservedWorld) -> PendingApproval | None:
     from mlops.retraining.records import pending_approval
 
     return pending_approval(world.settings)
 
 
-def _read_training_set(world: World) -> TrainingSetManifest | None:
+def _read_training_set(world: ObservedWorld) -> TrainingSetManifest | None:
     from mlops.data.manifests import current_training_set
 
     return current_training_set(world.settings)
 
 
-def _read_backtest(world: World) -> BacktestResult | None:
+def _read_backtest(world: ObservedWorld) -> BacktestResult | None:
     from mlops.backtest.summary import latest_result
 
     return latest_result(world.settings.backtests)
 
 
-NOW: Final = Part("now", lambda world: world.at, clock)
-REGISTRY: Final = Part("registry", _registry, _is_recorded)
-VERSIONS: Final = Part("versions", _read_versions, _registry_stand)
-TRAIL: Final = Part("trail", _read_trail, _registry_stand)
-ROLLOUT: Final = Part("rollout", _read_rollout, _rollout_stand)
-RUNS: Final = Part("runs", _read_runs, _runs_stand)
-BLOCKS: Final = Part("blocks", _read_blocks, _runs_stand)
-TOTALS: Final = Part("totals", _read_totals, _runs_stand)
-TRIGGERS: Final = Part("triggers", _read_triggers, _runs_stand)
-WINDOWS: Final = Part("windows", _read_windows, _files(lambda s: s.monitored / "windows"))
-DECISIONS: Final = Part("decisions", _read_decisions, _files(lambda s: s.monitored / "decisions"))
-DEPLOYMENTS: Final = Part("deployments", _read_deployments, _files(lambda s: s.deployments))
-RETRAININGS: Final = Part(
+NOW: Final = WorldPart("now", lambda world: world.at, clock)
+REGISTRY: Final = WorldPart("registry", _registry, _is_recorded)
+VERSIONS: Final = WorldPart("versions", _read_versions, _registry_stand)
+TRAIL: Final = WorldPart("trail", _read_trail, _registry_stand)
+ROLLOUT: Final = WorldPart("rollout", _read_rollout, _rollout_stand)
+RUNS: Final = WorldPart("runs", _read_runs, _runs_stand)
+BLOCKS: Final = WorldPart("blocks", _read_blocks, _runs_stand)
+TOTALS: Final = WorldPart("totals", _read_totals, _runs_stand)
+TRIGGERS: Final = WorldPart("triggers", _read_triggers, _runs_stand)
+WINDOWS: Final = WorldPart("windows", _read_windows, _files(lambda s: s.monitored / "windows"))
+DECISIONS: Final = WorldPart(
+    "decisions", _read_decisions, _files(lambda s: s.monitored / "decisions")
+)
+DEPLOYMENTS: Final = WorldPart("deployments", _read_deployments, _files(lambda s: s.deployments))
+RETRAININGS: Final = WorldPart(
     "retrainings", _read_retrainings, _files(lambda s: s.home / "runs" / "retraining")
 )
-APPROVAL: Final = Part("pending_approval", _read_approval, _files(lambda s: s.home / "runs"))
-TRAINING_SET: Final = Part(
+APPROVAL: Final = WorldPart("pending_approval", _read_approval, _files(lambda s: s.home / "runs"))
+TRAINING_SET: Final = WorldPart(
     "training_set", _read_training_set, _files(lambda s: s.store / "training_sets")
 )
-BACKTEST: Final = Part("backtest", _read_backtest, _files(lambda s: s.backtests))
-PARTS: Final[tuple[Part[Any], ...]] = (
+BACKTEST: Final = WorldPart("backtest", _read_backtest, _files(lambda s: s.backtests))
+PARTS: Final[tuple[WorldPart[Any], ...]] = (
     *(VERSIONS, TRAIL, ROLLOUT),
     *(RUNS, BLOCKS, TOTALS, TRIGGERS),
     *(WINDOWS, DECISIONS),

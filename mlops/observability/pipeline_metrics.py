@@ -13,8 +13,8 @@ from prometheus_client import Metric
 from mlops.data.manifests import TRAINING_SETS
 from mlops.monitoring.staging import from_wall_clock
 from mlops.observability.gauges import gauge, seconds_of
-from mlops.observability.memory import Part, stamp_of
-from mlops.observability.world import World
+from mlops.observability.memory import WorldPart, stamp_of
+from mlops.observability.world import ObservedWorld
 
 if TYPE_CHECKING:
     from mlops.data.references import TrainingSetManifest
@@ -32,7 +32,7 @@ TRAINING_SET: Final = {
 _LOOK_AHEAD: Final = 8  # runs to come: enough to meet a weekend
 
 
-def pipeline_metrics(world: World) -> Iterator[Metric]:
+def pipeline_metrics(world: ObservedWorld) -> Iterator[Metric]:
     """Yield what is known of every pipeline that ever ran or is scheduled."""
     totals = world.totals
     yield gauge(
@@ -74,7 +74,7 @@ def _counts(totals: pd.DataFrame) -> dict[str, dict[str, int]]:
     }
 
 
-def _schedules(world: World) -> Iterator[Metric]:
+def _schedules(world: ObservedWorld) -> Iterator[Metric]:
     """Yield what was promised: how long a run may take, and how often one is to succeed."""
     from mlops.orchestration.triggers import TRIGGERS
 
@@ -116,7 +116,7 @@ def _longest_gap(cron: str) -> timedelta:
     return max(later - earlier for earlier, later in pairwise(times[1:]))
 
 
-def product_metrics(world: World) -> Iterator[Metric]:
+def product_metrics(world: ObservedWorld) -> Iterator[Metric]:
     """Yield the age and the state of the data products."""
     yield gauge(
         "mlops_data_product_published_timestamp_seconds",
@@ -140,7 +140,7 @@ def _of_training_set(manifest: TrainingSetManifest) -> dict[str, float | None]:
     }
 
 
-def _published(world: World) -> dict[str, float]:
+def _published(world: ObservedWorld) -> dict[str, float]:
     """Return when each product was last published: its pointer is written each time."""
     pointers = {
         name: world.settings.store / folder / "current" for name, folder in PRODUCTS.items()
@@ -148,7 +148,7 @@ def _published(world: World) -> dict[str, float]:
     return {name: path.stat().st_mtime for name, path in pointers.items() if path.exists()}
 
 
-_PUBLISHED: Final = Part(
+_PUBLISHED: Final = WorldPart(
     "published",
     _published,
     lambda world: stamp_of(*(world.settings.store / folder for folder in PRODUCTS.values())),

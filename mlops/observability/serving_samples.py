@@ -12,8 +12,8 @@ from typing import Any, Final
 
 import pandas as pd
 
-from mlops.observability.memory import Part, Stamp
-from mlops.observability.world import World, frame_of
+from mlops.observability.memory import Stamp, WorldPart
+from mlops.observability.world import ObservedWorld, frame_of
 
 TABLE: Final = "serving_samples"
 LABELS: Final = ("endpoint", "status", "version", "role", "error", "le")
@@ -135,17 +135,17 @@ def increases(samples: pd.DataFrame) -> pd.DataFrame:
     return long.assign(seconds=long["at"].map(seconds).astype("float64"))
 
 
-def _counts(world: World) -> Counts:
+def _counts(world: ObservedWorld) -> Counts:
     return scrape(world.settings.serving_metrics_url)
 
 
-def _stand(world: World) -> Stamp:
+def _stand(world: ObservedWorld) -> Stamp:
     counts = world.stamp(_counts)
     # Nothing counted for a minute is worth a sample as well, but not while nobody answers.
     return counts, int(world.at.timestamp() // 60) if counts else 0
 
 
-def _read(world: World) -> pd.DataFrame:
+def _read(world: ObservedWorld) -> pd.DataFrame:
     try:
         before = pd.read_parquet(world.settings.observed / f"{TABLE}.parquet")
         before = before[list(SAMPLES)].astype(SAMPLES)
@@ -154,13 +154,13 @@ def _read(world: World) -> pd.DataFrame:
     return with_counts(before, _counts_of(world), world.at)
 
 
-def _counts_of(world: World) -> Counts:
+def _counts_of(world: ObservedWorld) -> Counts:
     counts: Any = world.stamp(_counts)
     found: Counts = counts
     return found
 
 
-READ_SAMPLES: Final = Part("serving samples", _read, _stand)
-READ_INCREASES: Final = Part(
+READ_SAMPLES: Final = WorldPart("serving samples", _read, _stand)
+READ_INCREASES: Final = WorldPart(
     "serving increases", lambda world: increases(world.read(READ_SAMPLES)), READ_SAMPLES.stamp
 )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 import pandas as pd
 
 from mlops.observability.histograms import LATENCY, buckets, percentiles_ms
-from mlops.observability.memory import Part, stamp_of
+from mlops.observability.memory import WorldPart, stamp_of
 from mlops.observability.serving_samples import READ_INCREASES, READ_SAMPLES, SAMPLES, TABLE
 from mlops.observability.serving_versions import (
     CHAMPION,
@@ -22,8 +22,8 @@ from mlops.observability.serving_versions import (
     key_of,
     predictions,
 )
-from mlops.observability.table import Table
-from mlops.observability.world import World, frame_of
+from mlops.observability.table import ObservedTable
+from mlops.observability.world import ObservedWorld, frame_of
 
 if TYPE_CHECKING:
     from mlops.serving.state import ServingState
@@ -69,12 +69,12 @@ LATENCY_COLUMNS: Final = {
 ERRORS: Final = {"at": _TIME, "kind": "object", "count": "float64"}
 
 
-def samples(world: World) -> pd.DataFrame:
+def samples(world: ObservedWorld) -> pd.DataFrame:
     """Return the counters as they were read: the memory of all tables below."""
     return world.read(READ_SAMPLES)
 
 
-def serving_now(world: World) -> pd.DataFrame:
+def serving_now(world: ObservedWorld) -> pd.DataFrame:
     """Return what is served now and how it does: one row, or none if no server was ever seen."""
     known, grown = world.read(READ_SAMPLES), world.read(READ_INCREASES)
     if known.empty:
@@ -110,7 +110,7 @@ def serving_now(world: World) -> pd.DataFrame:
     return frame_of([row], NOW)
 
 
-def requests(world: World) -> pd.DataFrame:
+def requests(world: ObservedWorld) -> pd.DataFrame:
     """Return requests per second by endpoint and status, zeros between them included."""
     every = world.read(READ_INCREASES)
     grown = every[(every["metric"] == "requests_total") & (every["seconds"] <= _GAP_SECONDS)]
@@ -127,7 +127,7 @@ def requests(world: World) -> pd.DataFrame:
     )
 
 
-def latency(world: World) -> pd.DataFrame:
+def latency(world: ObservedWorld) -> pd.DataFrame:
     """Return percentiles of the time in the server, by sample, version and role."""
     grown = world.read(READ_INCREASES)
     rows = []
@@ -139,7 +139,7 @@ def latency(world: World) -> pd.DataFrame:
     return frame_of(rows, LATENCY_COLUMNS)
 
 
-def errors(world: World) -> pd.DataFrame:
+def errors(world: ObservedWorld) -> pd.DataFrame:
     """Return what failed, by kind: answers other than 2xx, and failures of a model."""
     grown = world.read(READ_INCREASES)
     refused = grown[(grown["metric"] == "requests_total") & ~grown["status"].str.startswith("2")]
@@ -157,7 +157,7 @@ def _held(last: pd.DataFrame) -> list[tuple[int, str]]:
     return [(int(v), str(r)) for v, r in zip(held["version"], held["role"], strict=True)]
 
 
-def _read_state(world: World) -> ServingState | None:
+def _read_state(world: ObservedWorld) -> ServingState | None:
     from mlops.errors import DamagedFileError
     from mlops.serving.state import read_state
 
@@ -167,13 +167,15 @@ def _read_state(world: World) -> ServingState | None:
         return None
 
 
-_STATE: Final = Part("serving state", _read_state, lambda world: stamp_of(world.settings.served))
-TABLES: Final[Mapping[str, Table]] = {
-    TABLE: Table(SAMPLES, samples),
-    "serving_now": Table(NOW, serving_now),
-    "serving_requests": Table(REQUESTS, requests),
-    "serving_latency": Table(LATENCY_COLUMNS, latency),
-    "serving_errors": Table(ERRORS, errors),
-    "serving_predictions": Table(PREDICTIONS, predictions),
-    "serving_comparison": Table(COMPARISON, comparison),
+_STATE: Final = WorldPart(
+    "serving state", _read_state, lambda world: stamp_of(world.settings.served)
+)
+TABLES: Final[Mapping[str, ObservedTable]] = {
+    TABLE: ObservedTable(SAMPLES, samples),
+    "serving_now": ObservedTable(NOW, serving_now),
+    "serving_requests": ObservedTable(REQUESTS, requests),
+    "serving_latency": ObservedTable(LATENCY_COLUMNS, latency),
+    "serving_errors": ObservedTable(ERRORS, errors),
+    "serving_predictions": ObservedTable(PREDICTIONS, predictions),
+    "serving_comparison": ObservedTable(COMPARISON, comparison),
 }

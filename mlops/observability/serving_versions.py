@@ -19,9 +19,9 @@ from mlops.observability.histograms import (
     percentiles_ms,
     reference_shares,
 )
-from mlops.observability.memory import Part, Stamp, stamp_of
+from mlops.observability.memory import Stamp, WorldPart, stamp_of
 from mlops.observability.serving_samples import READ_INCREASES
-from mlops.observability.world import World, frame_of
+from mlops.observability.world import ObservedWorld, frame_of
 
 if TYPE_CHECKING:
     from mlops.monitoring.profile import ReferenceProfile
@@ -55,7 +55,7 @@ COMPARISON: Final = {
 }
 
 
-def predictions(world: World) -> pd.DataFrame:
+def predictions(world: ObservedWorld) -> pd.DataFrame:
     """Return how predictions are distributed: of each version in each role, and of the reference.
 
     While a canary or shadow answers, and for an hour after it, only of the minutes in which it did.
@@ -75,7 +75,7 @@ def predictions(world: World) -> pd.DataFrame:
     return pd.concat(parts) if parts else frame_of([], PREDICTIONS)
 
 
-def comparison(world: World) -> pd.DataFrame:
+def comparison(world: ObservedWorld) -> pd.DataFrame:
     """Return each version that answered in the last day, the champion first.
 
     While a canary or shadow answers, and for an hour after it, only of the minutes in which it did.
@@ -115,21 +115,21 @@ def _compared(grown: pd.DataFrame) -> pd.DataFrame:
     return versions[versions["at"].isin(newest["at"].unique())]
 
 
-def _reference(world: World, champion: int) -> pd.DataFrame | None:
+def _reference(world: ObservedWorld, champion: int) -> pd.DataFrame | None:
     info = world.version(champion)
     run_id = info.run_id if info else ""
 
-    def read(world: World) -> ReferenceProfile | None:
+    def read(world: ObservedWorld) -> ReferenceProfile | None:
         from mlops.registry.profiles import profile_at_hand
 
         return profile_at_hand(world.settings, run_id)
 
-    def stand(world: World) -> Stamp:
+    def stand(world: ObservedWorld) -> Stamp:
         from mlops.registry.profiles import profile_copy
 
         return stamp_of(profile_copy(world.settings, run_id))
 
-    profile = world.read(Part(f"profile of {run_id}", read, stand))
+    profile = world.read(WorldPart(f"profile of {run_id}", read, stand))
     return reference_shares(profile) if profile else None
 
 
@@ -147,7 +147,7 @@ def key_of(version: str, role: str) -> dict[str, Any]:
     return {"version": int(version), "role": role}
 
 
-def family_of(world: World, version: int | None) -> str:
+def family_of(world: ObservedWorld, version: int | None) -> str:
     """Return the family of a registered version; empty if it is not known."""
     info = world.version(version) if version is not None else None
     return info.receipt.family if info and info.receipt else ""

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from mlops.observability.world import World
+from mlops.observability.world import ObservedWorld
 
 
 @dataclass(frozen=True)
-class Table:
+class ObservedTable:
     """One small table.
 
     Attributes:
@@ -21,9 +21,9 @@ class Table:
     """
 
     columns: Mapping[str, str]
-    build: Callable[[World], pd.DataFrame]
+    build: Callable[[ObservedWorld], pd.DataFrame]
 
-    def of(self, world: World) -> pd.DataFrame:
+    def of(self, world: ObservedWorld) -> pd.DataFrame:
         """Make the table, with exactly its columns and types.
 
         Raises:

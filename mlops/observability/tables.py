@@ -19,13 +19,13 @@ import pandas as pd
 from mlops.data.atomic import atomic_file
 from mlops.observability import data_tables, overview_tables, serving_tables, training_tables
 from mlops.observability.memory import Memory, stamp_of
-from mlops.observability.table import Table
-from mlops.observability.world import World
+from mlops.observability.table import ObservedTable
+from mlops.observability.world import ObservedWorld
 from mlops.settings import Settings
 
 logger = logging.getLogger(__name__)
 
-TABLES: Final[Mapping[str, Table]] = {
+TABLES: Final[Mapping[str, ObservedTable]] = {
     **overview_tables.TABLES,
     **data_tables.TABLES,
     **training_tables.TABLES,
@@ -44,7 +44,7 @@ class Refreshed:
         seconds: It took.
     """
 
-    world: World
+    world: ObservedWorld
     built: tuple[str, ...]
     problems: Mapping[str, str]
     seconds: float
@@ -53,7 +53,7 @@ class Refreshed:
 def refresh(
     settings: Settings,
     memory: Memory | None = None,
-    tables: Mapping[str, Table] = TABLES,
+    tables: Mapping[str, ObservedTable] = TABLES,
 ) -> Refreshed:
     """Bring all tables up to date. A table that cannot be made costs no other.
 
@@ -64,7 +64,7 @@ def refresh(
     """
     started = time.monotonic()
     memory = memory or Memory()
-    world = World(settings, memory=memory)
+    world = ObservedWorld(settings, memory=memory)
     built = tuple(name for name, table in tables.items() if _renew(name, table, world, memory))
     problems = {name: memory.problems[name] for name in tables if name in memory.problems}
     return Refreshed(world, built, problems, time.monotonic() - started)
@@ -87,7 +87,7 @@ def read_table(settings: Settings, name: str) -> pd.DataFrame:
         return table.empty
 
 
-def _renew(name: str, table: Table, world: World, memory: Memory) -> bool:
+def _renew(name: str, table: ObservedTable, world: ObservedWorld, memory: Memory) -> bool:
     """Make one table if it is missing or anything it was made from has changed."""
     path = _path(world.settings, name)
     seen = memory.built.get(name)

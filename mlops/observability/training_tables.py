@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import numpy as np
 import pandas as pd
 
-from mlops.observability.memory import Part
+from mlops.observability.memory import WorldPart
 from mlops.observability.overview_tables import READ_SEARCHES
-from mlops.observability.table import Table
-from mlops.observability.world import World, frame_of
+from mlops.observability.table import ObservedTable
+from mlops.observability.world import ObservedWorld, frame_of
 
 if TYPE_CHECKING:
     from mlops.evaluation.insight import Insight, TrialPoint
@@ -89,7 +89,7 @@ class _Looked(NamedTuple):
     insight: Insight
 
 
-def searched(world: World) -> pd.DataFrame:
+def searched(world: ObservedWorld) -> pd.DataFrame:
     """Return the candidates of the last run of each training pipeline, the best first."""
     rows = [
         {
@@ -103,33 +103,33 @@ def searched(world: World) -> pd.DataFrame:
     return frame_of(rows, SEARCHED).sort_values(["pipeline", "rmse"])
 
 
-def trials(world: World) -> pd.DataFrame:
+def trials(world: ObservedWorld) -> pd.DataFrame:
     """Return every trial of these candidates with the best error so far."""
     return _table(world, TRIALS, lambda found: _trial_rows(found.insight.trials, found.family))
 
 
-def parameters(world: World) -> pd.DataFrame:
+def parameters(world: ObservedWorld) -> pd.DataFrame:
     """Return how the loss of the search went along with each hyperparameter that was varied."""
     return _table(world, PARAMETERS, lambda found: _parameter_rows(found.insight.trials))
 
 
-def curves(world: World) -> pd.DataFrame:
+def curves(world: ObservedWorld) -> pd.DataFrame:
     """Return the error of the best trial of each family as its model grew."""
     return _table(world, CURVES, lambda found: _curve_rows(found.insight))
 
 
-def contributions(world: World) -> pd.DataFrame:
+def contributions(world: ObservedWorld) -> pd.DataFrame:
     """Return what features add to predictions; of the newest version under `SELECTION`."""
     return _table(world, CONTRIBUTIONS, _contribution_rows, versions=True)
 
 
-def residuals(world: World) -> pd.DataFrame:
+def residuals(world: ObservedWorld) -> pd.DataFrame:
     """Return the errors of each slice; of the newest version under `SELECTION`."""
     return _table(world, RESIDUALS, _residual_rows, versions=True)
 
 
 def _table(
-    world: World,
+    world: ObservedWorld,
     columns: Mapping[str, str],
     rows_of: Callable[[_Looked], Iterator[dict[str, Any]]],
     versions: bool = False,
@@ -142,7 +142,7 @@ def _table(
     return frame_of(rows, columns)
 
 
-def _last_searches(world: World) -> Iterator[FinishedSearch]:
+def _last_searches(world: ObservedWorld) -> Iterator[FinishedSearch]:
     """Yield the candidates of the last run of each pipeline, each family once."""
     every = world.read(READ_SEARCHES)
     for pipeline in PIPELINES:
@@ -151,7 +151,7 @@ def _last_searches(world: World) -> Iterator[FinishedSearch]:
         yield from {each.family: each for each in own if each.pipeline_run == last}.values()
 
 
-def _candidates(world: World) -> Iterator[_Looked]:
+def _candidates(world: ObservedWorld) -> Iterator[_Looked]:
     best_first = sorted(_last_searches(world), key=lambda search: search.rmse)
     for each in best_first:
         insight = _insight(world, each.run_id)
@@ -159,7 +159,7 @@ def _candidates(world: World) -> Iterator[_Looked]:
             yield _Looked(each.pipeline, each.family, each.rmse, insight)
 
 
-def _newest_version(world: World) -> Iterator[_Looked]:
+def _newest_version(world: ObservedWorld) -> Iterator[_Looked]:
     for each in world.versions[:1]:
         insight = _insight(world, each.run_id)
         if insight is not None and each.receipt and each.evaluation:
@@ -169,17 +169,17 @@ def _newest_version(world: World) -> Iterator[_Looked]:
             )
 
 
-def _insight(world: World, run_id: str) -> Insight | None:
-    return world.read(Part(f"insight of {run_id}", partial(_read_insight, run_id), _by_hour))
+def _insight(world: ObservedWorld, run_id: str) -> Insight | None:
+    return world.read(WorldPart(f"insight of {run_id}", partial(_read_insight, run_id), _by_hour))
 
 
-def _read_insight(run_id: str, world: World) -> Insight | None:
+def _read_insight(run_id: str, world: ObservedWorld) -> Insight | None:
     from mlops.registry.insights import load_insight
 
     return load_insight(world.settings, run_id)
 
 
-def _by_hour(world: World) -> int:
+def _by_hour(world: ObservedWorld) -> int:
     # It never changes, but it may have been out of reach.
     return int(world.at.timestamp() // 3_600)
 
@@ -250,11 +250,11 @@ def _residual_rows(found: _Looked) -> Iterator[dict[str, Any]]:
         }
 
 
-TABLES: Final[Mapping[str, Table]] = {
-    "training_candidates": Table(SEARCHED, searched),
-    "training_trials": Table(TRIALS, trials),
-    "training_parameters": Table(PARAMETERS, parameters),
-    "training_curves": Table(CURVES, curves),
-    "training_contributions": Table(CONTRIBUTIONS, contributions),
-    "training_residuals": Table(RESIDUALS, residuals),
+TABLES: Final[Mapping[str, ObservedTable]] = {
+    "training_candidates": ObservedTable(SEARCHED, searched),
+    "training_trials": ObservedTable(TRIALS, trials),
+    "training_parameters": ObservedTable(PARAMETERS, parameters),
+    "training_curves": ObservedTable(CURVES, curves),
+    "training_contributions": ObservedTable(CONTRIBUTIONS, contributions),
+    "training_residuals": ObservedTable(RESIDUALS, residuals),
 }

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import pandas as pd
 
 from mlops.observability import parts
-from mlops.observability.memory import Memory, Part, Stamp
+from mlops.observability.memory import Memory, Stamp, WorldPart
 from mlops.observability.parts import (
     BLOCK_COLUMNS,
     PARTS,
@@ -21,7 +21,7 @@ from mlops.observability.parts import (
 from mlops.settings import Settings
 
 if TYPE_CHECKING:
-    from mlops.backtest.summary import Result as BacktestResult
+    from mlops.backtest.summary import BacktestResult
     from mlops.data.references import TrainingSetManifest
     from mlops.deployment.records import DeploymentRecord
     from mlops.monitoring.records import DecisionRecord, WindowRecord
@@ -31,12 +31,12 @@ if TYPE_CHECKING:
     from mlops.registry.versions import VersionInfo
     from mlops.retraining.records import PendingApproval, RetrainingRecord
 
-__all__ = ["BLOCK_COLUMNS", "RUN_COLUMNS", "RUN_DAYS", "TOTAL_COLUMNS", "World", "frame_of"]
+__all__ = ["BLOCK_COLUMNS", "RUN_COLUMNS", "RUN_DAYS", "TOTAL_COLUMNS", "ObservedWorld", "frame_of"]
 
 T = TypeVar("T")
 
 
-class World:
+class ObservedWorld:
     """The project as one refresh finds it.
 
     Args:
@@ -57,17 +57,17 @@ class World:
         if unknown:
             raise TypeError(f"there are no such parts: {', '.join(sorted(unknown))}")
         self.settings = settings
-        self.used: dict[Part[Any], Stamp] = {}  # parts asked for, until somebody empties it
+        self.used: dict[WorldPart[Any], Stamp] = {}  # parts asked for, until somebody empties it
         self.at: datetime = now or datetime.now(timezone.utc)  # tables use `now`, which is noted
         self._memory = memory or Memory()
         self._known: Mapping[str, Any] = known
-        self._stamps: dict[Callable[[World], Stamp], Stamp] = {}
-        self._failed: dict[Callable[[World], Any], Exception] = {}
+        self._stamps: dict[Callable[[ObservedWorld], Stamp], Stamp] = {}
+        self._failed: dict[Callable[[ObservedWorld], Any], Exception] = {}
 
-    def read(self, part: Part[T]) -> T:
+    def read(self, part: WorldPart[T]) -> T:
         """Return a part, read only if it has changed since the last refresh.
 
-        A table that needs more than the properties below defines a `Part` of its own.
+        A table that needs more than the properties below defines a `WorldPart` of its own.
         """
         if part.name in self._known:
             given: T = self._known[part.name]
@@ -81,13 +81,13 @@ class World:
         found: T = seen[1]
         return found
 
-    def stamp(self, take: Callable[[World], Stamp]) -> Stamp:
+    def stamp(self, take: Callable[[ObservedWorld], Stamp]) -> Stamp:
         """Return a stamp, taken at most once, however many parts share it."""
         if take not in self._stamps:
             self._stamps[take] = self._once(take)
         return self._stamps[take]
 
-    def _once(self, ask: Callable[[World], T]) -> T:
+    def _once(self, ask: Callable[[ObservedWorld], T]) -> T:
         """Ask; if that has failed before, fail again: one time-out per refresh is enough."""
         if ask in self._failed:
             raise self._failed[ask]
@@ -97,7 +97,7 @@ class World:
             self._failed[ask] = error
             raise
 
-    def is_unchanged(self, seen: Mapping[Part[Any], Stamp]) -> bool:
+    def is_unchanged(self, seen: Mapping[WorldPart[Any], Stamp]) -> bool:
         """Tell whether every part still has the stamp it had."""
         try:
             return all(self.stamp(part.stamp) == stamp for part, stamp in seen.items())

@@ -22,7 +22,7 @@ PRELOAD: Final = (
 )
 
 
-class Look(NamedTuple):
+class MonitoringOutcome(NamedTuple):
     """What one run of `monitoring` looked at and decided."""
 
     windows: tuple[WindowRecord, ...]  # measured by this run, the latest last
@@ -31,7 +31,7 @@ class Look(NamedTuple):
 
 def run_monitoring(
     settings: Settings, variables: Mapping[str, Any], on_event: Callable[[Event], None]
-) -> Look:
+) -> MonitoringOutcome:
     """Run `monitoring` to its end.
 
     Args:
@@ -50,7 +50,7 @@ def run_monitoring(
     require_success(result, "mlops monitor")
     staged = result.output("measure_windows")["windows"]
     found = (find_window(settings, window["name"]) for window in staged)
-    return Look(
+    return MonitoringOutcome(
         windows=tuple(window for window in found if window is not None),
         decision=_decision(result),
     )

@@ -27,7 +27,7 @@ LAST_LINES: Final = 15
 
 
 @dataclass
-class Part:
+class ServerProcess:
     """One process.
 
     Attributes:
@@ -57,7 +57,7 @@ class Parts:
 
     def __init__(
         self,
-        parts: tuple[Part, ...],
+        parts: tuple[ServerProcess, ...],
         logs: Path,
         say: Callable[[str], None],
         clock: Callable[[], float] = time.monotonic,
@@ -106,11 +106,11 @@ class Parts:
                 part.announced = True
                 self._say(f"{part.name} is up again")
 
-    def _start(self, part: Part, *, again: bool) -> None:
+    def _start(self, part: ServerProcess, *, again: bool) -> None:
         part.started_at, part.again_at, part.announced = self._clock(), None, False
         self.queue.enqueue(part.name, part.run, again)
 
-    def _note_death(self, part: Part, end: JobEnd, now: float) -> None:
+    def _note_death(self, part: ServerProcess, end: JobEnd, now: float) -> None:
         if now - part.started_at > STEADY_SECONDS:
             part.wait = FIRST_WAIT_SECONDS
         part.again_at = now + part.wait

@@ -45,7 +45,7 @@ class JobEnd:
 
 
 @dataclass
-class _Job:
+class _QueuedJob:
     job_id: str
     call: Callable[[], object]
     plan: JobPlan
@@ -82,8 +82,8 @@ class ForkQueue:
         self._run = run
         self._before_fork = before_fork
         self._in_child = in_child
-        self._waiting: deque[_Job] = deque()
-        self._running: dict[str, _Job] = {}
+        self._waiting: deque[_QueuedJob] = deque()
+        self._running: dict[str, _QueuedJob] = {}
         self._accepting = True
         # Only this process holds the writing end: children see its end as a closed pipe.
         self._life_line, self._life = os.pipe()
@@ -99,7 +99,7 @@ class ForkQueue:
         if not self._accepting or self.has_job(job_id):
             return
         call = lambda: self._run(target, *args, **kwargs)  # noqa: E731
-        self._waiting.append(_Job(job_id, call, self._plan(job_id, args)))
+        self._waiting.append(_QueuedJob(job_id, call, self._plan(job_id, args)))
 
     def has_job(self, job_id: str, logger: object = None, logging_tags: object = None) -> bool:
         """Tell whether a job waits, runs, or has ended without being reported yet."""
@@ -150,7 +150,7 @@ class ForkQueue:
             if job.kill_at is not None and now > job.kill_at:
                 _signal_group(job.pid, signal.SIGKILL)
         free = self.workers - sum(not job.plan.waits for job in self._running.values())
-        started: list[_Job] = []
+        started: list[_QueuedJob] = []
         for job in sorted(self._waiting, key=lambda job: not job.plan.goes_on):
             if job.plan.waits or free > 0:
                 free -= not job.plan.waits
@@ -160,7 +160,7 @@ class ForkQueue:
             self._start(job)
         return ended, [job.job_id for job in started]
 
-    def _start(self, job: _Job) -> None:
+    def _start(self, job: _QueuedJob) -> None:
         self._before_fork()
         job.plan.log.parent.mkdir(parents=True, exist_ok=True)
         sys.stdout.flush()
@@ -174,7 +174,7 @@ class ForkQueue:
             os.setpgid(job.pid, job.pid)
         self._running[job.job_id] = job
 
-    def _be_the_child(self, job: _Job) -> None:
+    def _be_the_child(self, job: _QueuedJob) -> None:
         code = 1
         try:
             with contextlib.suppress(OSError):
@@ -198,7 +198,7 @@ class ForkQueue:
             # No exit handlers: they belong to the parent.
             os._exit(code)
 
-    def _reap(self, job: _Job) -> JobEnd | None:
+    def _reap(self, job: _QueuedJob) -> JobEnd | None:
         try:
             pid, status = os.waitpid(job.pid, os.WNOHANG)
         except ChildProcessError:
@@ -215,7 +215,7 @@ class ForkQueue:
             job.timed_out,
         )
 
-    def _terminate(self, job: _Job) -> None:
+    def _terminate(self, job: _QueuedJob) -> None:
         if job.kill_at is None:
             job.kill_at = time.monotonic() + KILL_GRACE_SECONDS
             _signal_group(job.pid, signal.SIGTERM)

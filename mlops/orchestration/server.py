@@ -19,7 +19,7 @@ from mlops.errors import BusyError, ConfigurationError
 from mlops.orchestration import access, processes, trigger_lint
 from mlops.orchestration.lock import HomeLock, is_held
 from mlops.orchestration.naming import SCHEDULER_LOCK
-from mlops.orchestration.parts import TICK_SECONDS, Part, Parts
+from mlops.orchestration.parts import TICK_SECONDS, Parts, ServerProcess
 from mlops.orchestration.queue import ForkQueue
 from mlops.privacy import keep_private
 from mlops.settings import PROJECT_ROOT, Settings
@@ -70,12 +70,12 @@ def serve(
     mage_url = _local_url(server.host, server.mage_port)
     metrics_url = _local_url(observability.metrics_host, observability.metrics_port) + "/metrics"
     parts = [
-        Part(
+        ServerProcess(
             "scheduler",
             lambda again: processes.run_scheduler(settings, project),
             lambda: is_held(settings.home / SCHEDULER_LOCK),
         ),
-        Part(
+        ServerProcess(
             "web",
             # What the owner has changed since the start stays.
             lambda again: processes.run_web(
@@ -83,7 +83,7 @@ def serve(
             ),
             lambda: _answers(f"{mage_url}/api/status"),
         ),
-        Part(
+        ServerProcess(
             "observer",
             lambda again: processes.run_observer(settings),
             lambda: _answers(metrics_url),
@@ -93,7 +93,7 @@ def serve(
     if not settings.tracking_uri.startswith("http"):
         mlflow_url = _local_url(server.mlflow_host, server.mlflow_port)
         parts.append(
-            Part(
+            ServerProcess(
                 "mlflow",
                 lambda again: processes.run_mlflow(settings),
                 lambda: _answers(f"{mlflow_url}/health"),

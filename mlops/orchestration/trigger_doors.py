@@ -35,7 +35,7 @@ _MAX_KEY: Final = 200  # characters
 _IN_PROGRESS: Final = (runs.RunStatus.INITIAL, runs.RunStatus.RUNNING)
 
 
-class Request(NamedTuple):
+class TriggerRequest(NamedTuple):
     """What the body of a POST asks for."""
 
     variables: dict[str, Any]
@@ -185,7 +185,7 @@ class RunDoor(_ForToken):
         return None
 
 
-def asked_in(body: bytes) -> Request | str:
+def asked_in(body: bytes) -> TriggerRequest | str:
     """Return what the body of a trigger's request asks for, or what is wrong with it."""
     try:
         content = json.loads(body or b"{}")
@@ -200,4 +200,4 @@ def asked_in(body: bytes) -> Request | str:
     skip = content.get(_SKIP, False)
     if not isinstance(skip, bool):
         return f"{_SKIP}: {skip!r} is neither true nor false"
-    return Request(run.get("variables", {}), skip)
+    return TriggerRequest(run.get("variables", {}), skip)

@@ -43,7 +43,7 @@ class Compared(Reference):
     error: str = ""
 
 
-class Outcome(Reference):
+class SelectionOutcome(Reference):
     """What came of a selection.
 
     Attributes:
@@ -82,7 +82,7 @@ class Selection(Reference):
     verdict: Verdict
     receipt: Receipt
     evaluation: Evaluation
-    outcome: Outcome | None = None
+    outcome: SelectionOutcome | None = None
 
 
 def write_selection(settings: Settings, selection: Selection) -> None:
@@ -90,7 +90,7 @@ def write_selection(settings: Settings, selection: Selection) -> None:
     _records(settings).write(selection.run, selection)
 
 
-def note_outcome(settings: Settings, run: str, outcome: Outcome) -> None:
+def note_outcome(settings: Settings, run: str, outcome: SelectionOutcome) -> None:
     """Add to a selection what came of it; one that is gone stays gone.
 
     Raises:

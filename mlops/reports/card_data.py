@@ -9,7 +9,7 @@ import pandas as pd
 from mlops.monitoring.records import WindowRecord
 from mlops.monitoring.report import Finding
 from mlops.registry.trail import Promotion
-from mlops.reports.document import Block, Cell, Chart, Section, Table, Text
+from mlops.reports.document import Block, Cell, Chart, DocumentSection, DocumentTable, Text
 from mlops.reports.facts import CardFacts
 from mlops.reports.numbers import NOT_KNOWN, count, decimal, moment, span
 from mlops.reports.parts import outcome, quality_blocks, sources_table, windows_table
@@ -17,11 +17,11 @@ from mlops.reports.parts import outcome, quality_blocks, sources_table, windows_
 _LAST_WINDOWS = 12
 
 
-def data_section(facts: CardFacts) -> Section:
+def data_section(facts: CardFacts) -> DocumentSection:
     """Tell what the version learned from, and what it was measured on."""
     receipt, manifest = facts.info.receipt, facts.manifest
     if receipt is None:
-        return Section("Data", (Text("What it learned from is not known."),))
+        return DocumentSection("Data", (Text("What it learned from is not known."),))
     blocks: list[Block] = [
         Text(
             f"It learned from {receipt.taxi}-taxi trips"
@@ -39,10 +39,10 @@ def data_section(facts: CardFacts) -> Section:
         blocks.append(sources_table(facts.sources))
     if manifest is not None:
         blocks += quality_blocks(manifest.quality)
-    return Section("Data", tuple(blocks))
+    return DocumentSection("Data", tuple(blocks))
 
 
-def deployment_section(facts: CardFacts) -> Section:
+def deployment_section(facts: CardFacts) -> DocumentSection:
     """Tell when the version became champion or ceased to be, by whom and why."""
     version = facts.info.version
     moves = [m for m in facts.trail if version in (m.version, m.previous)]
@@ -59,7 +59,7 @@ def deployment_section(facts: CardFacts) -> Section:
             for move in moves
         )
         blocks.append(
-            Table(
+            DocumentTable(
                 "Changes of the champion that concern this version, newest first",
                 ("when", "what", "by way of", "by", "why"),
                 rows,
@@ -79,14 +79,14 @@ def deployment_section(facts: CardFacts) -> Section:
             for record in facts.deployments
         )
         blocks.append(
-            Table(
+            DocumentTable(
                 "Deployments and rollbacks of this version, newest first",
                 ("id", "kind", "state", "by", "asked because", "decided last"),
                 told,
                 frozenset(range(6)),
             )
         )
-    return Section("Deployments", tuple(blocks) or (Text("It was never deployed."),))
+    return DocumentSection("Deployments", tuple(blocks) or (Text("It was never deployed."),))
 
 
 def _move(move: Promotion, version: int) -> str:
@@ -96,7 +96,7 @@ def _move(move: Promotion, version: int) -> str:
     return f"became champion, {before}"
 
 
-def live_section(facts: CardFacts) -> Section:
+def live_section(facts: CardFacts) -> DocumentSection:
     """Tell how the version did after it was made, as far as labels arrived."""
     measured = [(w, f) for w in facts.windows if (f := live_error(w)) is not None]
     if not measured:
@@ -106,7 +106,7 @@ def live_section(facts: CardFacts) -> Section:
             if facts.windows
             else "Monitoring has not looked at this version yet."
         )
-        return Section("Live performance", (Text(said),))
+        return DocumentSection("Live performance", (Text(said),))
     rows = tuple(
         (
             Cell(window.window, code=True),
@@ -119,13 +119,13 @@ def live_section(facts: CardFacts) -> Section:
         )
         for window, finding in reversed(measured[-_LAST_WINDOWS:])
     )
-    table = Table(
+    table = DocumentTable(
         "RMSE of the last windows whose trips have ended, minutes",
         ("window", "until", "trips", "RMSE", "95% interval", "expected", "verdict"),
         rows,
         frozenset({0, 1, 6}),
     )
-    return Section("Live performance", (live_chart(measured), table))
+    return DocumentSection("Live performance", (live_chart(measured), table))
 
 
 def live_error(window: WindowRecord) -> Finding | None:

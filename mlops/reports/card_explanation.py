@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from mlops.reports import words
-from mlops.reports.document import Block, Cell, Section, Table, Text
+from mlops.reports.document import Block, Cell, DocumentSection, DocumentTable, Text
 from mlops.reports.examination import Example
 from mlops.reports.facts import CardFacts
 from mlops.reports.marks import Scale, bar
@@ -15,15 +15,17 @@ _SHOWN_FEATURES: Final = 15
 _SHOWN_PARTS: Final = 6
 
 
-def explanation_section(facts: CardFacts) -> Section:
+def explanation_section(facts: CardFacts) -> DocumentSection:
     """Tell what the version looks at, on the whole and for three trips."""
     found = facts.examination
     title = "What it looks at"
     if found is None:
-        return Section(title, ())
+        return DocumentSection(title, ())
     explained = found.explained
     if explained is None:
-        return Section(title, (Text(f"It cannot be explained exactly: {found.unexplained}."),))
+        return DocumentSection(
+            title, (Text(f"It cannot be explained exactly: {found.unexplained}."),)
+        )
     shown = explained.importance[:_SHOWN_FEATURES]
     scale = Scale(0.0, max([value for _, value in shown] + [0.01]))
     rows = tuple(
@@ -42,7 +44,7 @@ def explanation_section(facts: CardFacts) -> Section:
             " Lundberg et al., Nature Machine Intelligence 2020). They tell what the model uses,"
             " not what causes a trip to take long."
         ),
-        Table(
+        DocumentTable(
             f"The {len(shown)} inputs that matter most; the others move it by"
             f" {minutes(rest)} together",
             ("input", "name", "mean |contribution|, minutes"),
@@ -50,7 +52,9 @@ def explanation_section(facts: CardFacts) -> Section:
             frozenset({0, 1}),
         ),
     )
-    return Section(title, blocks + tuple(b for e in explained.examples for b in _example(e)))
+    return DocumentSection(
+        title, blocks + tuple(b for e in explained.examples for b in _example(e))
+    )
 
 
 def _example(example: Example) -> tuple[Block, ...]:
@@ -77,4 +81,6 @@ def _example(example: Example) -> tuple[Block, ...]:
         for name, value in parts
     ]
     rows.append((Cell("together"), Cell(decimal(total))))
-    return said, Table(f"{example.name} explained, minutes", ("input", "minutes"), tuple(rows))
+    return said, DocumentTable(
+        f"{example.name} explained, minutes", ("input", "minutes"), tuple(rows)
+    )

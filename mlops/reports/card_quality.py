@@ -10,7 +10,7 @@ import pandas as pd
 from mlops.evaluation.results import SliceMetrics
 from mlops.reports import words
 from mlops.reports.disparity import in_words, largest_disparity
-from mlops.reports.document import Block, Cell, Chart, Fold, Section, Table, Text
+from mlops.reports.document import Block, Cell, Chart, DocumentSection, DocumentTable, Fold, Text
 from mlops.reports.examination import Examination
 from mlops.reports.facts import CardFacts
 from mlops.reports.groups import Estimate, GroupErrors
@@ -32,12 +32,12 @@ FAIRNESS: Final = ("pickup borough", "drop-off borough", "hour", "day of week")
 _LEAST_FOR_INTERVAL: Final = 30  # resampling fewer trips says little of any other
 
 
-def quality_section(facts: CardFacts) -> Section:
+def quality_section(facts: CardFacts) -> DocumentSection:
     """Tell how wrong the version is on the whole."""
     found, evaluation = facts.examination, facts.info.evaluation
     if found is None:
         if evaluation is None:
-            return Section("Quality", (Text("How well it predicts is not known."),))
+            return DocumentSection("Quality", (Text("How well it predicts is not known."),))
         metrics = evaluation.metrics
         rows = [
             ("mean absolute error", minutes(metrics.mae)),
@@ -47,12 +47,12 @@ def quality_section(facts: CardFacts) -> Section:
             ("error as a share of the duration", percent(metrics.mape)),
             ("variance explained (R²)", percent(metrics.r2)),
         ]
-        table = Table(
+        table = DocumentTable(
             "Errors on the test window, as registered",
             ("measure", "value"),
             tuple((Cell(name), Cell(value)) for name, value in rows),
         )
-        return Section("Quality", (table,))
+        return DocumentSection("Quality", (table,))
     errors = found.overall
     rows4 = [
         _measure("mean absolute error", errors.mae, "how far off a prediction is on average"),
@@ -60,7 +60,7 @@ def quality_section(facts: CardFacts) -> Section:
         _measure("nine trips in ten within", found.p90, "one trip in ten is further off"),
         _measure("bias", errors.bias, "positive: predicted too long on average", signed=True),
     ]
-    table = Table(
+    table = DocumentTable(
         f"Errors on {count(errors.rows)} trips of the test window, minutes",
         ("measure", "value", "95% interval", "in words"),
         tuple(rows4),
@@ -75,7 +75,7 @@ def quality_section(facts: CardFacts) -> Section:
             else ""
         )
     )
-    return Section("Quality", (table, share, _calibration(found), _how_sure()))
+    return DocumentSection("Quality", (table, share, _calibration(found), _how_sure()))
 
 
 def _measure(name: str, estimate: Estimate, words: str, signed: bool = False) -> tuple[Cell, ...]:
@@ -108,7 +108,7 @@ def _calibration(found: Examination) -> Chart:
     return Chart(chart(calibration(table)), said)
 
 
-def groups_section(facts: CardFacts) -> Section:
+def groups_section(facts: CardFacts) -> DocumentSection:
     """Tell for whom the version is worse, by place and by time."""
     found = facts.examination
     if found is None:
@@ -117,7 +117,7 @@ def groups_section(facts: CardFacts) -> Section:
             Text("Only what was stored at registration is known, without intervals."),
             _stored_slices(slices),
         )
-        return Section("Fairness by place and time", blocks if slices else ())
+        return DocumentSection("Fairness by place and time", blocks if slices else ())
     blocks = (
         Text(
             "Nobody should be served much worse because of where they live or when they travel."
@@ -133,7 +133,7 @@ def groups_section(facts: CardFacts) -> Section:
     others = [name for name in dimensions if name not in FAIRNESS]
     tables = tuple(_group_table(found, name, facts.min_rows) for name in others)
     fold = Fold(f"Other slices: {', '.join(others)}", tables)
-    return Section("Fairness by place and time", (*blocks, fold))
+    return DocumentSection("Fairness by place and time", (*blocks, fold))
 
 
 def _dimension(found: Examination, dimension: str, min_rows: int) -> tuple[Block, ...]:
@@ -146,14 +146,14 @@ def _dimension(found: Examination, dimension: str, min_rows: int) -> tuple[Block
     return Text(said), _group_table(found, dimension, min_rows)
 
 
-def _group_table(found: Examination, dimension: str, min_rows: int) -> Table:
+def _group_table(found: Examination, dimension: str, min_rows: int) -> DocumentTable:
     groups = [group for group in found.groups if group.dimension == dimension]
     large = [g for g in groups if g.rows >= min_rows] or groups
     ends = [end for g in large for end in (g.mae.low, g.mae.high)]
     scale = Scale.over([*ends, found.overall.mae.value])
     rows = tuple(_group_row(g, found.overall, scale, g.rows >= min_rows) for g in groups)
     title = words.dimension(dimension)
-    return Table(
+    return DocumentTable(
         f"Errors by {title}, minutes",
         (title, "trips", "mean duration", "mean absolute error", "95% interval",
          "bias", "95% interval of the bias", "within their range"),
@@ -187,8 +187,8 @@ def _interval(estimate: Estimate, rows: int, *, signed: bool = False) -> Cell:
     return Cell(span(estimate.low, estimate.high, signed=signed))
 
 
-def _stored_slices(slices: Sequence[SliceMetrics]) -> Table:
-    return Table(
+def _stored_slices(slices: Sequence[SliceMetrics]) -> DocumentTable:
+    return DocumentTable(
         "Errors by slice, as registered, minutes",
         ("cut by", "slice", "trips", "mean absolute error", "RMSE", "bias"),
         tuple(
@@ -206,11 +206,13 @@ def _stored_slices(slices: Sequence[SliceMetrics]) -> Table:
     )
 
 
-def ranges_section(facts: CardFacts) -> Section:
+def ranges_section(facts: CardFacts) -> DocumentSection:
     """Tell how honest the range around predictions is."""
     found = facts.examination
     if found is None or found.overall.coverage is None or found.width is None:
-        return Section("Prediction ranges", (Text("Its predictions come without a range."),))
+        return DocumentSection(
+            "Prediction ranges", (Text("Its predictions come without a range."),)
+        )
     coverage = found.overall.coverage
     short = [
         g for g in found.groups[1:]
@@ -230,4 +232,4 @@ def ranges_section(facts: CardFacts) -> Section:
         )
     else:
         said += " No group above is certainly short of that."
-    return Section("Prediction ranges", (Text(said),))
+    return DocumentSection("Prediction ranges", (Text(said),))

@@ -63,7 +63,7 @@ class Notice:
 
 
 @dataclass(frozen=True)
-class Facts:
+class FactList:
     """Names and values, below each other."""
 
     kind: ClassVar[str] = "facts"
@@ -87,7 +87,7 @@ class Tile:
 
 
 @dataclass(frozen=True)
-class Table:
+class DocumentTable:
     """Rows of cells.
 
     Attributes:
@@ -132,11 +132,11 @@ class Fold:
     blocks: tuple[Block, ...]
 
 
-Block = Text | Items | Notice | Facts | Table | Chart | Fold
+Block = Text | Items | Notice | FactList | DocumentTable | Chart | Fold
 
 
 @dataclass(frozen=True)
-class Section:
+class DocumentSection:
     """A chapter."""
 
     title: str
@@ -166,7 +166,7 @@ class Document:
     title: str
     lead: tuple[str, ...]
     made_at: datetime
-    sections: tuple[Section, ...]
+    sections: tuple[DocumentSection, ...]
     notices: tuple[Notice, ...] = ()
     tiles: tuple[Tile, ...] = ()
     footer: str = field(default="")

@@ -19,7 +19,16 @@ from mlops.reports.card_quality import (
     ranges_section,
 )
 from mlops.reports.disparity import briefly, largest_of
-from mlops.reports.document import Block, Cell, Document, Facts, Notice, Section, Text, Tile
+from mlops.reports.document import (
+    Block,
+    Cell,
+    Document,
+    DocumentSection,
+    FactList,
+    Notice,
+    Text,
+    Tile,
+)
 from mlops.reports.facts import CardFacts
 from mlops.reports.groups import Estimate
 from mlops.reports.numbers import (
@@ -45,19 +54,19 @@ CITATION: Final = (
 def model_card(facts: CardFacts) -> Document:
     """Write the card of a version."""
     sections = (
-        Section("Model details", _details(facts)),
-        Section("Intended use", intended_use(facts)),
+        DocumentSection("Model details", _details(facts)),
+        DocumentSection("Intended use", intended_use(facts)),
         data_section(facts),
         quality_section(facts),
         groups_section(facts),
         ranges_section(facts),
         explanation_section(facts),
-        Section("What the gate decided", _gate(facts)),
+        DocumentSection("What the gate decided", _gate(facts)),
         deployment_section(facts),
         live_section(facts),
-        Section("Ethical considerations", ethics()),
-        Section("Caveats and recommendations", caveats(facts)),
-        Section("Receipt", _receipt(facts)),
+        DocumentSection("Ethical considerations", ethics()),
+        DocumentSection("Caveats and recommendations", caveats(facts)),
+        DocumentSection("Receipt", _receipt(facts)),
     )
     return Document(
         kind="Model card",
@@ -183,7 +192,7 @@ def _details(facts: CardFacts) -> tuple[Block, ...]:
         " and trip type, and what past trips say of the route and the hour. It answers with minutes"
         " and a range. Which company's meter a cab carries plays no part."
     )
-    return what, Facts(tuple(rows))
+    return what, FactList(tuple(rows))
 
 
 def _gate(facts: CardFacts) -> tuple[Block, ...]:

@@ -12,12 +12,12 @@ from mlops.reports.document import (
     Block,
     Cell,
     Document,
-    Facts,
+    DocumentSection,
+    DocumentTable,
+    FactList,
     Fold,
     Items,
     Notice,
-    Section,
-    Table,
     Text,
     Tile,
     Tone,
@@ -46,11 +46,11 @@ def monitoring_window(facts: WindowFacts) -> Document:
     """Write the report of a window."""
     record = facts.record
     sections = (
-        Section("What was decided", _decision(facts)),
+        DocumentSection("What was decided", _decision(facts)),
         errors_section(facts),
-        Section("Drift by feature", _drift(record.report.findings)),
+        DocumentSection("Drift by feature", _drift(record.report.findings)),
         *(_family(name, record.report.findings) for name in words.MONITORED if name not in _OWN),
-        Section("How to read this", _reading()),
+        DocumentSection("How to read this", _reading()),
     )
     missing = (
         (Notice("Not everything is known.", " ".join(facts.missing)),) if facts.missing else ()
@@ -163,7 +163,7 @@ def _decision(facts: WindowFacts) -> tuple[Block, ...]:
     reasons = tuple(said.get(reason, reason) for reason in decision.reasons)
     more = reasons[_SHOWN_REASONS:]
     rest = (Fold(f"{count(len(more))} more reasons", (Items(more),)),) if more else ()
-    return Facts(tuple(rows)), Text("Because:"), Items(reasons[:_SHOWN_REASONS]), *rest
+    return FactList(tuple(rows)), Text("Because:"), Items(reasons[:_SHOWN_REASONS]), *rest
 
 
 def _drift(findings: Sequence[Finding]) -> tuple[Block, ...]:
@@ -172,7 +172,7 @@ def _drift(findings: Sequence[Finding]) -> tuple[Block, ...]:
         return ()
     subjects = list(dict.fromkeys(f.subject for f in own))
     rows = tuple(_drift_row(name, [f for f in own if f.subject == name]) for name in subjects)
-    table = Table(
+    table = DocumentTable(
         "Distance of each distribution from its reference, the strangest first; a full bar is the"
         " limit",
         ("what is watched", "PSI", "JS, or KS of numbers", "Wasserstein", "verdict"),
@@ -212,19 +212,19 @@ def _verdict(outcome: str) -> Cell:
     return Cell(said, tone)
 
 
-def _family(name: str, findings: Sequence[Finding]) -> Section:
+def _family(name: str, findings: Sequence[Finding]) -> DocumentSection:
     own = [finding for finding in findings if finding.family == name]
     alarms = tuple(words.finding(finding) for finding in own if finding.outcome == "alarm")
     said = Items(alarms) if alarms else Text("Nothing unusual.")
     table = _findings_table(f"{words.MONITORED[name]}: every finding", own)
-    return Section(words.MONITORED[name], (said, table) if own else ())
+    return DocumentSection(words.MONITORED[name], (said, table) if own else ())
 
 
 def _all_findings(own: Sequence[Finding]) -> Fold:
     return Fold("Every number with its limit", (_findings_table("Findings on drift", own),))
 
 
-def _findings_table(caption: str, own: Sequence[Finding]) -> Table:
+def _findings_table(caption: str, own: Sequence[Finding]) -> DocumentTable:
     rows = tuple(
         (
             Cell(f"{f.subject}: {words.MEASURES.get(f.statistic, f.statistic)}"),
@@ -236,7 +236,7 @@ def _findings_table(caption: str, own: Sequence[Finding]) -> Table:
         )
         for f in own
     )
-    return Table(
+    return DocumentTable(
         caption,
         ("what", "found", "usual", "limit", "rows", "verdict"),
         rows,

@@ -9,7 +9,7 @@ from typing import Any, Final
 from mlops.data.references import QualityReport, SourceFile, Window
 from mlops.evaluation.verdict import RuleResult, Verdict
 from mlops.registry.receipts import Receipt
-from mlops.reports.document import Block, Cell, Facts, Fold, Notice, Table, Text, Tone
+from mlops.reports.document import Block, Cell, DocumentTable, FactList, Fold, Notice, Text, Tone
 from mlops.reports.numbers import (
     count,
     day,
@@ -41,9 +41,9 @@ def outcome(passed: bool, yes: str = "passed", no: str = "refused") -> Cell:
     return Cell(yes, "good") if passed else Cell(no, "bad")
 
 
-def verdict_table(verdict: Verdict) -> Table:
+def verdict_table(verdict: Verdict) -> DocumentTable:
     """Return every rule of the gate."""
-    return Table(
+    return DocumentTable(
         caption="What the gate asked of the model, and found",
         columns=("rule", "found", "asked", "verdict", "why"),
         rows=tuple(
@@ -71,9 +71,9 @@ def rule_value(value: float | None, rule: RuleResult) -> str:
     return megabytes(value) if rule.unit == "MB" else in_unit(value, rule.unit)
 
 
-def windows_table(windows: Mapping[str, Window]) -> Table:
+def windows_table(windows: Mapping[str, Window]) -> DocumentTable:
     """Return how time was divided."""
-    return Table(
+    return DocumentTable(
         caption="How time was divided (pickups, local time)",
         columns=("window", "from", "to", "trips", "what for"),
         rows=tuple(
@@ -95,9 +95,9 @@ def _last_day(window: Window) -> str:
     return day(max(window.start, window.end - timedelta(microseconds=1)))
 
 
-def sources_table(files: Sequence[SourceFile]) -> Table:
+def sources_table(files: Sequence[SourceFile]) -> DocumentTable:
     """Return the files that trips were read from."""
-    return Table(
+    return DocumentTable(
         caption="Source files",
         columns=("month", "file", "trips", "size, MB", "SHA-256"),
         rows=tuple(
@@ -124,7 +124,7 @@ def quality_blocks(quality: QualityReport) -> tuple[Block, ...]:
     broken = [rule for rule in quality.rules if rule.rows]
     if not broken:
         return (sentence,)
-    table = Table(
+    table = DocumentTable(
         caption="Rules that trips broke (a trip may break several)",
         columns=("rule", "trips", "share of those read", "what was done", "the rule in words"),
         rows=tuple(
@@ -154,7 +154,7 @@ def receipt_blocks(receipt: Receipt, reproduce: str) -> tuple[Block, ...]:
         if receipt.dirty
         else ()
     )
-    facts = Facts(
+    facts = FactList(
         (
             ("Training set (SHA-256)", Cell(receipt.data_hash, code=True)),
             ("Code (commit)", Cell(receipt.code_commit, code=True)),
@@ -183,7 +183,7 @@ def receipt_blocks(receipt: Receipt, reproduce: str) -> tuple[Block, ...]:
 def params_fold(params: Mapping[str, Any]) -> Fold:
     """Return hyperparameters, closed."""
     rows = tuple((Cell(name, code=True), Cell(_param(value))) for name, value in params.items())
-    table = Table("Hyperparameters", ("name", "value"), rows, frozenset({0}))
+    table = DocumentTable("Hyperparameters", ("name", "value"), rows, frozenset({0}))
     return Fold(f"Hyperparameters ({len(rows)})", (table,) if rows else (Text("It has none."),))
 
 

@@ -8,7 +8,7 @@ from typing import Final
 import pandas as pd
 
 from mlops.evaluation.insight import Insight
-from mlops.reports.document import Block, Cell, Chart, Fold, Table, Text
+from mlops.reports.document import Block, Cell, Chart, DocumentTable, Fold, Text
 from mlops.reports.facts import RunFacts
 from mlops.reports.marks import Scale, bar
 from mlops.reports.numbers import count, decimal
@@ -49,7 +49,7 @@ def search(facts: RunFacts) -> Iterator[Block]:
         columns = ("trial", "RMSE, min", "seconds", "hyperparameters")
         yield Fold(
             f"The {len(rows)} trials of {facts.selection.winner}",
-            (Table("Trials in order", columns, rows, frozenset({3})),),
+            (DocumentTable("Trials in order", columns, rows, frozenset({3})),),
         )
     yield params_fold(facts.selection.receipt.params)
 
@@ -77,7 +77,7 @@ def features(insight: Insight | None) -> Iterator[Block]:
         return
     shown = list(found.minutes.items())[:_SHOWN_FEATURES]
     scale = Scale(0.0, max([value for _, value in shown] + [0.01]))
-    yield Table(
+    yield DocumentTable(
         f"The {len(shown)} inputs that move the winner's predictions most (exact Shapley values on"
         f" {count(found.rows)} trips)",
         ("input", "name", "mean |contribution|, minutes"),

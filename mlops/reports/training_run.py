@@ -9,10 +9,10 @@ from mlops.reports.document import (
     Block,
     Cell,
     Document,
+    DocumentSection,
+    DocumentTable,
     Fold,
     Notice,
-    Section,
-    Table,
     Text,
     Tile,
 )
@@ -44,14 +44,16 @@ def training_run(facts: RunFacts) -> Document:
     """Write the report of a selection."""
     selection = facts.selection
     sections = (
-        Section("What came of it", _outcome(selection)),
-        Section("What the gate decided", _gate(selection)),
-        Section("Data", _data(facts)),
-        Section("Candidates", _candidates(selection)),
-        Section("The search", tuple(search(facts))),
-        Section("What the winner looks at", tuple(features(facts.insights.get(selection.winner)))),
-        Section("Errors by slice", _slices(selection.evaluation.slices, facts.min_rows)),
-        Section("Receipt", receipt_blocks(selection.receipt, _again(selection))),
+        DocumentSection("What came of it", _outcome(selection)),
+        DocumentSection("What the gate decided", _gate(selection)),
+        DocumentSection("Data", _data(facts)),
+        DocumentSection("Candidates", _candidates(selection)),
+        DocumentSection("The search", tuple(search(facts))),
+        DocumentSection(
+            "What the winner looks at", tuple(features(facts.insights.get(selection.winner)))
+        ),
+        DocumentSection("Errors by slice", _slices(selection.evaluation.slices, facts.min_rows)),
+        DocumentSection("Receipt", receipt_blocks(selection.receipt, _again(selection))),
     )
     missing = (
         (Notice("Not everything is known.", " ".join(facts.missing)),) if facts.missing else ()
@@ -144,7 +146,7 @@ def _candidates(selection: Selection) -> tuple[Block, ...]:
     measured = [c.metrics.rmse for c in selection.candidates if c.metrics is not None]
     scale = Scale(0.0, max([*measured, 0.01]))
     rows = tuple(_candidate(each, selection.winner, scale) for each in selection.candidates)
-    table = Table(
+    table = DocumentTable(
         "Candidates by their error on validation, minutes",
         ("candidate", "validation RMSE", "test RMSE", "test MAE", "9 in 10 within", "bias",
          "trials", "refit, s"),
@@ -158,7 +160,7 @@ def _candidates(selection: Selection) -> tuple[Block, ...]:
     words = tuple(
         (Cell(each.family, code=True), Cell(family(each.family))) for each in selection.candidates
     )
-    legend = Table("Candidates in words", ("name", "what it is"), words, frozenset({0, 1}))
+    legend = DocumentTable("Candidates in words", ("name", "what it is"), words, frozenset({0, 1}))
     return (table, *failed, Fold("What the names mean", (legend,)))
 
 
@@ -193,7 +195,7 @@ def _slices(slices: tuple[SliceMetrics, ...], min_rows: int) -> tuple[Block, ...
     scale = Scale(0.0, max(large, default=1.0))
     dimensions = dict.fromkeys(each.dimension for each in slices)
     return tuple(
-        Table(
+        DocumentTable(
             f"Winner by {dimension}, minutes",
             (dimension, "trips", "mean absolute error", "RMSE", "bias"),
             tuple(

@@ -8,7 +8,7 @@ from typing import Final
 from mlops.evaluation.slices import DAYS, DISTANCE_BANDS, HOUR_BANDS
 from mlops.monitoring.report import Finding
 from mlops.reports.card_data import live_chart, live_error
-from mlops.reports.document import Block, Cell, Section, Table, Text, Tone
+from mlops.reports.document import Block, Cell, DocumentSection, DocumentTable, Text, Tone
 from mlops.reports.facts import WindowFacts
 from mlops.reports.marks import Scale, whisker
 from mlops.reports.numbers import NOT_KNOWN, count, in_unit, percent_span, span
@@ -30,13 +30,13 @@ _NAMES: Final[Mapping[str, str]] = {
 }
 
 
-def errors_section(facts: WindowFacts) -> Section:
+def errors_section(facts: WindowFacts) -> DocumentSection:
     """Tell how wrong the answers of a window turned out."""
     title = "Performance on delayed labels"
     own = [f for f in facts.record.report.findings if f.family == "performance"]
     if not own:
         said = "None of these trips has ended and been recorded yet: their errors are not known."
-        return Section(title, (Text(said),))
+        return DocumentSection(title, (Text(said),))
     blocks: list[Block] = [_overall([f for f in own if f.subject == _ALL])]
     measured = [(w, f) for w in facts.history if (f := live_error(w)) is not None]
     if len(measured) > 1:
@@ -46,14 +46,14 @@ def errors_section(facts: WindowFacts) -> Section:
         _slices(dimension, [f for f in slices if _dimension(f) == dimension])
         for dimension in dict.fromkeys(_dimension(f) for f in slices)
     )
-    return Section(title, tuple(blocks))
+    return DocumentSection(title, tuple(blocks))
 
 
 def _dimension(finding: Finding) -> str:
     return finding.subject.partition(": ")[0]
 
 
-def _overall(own: Sequence[Finding]) -> Table:
+def _overall(own: Sequence[Finding]) -> DocumentTable:
     rows = tuple(
         (
             Cell(_NAMES.get(f.statistic, f.statistic)),
@@ -65,7 +65,7 @@ def _overall(own: Sequence[Finding]) -> Table:
         )
         for f in own
     )
-    return Table(
+    return DocumentTable(
         f"Errors of {count(own[0].rows if own else 0)} trips whose duration is known",
         ("measure", "found", "95% interval", "expected", "limit", "verdict"),
         rows,
@@ -73,7 +73,7 @@ def _overall(own: Sequence[Finding]) -> Table:
     )
 
 
-def _slices(dimension: str, own: Sequence[Finding]) -> Table:
+def _slices(dimension: str, own: Sequence[Finding]) -> DocumentTable:
     names = sorted({f.subject for f in own}, key=_place)
     found = {(f.subject, f.statistic): f for f in own}
     errors = [found[name, "mae"] for name in names if (name, "mae") in found]
@@ -93,7 +93,7 @@ def _slices(dimension: str, own: Sequence[Finding]) -> Table:
         for name in names
         if (name, "mae") in found
     )
-    return Table(
+    return DocumentTable(
         f"Mean absolute error by {dimension}; the dotted line is what was expected",
         (dimension, "trips", "found", "95% interval", "expected", "bias", "within their range",
          "verdict"),

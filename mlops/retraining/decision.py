@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from mlops.data.references import Reference
 
 
-class Decision(Reference):
+class RetrainingDecision(Reference):
     """What a retraining is going to do.
 
     Attributes:
@@ -25,7 +25,7 @@ class Decision(Reference):
 
 def decide(
     had: Sequence[str], new: Sequence[str], *, force: bool, reason: str, max_months: int
-) -> Decision:
+) -> RetrainingDecision:
     """Decide whether to train again.
 
     The window grows with each new month until it holds ``max_months``; from then on it moves. It
@@ -43,7 +43,7 @@ def decide(
     added = tuple(month for month in months if month not in set(had))
     if added:
         news = f"new: {', '.join(added)}"
-        return Decision(
+        return RetrainingDecision(
             needed=True,
             reason=f"{reason}; {news}" if reason else news,
             months=months,
@@ -51,13 +51,13 @@ def decide(
         )
     newest = f"no month after {known[-1]}" if known else "no month"
     if force:
-        return Decision(
+        return RetrainingDecision(
             needed=True,
             reason=f"{reason or 'forced'}; the source has {newest}",
             months=months,
             new_months=(),
         )
-    return Decision(
+    return RetrainingDecision(
         needed=False,
         reason=f"nothing to do: the source has {newest}",
         months=months,

@@ -11,7 +11,7 @@ from mlops.data.references import Reference
 from mlops.errors import DamagedFileError
 from mlops.records import files
 from mlops.records.folder import RecordFolder
-from mlops.retraining.decision import Decision
+from mlops.retraining.decision import RetrainingDecision
 from mlops.settings import Settings
 
 _WAY_OUT: Final = "restore {path} from a backup, or remove it: only that run's entry is lost"
@@ -39,7 +39,7 @@ class RetrainingRecord(Reference):
     trigger: str
     status: Literal["running", "nothing to do", "completed", "failed", "cancelled"]
     summary: str
-    decision: Decision
+    decision: RetrainingDecision
     training_set: str = ""
     candidates: tuple[dict[str, Any], ...] = ()
     verdict: str = ""

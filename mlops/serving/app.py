@@ -41,7 +41,7 @@ from mlops.serving.http import (
     send_reply,
 )
 from mlops.serving.limits import RequestRules
-from mlops.serving.metrics import Metrics
+from mlops.serving.metrics import ServingMetrics
 from mlops.serving.requests import Trips, parse_body
 from mlops.serving.routing import CHAMPION, Lineup, Role, Version
 from mlops.serving.shadows import Shadows
@@ -62,7 +62,7 @@ App = Callable[[Any, Receive, Send], Awaitable[None]]
 
 
 @dataclass(frozen=True)
-class Request:
+class ServerRequest:
     """What a handler knows."""
 
     id: str
@@ -73,7 +73,7 @@ class Request:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class HandledRequest:
     """What a handler made: the reply, and what to do once it is sent."""
 
     reply: Reply
@@ -96,7 +96,7 @@ class Application:
     """
 
     def __init__(
-        self, settings: Settings, door: Door, metrics: Metrics, log: PredictionLog | None
+        self, settings: Settings, door: Door, metrics: ServingMetrics, log: PredictionLog | None
     ) -> None:
         from mlops.serving.api import build_api
 
@@ -111,7 +111,7 @@ class Application:
         # One thread: two that parse would only take the interpreter from each other.
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="lists")
         self._shadows = Shadows(metrics.shadow_dropped)
-        self._posts: dict[str, Callable[[Request], Outcome]] = {
+        self._posts: dict[str, Callable[[ServerRequest], HandledRequest]] = {
             "/predict": self._predict,
             "/validate": self._validate,
             "/explain": self._explain,
@@ -126,7 +126,7 @@ class Application:
         endpoint = path if path in self._posts or path in OPEN else "other"
         try:
             if path == "/healthz" and scope["method"] == "GET":
-                outcome = Outcome(_ALIVE)
+                outcome = HandledRequest(_ALIVE)
             else:
                 caller = "" if path in OPEN else self._door.caller(scope["headers"])
                 handler = self._posts.get(path)
@@ -136,17 +136,17 @@ class Application:
                 if scope["method"] != "POST":
                     raise RequestError(405, "method", "send POST", {"Allow": "POST"})
                 body = await read_body(scope, receive, self.settings.serving.max_body_bytes)
-                request = Request(request_id, caller, path[1:], body, started)
+                request = ServerRequest(request_id, caller, path[1:], body, started)
                 if len(body) < _THREAD_BYTES and path != "/explain":
                     outcome = handler(request)
                 else:
                     loop = asyncio.get_running_loop()
                     outcome = await loop.run_in_executor(self._pool, handler, request)
         except RequestError as error:
-            outcome = Outcome(error_reply(error, request_id))
+            outcome = HandledRequest(error_reply(error, request_id))
         except Exception:
             logger.exception("request %s failed", request_id)
-            outcome = Outcome(error_reply(_INTERNAL, request_id))
+            outcome = HandledRequest(error_reply(_INTERNAL, request_id))
         await send_reply(send, outcome.reply, request_id)
         self._metrics.request(endpoint, outcome.reply.status)
         if outcome.after:
@@ -176,7 +176,7 @@ class Application:
             raise RequestError(503, "model", self.reason, {"Retry-After": "1"})
         return lineup
 
-    def _checked(self, request: Request, lineup: Lineup) -> tuple[TripRequest | Trips, Any]:
+    def _checked(self, request: ServerRequest, lineup: Lineup) -> tuple[TripRequest | Trips, Any]:
         """Return the trips of a request and their flags."""
         as_of = lineup.champion.model.as_of
         try:
@@ -189,7 +189,7 @@ class Application:
             raise RequestError(413, "body", "is too large for one trip")
         return trips, self._rules.check(trips, as_of)
 
-    def _predict(self, request: Request) -> Outcome:
+    def _predict(self, request: ServerRequest) -> HandledRequest:
         lineup = self.require_lineup()
         trips, flags = self._checked(request, lineup)
         version, role, answer = self._answered(lineup, request.id, trips)
@@ -205,19 +205,19 @@ class Application:
             if rolled and rolled[1] == "shadow":
                 self._shadows.cast(partial(self._predict_beside, request, rolled[0], trips))
 
-        return Outcome(Reply(200, body), after)
+        return HandledRequest(Reply(200, body), after)
 
-    def _validate(self, request: Request) -> Outcome:
+    def _validate(self, request: ServerRequest) -> HandledRequest:
         trips, flags = self._checked(request, self.require_lineup())
         number, flagged = 1, int(bool(flags))
         if isinstance(trips, Trips):
             number, flagged = len(trips), len(flags)
-        return Outcome(Reply(200, b'{"trips":%d,"flagged":%d}' % (number, flagged)))
+        return HandledRequest(Reply(200, b'{"trips":%d,"flagged":%d}' % (number, flagged)))
 
-    def _explain(self, request: Request) -> Outcome:
+    def _explain(self, request: ServerRequest) -> HandledRequest:
         lineup = self.require_lineup()
         trips, _ = self._checked(request, lineup)
-        return Outcome(Reply(200, explained(lineup.champion, trips, request.id)))
+        return HandledRequest(Reply(200, explained(lineup.champion, trips, request.id)))
 
     def _answered(
         self, lineup: Lineup, request_id: str, trips: TripRequest | Trips
@@ -248,7 +248,7 @@ class Application:
         )
 
     def _record(
-        self, request: Request, version: int, role: Role, answer: Answer, seconds: float
+        self, request: ServerRequest, version: int, role: Role, answer: Answer, seconds: float
     ) -> None:
         minutes = answer.minutes
         center = minutes[:, 0] if isinstance(minutes, np.ndarray) else minutes[0][:1]
@@ -266,7 +266,7 @@ class Application:
             )
 
     def _predict_beside(
-        self, request: Request, version: Version, trips: TripRequest | Trips
+        self, request: ServerRequest, version: Version, trips: TripRequest | Trips
     ) -> None:
         started = time.perf_counter()
         try:

@@ -30,7 +30,7 @@ PARITY_MINUTES: Final = 1e-4
 _HEAD_FILE: Final = "bundle.json"
 
 
-class MarginTable(Reference):
+class StoredMargins(Reference):
     """Minutes added to the margin of quantiles by the value of one feature.
 
     Attributes:
@@ -62,7 +62,7 @@ class Bounds(Reference):
     below: tuple[float, ...] = ()
     above: tuple[float, ...] = ()
     margin: float = 0.0
-    tables: tuple[MarginTable, ...] = ()
+    tables: tuple[StoredMargins, ...] = ()
 
 
 class Golden(Reference):

@@ -11,7 +11,7 @@ import numpy as np
 from mlops.errors import MlopsError
 from mlops.features.encoding import COLUMN, FEATURES, Matrix
 from mlops.features.sums import ZONES
-from mlops.serving.bundle import PARITY_MINUTES, Bounds, Head, MarginTable
+from mlops.serving.bundle import PARITY_MINUTES, Bounds, Head, StoredMargins
 from mlops.serving.compiled import CompiledModel
 from mlops.serving.golden import golden_answers
 from mlops.serving.kernels import (
@@ -198,7 +198,7 @@ def _bounds(interval: Any) -> Bounds:
             kind="quantiles",
             margin=float(interval.margin),
             tables=tuple(
-                MarginTable(
+                StoredMargins(
                     column=table.column,
                     edges=tuple(table.edges[:-1].tolist()),
                     margins=tuple(table.margins.tolist()),

@@ -26,7 +26,7 @@ _ROUTES_FILE: Final = "routes.npz"
 _BLOCK_ROWS: Final = 16_384
 
 
-class Explanation(NamedTuple):
+class ServedExplanation(NamedTuple):
     """Where predictions come from: ``base + contributions.sum(axis=1) == minutes``.
 
     Minutes are before they are held to the shortest and longest duration that the model was taught.
@@ -129,7 +129,7 @@ class CompiledModel:
             outputs = self.kernel.predict_row(row)
         return self._bounded(outputs, row)
 
-    def explain(self, requests: Columns) -> Explanation:
+    def explain(self, requests: Columns) -> ServedExplanation:
         """Tell exactly what each feature contributes to each prediction.
 
         Args:
@@ -139,7 +139,9 @@ class CompiledModel:
             DataQualityError: If a needed column is missing.
         """
         contributions, base = self.kernel.contributions(self.encoder.encode(requests))
-        return Explanation(self.features, contributions, base, base + contributions.sum(axis=1))
+        return ServedExplanation(
+            self.features, contributions, base, base + contributions.sum(axis=1)
+        )
 
     def route_miles(self, pickup_zone: int, dropoff_zone: int) -> float:
         """Return the miles that trips of a route usually drive: for requests without a distance."""

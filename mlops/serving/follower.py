@@ -36,7 +36,7 @@ _FIRST_WAIT: Final = 5.0  # before a broken artifact is tried again; doubles
 _LONGEST_WAIT: Final = 300.0
 
 
-class Standing(Protocol):
+class FollowedRegistry(Protocol):
     """What the follower asks the registry."""
 
     def standing(self) -> tuple[int | None, Rollout | None, str]:
@@ -67,13 +67,13 @@ class RegistryFollower:
     """
 
     settings: Settings
-    open_registry: Callable[[Settings], Standing]
+    open_registry: Callable[[Settings], FollowedRegistry]
     make_bundle: Callable[[Settings, VersionInfo, Path], None]
     prove: Callable[[Path], object] = read_head
     clock: Callable[[], float] = time.monotonic
     _proved: dict[str, object] = field(default_factory=dict)  # what marked each sound bundle
     _announced: bool = False  # whether the file holds a problem that `step` has not seen the end of
-    _registry: Standing | None = None
+    _registry: FollowedRegistry | None = None
     _failures: dict[str, _Failure] = field(default_factory=dict)
 
     def step(self) -> ServingState:

@@ -67,7 +67,7 @@ class VersionMetrics:
         role: ``champion``, ``canary`` or ``shadow``.
     """
 
-    def __init__(self, metrics: Metrics, version: int, role: str) -> None:
+    def __init__(self, metrics: ServingMetrics, version: int, role: str) -> None:
         labels = (str(version), role)
         self._answers = metrics.answers.labels(*labels)
         self._seconds = metrics.seconds.labels(*labels)
@@ -110,7 +110,7 @@ def _observe(histogram: Any, bounds: Sequence[float], values: npt.NDArray[Any]) 
             bucket.inc(count)
 
 
-class Metrics:
+class ServingMetrics:
     """The metrics of one process; make it once, after the fork."""
 
     def __init__(self) -> None:
@@ -249,7 +249,7 @@ def metrics_server(host: str, port: int, registry: CollectorRegistry) -> Threadi
     """
     from prometheus_client.exposition import MetricsHandler
 
-    class Handler(MetricsHandler):
+    class OnlyMetricsHandler(MetricsHandler):
         timeout = 10  # seconds for a slow reader
 
         def do_GET(self) -> None:  # noqa: N802 - the name is http.server's
@@ -264,7 +264,7 @@ def metrics_server(host: str, port: int, registry: CollectorRegistry) -> Threadi
             if not isinstance(sys.exc_info()[1], ConnectionError | TimeoutError):
                 super().handle_error(request, address)
 
-    Handler.registry = registry
-    server = Server((host, port), Handler)
+    OnlyMetricsHandler.registry = registry
+    server = Server((host, port), OnlyMetricsHandler)
     server.daemon_threads = True
     return server

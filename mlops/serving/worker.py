@@ -23,7 +23,7 @@ from mlops.serving.access import Door, RateLimiter
 from mlops.serving.app import Application
 from mlops.serving.compiled import CompiledModel
 from mlops.serving.complaints import Complaints
-from mlops.serving.metrics import Metrics
+from mlops.serving.metrics import ServingMetrics
 from mlops.serving.prediction_log import PredictionLog
 from mlops.serving.routing import Lineup, Version
 from mlops.serving.state import Served, ServingState, mark_of, read_state, state_file
@@ -48,7 +48,9 @@ class Follower:
         metrics: Where failures to load are counted.
     """
 
-    def __init__(self, application: Application, settings: Settings, metrics: Metrics) -> None:
+    def __init__(
+        self, application: Application, settings: Settings, metrics: ServingMetrics
+    ) -> None:
         self._application = application
         self._folder = settings.served
         self._metrics = metrics
@@ -142,7 +144,7 @@ def run_worker(
 async def _serve(
     settings: Settings, listener: socket.socket, limiter: RateLimiter, number: int
 ) -> None:
-    metrics = Metrics()
+    metrics = ServingMetrics()
     log = PredictionLog(settings, f"{number}-{os.getpid()}")
     door = Door(settings, limiter)
     application = Application(settings, door, metrics, log)
@@ -173,7 +175,7 @@ class _Upkeep:
     follower: Follower
     door: Door
     log: PredictionLog
-    metrics: Metrics
+    metrics: ServingMetrics
     server: _Server
     complaints: Complaints
     supervisor: int = field(default_factory=os.getppid)

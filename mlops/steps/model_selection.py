@@ -28,8 +28,8 @@ from mlops.records.files import write_record
 from mlops.registry.receipts import IntervalOrigin, Receipt, collect_receipt
 from mlops.registry.selections import (
     Compared,
-    Outcome,
     Selection,
+    SelectionOutcome,
     note_outcome,
     write_selection,
 )
@@ -206,7 +206,7 @@ def register(judgement: Mapping[str, Any], variables: Variables) -> dict[str, An
         stays = f"; version {champion.version} stays champion" if champion else ""
         summary = f"nothing registered: {judged.winner} was refused{stays}"
         refused = next(c.run_id for c in judged.contenders if c.family == judged.winner)
-        outcome = Outcome(version=None, promoted=False, run_id=refused, summary=summary)
+        outcome = SelectionOutcome(version=None, promoted=False, run_id=refused, summary=summary)
         note_outcome(settings, _run(variables), outcome)
         leave_report(settings, "run", _run(variables))
         return {
@@ -242,7 +242,7 @@ def register(judgement: Mapping[str, Any], variables: Variables) -> dict[str, An
     elif champion is not None:
         summary += f"; version {champion.version} stays champion (promote with --promote)"
     promote = bool(reason)
-    outcome = Outcome(version=version, promoted=promote, run_id=run_id, summary=summary)
+    outcome = SelectionOutcome(version=version, promoted=promote, run_id=run_id, summary=summary)
     note_outcome(settings, _run(variables), outcome)
     leave_report(settings, "run", _run(variables))
     leave_report(settings, "model", str(version))

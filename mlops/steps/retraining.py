@@ -13,7 +13,7 @@ from mlops import progress
 from mlops.data.sources.news import months_after
 from mlops.errors import ConfigurationError
 from mlops.registry.remembered import months_learned, source_in_force
-from mlops.retraining.decision import Decision, decide
+from mlops.retraining.decision import RetrainingDecision, decide
 from mlops.retraining.records import (
     PendingApproval,
     RetrainingRecord,
@@ -52,7 +52,7 @@ class RunPipeline(Protocol):
 
 
 def look_for_new_data(variables: Variables) -> dict[str, Any]:
-    """Decide whether there is something to learn; returns a `Decision`, and starts the record.
+    """Return a `RetrainingDecision`: whether there is something to learn; start the record.
 
     A run that was given months learns from those, whatever is new. The source is the champion's,
     unless another is given.
@@ -67,7 +67,7 @@ def look_for_new_data(variables: Variables) -> dict[str, Any]:
     reason = str(variables.get("reason") or "")
     months = settings.source.month_list
     if "source.months" in given:
-        decision = Decision(
+        decision = RetrainingDecision(
             needed=True, reason=reason or "months were asked for", months=months, new_months=()
         )
     else:
@@ -95,7 +95,7 @@ def look_for_new_data(variables: Variables) -> dict[str, Any]:
 
 def is_needed(decision: Mapping[str, Any]) -> bool:
     """Tell whether to go on after the decision."""
-    return Decision.model_validate(decision).needed
+    return RetrainingDecision.model_validate(decision).needed
 
 
 def prepare(decision: Mapping[str, Any], variables: Variables, run: RunPipeline) -> dict[str, Any]:
@@ -107,7 +107,7 @@ def prepare(decision: Mapping[str, Any], variables: Variables, run: RunPipeline)
     Returns:
         ``training_set``: its hash; ``variables``: what the runs that follow are to be given.
     """
-    months = Decision.model_validate(decision).months
+    months = RetrainingDecision.model_validate(decision).months
     asked = load_settings(variables, strict=False)
     given = {
         **source_in_force(asked).overrides(asked),

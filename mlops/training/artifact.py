@@ -28,7 +28,7 @@ from mlops.features.routes import RouteStatistics
 from mlops.training.estimators import Estimator, Minutes
 from mlops.training.families import QUANTILES, family_of
 from mlops.training.intervals import (
-    Interval,
+    IntervalModel,
     QuantileInterval,
     ResidualInterval,
     folds_of,
@@ -69,7 +69,7 @@ class TripDurationModel:
     shortest: float
     longest: float
     rows: int
-    interval: Interval | None = None
+    interval: IntervalModel | None = None
     features: tuple[str, ...] = FEATURES
     versions: Mapping[str, str] = field(default_factory=lambda: _versions())
     threads: int = 0

@@ -29,7 +29,7 @@ _DISTANCE_SHARES: Final = (0.2, 0.4, 0.6, 0.8, 0.95)  # of trips below; the long
 _FOLDS: Final = 3  # each fit learns from two thirds: its quantiles are those of the model, nearly
 
 
-class Interval(Protocol):
+class IntervalModel(Protocol):
     """Something that puts bounds around predictions."""
 
     def bounds(self, features: Matrix, center: Minutes) -> tuple[Minutes, Minutes]:

@@ -14,7 +14,7 @@ import pytest
 
 from mlops.backtest import training
 from mlops.backtest.history import Clock, History, content_sha256
-from mlops.backtest.replay import Replay, Step
+from mlops.backtest.replay import Replay, ReplayStep
 from mlops.backtest.scoring import predictions_of
 from mlops.backtest.training import Training, model_of, read_training
 from mlops.data.trips import REQUEST_COLUMNS, TARGET
@@ -36,7 +36,7 @@ def trips(small_history: History) -> pd.DataFrame:
     return small_history._trips.copy()
 
 
-def decided(step: Step) -> dict[str, Any]:
+def decided(step: ReplayStep) -> dict[str, Any]:
     """What a step did, but for wall time."""
     return step.model_dump(exclude={"training_seconds"})
 

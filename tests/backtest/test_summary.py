@@ -14,10 +14,10 @@ import pytest
 
 from mlops.backtest.aging import aging_of
 from mlops.backtest.chart import draw
-from mlops.backtest.replay import Step
+from mlops.backtest.replay import ReplayStep
 from mlops.backtest.scoring import Live, live_performance
 from mlops.backtest.summary import (
-    Result,
+    BacktestResult,
     excess_by_age,
     latest_result,
     staleness_of,
@@ -30,8 +30,10 @@ from mlops.backtest.watching import Signal, Signals
 QUIET = Signal(alarm=False, windows=(False, True), reason="quiet")
 
 
-def step(policy: str, month: str, rmse: float, age: int, rows: int = 100, **more: Any) -> Step:
-    return Step(
+def step(
+    policy: str, month: str, rmse: float, age: int, rows: int = 100, **more: Any
+) -> ReplayStep:
+    return ReplayStep(
         policy=policy,
         month=month,
         champion="c",
@@ -110,9 +112,9 @@ def test_aging_compares_every_model_with_the_newest_of_the_month(monthly: Any) -
 
 
 @pytest.fixture(scope="module")
-def result(monthly: Any) -> Result:
+def result(monthly: Any) -> BacktestResult:
     replay, steps = monthly
-    return Result(
+    return BacktestResult(
         months=replay.months[1:],
         learned_before=replay.months[:1],
         source="green trips, sample",
@@ -124,7 +126,9 @@ def result(monthly: Any) -> Result:
     )
 
 
-def test_the_chart_names_policies_units_and_that_trips_are_synthetic(result: Result) -> None:
+def test_the_chart_names_policies_units_and_that_trips_are_synthetic(
+    result: BacktestResult,
+) -> None:
     drawn = draw(result)
 
     picture = ElementTree.fromstring(drawn["chart.svg"])
@@ -135,7 +139,7 @@ def test_the_chart_names_policies_units_and_that_trips_are_synthetic(result: Res
     assert b"http://" not in drawn["chart.svg"].replace(b"http://www.w3.org", b"")
 
 
-def test_what_is_written_is_read_again(result: Result, tmp_path: Path) -> None:
+def test_what_is_written_is_read_again(result: BacktestResult, tmp_path: Path) -> None:
     assert latest_result(tmp_path) is None
 
     write_result(result, tmp_path / "a", draw(result))

@@ -21,7 +21,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from mlops.backtest.summary import Result, write_result
+from mlops.backtest.summary import BacktestResult, write_result
 from mlops.cli import main
 from mlops.deployment.claim import Claim, Claims
 from mlops.deployment.records import Records, RunKey
@@ -31,7 +31,7 @@ from mlops.observability.tables import refresh
 from mlops.orchestration.journal import Journal
 from mlops.records.files import write_record
 from mlops.registry.versions import Registry
-from mlops.retraining.decision import Decision
+from mlops.retraining.decision import RetrainingDecision
 from mlops.retraining.records import (
     PendingApproval,
     RetrainingRecord,
@@ -149,7 +149,9 @@ def _run_something(settings: Settings) -> None:
         settings.home / "runs" / "last_verdict.json",
         Verdict(passed=True, rules=(), summary="passed"),
     )
-    decision = Decision(needed=True, months=("2024-02",), new_months=("2024-02",), reason="new")
+    decision = RetrainingDecision(
+        needed=True, months=("2024-02",), new_months=("2024-02",), reason="new"
+    )
     write_retraining(
         settings,
         RetrainingRecord(
@@ -171,7 +173,7 @@ def _deploy_something(settings: Settings) -> None:
     record = Records(settings.deployments).all()[0]
     claims = Claims(settings.deployments, lambda claim: False)
     claims.take(Claim.of(record.model_copy(update={"run": RunKey(id="7")})))
-    result = Result(
+    result = BacktestResult(
         **{"months": (), "learned_before": (), "source": "the sample", "synthetic": True},
         **{"steps": (), "totals": (), "staleness": (), "aging": ()},
     )

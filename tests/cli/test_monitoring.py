@@ -15,7 +15,7 @@ from mlops.cli.monitoring import window_rows
 from mlops.monitoring.policy import Champion, Decision, WindowOutcome
 from mlops.monitoring.records import DecisionRecord, WindowRecord, write_decision, write_window
 from mlops.orchestration import monitoring
-from mlops.orchestration.monitoring import Look
+from mlops.orchestration.monitoring import MonitoringOutcome
 from mlops.settings import load_settings
 
 Maker = Callable[..., WindowRecord]
@@ -47,12 +47,14 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def looked(home: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[Look], dict[str, Any]]:
+def looked(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[[MonitoringOutcome], dict[str, Any]]:
     """Return what lets the pipeline find this; the variables it is given are noted."""
     given: dict[str, Any] = {}
 
-    def find(look: Look) -> dict[str, Any]:
-        def run(settings: Any, variables: Any, on_event: Any) -> Look:
+    def find(look: MonitoringOutcome) -> dict[str, Any]:
+        def run(settings: Any, variables: Any, on_event: Any) -> MonitoringOutcome:
             given.update(variables)
             return look
 
@@ -91,7 +93,9 @@ def test_many_reasons_are_told_where_to_read_them(
     window = WindowOutcome(window="v3-served-x", version="3", end=NOW, violated=frozenset())
     crowd = {"reasons": tuple(f"reason {number}" for number in range(12)), "windows": (window,)}
     looked(
-        Look((), record.model_copy(update={"decision": record.decision.model_copy(update=crowd)}))
+        MonitoringOutcome(
+            (), record.model_copy(update={"decision": record.decision.model_copy(update=crowd)})
+        )
     )
 
     _, out, _ = call(capsys)
@@ -104,7 +108,7 @@ def test_it_shows_windows_decision_and_what_was_started(
     looked: Any, make_window: Maker, capsys: pytest.CaptureFixture[str]
 ) -> None:
     record = decided("retrain", started="retraining", started_run=12)
-    given = looked(Look((make_window(0, "drift"),), record))
+    given = looked(MonitoringOutcome((make_window(0, "drift"),), record))
 
     code, out, _ = call(capsys, "--set", "monitoring.windows=4")
 
@@ -121,7 +125,7 @@ def test_what_is_due_and_not_started_is_an_exit_code_with_the_command(
 ) -> None:
     command = "mlops rollback --reason drift"
     record = decided("rollback", problem="monitoring.act is off", command=command)
-    given = looked(Look((), record))
+    given = looked(MonitoringOutcome((), record))
 
     code, out, err = call(capsys, "--no-act", *as_json)
 
@@ -138,7 +142,7 @@ def test_what_is_due_and_not_started_is_an_exit_code_with_the_command(
 def test_without_a_champion_it_says_how_to_get_one(
     looked: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    looked(Look((), None))
+    looked(MonitoringOutcome((), None))
 
     code, out, _ = call(capsys)
 

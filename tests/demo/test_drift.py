@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from mlops.demo.drift import MARK, perform, remove
-from mlops.demo.facts import Facts
+from mlops.demo.facts import DemoFacts
 from mlops.demo.inbox import Inbox
 from mlops.demo.plan import SMALL
 from mlops.deployment.records import Records
@@ -32,7 +32,7 @@ pytestmark = pytest.mark.timeout(1_200)
 class Told:
     """A story that has been told, and its home."""
 
-    facts: Facts
+    facts: DemoFacts
     inbox: Inbox
     settings: Settings
     lines: list[str]

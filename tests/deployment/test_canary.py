@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlops.deployment.canary import Watch, clearly_failing, judge, missing
+from mlops.deployment.canary import CanaryWatch, clearly_failing, judge, missing
 from mlops.deployment.traffic import Scrape, Traffic
 from mlops.errors import DeploymentError
 from mlops.registry.rollout import Rollout
@@ -140,8 +140,8 @@ class FakeServer:
             frozenset(serving),
         )
 
-    def watch(self, **limits: Any) -> Watch:
-        return Watch(
+    def watch(self, **limits: Any) -> CanaryWatch:
+        return CanaryWatch(
             self,  # type: ignore[arg-type]
             LIMITS.model_copy(update=limits),
             [{}],
@@ -217,5 +217,7 @@ def test_a_deployment_that_was_stopped_does_not_go_on_watching() -> None:
             raise DeploymentError("stopped")
 
     with pytest.raises(DeploymentError):
-        Watch(**{**vars(watch), "still_ours": stopped}).compare(ROLLOUT, champion=1, minutes=10)
+        CanaryWatch(**{**vars(watch), "still_ours": stopped}).compare(
+            ROLLOUT, champion=1, minutes=10
+        )
     assert server.seconds < 30

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from mlops.deployment import smoke
-from mlops.deployment.endpoint import Answer
+from mlops.deployment.endpoint import EndpointAnswer
 from mlops.settings import DeploymentSettings
 
 EXPECTED = [10.0, 20.0, 30.0]
@@ -18,11 +18,11 @@ TRIPS = [{"trip": number} for number in range(3)]
 class FakeEndpoint:
     """Answers by a function of how often it was asked and of the trip."""
 
-    def __init__(self, answer: Callable[[int, int], Answer]) -> None:
+    def __init__(self, answer: Callable[[int, int], EndpointAnswer]) -> None:
         self._answer = answer
         self.asked = 0
 
-    def ask(self, trip: Any) -> Answer:
+    def ask(self, trip: Any) -> EndpointAnswer:
         self.asked += 1
         return self._answer(self.asked, trip["trip"])
 
@@ -38,17 +38,17 @@ def no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_right_answers_pass() -> None:
-    found = run(FakeEndpoint(lambda _, trip: Answer(2, EXPECTED[trip] + 5e-4)))
+    found = run(FakeEndpoint(lambda _, trip: EndpointAnswer(2, EXPECTED[trip] + 5e-4)))
 
     assert found.passed
     assert "serves version 2: 6 golden trips" in found.summary
 
 
 def test_the_server_may_take_its_time_and_hiccup_meanwhile() -> None:
-    def late(asked: int, trip: int) -> Answer:
+    def late(asked: int, trip: int) -> EndpointAnswer:
         if asked < 10:
-            return Answer(1, 5.0)
-        return Answer(problem="503") if asked == 15 else Answer(2, EXPECTED[trip])
+            return EndpointAnswer(1, 5.0)
+        return EndpointAnswer(problem="503") if asked == 15 else EndpointAnswer(2, EXPECTED[trip])
 
     endpoint = FakeEndpoint(late)
 
@@ -57,7 +57,7 @@ def test_the_server_may_take_its_time_and_hiccup_meanwhile() -> None:
 
 
 def test_wrong_answers_of_the_right_version_fail_at_once() -> None:
-    endpoint = FakeEndpoint(lambda _, trip: Answer(2, EXPECTED[trip] + 0.01))
+    endpoint = FakeEndpoint(lambda _, trip: EndpointAnswer(2, EXPECTED[trip] + 0.01))
 
     found = run(endpoint)
 
@@ -66,18 +66,18 @@ def test_wrong_answers_of_the_right_version_fail_at_once() -> None:
 
 
 def test_not_a_number_is_a_wrong_answer() -> None:
-    assert run(FakeEndpoint(lambda *_: Answer(2, float("nan")))).refused_by == ("parity",)
+    assert run(FakeEndpoint(lambda *_: EndpointAnswer(2, float("nan")))).refused_by == ("parity",)
 
 
 @pytest.mark.parametrize(
     ("answer", "refused_by", "named"),
     [
-        (Answer(1, 5.0), ("version",), "6 answers came from version 1"),
-        (Answer(problem="401: no key"), ("answers",), "401: no key"),
+        (EndpointAnswer(1, 5.0), ("version",), "6 answers came from version 1"),
+        (EndpointAnswer(problem="401: no key"), ("answers",), "401: no key"),
     ],
 )
 def test_a_server_that_never_follows_fails(
-    answer: Answer, refused_by: tuple[str, ...], named: str
+    answer: EndpointAnswer, refused_by: tuple[str, ...], named: str
 ) -> None:
     found = run(FakeEndpoint(lambda *_: answer), seconds=0.01)
 
@@ -86,7 +86,7 @@ def test_a_server_that_never_follows_fails(
 
 
 def test_a_server_that_is_gone_is_asked_once_per_attempt() -> None:
-    endpoint = FakeEndpoint(lambda *_: Answer(problem="refused"))
+    endpoint = FakeEndpoint(lambda *_: EndpointAnswer(problem="refused"))
 
     run(endpoint, seconds=1e-9)
 

@@ -17,7 +17,7 @@ from mlops.drawing import frame, palette
 from mlops.drawing.frame import (
     HALF,
     Drawing,
-    Size,
+    FigureSize,
     axes,
     drawn,
     figure,
@@ -36,7 +36,9 @@ DAYS = pd.date_range("2024-01-01", periods=4, tz="UTC")
 
 
 @drawn("Nothing yet: `mlops run` makes some.")
-def draw(table: pd.DataFrame, size: Size = HALF, title: str = "Errors <by> day & night") -> Drawing:
+def draw(
+    table: pd.DataFrame, size: FigureSize = HALF, title: str = "Errors <by> day & night"
+) -> Drawing:
     made = figure(size)
     on = axes(made, title=title, x="day", y="RMSE, minutes")
     for name in table:

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from mlops.drawing import explanation, training
 from mlops.drawing.frame import to_html, to_svg
-from mlops.observability.table import Table
+from mlops.observability.table import ObservedTable
 from mlops.observability.training_tables import TABLES
 from mlops.training.families import FAMILIES, OBJECTIVES
 
@@ -28,7 +28,7 @@ DRAWN: Mapping[str, Callable[[pd.DataFrame], Any]] = {
 EVERY = (*FAMILIES, *OBJECTIVES)
 
 
-def table_of(name: str) -> Table:
+def table_of(name: str) -> ObservedTable:
     return TABLES[name.replace("pace", "trials")]
 
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from mlops.data.origins import TripOrigin, replacement
 from mlops.data.trips import DISTANCE, PICKUP_AT, PICKUP_ZONE
 from mlops.errors import DataQualityError
-from mlops.evaluation.evaluate import Evaluation, Evidence
+from mlops.evaluation.evaluate import Evaluation, GateEvidence
 from mlops.evaluation.gate import judge
 from mlops.evaluation.metrics import IntervalMetrics, regression_metrics
 from mlops.evaluation.slices import slice_labels, slice_metrics
@@ -51,7 +51,7 @@ WINDOW = window()
 NOISE = np.random.default_rng(1).normal(0, 4, ROWS)
 
 
-def evidence(errors: np.ndarray, **changes: Any) -> Evidence:
+def evidence(errors: np.ndarray, **changes: Any) -> GateEvidence:
     """Evidence of a model with these errors that satisfies every other rule."""
     actual = np.full(len(errors), 30.0)
     frame = WINDOW.iloc[: len(errors)]
@@ -63,10 +63,12 @@ def evidence(errors: np.ndarray, **changes: Any) -> Evidence:
         "latency_ms": 5,
         "size_mb": 3,
     }
-    return Evidence(Evaluation(**{**measured, **changes}), errors, slice_labels(frame), gaps)
+    return GateEvidence(Evaluation(**{**measured, **changes}), errors, slice_labels(frame), gaps)
 
 
-def verdict_of(challenger: Evidence, champion: Evidence | None = None, **limits: Any) -> Verdict:
+def verdict_of(
+    challenger: GateEvidence, champion: GateEvidence | None = None, **limits: Any
+) -> Verdict:
     return judge(challenger, champion, 6.0, LIMITS.model_copy(update=limits))
 
 
@@ -94,7 +96,9 @@ def test_a_good_first_model_passes_every_rule() -> None:
         ("receipt", evidence(NOISE, receipt_gaps=("lock_hash",)), "misses lock_hash"),
     ],
 )
-def test_a_broken_rule_refuses_and_is_named(rule: str, challenger: Evidence, words: str) -> None:
+def test_a_broken_rule_refuses_and_is_named(
+    rule: str, challenger: GateEvidence, words: str
+) -> None:
     verdict = judge(challenger, None, 20.0, LIMITS)
 
     assert not verdict.passed

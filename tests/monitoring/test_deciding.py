@@ -21,7 +21,7 @@ from mlops.monitoring.records import (
     write_window,
 )
 from mlops.registry.trail import Promotion
-from mlops.retraining.decision import Decision as Plan
+from mlops.retraining.decision import RetrainingDecision
 from mlops.retraining.records import RetrainingRecord, write_record
 from mlops.settings import MonitoringSettings, Settings, load_settings
 
@@ -227,7 +227,7 @@ def test_the_version_before_is_asked_only_if_it_may_come_back(
 def test_what_a_person_retrained_counts_if_it_came_to_a_training(
     settings: Settings, make_window: Maker, status: Any, step: str
 ) -> None:
-    plan = Plan(needed=True, reason="ann", months=("2024-02",), new_months=())
+    plan = RetrainingDecision(needed=True, reason="ann", months=("2024-02",), new_months=())
     record = RetrainingRecord(
         run_id=4, trigger="api", status=status, summary="", decision=plan, started_at=later(-3)
     )

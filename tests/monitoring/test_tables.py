@@ -11,15 +11,15 @@ from hypothesis import strategies as st
 
 from mlops.features.calendar import NUMBER_OF_BANDS
 from mlops.monitoring.observations import Feature
-from mlops.monitoring.tables import FeatureTable, expected_shares, mix_of
+from mlops.monitoring.tables import FeatureCounts, expected_shares, mix_of
 
 CATEGORY = Feature("vendor_id", "category", "code", "")
 NUMBER = Feature("trip_distance", "number", "miles", "")
 
 
-def counted(feature: Feature, values: Any, stratum: Any) -> FeatureTable:
+def counted(feature: Feature, values: Any, stratum: Any) -> FeatureCounts:
     """Choose bins for values and count those same values."""
-    table = FeatureTable.of(feature, values)
+    table = FeatureCounts.of(feature, values)
     return table.counting(table.codes(values), stratum)
 
 
@@ -28,7 +28,7 @@ def test_categories_that_are_rare_or_new_count_as_others_and_nan_as_missing() ->
     values = np.array([1.0] * 500 + [2.0] * 500 + [9.0] * 2)
 
     # when bins are chosen
-    table = FeatureTable.of(CATEGORY, values)
+    table = FeatureCounts.of(CATEGORY, values)
 
     # then each frequent one has its own
     assert table.points == (1.0, 2.0)
@@ -37,7 +37,7 @@ def test_categories_that_are_rare_or_new_count_as_others_and_nan_as_missing() ->
 
 def test_numbers_fall_into_bins_of_equal_share_and_infinity_is_missing() -> None:
     values = np.arange(10_000.0)
-    table = FeatureTable.of(NUMBER, values)
+    table = FeatureCounts.of(NUMBER, values)
 
     codes = table.codes(values)
 

@@ -15,7 +15,7 @@ from mlops.monitoring.observations import FEATURES
 from mlops.observability import data_tables, overview_tables, serving_tables, training_tables
 from mlops.observability.data_tables import _even_edges, _rebinned
 from mlops.observability.tables import TABLES
-from mlops.observability.world import RUN_COLUMNS, World, frame_of
+from mlops.observability.world import RUN_COLUMNS, ObservedWorld, frame_of
 from mlops.registry import searches
 from mlops.registry.searches import FinishedSearch
 from mlops.settings import Settings, load_settings
@@ -26,7 +26,7 @@ NOW = datetime(2024, 3, 10, tzinfo=timezone.utc)
 
 @pytest.fixture(scope="module")
 def tables(lived_in: Settings) -> Mapping[str, pd.DataFrame]:
-    world = World(lived_in, NOW)
+    world = ObservedWorld(lived_in, NOW)
     return {name: table.of(world) for name, table in OURS.items()}
 
 
@@ -39,7 +39,7 @@ def test_no_two_dashboards_call_a_table_the_same() -> None:
 def test_before_there_is_anything_every_table_is_empty_and_has_its_columns(
     name: str, tmp_path: Path
 ) -> None:
-    found = OURS[name].of(World(load_settings({"home": tmp_path}), NOW))
+    found = OURS[name].of(ObservedWorld(load_settings({"home": tmp_path}), NOW))
 
     assert found.empty
     assert list(found.columns) == list(OURS[name].columns)
@@ -78,14 +78,14 @@ def test_drift_has_every_feature_in_the_same_order_in_every_window(
 
 
 def test_the_worst_statistic_of_a_feature_stands_for_it(lived_in: Settings) -> None:
-    window = World(lived_in, NOW).windows[0]
+    window = ObservedWorld(lived_in, NOW).windows[0]
     psi = next(f for f in window.report.findings if f.subject == "trip_distance")
     worse = psi.model_copy(update={"statistic": "ks", "value": 0.09, "outcome": "ok"})
     unjudged = psi.model_copy(update={"statistic": "js", "limit": None, "outcome": "unjudged"})
     report = window.report.model_copy(update={"findings": (unjudged, psi, worse)})
     changed = window.model_copy(update={"report": report})
 
-    row = OURS["drift"].of(World(lived_in, NOW, windows=(changed,))).iloc[0]
+    row = OURS["drift"].of(ObservedWorld(lived_in, NOW, windows=(changed,))).iloc[0]
 
     assert (row["statistic"], row["outcome"]) == ("ks", "ok")
     assert row["ratio"] == pytest.approx(0.9)
@@ -140,7 +140,7 @@ def test_searches_of_one_training_stand_together(
     (tmp_path / "mlflow").mkdir()
     (tmp_path / "mlflow" / "mlflow.db").touch()
     monkeypatch.setattr(searches, "finished_searches", lambda settings: found)
-    table = OURS["searches"].of(World(settings, NOW))
+    table = OURS["searches"].of(ObservedWorld(settings, NOW))
 
     after = (table["training"] - NOW).dt.total_seconds() / 60
     assert list(zip(after, table["family"], table["rmse"], strict=True)) == [
@@ -164,7 +164,7 @@ def test_runs_are_counted_by_day_pipeline_and_state(tmp_path: Path) -> None:
     ]
     settings = load_settings({"home": tmp_path})
 
-    table = OURS["runs"].of(World(settings, NOW, runs=frame_of(rows, RUN_COLUMNS)))
+    table = OURS["runs"].of(ObservedWorld(settings, NOW, runs=frame_of(rows, RUN_COLUMNS)))
 
     assert table[["pipeline", "status", "runs"]].values.tolist() == [
         ["monitoring", "completed", 1],
@@ -178,7 +178,7 @@ def test_runs_are_counted_by_day_pipeline_and_state(tmp_path: Path) -> None:
 def test_volume_and_rules_add_up_to_the_manifest(
     tables: Mapping[str, pd.DataFrame], lived_in: Settings
 ) -> None:
-    manifest = World(lived_in).training_set
+    manifest = ObservedWorld(lived_in).training_set
     assert manifest is not None
     quality: QualityReport = manifest.quality
     volume, rules = tables["volume"], tables["rules"]
@@ -194,7 +194,7 @@ def test_volume_and_rules_add_up_to_the_manifest(
 def test_every_trip_is_counted_in_its_window(
     tables: Mapping[str, pd.DataFrame], lived_in: Settings
 ) -> None:
-    manifest = World(lived_in).training_set
+    manifest = ObservedWorld(lived_in).training_set
     assert manifest is not None
     by_window = tables["trips"].groupby("window")["trips"].sum()
 

@@ -30,7 +30,7 @@ from mlops.observability.memory import Memory
 from mlops.observability.observer import look, observe
 from mlops.observability.pipeline_metrics import _longest_gap
 from mlops.observability.tables import Refreshed
-from mlops.observability.world import World
+from mlops.observability.world import ObservedWorld
 from mlops.retraining.records import PendingApproval, ask_for_approval
 from mlops.settings import ObservabilitySettings, Settings
 
@@ -57,7 +57,7 @@ class Told:
         return found[0] if found else None
 
 
-def told(world: World, groups: Any = GROUPS, page: Page | None = None) -> Told:
+def told(world: ObservedWorld, groups: Any = GROUPS, page: Page | None = None) -> Told:
     page = page or Page(groups)
     page.show(Refreshed(world, (), {}, 0.01))
     return Told(page)
@@ -69,7 +69,7 @@ def settings(tmp_path: Path) -> Settings:
 
 
 def test_an_empty_home_says_that_there_is_no_champion(settings: Settings) -> None:
-    page = told(World(settings))
+    page = told(ObservedWorld(settings))
 
     assert page("mlops_model_champion_version") == 0
     assert page("mlops_observer_problems") == 0
@@ -77,7 +77,7 @@ def test_an_empty_home_says_that_there_is_no_champion(settings: Settings) -> Non
 
 
 def test_names_and_units_follow_prometheus(settings: Settings) -> None:
-    for metric in told(World(settings)).metrics:
+    for metric in told(ObservedWorld(settings)).metrics:
         assert metric.name.startswith("mlops_") and metric.documentation
         assert not metric.name.endswith(("_total", "_ms", "_seconds_ago"))
 
@@ -94,7 +94,7 @@ def test_pipelines_are_told_by_state_and_time(
     mage.run("deployment", "RUNNING", minutes_ago=10, seconds=None)
     now = datetime.now(timezone.utc)
 
-    page = told(World(settings))
+    page = told(ObservedWorld(settings))
 
     assert page("mlops_pipeline_runs", pipeline="retraining", state="failed") == 1
     assert page("mlops_pipeline_runs", pipeline="batch_inference", state="completed") == 1
@@ -130,7 +130,7 @@ def test_products_are_told_by_when_they_were_published(settings: Settings) -> No
     pointer.parent.mkdir(parents=True)
     pointer.write_text("none such")
 
-    page = told(World(settings))
+    page = told(ObservedWorld(settings))
 
     name = "mlops_data_product_published_timestamp_seconds"
     assert page(name, product="training_set") == pytest.approx(pointer.stat().st_mtime)
@@ -162,7 +162,7 @@ def test_the_training_set_is_told_with_its_quality(settings: Settings) -> None:
         created_at=NOW,
     )
 
-    page = told(World(settings, training_set=manifest), {"products": GROUPS["products"]})
+    page = told(ObservedWorld(settings, training_set=manifest), {"products": GROUPS["products"]})
 
     names = ("rows", "refused_rows", "refused_share", "synthetic")
     of = [page(f"mlops_data_product_{name}", product="training_set") for name in names]
@@ -175,7 +175,7 @@ def test_the_champion_is_told_with_its_evidence(
     settings: Settings, make_champion: Callable[[Path], None]
 ) -> None:
     make_champion(settings.home)
-    world = World(settings)
+    world = ObservedWorld(settings)
     assert world.champion and world.champion.evaluation
 
     page = told(world)
@@ -196,7 +196,7 @@ def monitored(settings: Settings, *windows: WindowRecord) -> Told:
     for window in windows:
         write_window(settings, window)
     champion = type("Version", (), {"version": 3, "aliases": ("champion",)})()
-    world = World(settings, versions=(champion,))
+    world = ObservedWorld(settings, versions=(champion,))
     groups = {name: GROUPS[name] for name in ("windows", "decisions")}
     return told(world, groups)
 
@@ -284,7 +284,7 @@ def test_deployments_are_told_by_outcome_and_what_goes_on_since_when(settings: S
     approval = PendingApproval(version=4, reason="r", verdict="v", run_id=1, requested_at=NOW)
     ask_for_approval(settings, approval)
 
-    page = told(World(settings), {"deployments": GROUPS["deployments"]})
+    page = told(ObservedWorld(settings), {"deployments": GROUPS["deployments"]})
 
     assert page("mlops_model_deployments", kind="deployment", outcome="refused") == 1
     assert page("mlops_model_deployments", kind="rollback", outcome="kept") == 0
@@ -299,21 +299,21 @@ def test_deployments_are_told_by_outcome_and_what_goes_on_since_when(settings: S
 def test_what_cannot_be_read_is_left_out_and_said_and_costs_no_other(settings: Settings) -> None:
     works = True
 
-    def shaky(world: World) -> list[Metric]:
+    def shaky(world: ObservedWorld) -> list[Metric]:
         if not works:
             raise OSError("gone")
         return [gauge("mlops_shaky", "", [({}, 1)])]
 
-    def steady(world: World) -> list[Metric]:
+    def steady(world: ObservedWorld) -> list[Metric]:
         return [gauge("mlops_steady", "", [({}, 2)])]
 
     page = Page({"shaky": shaky, "steady": steady})
-    assert told(World(settings), page=page)("mlops_shaky") == 1
+    assert told(ObservedWorld(settings), page=page)("mlops_shaky") == 1
     works = False
     # Nothing it was made from has changed: it is not even made again.
-    assert told(World(settings), page=page)("mlops_shaky") == 1
+    assert told(ObservedWorld(settings), page=page)("mlops_shaky") == 1
     page = Page({"shaky": shaky, "steady": steady})
-    after = told(World(settings), page=page)
+    after = told(ObservedWorld(settings), page=page)
     assert after("mlops_shaky") is None and after("mlops_steady") == 2
     assert after("mlops_observer_problems") == 1
     assert after("mlops_observer_problem", part="shaky") == 1

@@ -15,7 +15,7 @@ from mlops.deployment.traffic import Traffic
 from mlops.features.calendar import NUMBER_OF_BANDS
 from mlops.monitoring.observations import FEATURES
 from mlops.monitoring.profile import ReferenceProfile
-from mlops.monitoring.tables import FeatureTable
+from mlops.monitoring.tables import FeatureCounts
 from mlops.observability.histograms import (
     LATENCY,
     PREDICTION,
@@ -69,7 +69,7 @@ def profile_of(minutes: np.ndarray[tuple[int], np.dtype[np.float64]]) -> Referen
     found = []
     for feature in FEATURES:
         if feature.name == "prediction_minutes" and len(minutes):
-            table = FeatureTable.of(feature, minutes)
+            table = FeatureCounts.of(feature, minutes)
             stratum = np.arange(len(minutes)) % NUMBER_OF_BANDS
             found.append(table.counting(table.codes(minutes), stratum))
     at = datetime(2024, 3, 1)

@@ -34,7 +34,7 @@ from mlops.monitoring.records import (
     write_window,
 )
 from mlops.retraining.records import PendingApproval, ask_for_approval
-from mlops.serving.metrics import Metrics
+from mlops.serving.metrics import ServingMetrics
 from mlops.settings import Settings, load_settings
 
 DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
@@ -281,7 +281,7 @@ def told(port: int) -> set[str]:
 def told_by_servers() -> set[str]:
     """Return what the online server can tell; much of it only once it has happened."""
     names = {"mlops_serving_follower_problem"}
-    for metric in Metrics().registry.collect():
+    for metric in ServingMetrics().registry.collect():
         endings = {"counter": ("_total",), "histogram": ("_bucket", "_sum", "_count")}
         names |= {metric.name + ending for ending in endings.get(metric.type, ("",))}
     return names

@@ -14,7 +14,7 @@ import pytest
 
 from mlops.observability.memory import Memory
 from mlops.observability.serving_tables import TABLES
-from mlops.observability.world import World
+from mlops.observability.world import ObservedWorld
 from mlops.registry.rollout import Rollout
 from mlops.serving.metrics import MINUTES, SECONDS
 from mlops.serving.state import Served, ServingState, write_state
@@ -100,7 +100,7 @@ def look(settings: Settings) -> Callable[..., dict[str, pd.DataFrame]]:
     memory = Memory()
 
     def refreshed(minutes: float) -> dict[str, pd.DataFrame]:
-        world = World(settings, now=NOW + timedelta(minutes=minutes), memory=memory)
+        world = ObservedWorld(settings, now=NOW + timedelta(minutes=minutes), memory=memory)
         made = {name: table.of(world) for name, table in TABLES.items()}
         settings.observed.mkdir(exist_ok=True)
         made["serving_samples"].to_parquet(settings.observed / "serving_samples.parquet")
@@ -111,7 +111,7 @@ def look(settings: Settings) -> Callable[..., dict[str, pd.DataFrame]]:
 
 def test_without_a_server_every_table_is_empty(tmp_path: Path) -> None:
     nobody = load_settings({"home": tmp_path, "serving.metrics_url": "http://127.0.0.1:9"})
-    world = World(nobody, now=NOW)
+    world = ObservedWorld(nobody, now=NOW)
 
     assert all(table.of(world).empty for table in TABLES.values())
 
@@ -199,7 +199,7 @@ def test_what_is_served_now_and_when_it_stops(
             "serving": settings.serving.model_copy(update={"metrics_url": "http://127.0.0.1:9"})
         }
     )
-    world = World(settings_gone, now=NOW + timedelta(minutes=9))
+    world = ObservedWorld(settings_gone, now=NOW + timedelta(minutes=9))
     row = TABLES["serving_now"].of(world).iloc[0]
 
     # then what it did last is still shown

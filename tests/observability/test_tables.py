@@ -11,21 +11,21 @@ import pandas as pd
 import pytest
 
 from mlops.observability import tables as module
-from mlops.observability.memory import Memory, Part, stamp_of
-from mlops.observability.table import Table
+from mlops.observability.memory import Memory, WorldPart, stamp_of
+from mlops.observability.table import ObservedTable
 from mlops.observability.tables import TABLES, read_table, refresh
-from mlops.observability.world import World
+from mlops.observability.world import ObservedWorld
 from mlops.settings import Settings
 
 COLUMNS = {"name": "object", "value": "float64", "at": "datetime64[us, UTC]"}
-NUMBER = Part(
+NUMBER = WorldPart(
     "number",
     lambda world: float((world.settings.home / "number").read_text()),
     lambda world: stamp_of(world.settings.home / "number"),
 )
 
 
-def build(world: World) -> pd.DataFrame:
+def build(world: ObservedWorld) -> pd.DataFrame:
     at = pd.Timestamp("2024-03-01", tz="UTC")
     return pd.DataFrame([{"at": at, "value": world.read(NUMBER), "name": "a", "extra": 1}])
 
@@ -33,7 +33,10 @@ def build(world: World) -> pd.DataFrame:
 @pytest.fixture
 def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     (tmp_path / "number").write_text("1.5")
-    own = {"good": Table(COLUMNS, build), "other": Table(COLUMNS, lambda world: build(world))}
+    own = {
+        "good": ObservedTable(COLUMNS, build),
+        "other": ObservedTable(COLUMNS, lambda world: build(world)),
+    }
     monkeypatch.setattr(module, "TABLES", own)
     return Settings(home=tmp_path)
 
@@ -83,10 +86,10 @@ def test_a_failing_table_is_told_once_and_costs_no_other(
     memory = Memory()
     renew(settings, memory)
 
-    def fail(world: World) -> pd.DataFrame:
+    def fail(world: ObservedWorld) -> pd.DataFrame:
         raise ValueError(f"no sense in {world.read(NUMBER)}")
 
-    changed = {**module.TABLES, "good": Table(COLUMNS, fail)}
+    changed = {**module.TABLES, "good": ObservedTable(COLUMNS, fail)}
     monkeypatch.setattr(module, "TABLES", changed)
     (settings.home / "number").write_text("3")
     with caplog.at_level(logging.ERROR):
@@ -98,7 +101,7 @@ def test_a_failing_table_is_told_once_and_costs_no_other(
     assert read_table(settings, "other")["value"].tolist() == [3.0]
     assert len(caplog.records) == 1
     # And when it works again, it is well.
-    monkeypatch.setattr(module, "TABLES", {**changed, "good": Table(COLUMNS, build)})
+    monkeypatch.setattr(module, "TABLES", {**changed, "good": ObservedTable(COLUMNS, build)})
     (settings.home / "number").write_text("4")
     assert renew(settings, memory).problems == {}
     assert read_table(settings, "good")["value"].tolist() == [4.0]
@@ -114,7 +117,7 @@ def test_a_source_that_cannot_be_read_is_tried_again(settings: Settings) -> None
 
 
 def test_a_forgotten_column_is_named(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    wrong = Table({**COLUMNS, "forgotten": "int64"}, build)
+    wrong = ObservedTable({**COLUMNS, "forgotten": "int64"}, build)
     monkeypatch.setattr(module, "TABLES", {"good": wrong})
 
     assert "forgotten" in renew(settings).problems["good"]

@@ -12,7 +12,7 @@ from mlops.features.encoding import FEATURES
 from mlops.observability.memory import Memory
 from mlops.observability.tables import read_table, refresh
 from mlops.observability.training_tables import TABLES, trials
-from mlops.observability.world import World
+from mlops.observability.world import ObservedWorld
 from mlops.registry import insights
 from mlops.settings import Settings
 
@@ -128,6 +128,6 @@ def test_a_candidate_without_insight_costs_no_other(
         lambda s, run: None if (seen := load(s, run)) and seen.curve else seen,
     )
 
-    found = trials(World(home))
+    found = trials(ObservedWorld(home))
 
     assert set(found["family"]) == set(lost["family"]) - {"squared_error", "random_forest"}

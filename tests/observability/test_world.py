@@ -11,9 +11,9 @@ import pytest
 
 from mlops.monitoring.records import WindowRecord, write_window
 from mlops.observability import world as module
-from mlops.observability.memory import Memory, Part, stamp_of
+from mlops.observability.memory import Memory, WorldPart, stamp_of
 from mlops.observability.parts import PARTS
-from mlops.observability.world import BLOCK_COLUMNS, RUN_COLUMNS, World
+from mlops.observability.world import BLOCK_COLUMNS, RUN_COLUMNS, ObservedWorld
 from mlops.settings import Settings
 
 NOW = datetime(2024, 3, 10, 12, tzinfo=timezone.utc)
@@ -24,16 +24,16 @@ def settings(tmp_path: Path) -> Settings:
     return Settings(home=tmp_path / "home")
 
 
-def counted(reads: list[str], stamp: Any = 1) -> Part[int]:
-    def read(world: World) -> int:
+def counted(reads: list[str], stamp: Any = 1) -> WorldPart[int]:
+    def read(world: ObservedWorld) -> int:
         reads.append("read")
         return len(reads)
 
-    return Part("counted", read, lambda world: stamp)
+    return WorldPart("counted", read, lambda world: stamp)
 
 
 def test_an_empty_home_has_nothing_and_is_left_empty(settings: Settings) -> None:
-    world = World(settings)
+    world = ObservedWorld(settings)
 
     found = {part.name: world.read(part) for part in PARTS}
 
@@ -50,7 +50,7 @@ def test_a_part_is_read_again_only_when_its_stamp_differs(settings: Settings) ->
     memory = Memory()
 
     def value(stamp: int) -> int:
-        world = World(settings, memory=memory)
+        world = ObservedWorld(settings, memory=memory)
         return world.read(counted(reads, stamp)) + 0 * world.read(counted(reads, stamp))
 
     assert [value(stamp) for stamp in (1, 1, 2, 2, 1)] == [1, 1, 2, 2, 3]
@@ -59,47 +59,47 @@ def test_a_part_is_read_again_only_when_its_stamp_differs(settings: Settings) ->
 def test_what_fails_is_asked_once_per_refresh_and_again_in_the_next(settings: Settings) -> None:
     asked: list[int] = []
 
-    def fail(world: World) -> int:
+    def fail(world: ObservedWorld) -> int:
         asked.append(1)
         raise OSError("no network")
 
     memory = Memory()
-    part = Part("failing", fail, lambda world: 1)
+    part = WorldPart("failing", fail, lambda world: 1)
     for refreshes in (1, 2):
-        world = World(settings, memory=memory)
+        world = ObservedWorld(settings, memory=memory)
         for _ in range(3):
             with pytest.raises(OSError, match="no network"):
                 world.read(part)
         assert len(asked) == refreshes
-        assert not World(settings, memory=memory).is_unchanged(world.used)
+        assert not ObservedWorld(settings, memory=memory).is_unchanged(world.used)
 
 
 def test_a_stamp_that_several_parts_share_is_taken_once(settings: Settings) -> None:
     taken: list[int] = []
 
-    def take(world: World) -> int:
+    def take(world: ObservedWorld) -> int:
         taken.append(1)
         return 7
 
-    world = World(settings)
-    world.read(Part("one", lambda w: 1, take))
-    world.read(Part("two", lambda w: 2, take))
+    world = ObservedWorld(settings)
+    world.read(WorldPart("one", lambda w: 1, take))
+    world.read(WorldPart("two", lambda w: 2, take))
 
     assert len(taken) == 1
 
 
 def test_parts_can_be_given_instead_of_read(settings: Settings) -> None:
-    assert World(settings, versions=(), trail=()).champion is None
+    assert ObservedWorld(settings, versions=(), trail=()).champion is None
     with pytest.raises(TypeError, match="versoins"):
-        World(settings, versoins=())
+        ObservedWorld(settings, versoins=())
 
 
 def test_the_clock_is_noted_and_moves_in_steps(settings: Settings) -> None:
-    world = World(settings, now=NOW)
+    world = ObservedWorld(settings, now=NOW)
     assert world.now == NOW
 
-    assert World(settings, now=NOW + timedelta(minutes=4)).is_unchanged(world.used)
-    assert not World(settings, now=NOW + timedelta(minutes=5)).is_unchanged(world.used)
+    assert ObservedWorld(settings, now=NOW + timedelta(minutes=4)).is_unchanged(world.used)
+    assert not ObservedWorld(settings, now=NOW + timedelta(minutes=5)).is_unchanged(world.used)
 
 
 def test_windows_on_record_are_seen_when_they_come_and_when_they_change(
@@ -110,12 +110,12 @@ def test_windows_on_record_are_seen_when_they_come_and_when_they_change(
     for record in (None, make_window(1), make_window(2), make_window(1, "drift"), None):
         if record:
             write_window(settings, record)
-        windows = World(settings, memory=memory).windows
+        windows = ObservedWorld(settings, memory=memory).windows
         seen.append([len(window.report.alarms) for window in windows])
 
     assert seen == [[], [0], [0, 0], [1, 0], [1, 0]]
     # Whoever finds nothing new has not even parsed it.
-    assert World(settings, memory=memory).windows is windows
+    assert ObservedWorld(settings, memory=memory).windows is windows
 
 
 def test_runs_blocks_and_totals_come_from_mages_tables(
@@ -128,7 +128,7 @@ def test_runs_blocks_and_totals_come_from_mages_tables(
     mage.run("retraining", "FAILED", minutes_ago=20, error="ValueError: no trips")
     mage.run("monitoring", "RUNNING", minutes_ago=2, seconds=None)
     memory = Memory()
-    world = World(settings, memory=memory)
+    world = ObservedWorld(settings, memory=memory)
 
     runs, blocks, totals = world.runs, world.blocks, world.totals
 
@@ -145,7 +145,7 @@ def test_runs_blocks_and_totals_come_from_mages_tables(
     }
     # When a run ends within the second in which it was last looked at
     mage.execute("update pipeline_run set status = 'COMPLETED' where status = 'RUNNING'")
-    again = World(settings, memory=memory)
+    again = ObservedWorld(settings, memory=memory)
     # Then that is noticed.
     assert not again.is_unchanged(world.used)
     assert list(again.runs["status"]) == ["completed", "failed", "completed"]
@@ -156,18 +156,18 @@ def test_the_registry_is_asked_in_full_only_when_it_has_changed(
 ) -> None:
     make_champion(settings.home)
     memory = Memory()
-    world = World(settings, memory=memory)
+    world = ObservedWorld(settings, memory=memory)
     assert world.champion is not None and world.champion.version == 1
     assert [move.version for move in world.trail] == [1]
     assert world.rollout is None
     # When nothing happens
     registry = memory.values["registry"][1]
     monkeypatch.setattr(type(registry), "versions", lambda self: pytest.fail("asked again"))
-    assert World(settings, memory=memory).champion == world.champion
+    assert ObservedWorld(settings, memory=memory).champion == world.champion
     monkeypatch.undo()
     # When an alias moves
     registry._client.set_registered_model_alias("trip-duration", "challenger", "1")
-    again = World(settings, memory=memory)
+    again = ObservedWorld(settings, memory=memory)
     assert again.champion is not None and "challenger" in again.champion.aliases
     assert again.version("challenger") == again.version(1) == again.champion
 

@@ -13,7 +13,7 @@ import pytest
 
 from mlops.errors import ServerError
 from mlops.orchestration import parts as parts_module
-from mlops.orchestration.parts import LONGEST_WAIT_SECONDS, STEADY_SECONDS, Part, Parts
+from mlops.orchestration.parts import LONGEST_WAIT_SECONDS, STEADY_SECONDS, Parts, ServerProcess
 
 
 @dataclass
@@ -28,7 +28,7 @@ class Stage:
         self.orders = self.folder / "orders"
         self.orders.write_text("live")
         self.pid_file = self.folder / "pid"
-        part = Part("worker", self._work, self.pid_file.exists)
+        part = ServerProcess("worker", self._work, self.pid_file.exists)
         self.parts = Parts((part,), self.folder, self.said.append, clock=lambda: self.now)
 
     def _work(self, again: bool) -> None:

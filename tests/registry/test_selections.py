@@ -13,8 +13,8 @@ from mlops.evaluation.evaluate import Evaluation
 from mlops.evaluation.verdict import Verdict
 from mlops.registry.receipts import Receipt
 from mlops.registry.selections import (
-    Outcome,
     Selection,
+    SelectionOutcome,
     note_outcome,
     read_selection,
     write_selection,
@@ -67,7 +67,9 @@ def test_the_last_is_the_one_judged_last(
 
 def test_what_came_of_it_is_added(settings: Settings, select: Callable[..., Selection]) -> None:
     write_selection(settings, select("3"))
-    outcome = Outcome(version=4, promoted=False, run_id="abc", summary="version 4 is challenger")
+    outcome = SelectionOutcome(
+        version=4, promoted=False, run_id="abc", summary="version 4 is challenger"
+    )
 
     # When
     note_outcome(settings, "3", outcome)
@@ -77,7 +79,9 @@ def test_what_came_of_it_is_added(settings: Settings, select: Callable[..., Sele
 
 
 def test_an_outcome_without_a_selection_is_no_selection(settings: Settings) -> None:
-    note_outcome(settings, "3", Outcome(version=4, promoted=True, run_id="abc", summary=""))
+    note_outcome(
+        settings, "3", SelectionOutcome(version=4, promoted=True, run_id="abc", summary="")
+    )
 
     assert read_selection(settings) is None
 

@@ -15,12 +15,12 @@ from mlops.reports.document import (
     Cell,
     Chart,
     Document,
-    Facts,
+    DocumentSection,
+    DocumentTable,
+    FactList,
     Fold,
     Items,
     Notice,
-    Section,
-    Table,
     Text,
     Tile,
     render,
@@ -35,7 +35,7 @@ def document(*blocks: Block, text: str = "text") -> Document:
         title=text,
         lead=(text,),
         made_at=AT,
-        sections=(Section("All of it", blocks),),
+        sections=(DocumentSection("All of it", blocks),),
         notices=(Notice(text, text),),
         tiles=(Tile(text, text, text),),
         footer=text,
@@ -47,8 +47,8 @@ def every_block(text: str) -> tuple[Block, ...]:
     return (
         Text(text),
         Items((text, text)),
-        Facts(((text, Cell(text, "good", code=True)),)),
-        Table(text, (text, "b", "c"), (cells,)),
+        FactList(((text, Cell(text, "good", code=True)),)),
+        DocumentTable(text, (text, "b", "c"), (cells,)),
         Fold(text, (Text(text), Fold(text, (Text(text),)))),
         Notice(text, text, "bad"),
         Chart("<svg></svg>", text),
@@ -91,4 +91,4 @@ def test_the_policy_of_the_page_forbids_scripts_and_everything_from_elsewhere() 
 
 def test_a_row_must_fit_its_headings() -> None:
     with pytest.raises(ValueError, match="wages: 1 cells in 2 columns"):
-        Table("wages", ("a", "b"), ((Cell("1"),),))
+        DocumentTable("wages", ("a", "b"), ((Cell("1"),),))

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from mlops.registry.selections import Outcome
+from mlops.registry.selections import SelectionOutcome
 from mlops.reports.document import render
 from mlops.reports.facts import RunFacts
 from mlops.reports.gathering import gather_selection
@@ -20,7 +20,7 @@ def facts(project: Any) -> RunFacts:
     return gather_selection(project.settings)
 
 
-def with_outcome(facts: RunFacts, outcome: Outcome | None, **update: Any) -> RunFacts:
+def with_outcome(facts: RunFacts, outcome: SelectionOutcome | None, **update: Any) -> RunFacts:
     selection = facts.selection.model_copy(update={"outcome": outcome, **update})
     return replace(facts, selection=selection)
 
@@ -52,7 +52,9 @@ def test_a_selection_is_told_from_data_to_version(
 def test_a_refusal_is_the_first_thing_that_is_said(
     facts: RunFacts, read_page: Callable[[str], Any]
 ) -> None:
-    refused = Outcome(version=None, promoted=False, run_id="abc", summary="nothing registered")
+    refused = SelectionOutcome(
+        version=None, promoted=False, run_id="abc", summary="nothing registered"
+    )
     verdict = facts.selection.verdict.model_copy(
         update={"passed": False, "summary": "refused by latency: it takes 2 s"}
     )

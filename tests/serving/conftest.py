@@ -20,7 +20,7 @@ from mlops.serving.app import Application
 from mlops.serving.compilation import compile_model
 from mlops.serving.compiled import CompiledModel
 from mlops.serving.keys import add_key
-from mlops.serving.metrics import Metrics
+from mlops.serving.metrics import ServingMetrics
 from mlops.serving.routing import Lineup, Version
 from mlops.settings import FeatureSettings, Settings, load_settings
 from mlops.training.artifact import TripDurationModel
@@ -68,7 +68,7 @@ class Service:
     """The application in this process, and what surrounds it."""
 
     application: Application
-    metrics: Metrics
+    metrics: ServingMetrics
     log: FakeLog
     token: str
     settings: Settings
@@ -103,7 +103,7 @@ def make_service(
         limiter = RateLimiter(settings.serving.requests_per_second, settings.serving.burst)
         door = Door(settings, limiter)
         door.reload()
-        metrics, log = Metrics(), FakeLog()
+        metrics, log = ServingMetrics(), FakeLog()
         application = Application(settings, door, metrics, log)  # type: ignore[arg-type]
         service = Service(application, metrics, log, token, settings)
         service.swap(small_compiled[0])

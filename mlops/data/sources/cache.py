@@ -21,7 +21,7 @@ from mlops.errors import SourceError
 from mlops.records.files import find_or_report, write_record
 
 
-class Receipt(BaseModel):
+class CachedFile(BaseModel):
     """What is known of a cached file, stored beside it as ``<name>.json``."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
@@ -47,13 +47,13 @@ def month_file_name(taxi: str, month: str) -> str:
     return f"{taxi}_tripdata_{month}.parquet"
 
 
-def verified(path: Path) -> Receipt | None:
+def verified(path: Path) -> CachedFile | None:
     """Return the receipt of a cached file whose bytes still match it, otherwise None.
 
     A file that was changed or damaged since it was stored is reported, not raised: the caller
     fetches it again.
     """
-    receipt = find_or_report(_receipt_path(path), Receipt, "its file is fetched again")
+    receipt = find_or_report(_receipt_path(path), CachedFile, "its file is fetched again")
     if receipt is None or not path.exists():
         return None
     whole = path.stat().st_size == receipt.bytes and sha256_of(path) == receipt.sha256
@@ -64,7 +64,7 @@ def verified(path: Path) -> Receipt | None:
 
 def store(
     path: Path, taxi: str, url: str, write: Callable[[Path], object], version: str = ""
-) -> Receipt:
+) -> CachedFile:
     """Make a file part of the cache, once it is complete and proven to hold trips.
 
     Args:
@@ -83,7 +83,7 @@ def store(
             check_trip_file(temporary, taxi)
         except SourceError as error:
             raise SourceError(error.message.replace(str(temporary), url), error.hint) from error
-        receipt = Receipt(
+        receipt = CachedFile(
             url=url,
             sha256=sha256_of(temporary),
             bytes=temporary.stat().st_size,
