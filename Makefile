@@ -27,11 +27,14 @@ up: $(RUNTIME) ## Mage's editor, its scheduler and the MLflow UI
 demo-drift: $(RUNTIME) ## the world changes: watch it being noticed, learned and mended (two minutes)
 	@$(BIN)/mlops demo drift
 
+# Files of tests run side by side, one per core, so that what a file shares is made once.
+SIDE_BY_SIDE := -n auto --dist loadfile
+
 test: $(DEV) ## every test
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest $(SIDE_BY_SIDE)
 
 test-fast: $(DEV) ## the tests that need neither Mage nor a browser
-	@$(BIN)/python -m pytest -m "not mage and not browser"
+	@$(BIN)/python -m pytest $(SIDE_BY_SIDE) -m "not mage and not browser"
 
 lint: $(DEV) ## style, types, and what editors leave behind
 	@$(BIN)/ruff format --check .

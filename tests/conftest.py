@@ -11,7 +11,8 @@ import socket
 import subprocess
 import tempfile
 import threading
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -58,6 +59,66 @@ from mlops.settings import FeatureSettings, Settings, TrainingSettings, load_set
 from mlops.training.artifact import TripDurationModel
 from mlops.training.tuning import tune
 
+# The one reason to skip that holds in CI too: whoever runs it may not have the real months.
+NO_REAL_MONTHS = "no real TLC months"
+
+
+class FileProgress:
+    """One line per finished file while tests run on several cores, instead of a dot per test."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self.config = config
+        self.left: Counter[str] = Counter()
+        self.seconds: Counter[str] = Counter()
+        self.failed: Counter[str] = Counter()
+        self.tests = self.done = 0
+
+    def pytest_xdist_node_collection_finished(self, ids: Sequence[str]) -> None:
+        self.left = Counter(name.split("::")[0] for name in ids)
+        self.tests = len(ids)
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        file = report.nodeid.split("::")[0]
+        self.seconds[file] += report.duration
+        if report.failed:
+            self.failed[file] += 1
+            self._say(f"FAILED {report.nodeid} ({report.when})")
+        if report.when == "teardown":
+            self.left[file] -= 1
+            self.done += 1
+            if not self.left[file]:
+                failures = f", {self.failed[file]} failed" if self.failed[file] else ""
+                share = f"[{self.done:5,} of {self.tests:,}]"
+                self._say(f"{share} {file}: {self.seconds[file]:.0f} s{failures}")
+
+    def _say(self, line: str) -> None:
+        self.config.pluginmanager.getplugin("terminalreporter").write_line(line)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_report_teststatus(self, report: Any) -> tuple[str, str, str] | None:
+        quiet = isinstance(report, pytest.TestReport) and report.when == "call" and report.passed
+        return ("passed", "", "") if quiet else None
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("numprocesses", None) and not hasattr(config, "workerinput"):
+        config.pluginmanager.register(FileProgress(config))
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """In CI everything is installed that tests need: one that is skipped there has failed."""
+    terminal = session.config.pluginmanager.getplugin("terminalreporter")
+    if os.environ.get("CI") != "true" or terminal is None:
+        return
+    skipped = [
+        r for r in terminal.stats.get("skipped", ()) if NO_REAL_MONTHS not in str(r.longrepr)
+    ]
+    if skipped:
+        terminal.write_line(f"{len(skipped)} tests were skipped that must run in CI", red=True)
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
 # Machines are shared: how long an example takes says nothing about the code.
 hypothesis.settings.register_profile(
     "shared machines", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
@@ -84,7 +145,7 @@ def real_data() -> Path:
     """Folder holding the real TLC months (``green/*.parquet``), or a skip with the reason."""
     folder = Path(os.environ.get("MLOPS_TEST_DATA", PROJECT_ROOT.parent / "shared" / "data"))
     if not any(folder.glob("green/*.parquet")):
-        pytest.skip(f"no real TLC months in {folder}: set MLOPS_TEST_DATA to their folder")
+        pytest.skip(f"{NO_REAL_MONTHS} in {folder}: set MLOPS_TEST_DATA to their folder")
     return folder
 
 
