@@ -84,12 +84,10 @@ def run_pipeline(
 
     from mlops.orchestration.engine import Engine, PipelineRequest
     from mlops.orchestration.interruption import interruptible
-    from mlops.orchestration.stages import PRODUCTS
 
     display = RunDisplay(console)
-    request = PipelineRequest(name, variables, global_data_product=PRODUCTS.get(name))
     with interruptible(lambda: _again(name, var, display.runs)):
-        (result,) = Engine(settings, on_event=display).run(request)
+        (result,) = Engine(settings, on_event=display).run(PipelineRequest(name, variables))
     _show(result, as_json)
 
 

@@ -95,8 +95,8 @@ def run(
     if resume:
         from mlops.orchestration.journal import Journal
 
-        overrides = dict(Journal.read(load_settings(overrides)).variables)
-        promote = bool(overrides.pop("promote", False))
+        overrides = {**Journal.read(load_settings(overrides)).variables, **overrides}
+        promote = bool(overrides.pop("promote", False)) or promote
     settings = load_settings(overrides)
     check_job(settings)
     require_free(settings)

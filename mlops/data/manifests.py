@@ -20,6 +20,8 @@ TRAINING_SETS: Final = "training_sets"
 MANIFEST: Final = "manifest.json"
 QUARANTINE: Final = "quarantine"
 CURRENT: Final = "current"  # file holding the hash published last
+# The sections of the settings that decide what a training set holds.
+RECIPE: Final = ("source", "validation", "windows", "features")
 _REBUILD: Final = "build the training set again, which writes {path} anew: mlops run --rebuild"
 
 
@@ -66,8 +68,18 @@ def current_training_set(settings: Settings) -> TrainingSetManifest | None:
     Raises:
         DamagedFileError: If what names it, or its manifest, is damaged.
     """
+    sha256 = current_hash(settings)
+    return load_manifest(settings.store / TRAINING_SETS / sha256) if sha256 else None
+
+
+def current_hash(settings: Settings) -> str | None:
+    """Return the hash of the training set published last, or ``None`` before the first.
+
+    Raises:
+        DamagedFileError: If what names it is damaged.
+    """
     folder = find_pointed(settings.store / TRAINING_SETS / CURRENT, MANIFEST, _REBUILD)
-    return load_manifest(folder) if folder else None
+    return folder.name if folder else None
 
 
 def located(parts: Iterable[TripPart], folder: Path) -> tuple[TripPart, ...]:

@@ -25,6 +25,7 @@ from mlops.data.manifests import (
     CURRENT,
     MANIFEST,
     QUARANTINE,
+    RECIPE,
     TRAINING_SETS,
     load_manifest,
     located,
@@ -50,9 +51,6 @@ _PARQUET: Final[dict[str, Any]] = {
     "use_dictionary": False,
     "row_group_size": 65_536,  # small enough that a window skips most of a large month
 }
-
-# The sections of the settings that decide what a training set holds.
-RECIPE: Final = ("source", "validation", "windows", "features")
 
 WindowName = Literal["train", "validation", "test"]
 WINDOWS: Final[tuple[WindowName, ...]] = ("train", "validation", "test")

@@ -23,14 +23,13 @@ from mlops.settings import load_settings
 if TYPE_CHECKING:
     from mage_ai.orchestration.db.models.schedules import PipelineRun
 
-POLL_SECONDS = 0.5
+POLL_SECONDS = 0.25
 
 
 def run_child(
     pipeline: str,
     variables: Mapping[str, Any],
     parent: Mapping[str, Any],
-    product: str | None = None,
 ) -> PipelineResult:
     """Run another pipeline to its end, as part of the run that calls.
 
@@ -38,7 +37,6 @@ def run_child(
         pipeline: Its name; a run starts at most one child of each pipeline.
         variables: For every block of the child.
         parent: The variables that Mage gave to the calling block.
-        product: Run it as the build of this global data product, so that consumers find it fresh.
 
     Returns:
         The run with its blocks' outputs: successful, or but for single candidates.
@@ -50,7 +48,7 @@ def run_child(
     # Only here, because these import Mage; a block's process has it already.
     from mage_ai.settings.repo import get_repo_path
 
-    from mlops.orchestration import outcomes, runs
+    from mlops.orchestration import outcomes
 
     parent_id = parent.get("pipeline_run_id")
     if parent_id is None:
@@ -59,17 +57,24 @@ def run_child(
             "run the pipeline: mlops pipeline run NAME, or its trigger",
         )
     project = Path(get_repo_path())
-    run = _started(PipelineRequest(pipeline, variables, product), project, int(parent_id))
-    run_id = run.id
-    progress.report(f"waiting for {pipeline}", run=run_id)
-    while run.status == runs.RunStatus.RUNNING:
-        time.sleep(POLL_SECONDS)
-        runs.forget()
-        run = runs.get_run(run_id)
-    result = outcomes.describe(run, project, load_settings().logs)
+    run = _started(PipelineRequest(pipeline, variables), project, int(parent_id))
+    progress.report(f"waiting for {pipeline}", run=run.id)
+    result = outcomes.describe(wait_for(run.id), project, load_settings().logs)
     if not result.survived:
         require_success(result, f"mlops pipeline resume {parent_id}")
     return result
+
+
+def wait_for(run_id: int) -> PipelineRun:
+    """Return a run once it has ended, whoever drives it."""
+    from mlops.orchestration import runs
+
+    while True:
+        runs.forget()
+        run = runs.get_run(run_id)
+        if run.status not in (runs.RunStatus.INITIAL, runs.RunStatus.RUNNING):
+            return run
+        time.sleep(POLL_SECONDS)
 
 
 def _started(request: PipelineRequest, project: Path, parent_id: int) -> PipelineRun:
@@ -80,9 +85,6 @@ def _started(request: PipelineRequest, project: Path, parent_id: int) -> Pipelin
     parent = runs.get_run(parent_id)
     child = runs.child_of(parent_id, request.pipeline)
     if child is None:
-        if marks.is_marked(parent):
-            # Headless, nobody builds a product that a consumer misses: it would wait for ever.
-            runs.check(request, project)
         return runs.create_run(request, project, parent)
     driven = child.status == runs.RunStatus.RUNNING and marks.driver(child) == marks.driver(parent)
     if child.status != runs.RunStatus.COMPLETED and not driven and runs.take(child, parent):

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from mage_ai.orchestration.db.models.schedules import PipelineRun
 
@@ -33,10 +34,12 @@ class Conductor:
         """Run pipelines side by side; start none if one of them cannot run as asked."""
         runs.forget()
         for request in requests:
-            runs.check(request, self.project)
+            runs.load_pipeline(request.pipeline, self.project)
         return self._drive([runs.create_run(request, self.project).id for request in requests])
 
-    def resume(self, run_id: int, server_is_up: bool) -> PipelineResult:
+    def resume(
+        self, run_id: int, server_is_up: bool, variables: Mapping[str, Any]
+    ) -> PipelineResult:
         """Finish what is unfinished of a run, unless the server is driving it."""
         runs.forget()
         run = runs.get_run(run_id)
@@ -44,15 +47,23 @@ class Conductor:
             return self._describe(run)
         in_progress = run.status in (runs.RunStatus.INITIAL, runs.RunStatus.RUNNING)
         of_the_server = server_is_up and in_progress and not marks.is_marked(run)
-        finished = {b.block_uuid for b in run.block_runs if b.status in runs.FINISHED}
-        products.require_fresh(runs.load_pipeline(run.pipeline_uuid, self.project), finished)
         if of_the_server or not runs.take(run):
             raise BusyError(
                 f"pipeline run {run_id}: the server's scheduler is driving it",
                 "watch it in the user interface, or stop `mlops up` first",
             )
+        if variables:
+            run.update(variables={**(run.variables or {}), **variables})
         runs.reopen(run)
         return self._drive([run_id])[0]
+
+    def cancel(self, run_id: int) -> None:
+        """Cancel a run of a killed engine."""
+        runs.forget()
+        run = runs.get_run(run_id)
+        if run.status == runs.RunStatus.RUNNING and marks.is_marked(run):
+            runs.cancel(run, runs.load_pipeline(run.pipeline_uuid, self.project))
+            runs.close(run)
 
     def stale_runs(self) -> tuple[StaleRun, ...]:
         """Return the marked runs in progress; a child goes on with its parent, not by itself."""
@@ -66,13 +77,13 @@ class Conductor:
     def product_is_fresh(self, name: str) -> bool:
         """Tell whether a product need not be built."""
         runs.forget()
-        return products.product_is_fresh(products.load_product(name))
+        return products.fresh_build(products.load_product(name), self.settings) is not None
 
-    def latest_build(self, name: str) -> PipelineResult | None:
-        """Return a product's newest completed build."""
+    def build_in_progress(self, name: str) -> int | None:
+        """Return the run that is building a product."""
         runs.forget()
-        run = products.latest_build(products.load_product(name))
-        return None if run is None else self._describe(runs.get_run(run.id))
+        run = products.build_in_progress(products.load_product(name), self.settings)
+        return None if run is None else int(run.id)
 
     def _drive(self, run_ids: Sequence[int]) -> tuple[PipelineResult, ...]:
         Drive(self.settings, self.emit).until_done(run_ids)

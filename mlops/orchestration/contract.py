@@ -28,12 +28,10 @@ class PipelineRequest:
     Args:
         pipeline: Name of the folder under ``pipelines/``.
         variables: JSON values every block receives as keyword arguments.
-        global_data_product: Run it as the build of this product, so that consumers find it fresh.
     """
 
     pipeline: str
     variables: Mapping[str, Any] = field(default_factory=dict)
-    global_data_product: str | None = None
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 from mlops.orchestration import environment
 from mlops.orchestration.contract import Event, PipelineRequest, PipelineResult, StaleRun
@@ -116,17 +117,27 @@ class Engine:
         with self._at_work():
             return self._conductor.run(requests)
 
-    def resume(self, pipeline_run_id: int) -> PipelineResult:
+    def resume(
+        self, pipeline_run_id: int, variables: Mapping[str, Any] | None = None
+    ) -> PipelineResult:
         """Finish a killed, cancelled or failed run: only unfinished blocks run again.
+
+        Args:
+            pipeline_run_id: The run.
+            variables: Change those that it was given.
 
         Raises:
             BusyError: If another engine or the server is driving it.
-            ConfigurationError: If there is no such run, or a data product that one of its
-                unfinished blocks reads is outdated.
+            ConfigurationError: If there is no such run.
         """
         with self._at_work():
             server_is_up = is_held(self.settings.home / SCHEDULER_LOCK)
-            return self._conductor.resume(pipeline_run_id, server_is_up)
+            return self._conductor.resume(pipeline_run_id, server_is_up, variables or {})
+
+    def cancel(self, pipeline_run_id: int | None) -> None:
+        """Cancel a run that nobody drives any more; one that has ended, or none, stays as it is."""
+        if pipeline_run_id is not None:
+            self._conductor.cancel(pipeline_run_id)
 
     def stale_runs(self) -> tuple[StaleRun, ...]:
         """Return the runs whose engine was killed, oldest first; none while an engine lives."""
@@ -142,13 +153,19 @@ class Engine:
         """
         return self._conductor.product_is_fresh(name)
 
-    def latest_build(self, name: str) -> PipelineResult | None:
-        """Return the newest completed build of a global data product, fresh or not.
+    def build_in_progress(self, name: str) -> int | None:
+        """Return the run by which somebody else is building a global data product, if any.
 
         Raises:
             ConfigurationError: If there is no such product.
         """
-        return self._conductor.latest_build(name)
+        return self._conductor.build_in_progress(name)
+
+    def wait_for(self, pipeline_run_id: int) -> None:
+        """Return once a run that somebody else drives has ended, well or not."""
+        from mlops.orchestration import children
+
+        children.wait_for(pipeline_run_id)
 
     @contextlib.contextmanager
     def _at_work(self) -> Iterator[None]:

@@ -110,6 +110,7 @@ def boot(log: Path | None, preload: Sequence[str] = ()) -> None:
         )
         scheduler.get_memory = lambda: (None, None, None)
         definitions.install(Path(os.environ["MAGE_DATA_DIR"]))
+        importlib.import_module("mlops.orchestration.consumers").install()
         importlib.import_module("mlops.orchestration.drive")
 
 

@@ -10,12 +10,13 @@ from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict, PrivateAttr
 
+from mlops.data.manifests import RECIPE
 from mlops.errors import ConfigurationError
 from mlops.orchestration.engine import engine_lock
 from mlops.orchestration.interruption import interruptible
 from mlops.orchestration.lock import HomeLock
 from mlops.records.files import find_record, write_record
-from mlops.settings import Settings
+from mlops.settings import ALIASES, Settings, load_settings
 
 RESUME: Final = "mlops run --resume"
 
@@ -62,6 +63,30 @@ class Journal(BaseModel):
         journal._path = path
         return journal
 
+    def take_up(self, variables: Mapping[str, Any]) -> dict[str, Any]:
+        """Take up the variables that a resumed job was given anew; return them, as it spells them.
+
+        Raises:
+            ConfigurationError: If the training set, which is built already, depends on one of them.
+        """
+        spelled = {ALIASES.get(name, name): name for name in self.variables}
+        before = load_settings(self.variables, strict=False)
+        changed = {}
+        for name, value in variables.items():
+            path = ALIASES.get(name, name)
+            given = {spelled.get(path, path): value}
+            after = load_settings({**self.variables, **given}, strict=False)
+            if after == before and not (name == "promote" and value):
+                continue
+            changed.update(given)
+            if decides_the_data(path) and "data_preparation" in self.finished:
+                raise ConfigurationError(
+                    f"{path}: the training set of this job has been built already",
+                    "start a new job with this setting: mlops run",
+                )
+        self.variables.update(changed)
+        return changed
+
     def forget(self, pipeline: str) -> None:
         """Let a pipeline run anew."""
         self.runs.pop(pipeline, None)
@@ -79,6 +104,7 @@ class Job:
     journal: Journal
     lock: HomeLock
     resumed: bool
+    changed: Mapping[str, Any]  # variables that it was given anew when it was resumed
 
 
 @contextmanager
@@ -89,14 +115,20 @@ def begin_job(settings: Settings, variables: Mapping[str, Any], *, resume: bool)
 
     Raises:
         BusyError: If another engine works in this home.
-        ConfigurationError: If there is no job to resume.
+        ConfigurationError: If there is no job to resume, or it can no longer take up a setting.
         InterruptionError: On Ctrl-C.
     """
     with engine_lock(settings) as lock:
         journal = Journal.read(settings) if resume else Journal.of(settings, variables)
+        changed = journal.take_up(variables) if resume else {}
         journal.write()
         with interruptible(lambda: RESUME):
-            yield Job(journal, lock, resumed=resume)
+            yield Job(journal, lock, resumed=resume, changed=changed)
+
+
+def decides_the_data(name: str) -> bool:
+    """Tell whether a setting decides what the training set holds."""
+    return ALIASES.get(name, name).partition(".")[0] in RECIPE
 
 
 def _path(settings: Settings) -> Path:

@@ -12,6 +12,8 @@ from pathlib import Path
 from mlops.errors import BusyError, unwritable
 
 POLL_SECONDS = 0.2
+# How long somebody may take to decide whether a data product must be built.
+DECISION_SECONDS = 60
 
 
 class HomeLock:

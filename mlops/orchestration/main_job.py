@@ -6,23 +6,22 @@ belongs to which stage, so that a killed job goes on where it stopped.
 
 from __future__ import annotations
 
-import hashlib
-import json
+import contextlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from typing import Any
 
 from mlops.data.manifests import current_training_set
 from mlops.data.origins import TripOrigin, replacement, require_scoring
-from mlops.data.references import Reference, TrainingSetManifest
-from mlops.errors import ConfigurationError, DamagedFileError, GateRefusalError
-from mlops.features.build import feature_version
+from mlops.data.publications import reason_to_build
+from mlops.errors import ConfigurationError, GateRefusalError
 from mlops.orchestration.contract import Event, PipelineRequest, PipelineResult, RunStarted
 from mlops.orchestration.engine import Engine
 from mlops.orchestration.failures import require_success
-from mlops.orchestration.journal import RESUME, Job, Journal
-from mlops.orchestration.stages import PRODUCTS, STAGES, wanted
-from mlops.records.files import find_or_report, write_record
+from mlops.orchestration.journal import RESUME, Job, Journal, decides_the_data
+from mlops.orchestration.lock import DECISION_SECONDS, HomeLock
+from mlops.orchestration.naming import product_lock
+from mlops.orchestration.stages import STAGES, wanted
 from mlops.registry.connection import ensure_tracking
 from mlops.registry.receipts import code_commit, lock_hash
 from mlops.registry.tracking import close_abandoned_runs
@@ -89,12 +88,15 @@ def run_main_job(
     Raises:
         PipelineFailureError: If a stage fails, naming the block, its error and its log.
     """
-    journal = job.journal
+    journal, changed = job.journal, job.changed
     before = set(journal.finished)
     driven: set[str] = set()  # pipelines that this process has run something of
+    # Until our build has begun, nobody else shall find that one is due.
+    deciding = HomeLock(settings.home / product_lock("training_set"), "mlops run")
 
     def record(event: Event) -> None:
         if isinstance(event, RunStarted):
+            deciding.release()
             driven.add(event.pipeline)
             journal.runs[event.pipeline] = event.run_id
             journal.write()
@@ -106,14 +108,17 @@ def run_main_job(
     _ = code_commit(), lock_hash()  # asked of git and the disk once; children inherit the answers
     engine = Engine(settings, on_event=record, preload=PRELOAD, lock=job.lock)
     results: dict[str, PipelineResult] = {}
-    with engine:
+    with engine, contextlib.ExitStack() as at_the_end:
+        at_the_end.callback(deciding.release)
         if job.resumed:
             # A run may have been created just before the kill, too late for the journal.
             for stale in engine.stale_runs():
                 journal.runs.setdefault(stale.pipeline, stale.run_id)
+            if any(decides_the_data(name) for name in changed):
+                engine.cancel(journal.runs.pop("data_preparation", None))
         close_abandoned_runs(settings)
         resumed = bool(journal.runs)
-        reason = "resumed" if resumed else _reason_to_build(settings, engine, rebuild)
+        reason = "resumed" if resumed else _reason_to_build(settings, engine, rebuild, deciding)
         if not reason:
             journal.finished.append("data_preparation")
         for stage in STAGES:
@@ -130,13 +135,11 @@ def run_main_job(
             if "model_selection" in names:  # earlier jobs' candidates take no part
                 runs = (str(results[name].run_id) for name in STAGES[2] if name in results)
                 extra = {"training_runs": ",".join(runs)}
-            for result in _drive(engine, names, journal, settings, extra):
+            for result in _drive(engine, names, journal, settings, changed, extra):
                 results[result.pipeline] = result
                 if not result.survived:
                     require_success(result, RESUME)
                 journal.finished.append(result.pipeline)
-            if "data_preparation" in names:
-                _remember_request(settings)
             journal.write()
             if "model_selection" not in names:
                 continue
@@ -193,11 +196,12 @@ def _drive(
     names: list[str],
     journal: Journal,
     settings: Settings,
+    changed: Mapping[str, Any],
     extra: Mapping[str, str],
 ) -> tuple[PipelineResult, ...]:
     started = [name for name in names if name in journal.runs]
     fresh = [name for name in names if name not in journal.runs]
-    resumed = tuple(engine.resume(journal.runs[name]) for name in started)
+    resumed = tuple(engine.resume(journal.runs[name], changed) for name in started)
     if not fresh:
         return resumed
     # The source this job was started with, defaults included: not the one the champion remembers.
@@ -207,56 +211,23 @@ def _drive(
         **{f"source.{name}": v for name, v in source.items()},
         **extra,
     }
-    requests = (
-        PipelineRequest(name, variables, global_data_product=PRODUCTS.get(name)) for name in fresh
-    )
-    return (*resumed, *engine.run(*requests))
+    return (*resumed, *engine.run(*(PipelineRequest(name, variables) for name in fresh)))
 
 
-def request_fingerprint(settings: Settings) -> str:
-    """Hash what determines the training set: sources, rules, windows, feature definitions."""
-    sections = {
-        name: getattr(settings, name).model_dump(mode="json")
-        for name in ("source", "validation", "windows", "features")
-    }
-    text = json.dumps([sections, feature_version()], sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()
+def _reason_to_build(settings: Settings, engine: Engine, rebuild: bool, deciding: HomeLock) -> str:
+    """Say why the training set must be built, with the decision held until that has begun.
 
-
-class _Request(Reference):
-    """What the published training set was built for."""
-
-    training_set: str
-    request: str
-
-    @classmethod
-    def of(cls, manifest: TrainingSetManifest, settings: Settings) -> _Request:
-        return cls(training_set=manifest.sha256, request=request_fingerprint(settings))
-
-
-def _reason_to_build(settings: Settings, engine: Engine, rebuild: bool) -> str:
-    try:
-        manifest = current_training_set(settings)
-    except DamagedFileError as error:
-        return error.message
-    if manifest is None:
-        return "first build"
-    if rebuild:
-        return "--rebuild"
-    remembered = find_or_report(
-        _request_path(settings), _Request, "the training set is built again"
-    )
-    if remembered != _Request.of(manifest, settings):
-        return "the request changed: months, source, rules, windows or features"
-    return "" if engine.product_is_fresh("training_set") else "outdated"
-
-
-def _request_path(settings: Settings) -> Path:
-    return settings.store / "training_sets" / "request.json"
-
-
-def _remember_request(settings: Settings) -> None:
-    manifest = current_training_set(settings)
-    if manifest is None:
-        return
-    write_record(_request_path(settings), _Request.of(manifest, settings))
+    What somebody else is building may be what is asked for: it is waited for.
+    """
+    while True:
+        deciding.acquire(DECISION_SECONDS)
+        reason = "--rebuild" if rebuild else reason_to_build(settings)
+        if not reason and not engine.product_is_fresh("training_set"):
+            reason = "outdated"
+        other = None if rebuild or not reason else engine.build_in_progress("training_set")
+        if reason and other is None:
+            return reason
+        deciding.release()
+        if other is None:
+            return ""
+        engine.wait_for(other)

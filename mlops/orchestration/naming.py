@@ -10,6 +10,11 @@ ENGINE_LOCK = "engine.lock"
 SCHEDULER_LOCK = "scheduler.lock"
 
 
+def product_lock(name: str) -> str:
+    """Return the file, in the home, whose holder decides whether a data product is built."""
+    return f"product-{name}.lock"
+
+
 def run_logs(logs: Path, pipeline: str, run_id: int) -> Path:
     """Return the folder of a run's logs, the same for whoever drives or resumes it."""
     return logs / f"{run_id:04d}-{pipeline}"

@@ -1,18 +1,34 @@
-"""Global data products in Mage's tables. Import only after `environment.boot`."""
+"""Global data products in Mage's tables. Import only after `environment.boot`.
+
+Mage counts only the runs of one hidden trigger as builds of a product. Here every run of the
+product's pipeline is one, whoever started it: the command line, a POST, a person, a schedule, the
+main job, or a consumer that found the product outdated. And a build counts only as long as the
+store names what it published: the store's word is what `mlops status` and the dashboards show.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Container
-from datetime import datetime, timedelta, timezone
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from mage_ai.data_preparation.models.global_data_product import GlobalDataProduct
-from mage_ai.data_preparation.models.pipeline import Pipeline
 from mage_ai.orchestration.db.models.schedules import PipelineRun
+from mage_ai.settings.repo import get_repo_path
+from sqlalchemy import func
 
-from mlops.errors import ConfigurationError
+from mlops.data.manifests import current_hash
+from mlops.errors import ConfigurationError, DamagedFileError
+from mlops.orchestration import outcomes
+from mlops.orchestration.lock import DECISION_SECONDS, HomeLock, is_held
+from mlops.orchestration.marks import MARK, driver, is_marked
+from mlops.orchestration.naming import ENGINE_LOCK, SCHEDULER_LOCK, product_lock
+from mlops.settings import Settings
 
-MARGIN_SECONDS = 60
+RunStatus = PipelineRun.PipelineRunStatus
+# How many builds are looked at for one that the store agrees with: an older one was replaced.
+BUILDS_LOOKED_AT = 20
 
 
 def load_product(name: str) -> GlobalDataProduct:
@@ -31,47 +47,81 @@ def load_product(name: str) -> GlobalDataProduct:
     return product
 
 
-def product_is_fresh(product: GlobalDataProduct) -> bool:
-    """Tell whether Mage will use the newest completed build rather than start another.
+def builds(
+    product: GlobalDataProduct, limit: int | None = None, status: Any = None
+) -> list[PipelineRun]:
+    """Return the runs that build a product, whichever trigger they belong to, newest first.
 
-    A build about to expire counts as outdated: a consumer that starts before and looks after
-    would wait for a build that nobody drives.
+    It stands in for Mage's own ``GlobalDataProduct.pipeline_runs`` (see `consumers.install`).
     """
-    latest = latest_build(product)
-    if latest is None:
-        return False
-    expires = product.next_run_at(latest)
-    if expires is None:
-        return True
-    lifetime = (expires - latest.execution_date.replace(tzinfo=timezone.utc)).total_seconds()
-    margin = timedelta(seconds=min(MARGIN_SECONDS, lifetime / 10))
-    outdated = datetime.now(timezone.utc) >= expires - margin
-    return not (outdated and product.is_outdated_after())
+    query = PipelineRun.query.filter(PipelineRun.pipeline_uuid == product.object_uuid)
+    if status is not None:
+        query = query.filter(PipelineRun.status == status)
+    ended = func.coalesce(PipelineRun.completed_at, PipelineRun.created_at)
+    return list(query.order_by(ended.desc(), PipelineRun.id.desc()).limit(limit).all())
 
 
-def require_fresh(pipeline: Pipeline, finished: Container[str] = ()) -> None:
-    """Make sure that no block of a pipeline will wait for a data product.
+def newest_build(product: GlobalDataProduct, settings: Settings) -> PipelineRun | None:
+    """Return the newest completed build of what the store names as the product, or ``None``."""
+    completed = builds(product, BUILDS_LOOKED_AT, RunStatus.COMPLETED)
+    return next((run for run in completed if _is_current(product, run, settings)), None)
 
-    Args:
-        pipeline: The consumer.
-        finished: Blocks that have their product already.
 
-    Raises:
-        ConfigurationError: Naming the product and how to build it.
+def fresh_build(product: GlobalDataProduct, settings: Settings) -> PipelineRun | None:
+    """Return the build that consumers are to use, or ``None`` if another is due."""
+    build = newest_build(product, settings)
+    return None if build is None or all(product.is_outdated(build)) else build
+
+
+def build_in_progress(product: GlobalDataProduct, settings: Settings) -> PipelineRun | None:
+    """Return the oldest build in progress that somebody drives.
+
+    The run of a killed engine stays RUNNING, and so does every run when the server is down:
+    whoever waited for one might wait for ever.
     """
-    for block in pipeline.blocks_by_uuid.values():
-        if block.type != "global_data_product" or block.uuid in finished:
-            continue
-        product = block.get_global_data_product()
-        if not product_is_fresh(product):
-            raise ConfigurationError(
-                f"pipelines/{pipeline.uuid}: it reads the data product {product.uuid!r}, which "
-                "has not been built yet or is outdated",
-                f"build it first: mlops pipeline run {product.object_uuid}",
-            )
+    in_progress = PipelineRun.query.filter(
+        PipelineRun.pipeline_uuid == product.object_uuid,
+        PipelineRun.status.in_((RunStatus.INITIAL, RunStatus.RUNNING)),
+    )
+    server_is_up = is_held(settings.home / SCHEDULER_LOCK)
+    engine = HomeLock(settings.home / ENGINE_LOCK, "")
+    pid = engine.holder().get("pid") if is_held(engine.path) else None
+    for run in in_progress.order_by(PipelineRun.id).all():
+        if driver(run) == {MARK: {"pid": pid}} or (server_is_up and not is_marked(run)):
+            return run
+    return None
 
 
-def latest_build(product: GlobalDataProduct) -> Any | None:
-    """Return a detached copy of the newest completed run that built a product, or ``None``."""
-    builds = product.pipeline_runs(limit=1, status=PipelineRun.PipelineRunStatus.COMPLETED)
-    return builds[0] if builds else None
+@contextlib.contextmanager
+def deciding(name: str, settings: Settings) -> Iterator[None]:
+    """Let nobody else in this home decide meanwhile whether a product must be built."""
+    lock = HomeLock(settings.home / product_lock(name), f"deciding whether to build {name}")
+    lock.acquire(DECISION_SECONDS)
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _is_current(product: GlobalDataProduct, run: PipelineRun, settings: Settings) -> bool:
+    """Tell whether the store names what a build published, or what that was computed from."""
+    try:
+        published = current_hash(settings)
+    except DamagedFileError:
+        return False  # another build writes it anew
+    for block in product.settings or {}:
+        output = _output(run, block)
+        if not isinstance(output, dict):
+            return False
+        follows = {"training_set": "sha256", "route_statistics": "training_set"}
+        key = follows.get(str(output.get("product")))
+        if key is not None and output.get(key) != published:
+            return False
+    return True
+
+
+def _output(run: PipelineRun, block: str) -> Any:
+    try:
+        return outcomes.read_output(run, Path(get_repo_path()), block)
+    except Exception:
+        return None  # its files are gone or damaged: no consumer could read it either

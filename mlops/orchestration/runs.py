@@ -19,12 +19,10 @@ from mage_ai.orchestration.pipeline_scheduler import (
     run_block,
     stop_pipeline_run,
 )
-from mage_ai.orchestration.triggers.global_data_product import fetch_or_create_pipeline_schedule
 
 from mlops.errors import ConfigurationError
 from mlops.orchestration.contract import PipelineRequest
 from mlops.orchestration.marks import PARENT, driver, is_marked, our_mark, parent_of, unmarked
-from mlops.orchestration.products import load_product, require_fresh
 
 TRIGGER_NAME = "mlops run"
 BlockStatus = BlockRun.BlockRunStatus
@@ -53,24 +51,6 @@ def load_pipeline(name: str, project: Path) -> Pipeline:
             f"choose one of: {', '.join(known) or 'none is defined'}",
         )
     return Pipeline.get(name, repo_path=str(project))
-
-
-def check(request: PipelineRequest, project: Path) -> None:
-    """Make sure that a request can be met.
-
-    Raises:
-        ConfigurationError: If the pipeline or the product does not exist, if the product is not
-            built by this pipeline, or if a product the pipeline reads is outdated.
-    """
-    pipeline = load_pipeline(request.pipeline, project)
-    if request.global_data_product is not None:
-        product = load_product(request.global_data_product)
-        if product.object_uuid != request.pipeline:
-            raise ConfigurationError(
-                f"global_data_products.yaml: {product.uuid!r} is built by "
-                f"pipelines/{product.object_uuid}, not by pipelines/{request.pipeline}"
-            )
-    require_fresh(pipeline)
 
 
 def create_run(
@@ -117,8 +97,6 @@ def running() -> list[PipelineRun]:
 
 def _schedule(request: PipelineRequest) -> PipelineSchedule:
     """Return the trigger whose settings and history the run belongs to."""
-    if request.global_data_product is not None:
-        return fetch_or_create_pipeline_schedule(load_product(request.global_data_product))
     schedule = PipelineSchedule.repo_query.filter(
         PipelineSchedule.pipeline_uuid == request.pipeline,
         PipelineSchedule.name == TRIGGER_NAME,

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from mlops.settings import Settings
 
 # Stages run one after the other; the pipelines of one stage share the workers, the first served
@@ -15,10 +13,6 @@ STAGES: tuple[tuple[str, ...], ...] = (
     ("model_selection",),
     ("batch_inference",),
 )
-PRODUCTS: Mapping[str, str] = {
-    "data_preparation": "training_set",
-    "route_statistics": "route_statistics",
-}
 
 
 def wanted(stage: tuple[str, ...], settings: Settings) -> list[str]:

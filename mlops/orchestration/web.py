@@ -21,7 +21,7 @@ from mage_ai.server.scheduler_manager import scheduler_manager
 from tornado.web import url
 
 from mlops.gateway.connections import BODY_SECONDS, MAX_HEAD_BYTES, raise_file_limit
-from mlops.orchestration import access, completion, doors, editor, front_end, variables
+from mlops.orchestration import access, completion, consumers, doors, editor, front_end, variables
 from mlops.orchestration.lock import is_held
 from mlops.orchestration.naming import SCHEDULER_LOCK
 from mlops.settings import Settings
@@ -47,6 +47,7 @@ def run(
     _leave_blocks_to_the_scheduler()
     editor.prepare(settings.home)
     completion.prepare()
+    consumers.show_every_build()
     os.environ["MLOPS_HOME"] = str(settings.home)  # for charts, should an option have set it
     warm_up()
     # A full collection walks all that Mage has imported: a third of a second without an answer.

@@ -7,9 +7,9 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from mlops.data.manifests import TRAINING_SETS, load_manifest
+from mlops.data.manifests import RECIPE, TRAINING_SETS, load_manifest
 from mlops.data.references import TrainingSetManifest
-from mlops.data.snapshots import RECIPE, publish_training_set, verify
+from mlops.data.snapshots import publish_training_set, verify
 from mlops.data.sources import extract
 from mlops.data.validation import validate
 from mlops.errors import MlopsError

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from mlops import progress
+from mlops.data.publications import remember
 from mlops.data.references import (
     Extraction,
     FeatureTable,
@@ -61,6 +62,7 @@ def publish(features: Mapping[str, Any], variables: Variables) -> dict[str, Any]
     source = source_in_force(load_settings(variables, strict=False))  # part of the recipe
     table = FeatureTable.model_validate(features)
     manifest = publish_training_set(table, source.settings, code_commit())
+    remember(manifest.sha256, table.extraction.files, source.settings)
     progress.report("published training_set", rows=manifest.rows, sha256=manifest.sha256[:12])
     return manifest.model_dump(mode="json")
 

@@ -46,7 +46,6 @@ class RunPipeline(Protocol):
         pipeline: str,
         variables: Mapping[str, Any],
         parent: Mapping[str, Any],
-        product: str | None = None,
     ) -> Run:
         """See `mlops.orchestration.children.run_child`."""
 
@@ -115,8 +114,8 @@ def prepare(decision: Mapping[str, Any], variables: Variables, run: RunPipeline)
         **_settings_among(variables),
         "source.months": ",".join(months),
     }
-    built = run("data_preparation", given, variables, "training_set")
-    run("route_statistics", given, variables, "route_statistics")
+    built = run("data_preparation", given, variables)
+    run("route_statistics", given, variables)
     return {
         "training_set": built.output("publish_training_set")["sha256"],
         "variables": given,

@@ -89,10 +89,8 @@ class Toy:
         self.ledger.write_text("")
         return names
 
-    def request(
-        self, pipeline: str, product: str | None = None, **variables: Any
-    ) -> tuple[str, dict[str, Any], str | None]:
-        return pipeline, {"ledger": str(self.ledger), **variables}, product
+    def request(self, pipeline: str, **variables: Any) -> tuple[str, dict[str, Any]]:
+        return pipeline, {"ledger": str(self.ledger), **variables}
 
     def environment(self, **settings: str) -> dict[str, str]:
         kept = {k: v for k, v in os.environ.items() if not k.startswith(("MLOPS_", "MAGE_"))}

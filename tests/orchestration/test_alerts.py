@@ -102,7 +102,7 @@ def execute(toy: Any, statement: str) -> None:
 def test_the_engine_tells_which_block_failed_and_why(toy, web):
     settings = {"MLOPS_NOTIFICATIONS__WEBHOOKS": web.url("/hook")}
     toy.done(
-        ("run", [toy.request("prepare", "numbers")]),
+        ("run", [toy.request("prepare")]),
         ("run", [toy.request("train", die="b")]),
         ("run", [toy.request("train", fail="b")]),
         **settings,

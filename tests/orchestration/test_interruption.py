@@ -13,7 +13,7 @@ pytestmark = pytest.mark.mage
 def start_slow_training(toy, helpers):
     """Start a training whose child ``b`` sleeps; return once it does, with all its processes."""
     process = toy.drive(
-        ("run", [toy.request("prepare", "numbers")]),
+        ("run", [toy.request("prepare")]),
         ("run", [toy.request("train", slow="b", seconds=60)]),
         MLOPS_ENGINE__WORKERS="1",
     )
@@ -72,9 +72,7 @@ def test_a_killed_engine_takes_its_blocks_along_and_the_run_is_found_and_finishe
 
 def test_resuming_a_failed_run_retries_only_what_failed(toy):
     # Given a run in which one child failed
-    first = toy.done(
-        ("run", [toy.request("prepare", "numbers")]), ("run", [toy.request("train", fail="b")])
-    )
+    first = toy.done(("run", [toy.request("prepare")]), ("run", [toy.request("train", fail="b")]))
     assert first.results[1][0]["status"] == "failed"
     toy.ran()
     # When the cause is mended and the run resumed

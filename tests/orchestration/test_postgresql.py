@@ -16,7 +16,7 @@ def test_runs_fail_resume_and_complete_as_on_sqlite(toy, postgresql):
     # Given a run in which one child dies
     settings = {"MLOPS_SERVER__DATABASE_URL": postgresql.url}
     first = toy.done(
-        ("run", [toy.request("prepare", "numbers")]),
+        ("run", [toy.request("prepare")]),
         ("run", [toy.request("train", die="b")]),
         ("fresh", "numbers"),
         **settings,

@@ -101,7 +101,7 @@ def test_a_headless_run_beside_the_scheduler_runs_each_block_once(up, shared_toy
     names = [f"n{i}" for i in range(8)]
     # Given a scheduler that looks at all runs every second
     done = shared_toy.done(
-        ("run", [shared_toy.request("prepare", "numbers")]),
+        ("run", [shared_toy.request("prepare")]),
         ("run", [shared_toy.request("train", names=",".join(names), slow="n3", seconds=4)]),
     )
     assert [result[0]["status"] for result in done.results] == ["completed", "completed"]
@@ -112,7 +112,7 @@ def test_a_headless_run_beside_the_scheduler_runs_each_block_once(up, shared_toy
 
 def test_a_headless_run_can_be_cancelled_in_the_user_interface(up, shared_toy, helpers):
     process = shared_toy.drive(
-        ("run", [shared_toy.request("prepare", "numbers")]),
+        ("run", [shared_toy.request("prepare")]),
         ("run", [shared_toy.request("train", slow="b", seconds=60)]),
     )
     process.read(until="BlockProgress", block="fit:b")

@@ -33,17 +33,16 @@ class Runs:
     """Stands for the pipelines: notes what was asked, answers what they would have."""
 
     outputs: Mapping[str, Any]
-    asked: list[tuple[str, dict[str, Any], str | None]] = field(default_factory=list)
+    asked: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
 
     def __call__(
         self,
         pipeline: str,
         variables: Mapping[str, Any],
         parent: Mapping[str, Any],
-        product: str | None = None,
     ) -> Any:
         assert parent["pipeline_run_id"] == 7
-        self.asked.append((pipeline, dict(variables), product))
+        self.asked.append((pipeline, dict(variables)))
         return SimpleNamespace(run_id=100 + len(self.asked), output=self.outputs.__getitem__)
 
 
@@ -106,12 +105,12 @@ def test_a_new_month_is_prepared_trained_judged_and_deployed(in_use: Any) -> Non
     months = {"source.months": "2024-01,2024-02,2024-03"}
     given = {"windows.test_days": 7, "deployment.policy": "auto", "max_evals": 3, **months}
     assert runs.asked == [
-        ("data_preparation", given, "training_set"),
-        ("route_statistics", given, "route_statistics"),
-        ("sklearn_training", given, None),
-        ("xgboost_training", given, None),
-        ("model_selection", {**given, "training_runs": "103,104"}, None),
-        ("deployment", {"version": "3", "reason": "retraining: new data"}, None),
+        ("data_preparation", given),
+        ("route_statistics", given),
+        ("sklearn_training", given),
+        ("xgboost_training", given),
+        ("model_selection", {**given, "training_runs": "103,104"}),
+        ("deployment", {"version": "3", "reason": "retraining: new data"}),
     ]
     assert record["status"] == "completed" and record["training_set"] == "abc"
     assert record["summary"] == "version 3 was deployed by run 106"
@@ -141,7 +140,7 @@ def test_the_newest_days_judge_unless_the_run_was_given_windows(
 
     children = [
         {name: value for name, value in variables.items() if name != "training_runs"}
-        for pipeline, variables, _ in runs.asked
+        for pipeline, variables in runs.asked
         if pipeline != "deployment"
     ]
     expected = {**passed_on, **asked, "source.months": "2024-01,2024-02,2024-03"}

@@ -8,5 +8,5 @@ if "custom" not in globals():
 
 @custom
 def first_child(*args, **kwargs):
-    child = run_child("prepare", {"ledger": kwargs["ledger"]}, kwargs, product="numbers")
+    child = run_child("prepare", {"ledger": kwargs["ledger"]}, kwargs)
     return {"run": child.run_id, "values": child.output("publish")["values"]}

@@ -1,5 +1,6 @@
 """Says that it ran, and hands on a small reference."""
 
+import time
 from pathlib import Path
 
 if "data_loader" not in globals():
@@ -10,4 +11,5 @@ if "data_loader" not in globals():
 def extract(*args, **kwargs):
     with Path(kwargs["ledger"]).open("a") as ledger:
         ledger.write("extract\n")
+    time.sleep(float(kwargs["pause"]))
     return {"size": kwargs["size"]}

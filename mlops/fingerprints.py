@@ -1,0 +1,112 @@
+"""Hashes of what determines a result: values and code. Every key of a cache is made here.
+
+A key that names a version which people raise by hand is stale as soon as somebody forgets; so code
+enters a key by its source. All of a folder counts, comments included: computing something once too
+often is cheap, taking something stale for fresh is not.
+
+What is kept, by the path property of `Settings` it lies under, and what finds it again. A test
+holds this table to the code: every use of this module and every folder of the home is in it.
+
+| Folder | What | Where | Key |
+|---|---|---|---|
+| cache | generated months | data/sources/sample.py | taxi, month, rows, seed, drift, \
+calibration, the generator's code; the file is checked against its receipt |
+| cache | the TLC's months | data/sources/tlc.py | address; checked against its receipt |
+| cache | remote files | data/sources/path.py | address and the origin's mark of the content; \
+checked against its receipt |
+| staging | months held to the contract | data/validation.py | bytes and names of the files as \
+they lie there, taxi, limits and actions, code of `data` |
+| staging | months with route history | features/build.py | the staged months, settings of \
+features, code of `data` and `features` |
+| store | training sets | data/snapshots.py | their content, verified when it is published again |
+| store | what the training set in use was asked by | data/publications.py | all settings of the \
+recipe, bytes of the source files, code of `data` and `features`; compared, not hashed |
+| store | route statistics | features/products.py | training set, settings of features, code of \
+`data` and `features` |
+| predictions | batches | inference/batch.py | bytes and names of the files, taxi, limits and \
+actions, model, version, code that reads and predicts |
+| served | compiled models | serving/follower.py | version, model, code that compiles |
+| monitored | reference profiles | registry/profiles.py | MLflow run of the model |
+| monitored | staged windows | monitoring/staging.py | version, origin, start; written anew by \
+each look, never found again |
+| backtests | trainings, answers, steps, signals, profiles | backtest/store.py | trips by \
+content, moment, settings that matter, code of its packages |
+| observed | tables of dashboards | observability/memory.py | in memory only: names, times and \
+sizes of the files read |
+| home | the main job in progress | orchestration/journal.py | the last job of the home; a \
+setting given to `--resume` replaces the job's, or is refused |
+| home | builds of data products | orchestration/products.py | the hash that the store names |
+
+Records of what happened are found by what they are about, and are no caches: `deployments`,
+`selections`, `prediction_log_folder`, the windows and decisions under `monitored`, `reports`,
+`logs`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from datetime import date
+from functools import cache
+from pathlib import Path
+from typing import Any, Final
+
+PACKAGE: Final = Path(__file__).resolve().parent
+
+
+def of_values(*values: Any) -> str:
+    """Hash plain values and times, as JSON; the order of a mapping's keys does not matter.
+
+    Raises:
+        TypeError: If a value is not plain.
+    """
+    content = json.dumps(values, sort_keys=True, default=_moment)
+    return hashlib.sha256(content.encode()).hexdigest()
+
+
+def of_code(*names: str) -> str:
+    """Hash the source of modules and folders of the library, as this process imported it.
+
+    Args:
+        *names: Paths below ``mlops/``: ``features``, ``data/rules.py``. Without any, all of it.
+
+    Raises:
+        KeyError: If the library has no such file or folder.
+    """
+    files = sources()
+    wanted: dict[str, str] = {}
+    for name in names or ("",):
+        found = {
+            file: digest
+            for file, digest in files.items()
+            if not name or file == name or file.startswith(f"{name}/")
+        }
+        if not found:
+            raise KeyError(f"mlops/{name}: there is no such source")
+        wanted |= found
+    return of_values(wanted)
+
+
+def _moment(value: Any) -> str:
+    if isinstance(value, date):  # a datetime as well
+        return value.isoformat()
+    raise TypeError(f"{value!r} is not plain: it cannot be part of a key")
+
+
+@cache
+def sources() -> Mapping[str, str]:
+    """Return the hash of each source file of the library, by its path below ``mlops/``.
+
+    They are read once: a process that lives long calls it when it starts, so that the answer stays
+    that of the code it runs, whatever happens to the files.
+    """
+    return sources_on_disk()
+
+
+def sources_on_disk() -> Mapping[str, str]:
+    """Return the hash of each source file of the library as it lies there now."""
+    return {
+        file.relative_to(PACKAGE).as_posix(): hashlib.sha256(file.read_bytes()).hexdigest()
+        for file in sorted(PACKAGE.rglob("*.py"))
+    }

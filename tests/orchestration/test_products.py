@@ -1,0 +1,128 @@
+"""Data products on real Mage: every door builds the same one, once, and nobody waits in vain."""
+
+from __future__ import annotations
+
+import time
+from datetime import datetime
+
+import pytest
+
+pytestmark = pytest.mark.mage
+
+# Far more than a busy machine needs to notice the end of a build, far less than the 30 s after
+# which Mage's own block would look again.
+PROMPT_SECONDS = 10
+
+
+@pytest.fixture(scope="module")
+def up(shared_toy, helpers):
+    server = helpers.start_server(shared_toy).wait_until_up().enter()
+    yield server
+    server.kill()
+
+
+def wait_for(condition, seconds=120):
+    deadline = time.monotonic() + seconds
+    while not (result := condition()):
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.2)
+    return result
+
+
+def post(up, toy, trigger, **variables):
+    """Start a run by its API trigger; return its number."""
+    name = f"select id from pipeline_schedule where name = '{trigger}'"
+    schedule = wait_for(lambda: toy.rows(name))[0][0]
+    _, answer = up.call(
+        f"/api/pipeline_schedules/{schedule}/api_trigger",
+        {"pipeline_run": {"variables": {"ledger": str(toy.ledger), **variables}}},
+        headers={"Authorization": "Bearer toy-token-of-tests"},
+    )
+    return answer["pipeline_run"]["id"]
+
+
+def status(toy, run):
+    return toy.rows(f"select status from pipeline_run where id = {run}")[0][0]
+
+
+def completed(toy, run):
+    wait_for(lambda: status(toy, run) not in ("INITIAL", "RUNNING"))
+    return status(toy, run) == "COMPLETED"
+
+
+def builds(toy):
+    return toy.rows("select id, status from pipeline_run where pipeline_uuid = 'prepare'")
+
+
+def moments(toy, query):
+    return [datetime.fromisoformat(text) for (text,) in toy.rows(query)]
+
+
+def test_consumers_at_the_same_moment_build_once_and_go_on_at_once(up, shared_toy):
+    toy = shared_toy
+    # Given a product that was never built, and three consumers at the same moment: two in the
+    # server's scheduler and one in an engine beside it
+    engine = toy.drive(("run", [toy.request("train", pause=6)]))
+    engine.read(until="RunStarted", pipeline="train")
+    runs = [post(up, toy, "train over the network", pause=6) for _ in range(2)]
+    assert engine.end() == 0
+    # When all are done
+    assert all(completed(toy, run) for run in runs)
+    assert engine.results[0][0]["status"] == "completed"
+    # Then it was built once.
+    assert [state for _, state in builds(toy)] == ["COMPLETED"]
+    assert toy.ran().count("publish") == 1
+    # And each that waited went on promptly.
+    ended = moments(toy, "select completed_at from pipeline_run where pipeline_uuid = 'prepare'")[0]
+    waits = "select {} from block_run where block_uuid = 'numbers' order by id"
+    started, went_on = (moments(toy, waits.format(of)) for of in ("started_at", "completed_at"))
+    assert len(started) == 3 and min(started) < ended
+    for began, moment in zip(started, went_on, strict=True):
+        assert (moment - max(began, ended)).total_seconds() < PROMPT_SECONDS
+
+
+def test_a_build_by_post_is_what_everybody_uses(up, shared_toy):
+    toy = shared_toy
+    before = len(builds(toy))
+    # Given a build that a person started
+    build = post(up, toy, "over the network", size=5)
+    assert completed(toy, build)
+    # When consumers follow, in the server and headless
+    run = post(up, toy, "train over the network", names="x")
+    assert completed(toy, run)
+    (result,) = toy.done(("run", [toy.request("train", names="y")]), ("fresh", "numbers")).results[
+        0
+    ]
+    # Then they use it, and nobody builds another.
+    assert result["outputs"]["choose"]["candidates"] == [{"name": "y", "score": 10}]
+    assert len(builds(toy)) == before + 1
+    # And the product's page, which lists its builds, begins with it.
+    _, answer = up.ask("/api/pipeline_runs?global_data_product_uuid=numbers&_limit=5")
+    assert answer["pipeline_runs"][0]["id"] == build
+
+
+def test_a_build_that_ends_with_another_consumer_is_made_again(toy, helpers):
+    # Given a consumer that waits for the build of an engine
+    server = helpers.start_server(toy).wait_until_up().enter()
+    try:
+        engine = toy.drive(("run", [toy.request("train", pause=60)]))
+        engine.read(until="BlockStarted", block="extract")
+        run = post(server, toy, "train over the network")
+        waits = f"select 1 from block_run where pipeline_run_id = {run} and block_uuid = 'numbers'"
+        wait_for(lambda: toy.rows(f"{waits} and status = 'RUNNING'"))
+        # When that engine is killed, and its build will never end
+        engine.popen.kill()
+        engine.popen.wait()
+        # Then the consumer builds its own.
+        assert completed(toy, run)
+        assert [state for _, state in builds(toy)][-1] == "COMPLETED"
+    finally:
+        server.kill()
+
+
+def test_a_failed_build_fails_its_consumer_in_its_own_words(toy):
+    done = toy.done(("run", [toy.request("train", pause="soon")]))
+    (result,) = done.results[0]
+    assert result["status"] == "failed"
+    error = result["blocks"]["numbers"]["error"]
+    assert "prepare: block extract failed" in error and "could not convert" in error
