@@ -6,13 +6,11 @@ that exists whole or not at all, and one whose inputs differ has another name.
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Callable
-from functools import cache
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
+from mlops import fingerprints
 from mlops.data.references import Reference
 from mlops.records.files import find_or_report, write_record
 
@@ -26,18 +24,7 @@ _PACKAGES = ("data", "features", "training", "evaluation", "monitoring", "backte
 
 def key_of(*inputs: Any) -> str:
     """Return a short hash of inputs and of the code that turns them into results."""
-    content = json.dumps([code_version(), *inputs], sort_keys=True, default=str)
-    return hashlib.sha256(content.encode()).hexdigest()[:16]
-
-
-@cache
-def code_version() -> str:
-    """Return a hash of the code a result depends on; unlike a commit it knows of every change."""
-    root = Path(__file__).resolve().parents[1]
-    digest = hashlib.sha256()
-    for file in sorted(file for name in _PACKAGES for file in (root / name).rglob("*.py")):
-        digest.update(file.relative_to(root).as_posix().encode() + file.read_bytes())
-    return digest.hexdigest()
+    return fingerprints.of_values(fingerprints.of_code(*_PACKAGES), *inputs)[:16]
 
 
 class Store:

@@ -85,6 +85,7 @@ def _score_file(
         taxi,
         settings,
         model_version=info.version,
+        model_id=info.model_id,
         run_id="command-line",
         synthetic_model=info.synthetic,
     )

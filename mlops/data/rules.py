@@ -37,9 +37,6 @@ from mlops.settings import Action, ValidationSettings
 if TYPE_CHECKING:
     import pandas as pd
 
-# Part of the key of staged results: raise it when a rule changes its meaning.
-RULES_VERSION: Final = "2"
-
 # The TLC publishes trip records from January 2009 on; its own data dictionary lists the rate codes.
 # https://www.nyc.gov/assets/tlc/downloads/pdf/data_dictionary_trip_records_green.pdf
 FIRST_PICKUP: Final = datetime(2009, 1, 1)

@@ -1,14 +1,13 @@
 """Hold a batch of months to the data contract: keep, set aside with reasons, or refuse it whole.
 
 One month is in memory at a time. Each finished month is staged under a key made of the source
-files, the limits and the rules, so that a retry continues where it stopped and nothing stale is
-ever taken for fresh.
+files, the limits and the code with its rules, so that a retry continues where it stopped and
+nothing stale is ever taken for fresh. The files are those that lie there now: who mends one after
+it was extracted goes on with the mended one, under its own key.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -19,7 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import BaseModel
 
-from mlops import progress
+from mlops import fingerprints, progress
 from mlops.data.atomic import atomic_file
 from mlops.data.clock import minutes_between
 from mlops.data.months import month_bounds
@@ -32,8 +31,9 @@ from mlops.data.references import (
     TripPart,
     ValidatedTrips,
 )
-from mlops.data.rules import RULES_VERSION, Rule, meaning_of, rules_in_force
+from mlops.data.rules import Rule, meaning_of, rules_in_force
 from mlops.data.schema import broken_by_requests, broken_rules, reasons_of, trip_schema
+from mlops.data.sources import cache
 from mlops.data.stamps import contradiction
 from mlops.data.trips import DROPOFF_AT, PICKUP_AT, TARGET, TRIP_COLUMNS, TRIP_TYPE
 from mlops.errors import DataQualityError, SourceError
@@ -61,7 +61,8 @@ def validate(extraction: Extraction, settings: Settings) -> ValidatedTrips:
         settings: `settings.validation` holds the limits and what to do about each rule.
 
     Returns:
-        One part per month in canonical columns plus the target, sorted by all columns beginning
+        The extraction as it was validated: with the hashes of the bytes that were read. And one
+        part per month in canonical columns plus the target, sorted by all columns beginning
         with the pickup time, and the quality report. Rows set aside lie beside the parts, one file
         per month, with the rules they break and the file they come from.
 
@@ -69,24 +70,24 @@ def validate(extraction: Extraction, settings: Settings) -> ValidatedTrips:
         ConfigurationError: If an action names an unknown rule.
         DataQualityError: If a file has the wrong schema, or the batch breaks a limit on volume,
             coverage or bad rows; its message holds a table of the rules.
-        SourceError: If a file cannot be read.
+        SourceError: If a file cannot be read, or changes meanwhile.
     """
+    files = tuple(cache.as_it_lies_there(file, extraction.taxi) for file in extraction.files)
+    extraction = extraction.model_copy(update={"files": files})
     limits = settings.validation
     rules = rules_in_force(limits)
     folder = settings.staging / f"validated-{_key(extraction, limits)[:16]}"
     counts: dict[str, _MonthCount] = {}
     for month in extraction.months:
-        files = sorted(
-            (file for file in extraction.files if file.month == month), key=lambda f: f.sha256
-        )
+        of_month = sorted((file for file in files if file.month == month), key=lambda f: f.sha256)
         try:
             counts[month] = _finished(folder, month) or _validate_month(
-                month, files, extraction.taxi, rules, limits, folder
+                month, of_month, extraction.taxi, rules, limits, folder
             )
         except MemoryError as error:
-            rows = sum(file.rows for file in files)
+            rows = sum(file.rows for file in of_month)
             raise SourceError(
-                f"{', '.join(f.name for f in files)}: {rows:,} trips do not fit into memory",
+                f"{', '.join(f.name for f in of_month)}: {rows:,} trips do not fit into memory",
                 "a month is held in memory: use a machine with more of it, or fewer trips",
             ) from error
     quality = _report(counts, rules, limits, folder)
@@ -135,13 +136,13 @@ def quality_table(quality: QualityReport) -> str:
 
 
 def _key(extraction: Extraction, limits: ValidationSettings) -> str:
-    inputs = [
-        RULES_VERSION,
+    return fingerprints.of_values(
+        fingerprints.of_code("data"),
         extraction.taxi,
-        sorted((file.month, file.sha256) for file in extraction.files),
+        # The names are written beside the rows set aside.
+        sorted((file.month, file.sha256, file.name) for file in extraction.files),
         limits.model_dump(mode="json"),
-    ]
-    return hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()
+    )
 
 
 def _clean(folder: Path, month: str) -> Path:
@@ -168,6 +169,7 @@ def _validate_month(
     folder: Path,
 ) -> _MonthCount:
     frames = [_read(file, taxi, limits) for file in files]
+    cache.require_unchanged(files)
     trips = frames[0] if len(frames) == 1 else pd.concat(frames, ignore_index=True)
     trips[TARGET] = minutes_between(trips[PICKUP_AT], trips[DROPOFF_AT])
     broken = broken_rules(trips, trip_schema(rules, limits, month))

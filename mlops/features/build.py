@@ -11,13 +11,14 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from mlops import progress
+from mlops import fingerprints, progress
 from mlops.data.atomic import atomic_file
 from mlops.data.references import FeatureTable, TripPart, ValidatedTrips
 from mlops.features.routes import AS_OF_COLUMNS, RouteHistory
 from mlops.settings import Settings
 
-# Raise with every change of what a column means: data products are rebuilt when it changes.
+# Raise with every change of what a column means: it is part of a training set's name. (What is
+# staged or published is made anew after any change of the code.)
 _DEFINITIONS: Final = 1
 
 
@@ -58,12 +59,12 @@ def build_features(validated: ValidatedTrips, settings: Settings) -> FeatureTabl
 
 
 def _key(validated: ValidatedTrips, settings: Settings) -> str:
-    inputs = [
+    key = fingerprints.of_values(
+        fingerprints.of_code("data", "features"),
         [part.uri for part in validated.parts],
         settings.features.model_dump(mode="json"),
-        feature_version(),
-    ]
-    return f"features-{hashlib.sha256(json.dumps(inputs).encode()).hexdigest()[:16]}"
+    )
+    return f"features-{key[:16]}"
 
 
 def _write(trips: pd.DataFrame, target: Path) -> None:

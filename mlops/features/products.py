@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping
 from datetime import datetime, timezone
 from pathlib import Path
 
 import pandas as pd
 
+from mlops import fingerprints
 from mlops.data.references import RouteStatisticsManifest, TrainingSetManifest
 from mlops.data.snapshots import publish_folder, read_window
-from mlops.features.build import feature_version
 from mlops.features.routes import RouteStatistics
 from mlops.settings import FeatureSettings, Settings
 
@@ -30,8 +28,11 @@ def publish_route_statistics(
         training_set: The trips to learn routes from.
         settings: Smoothing and half-life of the history, and the store.
     """
-    request = [training_set.sha256, settings.features.model_dump(), feature_version()]
-    sha256 = hashlib.sha256(json.dumps(request, sort_keys=True).encode()).hexdigest()
+    sha256 = fingerprints.of_values(
+        fingerprints.of_code("data", "features"),
+        training_set.sha256,
+        settings.features.model_dump(mode="json"),
+    )
     boundaries: dict[str, datetime] = {
         "at_validation": training_set.validation.start,
         "at_test": training_set.test.start,

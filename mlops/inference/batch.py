@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -15,7 +13,7 @@ import pandas as pd
 import pyarrow as pa
 from pydantic import ConfigDict
 
-from mlops import progress
+from mlops import fingerprints, progress
 from mlops.cores import usable_cores
 from mlops.data.atomic import atomic_folder
 from mlops.data.reading import (
@@ -26,8 +24,7 @@ from mlops.data.reading import (
     pickups_have_zone,
 )
 from mlops.data.references import Reference, SourceFile
-from mlops.data.rules import RULES_VERSION
-from mlops.data.sources.cache import sha256_of
+from mlops.data.sources.cache import as_it_lies_there, require_unchanged, sha256_of
 from mlops.data.stamps import contradiction
 from mlops.data.tables import files_of
 from mlops.data.trips import PICKUP_AT, TRIP_ID
@@ -41,6 +38,8 @@ from mlops.settings import Settings, load_settings
 
 _SUMMARY: Final = "summary.json"
 _SAMPLE_ROWS: Final = 100_000  # whose hours are looked at
+# What turns files and a model into predictions.
+_CODE: Final = ("data", "features", "inference", "training", "serving")
 
 
 class PredictionSummary(Reference):
@@ -92,14 +91,15 @@ def score(
     settings: Settings,
     *,
     model_version: str | int,
+    model_id: str,
     run_id: str,
     synthetic_model: bool = False,
 ) -> PredictionSummary:
     """Predict every trip of the files that can be predicted, and set the others aside.
 
     Memory holds a few chunks of `settings.inference.chunk_rows`: while one is predicted, the next
-    is read and the one before is written. The same files and model version are
-    scored once: a repetition returns the summary that is there.
+    is read and the one before is written. The same files are scored once by the
+    same model and code: a repetition returns the summary that is there.
 
     Args:
         model: Turns requests into minutes.
@@ -107,7 +107,9 @@ def score(
             published by the TLC or canonical.
         taxi: ``green`` or ``yellow``: which names to expect in the files.
         settings: Chunk size, limits on requests, and the folder of predictions.
-        model_version: The registered version of ``model``.
+        model_version: The registered version of ``model``: another registry may have another model
+            under the same number.
+        model_id: Tells models apart, whatever they are called; see `VersionInfo.model_id`.
         run_id: Of the pipeline run, written beside each prediction.
         synthetic_model: It learned from generated trips: said in the summary and in the metadata
             of the predictions' file.
@@ -119,12 +121,15 @@ def score(
         the requests set aside with their ``reasons``.
 
     Raises:
-        SourceError: If a file cannot be read.
+        SourceError: If a file cannot be read, or changes meanwhile.
         MlopsError: If the model returns something that is not a finite number.
     """
     sources = [source for file in files for source in _sources(file, taxi)]
     data_hash = _data_hash(sources, taxi, settings)
-    folder = settings.predictions / taxi / f"{data_hash[:16]}-v{model_version}"
+    key = fingerprints.of_values(
+        fingerprints.of_code(*_CODE), data_hash, str(model_version), model_id
+    )
+    folder = settings.predictions / taxi / f"{key[:16]}-v{model_version}"
     stored = _stored(folder)
     if stored is not None:
         return stored
@@ -149,6 +154,7 @@ def score(
                 output.set_aside(chunk.bad_ids, chunk.source, chunk.bad)
                 if chunk.last:
                     progress.report("scored", file=chunk.source, rows=output.rows)
+        require_unchanged(sources)
         seconds = time.perf_counter() - started
         summary = PredictionSummary(
             uri=str(folder),
@@ -206,7 +212,7 @@ def predict_records(
 
 def _sources(table: SourceFile | str | Path, taxi: str) -> list[SourceFile]:
     if isinstance(table, SourceFile):
-        return [table]
+        return [as_it_lies_there(table, taxi)]
     root = Path(table).resolve()
     return [
         SourceFile(
@@ -223,8 +229,8 @@ def _sources(table: SourceFile | str | Path, taxi: str) -> list[SourceFile]:
 
 def _data_hash(sources: Sequence[SourceFile], taxi: str, settings: Settings) -> str:
     limits = settings.validation.model_dump(mode="json")
-    content = [[s.sha256 for s in sources], taxi, RULES_VERSION, limits]
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+    files = [(source.name, source.sha256) for source in sources]
+    return fingerprints.of_values(fingerprints.of_code("data/rules.py"), files, taxi, limits)
 
 
 def _stored(folder: Path) -> PredictionSummary | None:

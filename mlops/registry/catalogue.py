@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any, Final
 
+from mlops import fingerprints
 from mlops.data.origins import TripOrigin
 from mlops.data.references import Reference
 from mlops.errors import RegistryError
@@ -74,6 +75,11 @@ class VersionInfo(Reference):
         """Its number, and that it is synthetic if it is."""
         mark = " (learned from synthetic trips)" if self.synthetic else ""
         return f"version {self.version}{mark}"
+
+    @property
+    def model_id(self) -> str:
+        """What tells its model from every other one, also from one of the same number elsewhere."""
+        return fingerprints.of_values(self.source, self.run_id)
 
 
 def version_info(

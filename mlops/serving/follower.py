@@ -8,7 +8,6 @@ an artifact that is broken, endless or hostile to the process that loads it stop
 from __future__ import annotations
 
 import fcntl
-import hashlib
 import logging
 import os
 import shutil
@@ -19,6 +18,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 
+from mlops import fingerprints
 from mlops.errors import DamagedFileError, MlopsError
 from mlops.registry.rollout import Rollout
 from mlops.serving.bundle import read_head
@@ -131,7 +131,7 @@ class RegistryFollower:
     ) -> tuple[Served | None, list[str]]:
         """Return what serves as a version: itself, or what did so far and why it still does."""
         assert self._registry is not None
-        if old is not None and old.version == number and self._is_sound(old):
+        if old is not None and old.version == number and self._is_usable(old):
             return old, []
         info = self._registry.get(number)
         if info is None:
@@ -151,6 +151,10 @@ class RegistryFollower:
                 self._failures[bundle] = failure
                 logger.error("version %d cannot be served: %s", number, failure.why)
         return old, [f"version {number} cannot be served: {failure.why}"]
+
+    def _is_usable(self, served: Served) -> bool:
+        """Tell whether a bundle was compiled by this code, and is sound."""
+        return served.bundle.endswith(_compiler()) and self._is_sound(served)
 
     def _is_sound(self, served: Served) -> bool:
         """Tell whether a bundle can be loaded; its files are read again only if one has changed.
@@ -194,9 +198,13 @@ def bundles_folder(settings: Settings) -> Path:
 
 
 def bundle_name(info: VersionInfo) -> str:
-    """Name the bundle of a version: another model under the same number has another name."""
-    digest = hashlib.sha256(f"{info.source} {info.run_id}".encode()).hexdigest()
-    return f"v{info.version}-{digest[:12]}"
+    """Name the bundle of a version: another model or other code has another name."""
+    return f"v{info.version}-{info.model_id[:12]}-{_compiler()}"
+
+
+def _compiler() -> str:
+    """Name the code that makes bundles: another one makes other bundles of the same model."""
+    return fingerprints.of_code("data", "features", "inference", "serving", "training")[:8]
 
 
 def run_follower(settings: Settings) -> None:

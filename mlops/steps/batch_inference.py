@@ -53,6 +53,7 @@ def score_trips(extraction: dict[str, Any], variables: Variables) -> dict[str, A
         trips.taxi,
         settings,
         model_version=champion.version,
+        model_id=champion.model_id,
         run_id=str(variables.get("pipeline_run_id", "editor")),
         synthetic_model=champion.synthetic,
     )

@@ -13,12 +13,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mlops import fingerprints
 from mlops.data import validation
 from mlops.data.references import Extraction, SourceFile
 from mlops.data.rules import RULES
 from mlops.data.trips import PICKUP_AT, REQUEST_COLUMNS, TARGET, TRIP_COLUMNS
 from mlops.data.validation import quality_table, split_requests, validate
-from mlops.errors import DataQualityError
+from mlops.errors import DataQualityError, SourceError
 from mlops.settings import Settings, load_settings
 
 LENIENT = {
@@ -161,6 +162,58 @@ def test_a_retry_reads_only_the_unfinished_month(
     assert found.quality.rows_kept == 100
     validate(extraction, configured(tmp_path, **{"validation.max_minutes": 59}))
     assert read[3:] == ["2024-01", "2024-02"]
+
+
+def test_a_file_that_changed_after_it_was_extracted_poisons_nothing(
+    make_trips: Any, write_source: Any, extraction_of: Any, tmp_path: Path
+) -> None:
+    # Given an extraction whose file is replaced before it is validated
+    config, path = configured(tmp_path / "home"), tmp_path / "a.parquet"
+    extraction = extraction_of(write_source(make_trips(50), path))
+    other = extraction_of(write_source(make_trips(30), path))
+    # Then the trips that lie there are validated, under their own hash
+    found = validate(extraction, config)
+    assert found.extraction == other and found.quality.rows_read == 30
+    # And the original, once it is back, has its own trips.
+    write_source(make_trips(50), path)
+    again = validate(extraction, config)
+    assert again.extraction == extraction and again.quality.rows_read == 50
+
+
+def test_a_file_that_changes_while_it_is_read_is_refused_and_staged_nowhere(
+    make_trips: Any,
+    write_source: Any,
+    extraction_of: Any,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    config, path = configured(tmp_path / "home"), tmp_path / "a.parquet"
+    extraction, real = extraction_of(write_source(make_trips(50), path)), validation.read_trips
+
+    def slow(*arguments: Any, **options: Any) -> pd.DataFrame:
+        write_source(make_trips(30), path)
+        return real(*arguments, **options)
+
+    monkeypatch.setattr(validation, "read_trips", slow)
+    with pytest.raises(SourceError, match="changed while it was read"):
+        validate(extraction, config)
+    assert not list(config.staging.rglob("*.json"))
+
+
+def test_another_rule_validates_again(
+    make_trips: Any,
+    write_source: Any,
+    extraction_of: Any,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    extraction = extraction_of(write_source(make_trips(50), tmp_path / "a.parquet"))
+    first = validate(extraction, configured(tmp_path))
+    # Given the source of the rules with one more entry, as a process imports it that starts then
+    rules = {**fingerprints.sources(), "data/rules.py": "as edited"}
+    monkeypatch.setattr(fingerprints, "sources", lambda: rules)
+    second = validate(extraction, configured(tmp_path))
+    assert first.parts[0].uri != second.parts[0].uri
 
 
 @pytest.mark.parametrize(

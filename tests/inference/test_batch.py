@@ -24,9 +24,14 @@ def config(tmp_path: Path) -> Settings:
 
 
 def scored(
-    model: Any, files: list[Any], config: Settings, version: int = 1, run: str = "1"
+    model: Any,
+    files: list[Any],
+    config: Settings,
+    version: int = 1,
+    run: str = "1",
+    of: str = "a model",
 ) -> PredictionSummary:
-    return score(model, files, "green", config, model_version=version, run_id=run)
+    return score(model, files, "green", config, model_version=version, model_id=of, run_id=run)
 
 
 def test_every_row_is_predicted_or_set_aside_with_a_reason(
@@ -83,7 +88,7 @@ def test_each_prediction_says_where_it_comes_from(
     assert row["data_hash"] == summary.data_hash
     assert row["predicted_at"] == summary.predicted_at
     folder = Path(summary.uri)
-    assert folder == config.predictions / "green" / f"{summary.data_hash[:16]}-v7"
+    assert folder.parent == config.predictions / "green" and folder.name.endswith("-v7")
     assert PredictionSummary.model_validate_json((folder / "summary.json").read_text()) == summary
 
 
@@ -111,14 +116,43 @@ def test_the_same_input_and_model_are_scored_once(
     source = write_source(make_trips(50), tmp_path / "a.parquet")
     first = scored(model, [source], config, run="1")
     calls = list(model.calls)
-    # The same again, under another name of the file and another run: nothing is computed
-    again = scored(model, [write_source(make_trips(50), tmp_path / "b.parquet")], config, run="2")
+    # The same again, by another run: nothing is computed
+    again = scored(model, [write_source(make_trips(50), tmp_path / "a.parquet")], config, run="2")
     assert again == first
     assert model.calls == calls
-    # Another model, or other rows, are another batch
-    other = scored(model, [source], config, version=2)
-    more = scored(model, [write_source(make_trips(51), tmp_path / "c.parquet")], config)
-    assert len({first.uri, other.uri, more.uri}) == 3
+    # Another model, be it of the same number, or other rows, or another name, are another batch
+    others = [
+        scored(model, [source], config, version=2),
+        scored(model, [source], config, of="another registry's first"),
+        scored(model, [write_source(make_trips(51), tmp_path / "c.parquet")], config),
+        scored(model, [write_source(make_trips(50), tmp_path / "b.parquet")], config),
+    ]
+    assert len({first.uri, *(other.uri for other in others)}) == 5
+
+
+def test_a_file_that_changed_after_it_was_extracted_is_scored_as_it_lies_there(
+    model: Any, make_trips: Any, write_source: Any, config: Settings, tmp_path: Path
+) -> None:
+    extracted = write_source(make_trips(50), tmp_path / "a.parquet")
+    write_source(make_trips(20), tmp_path / "a.parquet")
+    assert scored(model, [extracted], config).rows == 20
+    write_source(make_trips(50), tmp_path / "a.parquet")
+    assert scored(model, [extracted], config).rows == 50
+
+
+def test_a_file_that_changes_while_it_is_scored_leaves_no_predictions(
+    model: Any, make_trips: Any, write_source: Any, config: Settings, tmp_path: Path
+) -> None:
+    source = write_source(make_trips(50), tmp_path / "a.parquet")
+
+    class Slow:
+        def predict(self, requests: pd.DataFrame, *more: Any) -> Any:
+            write_source(make_trips(50, seed=2), tmp_path / "a.parquet")
+            return model.predict(requests, *more)
+
+    with pytest.raises(SourceError, match="changed while it was read"):
+        scored(Slow(), [source], config)
+    assert not list(config.predictions.rglob("summary.json"))
 
 
 def test_given_ids_are_kept_and_files_told_apart(
@@ -200,7 +234,7 @@ class Model:
         return pd.DataFrame({name: minutes for name in names})
 
 settings = load_settings({"home": sys.argv[2], "inference.chunk_rows": 20_000})
-score(Model(), [sys.argv[1]], "green", settings, model_version=1, run_id="1")
+score(Model(), [sys.argv[1]], "green", settings, model_version=1, model_id="m", run_id="1")
 # Not getrusage: it counts the parent's memory before exec.
 print(re.search(r"VmHWM:\\s+(\\d+) kB", Path("/proc/self/status").read_text())[1])
 """

@@ -16,7 +16,7 @@ PROMPT_SECONDS = 10
 
 @pytest.fixture(scope="module")
 def up(shared_toy, helpers):
-    server = helpers.start_server(shared_toy).wait_until_up().enter()
+    server = helpers.start_server(shared_toy).wait_until_up()
     yield server
     server.kill()
 
@@ -97,13 +97,13 @@ def test_a_build_by_post_is_what_everybody_uses(up, shared_toy):
     assert result["outputs"]["choose"]["candidates"] == [{"name": "y", "score": 10}]
     assert len(builds(toy)) == before + 1
     # And the product's page, which lists its builds, begins with it.
-    _, answer = up.ask("/api/pipeline_runs?global_data_product_uuid=numbers&_limit=5")
+    _, answer = up.enter().ask("/api/pipeline_runs?global_data_product_uuid=numbers&_limit=5")
     assert answer["pipeline_runs"][0]["id"] == build
 
 
 def test_a_build_that_ends_with_another_consumer_is_made_again(toy, helpers):
     # Given a consumer that waits for the build of an engine
-    server = helpers.start_server(toy).wait_until_up().enter()
+    server = helpers.start_server(toy).wait_until_up()
     try:
         engine = toy.drive(("run", [toy.request("train", pause=60)]))
         engine.read(until="BlockStarted", block="extract")

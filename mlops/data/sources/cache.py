@@ -7,7 +7,7 @@ between the two, the receipt is absent or does not match, and the file counts as
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -108,6 +108,34 @@ def describe(path: Path, taxi: str, month: str, name: str, sha256: str | None = 
         bytes=path.stat().st_size,
         sha256=sha256 or sha256_of(path),
     )
+
+
+def as_it_lies_there(file: SourceFile, taxi: str) -> SourceFile:
+    """Return a file as extracted, or described anew if it has changed since then.
+
+    Raises:
+        SourceError: The file is not whole any more, or has not the schema of a trip file.
+    """
+    path = Path(file.uri)
+    if path.is_file() and sha256_of(path) == file.sha256:
+        return file
+    progress.report(f"{file.name} changed after it was extracted; reading it as it is now")
+    return describe(path, taxi, file.month, file.name)
+
+
+def require_unchanged(files: Iterable[SourceFile]) -> None:
+    """Make sure that what was read is what the files were described as.
+
+    Raises:
+        SourceError: Naming the file that changed meanwhile.
+    """
+    for file in files:
+        path = Path(file.uri)
+        if not path.is_file() or sha256_of(path) != file.sha256:
+            raise SourceError(
+                f"{path}: the file changed while it was read",
+                "wait until it is complete, then run this again",
+            )
 
 
 def _receipt_path(path: Path) -> Path:

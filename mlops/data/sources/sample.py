@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
+from typing import Final
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -13,10 +14,18 @@ from mlops.data.calibration import calibration_version
 from mlops.data.references import SourceFile
 from mlops.data.sample import iter_month
 from mlops.data.sources import cache
+from mlops.fingerprints import of_code
 from mlops.settings import SourceSettings
 
-# Part of every cached sample's address: raise it when the generator's code changes what it draws.
-GENERATOR_VERSION = 1
+# What draws a sample.
+_CODE: Final = (
+    "data/sample.py",
+    "data/sample_schema.py",
+    "data/calibration.py",
+    "data/months.py",
+    "data/trips.py",
+    "data/zones.py",
+)
 
 
 def fetch(source: SourceSettings, cache_root: Path) -> tuple[SourceFile, ...]:
@@ -31,7 +40,7 @@ def fetch(source: SourceSettings, cache_root: Path) -> tuple[SourceFile, ...]:
 def _month(source: SourceSettings, cache_root: Path, month: str, drift: float) -> SourceFile:
     key = (
         f"rows{source.sample_rows}-seed{source.sample_seed}-drift{drift:g}"
-        f"-v{GENERATOR_VERSION}-{calibration_version()}"
+        f"-{of_code(*_CODE)[:8]}-{calibration_version()}"
     )
     path = cache_root / "sample" / source.taxi / key / cache.month_file_name(source.taxi, month)
     receipt = cache.verified(path)

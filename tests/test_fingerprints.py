@@ -1,0 +1,168 @@
+"""Whatever determines a result is part of its key, and what is kept is in the table of keys."""
+
+from __future__ import annotations
+
+import ast
+import re
+from datetime import date, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mlops import fingerprints
+from mlops.backtest import store as backtest_store
+from mlops.data import publications
+from mlops.data.sources import sample
+from mlops.fingerprints import PACKAGE, of_code, of_values
+from mlops.inference import batch
+from mlops.registry.catalogue import VersionInfo
+from mlops.serving import follower
+from mlops.settings import Settings
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+    lambda children: (
+        st.lists(children, max_size=3) | st.dictionaries(st.text(), children, max_size=3)
+    ),
+    max_leaves=8,
+)
+TABLE = (fingerprints.__doc__ or "").replace("\\\n", "")
+
+
+@given(JSON, JSON)
+def test_two_values_have_the_same_hash_only_if_they_are_the_same(
+    one: object, other: object
+) -> None:
+    # repr tells 1 from True and from 1.0, as JSON does
+    assert (of_values(one) == of_values(other)) == (canonical(one) == canonical(other))
+
+
+def canonical(value: object) -> str:
+    if isinstance(value, dict):
+        return f"{{{sorted((name, canonical(item)) for name, item in value.items())}}}"
+    return repr([canonical(item) for item in value]) if isinstance(value, list) else repr(value)
+
+
+def test_values_keep_their_places_and_mappings_have_no_order() -> None:
+    assert of_values("a", "b") != of_values("b", "a") != of_values(["b", "a"])
+    assert of_values({"a": 1, "b": 2}) == of_values({"b": 2, "a": 1})
+
+
+def test_times_are_plain_and_objects_are_not() -> None:
+    assert of_values(date(2024, 1, 1)) != of_values(datetime(2024, 1, 1))
+    with pytest.raises(TypeError, match="cannot be part of a key"):
+        of_values(object())
+
+
+def test_any_change_of_a_source_changes_the_hash_of_its_folder_only(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    before = of_code("data"), of_code("features"), of_code()
+    edited = {**fingerprints.sources(), "data/months.py": "edited"}
+    monkeypatch.setattr(fingerprints, "sources", lambda: edited)
+    assert of_code("data") != before[0]
+    assert of_code("features") == before[1]
+    assert of_code() != before[2]
+    with pytest.raises(KeyError, match="no such source"):
+        of_code("data/nonesuch.py")
+
+
+# Free of decisions about data: errors, messages, where things lie.
+NEUTRAL = {
+    *("errors.py", "progress.py", "settings.py", "cores.py", "fingerprints.py"),
+    *(
+        "records/files.py",
+        "data/atomic.py",
+        "data/references.py",
+        "data/__init__.py",
+        "__init__.py",
+    ),
+}
+
+
+def imported(module: str) -> set[str]:
+    """Return the sources of the library that a module imports, also through others."""
+    found: set[str] = set()
+    waiting = [module]
+    while waiting:
+        file = waiting.pop()
+        if file in found:
+            continue
+        found.add(file)
+        for node in ast.walk(ast.parse((PACKAGE / file).read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("mlops"):
+                for name in [node.module or "", *(f"{node.module}.{a.name}" for a in node.names)]:
+                    path = name.removeprefix("mlops").strip(".").replace(".", "/")
+                    waiting += [
+                        f for f in (f"{path}.py", f"{path}/__init__.py") if (PACKAGE / f).is_file()
+                    ]
+    return found - NEUTRAL
+
+
+@pytest.mark.parametrize(
+    ("module", "code"),
+    [
+        ("data/sample.py", sample._CODE),
+        ("data/validation.py", ("data",)),
+        ("features/build.py", publications.CODE),
+        ("features/products.py", publications.CODE),
+        ("data/snapshots.py", publications.CODE),
+        ("inference/batch.py", batch._CODE),
+        ("training/artifact.py", batch._CODE),
+    ],
+)
+def test_the_code_of_a_key_holds_all_that_the_result_is_made_by(
+    module: str, code: tuple[str, ...]
+) -> None:
+    covered = {
+        f for f in fingerprints.sources() if any(f == c or f.startswith(f"{c}/") for c in code)
+    }
+    assert imported(module) - covered == set()
+
+
+def test_a_bundle_is_named_by_model_and_code(monkeypatch: pytest.MonkeyPatch) -> None:
+    def named(version: int = 1, run_id: str = "run", source: str = "here") -> str:
+        return follower.bundle_name(
+            VersionInfo.model_construct(version=version, run_id=run_id, source=source)
+        )
+
+    names = [named(), named(version=2), named(run_id="other"), named(source="there")]
+    edited = {**fingerprints.sources(), "serving/kernels.py": "edited"}
+    monkeypatch.setattr(fingerprints, "sources", lambda: edited)
+    assert len({*names, named()}) == 5
+
+
+def test_the_keys_of_replays_change_with_their_inputs_and_code(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    before = backtest_store.key_of("training", datetime(2024, 1, 1), {"a": 1})
+    assert backtest_store.key_of("training", datetime(2024, 1, 2), {"a": 1}) != before
+    assert backtest_store.key_of("training", datetime(2024, 1, 1), {"a": 2}) != before
+    edited = {**fingerprints.sources(), "training/tuning.py": "edited"}
+    monkeypatch.setattr(fingerprints, "sources", lambda: edited)
+    assert backtest_store.key_of("training", datetime(2024, 1, 1), {"a": 1}) != before
+
+
+def test_every_key_is_in_the_table() -> None:
+    listed = set(re.findall(r"\| (\S+\.py) \|", TABLE))
+    assert all((PACKAGE / name).is_file() for name in listed)
+    users = {
+        path.relative_to(PACKAGE).as_posix()
+        for path in PACKAGE.rglob("*.py")
+        if re.search(r"\b(of_values|of_code)\(", path.read_text(encoding="utf-8"))
+    } - {"fingerprints.py", "registry/catalogue.py", "registry/receipts.py"}
+    assert users <= listed
+
+
+def test_every_folder_of_the_home_is_in_the_table_or_holds_records() -> None:
+    folders = {
+        name
+        for name, member in vars(Settings).items()
+        if isinstance(member, property)
+        and member.fget
+        and member.fget.__annotations__["return"] == "Path"
+    }
+    assert folders
+    missing = {name for name in folders if not re.search(rf"(\| {name} \||`{name}`)", TABLE)}
+    assert missing == set()
