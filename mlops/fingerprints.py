@@ -38,8 +38,8 @@ setting given to `--resume` replaces the job's, or is refused |
 | home | builds of data products | orchestration/products.py | the hash that the store names |
 
 Records of what happened are found by what they are about, and are no caches: `deployments`,
-`selections`, `prediction_log_folder`, the windows and decisions under `monitored`, `reports`,
-`logs`.
+`registry`, `selections`, `prediction_log_folder`, the windows and decisions under `monitored`,
+`reports`, `logs`.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ needs ``configuration: {waits: true}``, so that it holds no worker while its chi
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -65,14 +65,16 @@ def run_child(
     return result
 
 
-def wait_for(run_id: int) -> PipelineRun:
-    """Return a run once it has ended, whoever drives it."""
+def wait_for(
+    run_id: int, in_vain: Callable[[PipelineRun], bool] = lambda run: False
+) -> PipelineRun:
+    """Return a run once it has ended, whoever drives it, or once waiting for it is in vain."""
     from mlops.orchestration import runs
 
     while True:
         runs.forget()
         run = runs.get_run(run_id)
-        if run.status not in (runs.RunStatus.INITIAL, runs.RunStatus.RUNNING):
+        if run.status not in (runs.RunStatus.INITIAL, runs.RunStatus.RUNNING) or in_vain(run):
             return run
         time.sleep(POLL_SECONDS)
 

@@ -85,6 +85,10 @@ class Conductor:
         run = products.build_in_progress(products.load_product(name), self.settings)
         return None if run is None else int(run.id)
 
+    def wait_for(self, run_id: int) -> None:
+        """Return once somebody else's build has ended, or nobody drives it any more."""
+        products.wait_for_build(run_id, self.settings)
+
     def _drive(self, run_ids: Sequence[int]) -> tuple[PipelineResult, ...]:
         Drive(self.settings, self.emit).until_done(run_ids)
         runs.forget()

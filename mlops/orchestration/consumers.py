@@ -19,7 +19,7 @@ from mage_ai.settings.repo import get_repo_path
 
 from mlops import progress
 from mlops.data.publications import recipe_in_force
-from mlops.orchestration import children, marks, outcomes, products, runs
+from mlops.orchestration import marks, outcomes, products, runs
 from mlops.orchestration.contract import PipelineRequest
 from mlops.orchestration.failures import require_success
 from mlops.settings import Settings, load_settings
@@ -103,7 +103,7 @@ def obtain(product: GlobalDataProduct, parent_id: int, settings: Settings) -> Pi
                 request = PipelineRequest(product.object_uuid, variables)
                 build = runs.create_run(request, Path(get_repo_path()), parent)
         progress.report(f"waiting for {product.uuid}", run=build.id, started_here=is_ours)
-        ended = children.wait_for(build.id)
+        ended = products.wait_for_build(build.id, settings)
         # What somebody else started may have been wrong only as they asked for it.
         if is_ours or (ended.status == runs.RunStatus.FAILED and marks.parent_of(ended)):
             result = outcomes.describe(ended, Path(get_repo_path()), settings.logs)

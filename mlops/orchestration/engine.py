@@ -162,10 +162,8 @@ class Engine:
         return self._conductor.build_in_progress(name)
 
     def wait_for(self, pipeline_run_id: int) -> None:
-        """Return once a run that somebody else drives has ended, well or not."""
-        from mlops.orchestration import children
-
-        children.wait_for(pipeline_run_id)
+        """Return once a build that somebody else drives has ended, well or not."""
+        self._conductor.wait_for(pipeline_run_id)
 
     @contextlib.contextmanager
     def _at_work(self) -> Iterator[None]:

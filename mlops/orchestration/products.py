@@ -20,7 +20,7 @@ from sqlalchemy import func
 
 from mlops.data.manifests import current_hash
 from mlops.errors import ConfigurationError, DamagedFileError
-from mlops.orchestration import outcomes
+from mlops.orchestration import children, outcomes
 from mlops.orchestration.lock import DECISION_SECONDS, HomeLock, is_held
 from mlops.orchestration.marks import MARK, driver, is_marked
 from mlops.orchestration.naming import ENGINE_LOCK, SCHEDULER_LOCK, product_lock
@@ -74,22 +74,30 @@ def fresh_build(product: GlobalDataProduct, settings: Settings) -> PipelineRun |
 
 
 def build_in_progress(product: GlobalDataProduct, settings: Settings) -> PipelineRun | None:
-    """Return the oldest build in progress that somebody drives.
-
-    The run of a killed engine stays RUNNING, and so does every run when the server is down:
-    whoever waited for one might wait for ever.
-    """
+    """Return the oldest build in progress that somebody drives."""
     in_progress = PipelineRun.query.filter(
         PipelineRun.pipeline_uuid == product.object_uuid,
         PipelineRun.status.in_((RunStatus.INITIAL, RunStatus.RUNNING)),
     )
-    server_is_up = is_held(settings.home / SCHEDULER_LOCK)
+    found = in_progress.order_by(PipelineRun.id).all()
+    return next((run for run in found if is_driven(run, settings)), None)
+
+
+def is_driven(run: PipelineRun, settings: Settings) -> bool:
+    """Tell whether somebody lives who drives a run in progress.
+
+    The run of a killed engine stays RUNNING, and so does every run when the server is down:
+    whoever waited for one might wait for ever.
+    """
+    if not is_marked(run):
+        return is_held(settings.home / SCHEDULER_LOCK)
     engine = HomeLock(settings.home / ENGINE_LOCK, "")
-    pid = engine.holder().get("pid") if is_held(engine.path) else None
-    for run in in_progress.order_by(PipelineRun.id).all():
-        if driver(run) == {MARK: {"pid": pid}} or (server_is_up and not is_marked(run)):
-            return run
-    return None
+    return is_held(engine.path) and driver(run) == {MARK: {"pid": engine.holder().get("pid")}}
+
+
+def wait_for_build(run_id: int, settings: Settings) -> PipelineRun:
+    """Return a build once it has ended, or nobody drives it any more."""
+    return children.wait_for(run_id, lambda run: not is_driven(run, settings))
 
 
 @contextlib.contextmanager

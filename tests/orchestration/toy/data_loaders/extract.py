@@ -11,5 +11,5 @@ if "data_loader" not in globals():
 def extract(*args, **kwargs):
     with Path(kwargs["ledger"]).open("a") as ledger:
         ledger.write("extract\n")
-    time.sleep(float(kwargs["pause"]))
+    time.sleep(float(kwargs.get("pause", 0)))
     return {"size": kwargs["size"]}
