@@ -71,7 +71,7 @@ def _plain(bench: Bench) -> JobRun:
     )
     seconds = measured.result["seconds"]
     stages = {stage: sum(seconds[name] for name in names) for stage, names in STAGES.items()}
-    return JobRun("plain Python", measured.process, stages, _work(measured.result["contenders"]))
+    return JobRun("plain Python", measured.process, stages, _work(measured.result["candidates"]))
 
 
 def _orchestrated(bench: Bench, workers: int) -> JobRun:
@@ -88,8 +88,8 @@ def _orchestrated(bench: Bench, workers: int) -> JobRun:
     return JobRun(name, cost, stages, _work(json.loads(cost.output)["candidates"]))
 
 
-def _work(contenders: Sequence[dict[str, Any]]) -> dict[str, tuple[int, float]]:
-    return {c["family"]: (c["trials"], round(c["validation_rmse"], 3)) for c in contenders}
+def _work(candidates: Sequence[dict[str, Any]]) -> dict[str, tuple[int, float]]:
+    return {c["family"]: (c["trials"], round(c["validation_rmse"], 3)) for c in candidates}
 
 
 def section(bench: Bench, plain: JobRun, one: JobRun, two: JobRun) -> Section:

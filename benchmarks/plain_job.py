@@ -9,7 +9,7 @@ from typing import Any
 from benchmarks.preparation import prepare
 from mlops.steps import (
     batch_inference,
-    contenders,
+    candidates,
     data_preparation,
     model_selection,
     profiles,
@@ -24,7 +24,7 @@ def run(variables: dict[str, Any]) -> dict[str, Any]:
         variables: The variables that `mlops run` would give to every pipeline.
 
     Returns:
-        ``seconds`` by pipeline, and the ``contenders`` as the gate judged them.
+        ``seconds`` by pipeline, and the ``candidates`` as the gate judged them.
     """
     seconds: dict[str, float] = {}
 
@@ -40,7 +40,7 @@ def run(variables: dict[str, Any]) -> dict[str, Any]:
     timed("xgboost_training", _train, training.objectives, training_set, routes)
     judgement = timed("model_selection", _select, training_set, routes)
     timed("batch_inference", _predict)
-    return {"seconds": seconds, "contenders": judgement["contenders"]}
+    return {"seconds": seconds, "candidates": judgement["candidates"]}
 
 
 def _train(
@@ -52,9 +52,9 @@ def _train(
 
 
 def _select(training_set: Any, routes: Any, variables: dict[str, Any]) -> dict[str, Any]:
-    items, _ = contenders.candidates(training_set, routes, variables)
-    reports = [contenders.refit_and_evaluate(item, variables) for item in items]
-    judgement = model_selection.judge_contenders(reports, variables)
+    items, _ = candidates.newest_candidates(training_set, routes, variables)
+    reports = [candidates.refit_and_evaluate(item, variables) for item in items]
+    judgement = model_selection.judge_candidates(reports, variables)
     profiles.profile_version(model_selection.register(judgement, variables), variables)
     return judgement
 

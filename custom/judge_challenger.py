@@ -1,4 +1,4 @@
-"""The gate of `model_selection`: may the best contender replace the champion?"""
+"""The gate of `model_selection`: may the best candidate replace the champion?"""
 
 from typing import Any
 
@@ -9,6 +9,6 @@ if "custom" not in globals():
 
 
 @custom
-def judge(contenders: list[dict[str, Any]], **variables: Any) -> dict[str, Any]:
+def judge(candidates: list[dict[str, Any]], **variables: Any) -> dict[str, Any]:
     """Return the winner and its `Verdict`, rule by rule."""
-    return model_selection.judge_contenders(contenders, variables)
+    return model_selection.judge_candidates(candidates, variables)

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from mlops.steps import contenders
+from mlops.steps import candidates
 
 if "transformer" not in globals():
     from mage_ai.data_preparation.decorators import transformer
@@ -10,5 +10,5 @@ if "transformer" not in globals():
 
 @transformer
 def transform(candidate: dict[str, Any], **variables: Any) -> dict[str, Any]:
-    """Return a `ContenderReport` with metrics on the untouched test window."""
-    return contenders.refit_and_evaluate(candidate, variables)
+    """Return a `RefitReport` with metrics on the untouched test window."""
+    return candidates.refit_and_evaluate(candidate, variables)

@@ -107,6 +107,7 @@ def run(
     from mlops.orchestration.journal import begin_job
     from mlops.orchestration.main_job import objection, run_main_job
     from mlops.registry.listing import find_version
+    from mlops.registry.selections import compared_in
 
     note = objection(settings, promote=promote)
     if note:
@@ -126,7 +127,7 @@ def run(
         content = {
             "seconds": seconds,
             "runs": {name: result.run_id for name, result in job.results.items()},
-            "candidates": judgement["contenders"],
+            "candidates": compared_in(judgement),
             "failed": job.failed_candidates,
             "verdict": judgement["verdict"],
             "registered": registered,
@@ -168,10 +169,10 @@ def headline(settings: Settings) -> str:
     return f"[bold]Source: {source.kind}[/] {where} ({months})"
 
 
-def candidate_rows(contenders: list[Mapping[str, Any]], winner: str) -> list[dict[str, Any]]:
+def candidate_rows(candidates: list[Mapping[str, Any]], winner: str) -> list[dict[str, Any]]:
     """The final table: one row per candidate, the best validation RMSE first."""
     rows = []
-    for report in contenders:
+    for report in candidates:
         metrics = report.get("metrics") or {}
         rows.append(
             {
@@ -200,10 +201,12 @@ def _show_outcome(
     scored: Mapping[str, Any] | None,
     seconds: float,
 ) -> None:
+    from mlops.registry.selections import compared_in
+
     synthetic = " (synthetic trips)" if settings.source.kind == "sample" else ""
     console.print()
     show_rows(
-        candidate_rows([*judgement["contenders"], *judgement["untrained"]], judgement["winner"]),
+        candidate_rows([*compared_in(judgement), *judgement["untrained"]], judgement["winner"]),
         as_json=False,
         title=f"Candidates{synthetic}: errors in minutes on the untouched test window",
         console=console,

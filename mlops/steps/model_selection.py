@@ -11,6 +11,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+from pydantic import AliasChoices, Field
 from threadpoolctl import threadpool_limits
 
 from mlops import progress
@@ -40,7 +41,7 @@ from mlops.registry.tracking import (
 )
 from mlops.registry.versions import Registry, VersionInfo
 from mlops.settings import YES, Settings, load_settings
-from mlops.steps.contenders import ContenderReport, training_runs
+from mlops.steps.candidates import RefitReport, training_runs
 from mlops.steps.reports import leave_report
 from mlops.steps.training import Variables, insight_or_none, threads
 from mlops.training.artifact import TripDurationModel
@@ -51,7 +52,10 @@ from mlops.training.refitting import refit
 class Judgement(Reference):
     """What the gate decided, and all that registering needs."""
 
-    contenders: tuple[ContenderReport, ...]  # best validation RMSE first, failures last
+    # Best validation RMSE first, failures last; stored formerly as contenders.
+    candidates: tuple[RefitReport, ...] = Field(
+        validation_alias=AliasChoices("candidates", "contenders")
+    )
     untrained: tuple[FailedCandidate, ...] = ()  # whose training failed
     winner: str
     model: str  # file of the winner, with its prediction interval
@@ -61,16 +65,16 @@ class Judgement(Reference):
     champion: int | None  # version compared with
 
 
-def judge_contenders(
-    contenders: Sequence[Mapping[str, Any]], variables: Variables
+def judge_candidates(
+    candidates: Sequence[Mapping[str, Any]], variables: Variables
 ) -> dict[str, Any]:
-    """Let the gate compare the best contender with the champion; returns a `Judgement`.
+    """Let the gate compare the best candidate with the champion; returns a `Judgement`.
 
     Raises:
-        PipelineFailureError: If no contender could be evaluated, with each cause.
+        PipelineFailureError: If no candidate could be evaluated, with each cause.
     """
     settings = load_settings(variables, strict=False)
-    reports = [ContenderReport.model_validate(report) for report in contenders]
+    reports = [RefitReport.model_validate(report) for report in candidates]
     finished = sorted(
         (report for report in reports if report.status == "finished"),
         key=lambda report: report.validation_rmse,
@@ -78,7 +82,7 @@ def judge_contenders(
     failed = tuple(report for report in reports if report.status == "failed")
     if not finished:
         causes = "\n".join(f"  {report.family}: {report.error}" for report in failed)
-        raise PipelineFailureError(f"no contender could be evaluated:\n{causes}", "read the logs")
+        raise PipelineFailureError(f"no candidate could be evaluated:\n{causes}", "read the logs")
     learned = [report for report in finished if not report.baseline]
     winner = (learned or finished)[0]
     manifest = load_manifest(Path(winner.training_set))
@@ -128,7 +132,7 @@ def judge_contenders(
     print(verdict.table())
     progress.report(verdict.summary)
     return Judgement(
-        contenders=(*finished, *failed),
+        candidates=(*finished, *failed),
         untrained=untrained,
         winner=winner.family,
         model=str(path),
@@ -140,8 +144,8 @@ def judge_contenders(
 
 
 def _with_interval(
-    winner: ContenderReport,
-    finished: Sequence[ContenderReport],
+    winner: RefitReport,
+    finished: Sequence[RefitReport],
     manifest: TrainingSetManifest,
     settings: Settings,
 ) -> tuple[TripDurationModel, IntervalOrigin]:
@@ -162,7 +166,7 @@ def _with_interval(
     return model.with_interval_of(bounds), origin
 
 
-def _compared(report: ContenderReport) -> Compared:
+def _compared(report: RefitReport) -> Compared:
     return Compared(**report.model_dump(include=set(Compared.model_fields)))
 
 
@@ -205,7 +209,7 @@ def register(judgement: Mapping[str, Any], variables: Variables) -> dict[str, An
         events.refused(settings, judged.winner, judged.verdict.summary, by, facts=rules)
         stays = f"; version {champion.version} stays champion" if champion else ""
         summary = f"nothing registered: {judged.winner} was refused{stays}"
-        refused = next(c.run_id for c in judged.contenders if c.family == judged.winner)
+        refused = next(c.run_id for c in judged.candidates if c.family == judged.winner)
         outcome = SelectionOutcome(version=None, promoted=False, run_id=refused, summary=summary)
         note_outcome(settings, _run(variables), outcome)
         leave_report(settings, "run", _run(variables))
@@ -215,7 +219,7 @@ def register(judgement: Mapping[str, Any], variables: Variables) -> dict[str, An
             "champion": champion.version if champion else None,
             "summary": summary,
         }
-    manifest = load_manifest(Path(judged.contenders[0].training_set))
+    manifest = load_manifest(Path(judged.candidates[0].training_set))
     model, test = TripDurationModel.load(Path(judged.model)), read_window(manifest, "test")
     run_id = log_candidate(
         settings,

@@ -17,7 +17,7 @@ from mlops.errors import MlopsError
 from mlops.registry.connection import connect
 from mlops.registry.versions import Registry
 from mlops.settings import load_settings
-from mlops.steps import contenders
+from mlops.steps import candidates
 
 TRIP = json.dumps({"pickup_at": "2024-02-10T08:30:00", "pickup_zone": 74, "dropoff_zone": 166})
 COMMANDS = (
@@ -85,12 +85,12 @@ def test_a_family_that_the_code_does_not_have_any_more_takes_no_part(
 
     found = (candidate("gone_forest"), candidate("lasso"), candidate("global_mean"))
     manifest = SimpleNamespace(sha256="c0ffee", uri="/set")
-    monkeypatch.setattr(contenders, "finished_candidates", lambda *_: found)
-    monkeypatch.setattr(contenders, "training_set_from", lambda *_: manifest)
+    monkeypatch.setattr(candidates, "finished_candidates", lambda *_: found)
+    monkeypatch.setattr(candidates, "training_set_from", lambda *_: manifest)
     routes = SimpleNamespace(at_test="/routes")
-    monkeypatch.setattr(contenders, "route_statistics_for", lambda *_: routes)
+    monkeypatch.setattr(candidates, "route_statistics_for", lambda *_: routes)
 
-    items, names = contenders.candidates({}, {}, {})
+    items, names = candidates.newest_candidates({}, {}, {})
     assert sorted(item["family"] for item in items) == ["global_mean", "lasso"]
     assert len(names) == 2
     said = capsys.readouterr().out

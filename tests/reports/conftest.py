@@ -113,7 +113,7 @@ class Project:
 @pytest.fixture(scope="session")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     """Return a home with one selection and one version, made by the real steps without Mage."""
-    from mlops.steps import contenders, data_preparation, model_selection, training
+    from mlops.steps import candidates, data_preparation, model_selection, training
 
     variables: dict[str, Any] = {
         "home": str(tmp_path_factory.mktemp("project")),
@@ -131,9 +131,9 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     for fan in (training.families, training.objectives):
         for item in fan([manifest], [routes], variables)[0]:
             assert training.tune_and_train(item, variables)["status"] == "finished"
-    items, _ = contenders.candidates([manifest], [routes], variables)
-    reports = [contenders.refit_and_evaluate(item, variables) for item in items]
-    judgement = model_selection.judge_contenders(reports, variables)
+    items, _ = candidates.newest_candidates([manifest], [routes], variables)
+    reports = [candidates.refit_and_evaluate(item, variables) for item in items]
+    judgement = model_selection.judge_candidates(reports, variables)
     registered = model_selection.register(json.loads(json.dumps(judgement)), variables)
     assert registered["version"] == 1, registered
     return Project(load_settings(variables, strict=False), variables)

@@ -12,7 +12,7 @@ import pytest
 from mlops.registry import catalogue
 from mlops.registry.receipts import Receipt
 from mlops.settings import Settings, load_settings
-from mlops.steps import contenders, data_preparation, model_selection, training
+from mlops.steps import candidates, data_preparation, model_selection, training
 
 
 @dataclass(frozen=True)
@@ -58,9 +58,9 @@ def _make(home: Path, **given: Any) -> Home:
         for item in fan(manifest, routes, variables)[0]:
             report = training.tune_and_train(item, variables)
             assert report["status"] == "finished", report["error"]
-    items = contenders.candidates(manifest, routes, variables)[0]
-    reports = [contenders.refit_and_evaluate(item, variables) for item in items]
-    judged = model_selection.judge_contenders(reports, variables)
+    items = candidates.newest_candidates(manifest, routes, variables)[0]
+    reports = [candidates.refit_and_evaluate(item, variables) for item in items]
+    judged = model_selection.judge_candidates(reports, variables)
     assert model_selection.register(judged, variables)["promoted"]
     return Home(load_settings(variables))
 

@@ -51,7 +51,7 @@ def outputs(version: int | None = 3, promoted: bool = False) -> dict[str, Any]:
         "publish_training_set": {"sha256": "abc"},
         "judge_challenger": {
             "verdict": {"summary": "the gate's words"},
-            "contenders": [
+            "candidates": [
                 {"family": "lasso", "status": "finished", "validation_rmse": 4.0, "metrics": None}
             ],
             "untrained": [{"family": "extra_trees", "error": "it broke"}],

@@ -18,7 +18,7 @@ from mlops.registry.profiles import load_profile
 from mlops.settings import load_settings
 from mlops.steps import (
     batch_inference,
-    contenders,
+    candidates,
     data_preparation,
     model_selection,
     profiles,
@@ -126,19 +126,29 @@ def test_an_unknown_family_is_refused_before_any_child_starts(
 def test_search_selection_and_predictions(
     route_statistics: dict[str, Any], training_set: dict[str, Any], home: Path, web: Any
 ) -> None:
-    # given two families searched on the training set
+    # given two families searched on the training set, and the other baseline
     known = {**VARIABLES, "training.families": "global_mean,linear_regression"}
     items, names = training.families([training_set], [route_statistics], known)
     reports = [training.tune_and_train(item, known) for item in items]
     ranked = training.collect(reports)["candidates"]
-    assert [report["family"] for report in ranked] == ["linear_regression", "global_mean"]
+    assert [report["family"] for report in ranked] == [
+        "linear_regression",
+        "route_median",
+        "global_mean",
+    ]
     # the longest comes first, or it would run alone at the end
-    assert [name["block_uuid"] for name in names] == ["linear_regression", "global_mean"]
+    assert [name["block_uuid"] for name in names] == [
+        "linear_regression",
+        "global_mean",
+        "route_median",
+    ]
 
     # when they are refitted, judged and registered
-    items, _ = contenders.candidates([training_set], [route_statistics], known)
-    reports = [contenders.refit_and_evaluate(item, known) for item in items]
-    judgement = model_selection.judge_contenders(reports, known)
+    items, _ = candidates.newest_candidates([training_set], [route_statistics], known)
+    reports = [candidates.refit_and_evaluate(item, known) for item in items]
+    judgement = model_selection.judge_candidates(reports, known)
+    former = {"contenders" if key == "candidates" else key: v for key, v in judgement.items()}
+    assert model_selection.Judgement.model_validate(former).model_dump(mode="json") == judgement
     telling = {**known, "notifications.webhooks": web.url("/hook")}
     registered = model_selection.register(json.loads(json.dumps(judgement)), telling)
 

@@ -28,7 +28,7 @@ from mlops.training.families import family_of
 from mlops.training.refitting import refit
 
 
-class ContenderItem(Reference):
+class RefitItem(Reference):
     """What one child is asked to do."""
 
     family: str
@@ -40,7 +40,7 @@ class ContenderItem(Reference):
     routes: str  # file of route statistics up to the start of test
 
 
-class ContenderReport(Reference):
+class RefitReport(Reference):
     """One candidate after the refit on train + validation, measured on test."""
 
     family: str
@@ -57,7 +57,7 @@ class ContenderReport(Reference):
     error: str = ""
 
 
-def candidates(training_set: Any, route_statistics: Any, variables: Variables) -> Fan:
+def newest_candidates(training_set: Any, route_statistics: Any, variables: Variables) -> Fan:
     """Yield one child per family: its newest finished candidate on this very training set.
 
     With the variable ``training_runs`` only candidates of those pipeline runs take part. Otherwise
@@ -81,7 +81,7 @@ def candidates(training_set: Any, route_statistics: Any, variables: Variables) -
             "run sklearn_training or xgboost_training first, or everything: mlops run",
         )
     items = [
-        ContenderItem(
+        RefitItem(
             family=candidate.family,
             run_id=candidate.run_id,
             params=candidate.params,
@@ -126,7 +126,7 @@ def refit_and_evaluate(candidate: Mapping[str, Any], variables: Variables) -> di
 
     A failure is returned in the report, so that it costs the other candidates nothing.
     """
-    item = ContenderItem.model_validate(candidate)
+    item = RefitItem.model_validate(candidate)
     started = time.monotonic()
     report: dict[str, Any] = {
         **item.model_dump(exclude={"routes"}),
@@ -144,10 +144,10 @@ def refit_and_evaluate(candidate: Mapping[str, Any], variables: Variables) -> di
         traceback.print_exc()
         report |= {"status": "failed", "error": f"{type(error).__name__}: {error}"}
     report["seconds"] = time.monotonic() - started
-    return ContenderReport.model_validate(report).model_dump(mode="json")
+    return RefitReport.model_validate(report).model_dump(mode="json")
 
 
-def _refit(item: ContenderItem, settings: Settings) -> tuple[TripDurationModel, Metrics]:
+def _refit(item: RefitItem, settings: Settings) -> tuple[TripDurationModel, Metrics]:
     manifest = load_manifest(Path(item.training_set))
     model = refit(
         manifest,
