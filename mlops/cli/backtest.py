@@ -44,7 +44,7 @@ def backtest(
     set_: SetOption = None,
     as_json: AsJson = False,
 ) -> None:
-    """Replay history month by month as if live, and compare policies of retraining.
+    """Replay history month by month, and compare retraining policies.
 
     The first months (backtest.initial_months) train the first model. Then each month's trips are
     predicted by the champion of that day; labels arrive, monitoring looks, the policy decides, a

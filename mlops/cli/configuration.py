@@ -11,7 +11,7 @@ from mlops.cli.options import AsJson, SetOption, examples, settings_from
 from mlops.errors import ConfigurationError, did_you_mean
 from mlops.settings import Settings, setting_names
 
-config_app = typer.Typer(no_args_is_help=True, help="The configuration: values and schema.")
+config_app = typer.Typer(no_args_is_help=True, help="Show the configuration and its schema.")
 
 
 def register(app: typer.Typer) -> None:
@@ -33,7 +33,7 @@ def show(
     section: Annotated[str, typer.Argument(help="Only this section or setting.")] = "",
     as_json: AsJson = False,
 ) -> None:
-    """Every setting in force, after environment and options."""
+    """Show every setting in force, after environment and options."""
     settings = settings_from(set_)
     wanted = section.split(".") if section else []
     rows = [
@@ -65,7 +65,7 @@ def show(
     ),
 )
 def schema() -> None:
-    """The JSON schema of the configuration: types, limits, defaults, meanings."""
+    """Print the JSON schema of the configuration: types, limits, defaults, descriptions."""
     print(json.dumps(Settings.model_json_schema(), indent=1))
 
 

@@ -16,7 +16,7 @@ FOLDER = ".mlops-demo"
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this module."""
-    demo = typer.Typer(help="The project at work, to watch.", no_args_is_help=True)
+    demo = typer.Typer(help="Demonstrations of the whole project.", no_args_is_help=True)
     demo.command(
         "drift",
         epilog=examples(
@@ -41,7 +41,7 @@ def drift(
     seed: Annotated[int, typer.Option(min=0, help="Another seed is another city.")] = 7,
     small: Annotated[bool, typer.Option("--small", help="Fewer trips: half the time.")] = False,
 ) -> None:
-    """The world changes: see the project notice it, learn again, and mend itself.
+    """Simulate drift, and watch the project detect it, retrain and recover.
 
     Real servers, in a home and on ports of their own: your own home and servers are not touched.
     A champion is trained; callers ask; a bridge is closed; monitoring finds it, retrains, and the

@@ -41,17 +41,23 @@ def register(app: typer.Typer) -> None:
 
 def deploy(
     version: Annotated[str, typer.Argument(help="A version, or an alias such as challenger.")],
-    canary_percent: Annotated[Optional[float], typer.Option(help="Share of the requests.")] = None,
-    canary_minutes: Annotated[Optional[float], typer.Option(help="0: no canary.")] = None,
-    shadow_minutes: Annotated[Optional[float], typer.Option(help="Before the canary.")] = None,
-    reason: Annotated[str, typer.Option(help="Why; kept with the version.")] = "",
+    canary_percent: Annotated[
+        Optional[float], typer.Option(help="Percentage of requests that the canary answers.")
+    ] = None,
+    canary_minutes: Annotated[
+        Optional[float], typer.Option(help="Duration of the canary; 0 skips it.")
+    ] = None,
+    shadow_minutes: Annotated[
+        Optional[float], typer.Option(help="Duration of the shadow before the canary; 0 skips it.")
+    ] = None,
+    reason: Annotated[str, typer.Option(help="Reason, recorded with the version.")] = "",
     allow_mismatch: AllowMismatch = False,
     set_: SetOption = None,
     as_json: AsJson = False,
 ) -> None:
-    """Make a version the champion: test its artifact, watch a canary, promote, ask the endpoint.
+    """Make a version the champion: test its artifact, run a canary, promote, test the endpoint.
 
-    It is rolled back by itself if the endpoint does not answer right.
+    It is rolled back automatically if the endpoint answers incorrectly.
     """
     overrides = overrides_from(
         set_,
@@ -77,7 +83,7 @@ def rollback(
         Optional[int],
         typer.Option(help="A former champion; else the previous one."),
     ] = None,
-    reason: Annotated[str, typer.Option(help="Why; kept with the version.")] = "",
+    reason: Annotated[str, typer.Option(help="Reason, recorded with the version.")] = "",
     set_: SetOption = None,
     as_json: AsJson = False,
 ) -> None:
@@ -96,11 +102,13 @@ def rollback(
 
 
 def deployments(
-    id_: Annotated[str, typer.Argument(metavar="[ID]", help="One deployment: every step.")] = "",
-    last: Annotated[int, typer.Option(help="How many.")] = 20,
+    id_: Annotated[
+        str, typer.Argument(metavar="[ID]", help="A deployment to show with every step.")
+    ] = "",
+    last: Annotated[int, typer.Option(help="Number of deployments to show.")] = 20,
     as_json: AsJson = False,
 ) -> None:
-    """Deployments and rollbacks, newest first; with ID, what was decided at each step and why."""
+    """List deployments and rollbacks, newest first, or show every step of ID and its reasons."""
     settings = load_settings()
 
     from mlops.deployment.records import Records

@@ -28,13 +28,13 @@ def register(app: typer.Typer) -> None:
 
 
 def models(
-    version: Annotated[str, typer.Argument(help="A version or alias: its whole story.")] = "",
+    version: Annotated[str, typer.Argument(help="A version or alias to show in full.")] = "",
     verdict: Annotated[
-        bool, typer.Option("--verdict", help="The last verdict of the gate, passed or refused.")
+        bool, typer.Option("--verdict", help="Show the gate's last verdict, passed or refused.")
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Registered versions; with VERSION, its metrics, verdict and receipt."""
+    """List registered versions, or show the metrics, verdict and receipt of VERSION."""
     settings = load_settings()
 
     from mlops.registry.listing import find_version, list_versions

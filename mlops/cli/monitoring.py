@@ -39,20 +39,23 @@ def register(app: typer.Typer) -> None:
 
 def monitor(
     window: Annotated[
-        str, typer.Argument(metavar="[WINDOW]", help="Only show what was found in it.")
+        str,
+        typer.Argument(
+            metavar="[WINDOW]", help="A window whose findings are shown, without measuring."
+        ),
     ] = "",
     list_: Annotated[
         bool, typer.Option("--list", help="Only show the last windows and decisions.")
     ] = False,
     no_act: Annotated[
-        bool, typer.Option("--no-act", help="Start nothing: only say what is due.")
+        bool, typer.Option("--no-act", help="Start no action; only report which one is due.")
     ] = False,
     set_: SetOption = None,
     as_json: AsJson = False,
 ) -> None:
-    """Look at what was answered since the last look: drift, errors, data; decide, and act on it.
+    """Measure drift, errors and data quality of new answers, and start the action that is due.
 
-    What is due is started in the servers of `mlops up`; without them the command for it is shown.
+    Actions start in the servers of `mlops up`; without them, the command to run is shown.
     """
     overrides = overrides_from(set_, {"monitoring.act": False if no_act else None})
     settings = load_settings(overrides)

@@ -29,7 +29,7 @@ def notify(
     set_: SetOption = None,
     as_json: AsJson = False,
 ) -> None:
-    """The channels that alerts go through; with --test, whether a message arrives."""
+    """List the channels that alerts are sent to; with --test, send a message to each."""
     settings = settings_from(set_)
 
     from mlops.notifications.alerts import Alert
@@ -39,7 +39,7 @@ def notify(
     channels = channels_of(settings.notifications)
     if not channels:
         raise ConfigurationError(
-            "notifications: nobody is told of anything: no channel is configured",
+            "notifications: no channel is configured, so nobody is notified",
             "set one of notifications.smtp_url, slack_webhooks, teams_webhooks, webhooks",
         )
     if not test:

@@ -14,7 +14,7 @@ AllowMismatch = Annotated[
     bool,
     typer.Option(
         "--allow-mismatch",
-        help="Let a synthetic model meet real trips, or a model another taxi's.",
+        help="Let a model score trips of another origin: real trips, or those of the other taxi.",
     ),
 ]
 SetOption = Annotated[

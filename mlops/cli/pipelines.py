@@ -18,7 +18,7 @@ from mlops.settings import PROJECT_ROOT, load_settings
 if TYPE_CHECKING:
     from mlops.orchestration.contract import PipelineResult
 
-pipeline_app = typer.Typer(no_args_is_help=True, help="Run one pipeline; list them.")
+pipeline_app = typer.Typer(no_args_is_help=True, help="Run, resume or list pipelines.")
 
 
 def register(app: typer.Typer) -> None:
@@ -46,7 +46,7 @@ def pipeline_names() -> list[str]:
     ),
 )
 def list_pipelines(as_json: AsJson = False) -> None:
-    """Every pipeline and what it does."""
+    """List all pipelines and what they do."""
     import yaml
 
     rows = []
@@ -105,7 +105,7 @@ def resume_pipeline(
     set_: SetOption = None,
     as_json: AsJson = False,
 ) -> None:
-    """Go on with a run that was killed, cancelled or failed: only what is unfinished runs again."""
+    """Resume a run that was killed, cancelled or failed; finished blocks do not run again."""
     settings = settings_from(set_)
     require_run(settings, run)
     require_free(settings)
@@ -149,9 +149,9 @@ def _show(result: "PipelineResult", as_json: bool) -> None:
 
 
 def status(
-    last: Annotated[int, typer.Option(help="How many runs.")] = 12, as_json: AsJson = False
+    last: Annotated[int, typer.Option(help="Number of runs to show.")] = 12, as_json: AsJson = False
 ) -> None:
-    """The training set in use and the last pipeline runs."""
+    """Show the training set in use and the last pipeline runs."""
     settings = load_settings()
 
     from mlops.data.manifests import current_training_set

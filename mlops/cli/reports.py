@@ -28,7 +28,10 @@ def register(app: typer.Typer) -> None:
 
 def report(
     kind: Annotated[
-        str, typer.Argument(help="run: a model selection; window: of monitoring; model: its card.")
+        str,
+        typer.Argument(
+            help="run (a model selection), window (of monitoring) or model (a model card)."
+        ),
     ],
     name: Annotated[
         str,

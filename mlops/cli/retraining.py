@@ -33,18 +33,18 @@ def register(app: typer.Typer) -> None:
 
 def retrain(
     force: Annotated[
-        bool, typer.Option("--force", help="Train although the source has no new month.")
+        bool, typer.Option("--force", help="Train even if the source has no new month.")
     ] = False,
-    reason: Annotated[str, typer.Option(help="Why; kept with the record.")] = "",
+    reason: Annotated[str, typer.Option(help="Reason, kept with the record.")] = "",
     resume: Annotated[
-        bool, typer.Option("--resume", help="Go on with the last retraining that did not end.")
+        bool, typer.Option("--resume", help="Continue the last retraining that did not finish.")
     ] = False,
     set_: SetOption = None,
     as_json: AsJson = False,
 ) -> None:
-    """Look for new months; if there are any, prepare, train, select and deploy: its triggers' work.
+    """Look for new months; if there are any, retrain and deploy as the triggers do.
 
-    Whether a version that passes the gate is deployed or waits: deployment.policy.
+    The setting deployment.policy says whether a version that passes is deployed or waits.
     """
     variables = {**overrides_from(set_), "force": force, "reason": reason or "mlops retrain"}
     settings = check_run("retraining", variables)
@@ -74,9 +74,9 @@ def retrain(
 
 
 def approve(
-    version: Annotated[int, typer.Argument(help="The version that waits; may be left out.")] = 0,
-    reason: Annotated[str, typer.Option(help="Why; kept with the version.")] = "",
-    show: Annotated[bool, typer.Option("--show", help="Only show what waits.")] = False,
+    version: Annotated[int, typer.Argument(help="The version that waits; may be omitted.")] = 0,
+    reason: Annotated[str, typer.Option(help="Reason, recorded with the version.")] = "",
+    show: Annotated[bool, typer.Option("--show", help="Only show the version that waits.")] = False,
     set_: SetOption = None,
     as_json: AsJson = False,
 ) -> None:

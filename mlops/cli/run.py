@@ -56,8 +56,10 @@ def run(
     objectives: Annotated[Optional[str], typer.Option(help="E.g. squared_error.")] = None,
     max_evals: Annotated[Optional[int], typer.Option(help="Trials per candidate.")] = None,
     time_budget: Annotated[Optional[float], typer.Option(help="Seconds per search.")] = None,
-    seed: Annotated[Optional[int], typer.Option(help="Of every random choice.")] = None,
-    workers: Annotated[Optional[int], typer.Option(help="Blocks at the same time.")] = None,
+    seed: Annotated[Optional[int], typer.Option(help="Seed of every random choice.")] = None,
+    workers: Annotated[
+        Optional[int], typer.Option(help="Number of blocks that run at the same time.")
+    ] = None,
     promote: Annotated[
         bool, typer.Option("--promote", help="Let a winner that passes replace the champion.")
     ] = False,
@@ -66,12 +68,12 @@ def run(
         bool, typer.Option("--rebuild", help="Build the training set again.")
     ] = False,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Go on with the last, interrupted job.")
+        bool, typer.Option("--resume", help="Continue the last interrupted job.")
     ] = False,
     set_: SetOption = None,
     as_json: AsJson = False,
 ) -> None:
-    """The main job: prepare, train every candidate, select, predict; each step a Mage run."""
+    """Run the main job: prepare data, train all candidates, select a model and predict."""
     named = {
         "source": source,
         "months": months,

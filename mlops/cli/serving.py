@@ -55,7 +55,7 @@ def add(
         Optional[float], typer.Option(help="Until it expires.", show_default="never")
     ] = None,
 ) -> None:
-    """Make a key and show it, once. To rotate: add, let the caller change over, revoke the old."""
+    """Create a key and show it once. To rotate: add, let the caller change over, revoke the old."""
     from mlops.serving.keys import add_key
 
     key, token = add_key(load_settings().served, name, days)
@@ -65,7 +65,7 @@ def add(
 
 
 def list_(as_json: AsJson = False) -> None:
-    """List all keys there ever were, without the keys themselves."""
+    """List all keys that were ever created, without their secret values."""
     from mlops.serving.keys import read_keys
 
     now = datetime.now(timezone.utc)

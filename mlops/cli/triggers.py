@@ -41,11 +41,14 @@ def triggers(
         bool, typer.Option("--write", help="Write pipelines/*/triggers.yaml from the code.")
     ] = False,
     lint: Annotated[
-        bool, typer.Option("--lint", help="Only look for what would keep them from working.")
+        bool,
+        typer.Option(
+            "--lint", help="Only check for mistakes that would keep triggers from working."
+        ),
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Every trigger: its state, next run (UTC), last result; and how to start it by a POST."""
+    """List all triggers: state, next run (UTC), last result and the POST that starts each."""
     from mlops.orchestration import trigger_lint
     from mlops.orchestration import triggers as definitions
 

@@ -31,7 +31,7 @@ GROUPS: Final[Mapping[str, tuple[Family, ...]]] = {
 WORDS: Final[Mapping[Family, str]] = {
     "performance": "worse predictions",
     "drift": "drift",
-    "labels": "trips of other durations",
+    "labels": "a different distribution of durations",
     "staleness": "an old model",
     "quality": "broken data",
     "stability": "impossible predictions",
@@ -93,7 +93,7 @@ def tell(settings: Settings, record: DecisionRecord) -> None:
         if streaks:
             notify(settings, alert_of(group, streaks, record, pending_approval(settings), settings))
         elif is_told(settings, f"{MONITORING}{group}") and _is_over(settings, families, windows):
-            quiet = f"Nothing of it in {windows[-1].window}"
+            quiet = f"No such finding in {windows[-1].window}"
             resolve(settings, f"{MONITORING}{group}", quiet)
 
 

@@ -187,7 +187,7 @@ def _why(m: Measurement, limit: float | None) -> str:
     if m.subject == UNITS:
         what = units_in_words(m.value / m.reference)
     elif m.is_divergence:
-        what = f"{m.subject} is distributed otherwise: {m.statistic} {_shown(m.value, m.unit)}"
+        what = f"{m.subject} has a different distribution: {m.statistic} {_shown(m.value, m.unit)}"
     elif m.family in ("stability", "skew", "staleness"):
         what = f"{m.subject} {m.statistic}: {_shown(m.value, m.unit)}"
     else:

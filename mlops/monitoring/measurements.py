@@ -18,7 +18,7 @@ from mlops.data.rule_names import current_measure
 
 Family = Literal[
     "quality",  # the data are not what they claim to be
-    "drift",  # inputs and predictions are distributed otherwise
+    "drift",  # inputs and predictions have a different distribution
     "labels",  # so are actual durations
     "performance",  # predictions are worse than they were
     "skew",  # training code computes otherwise what was answered

@@ -43,7 +43,7 @@ class Incident(Reference):
         incident: Its key.
         title: Of its first alert.
         link: Of its last alert.
-        since: When it was first told, with time zone.
+        since: When it was first reported, with time zone.
         told_at: When it was last told, with time zone.
         untold: Alerts since then that were not sent.
         story: The stages it came to, in order.
@@ -177,7 +177,7 @@ def _over(known: Incident, why: str) -> Alert:
         kind="recovered",
         incident=known.incident,
         title=f"resolved: {known.title}",
-        text=f"{why}, {_duration(now - known.since)} after it was first told.",
+        text=f"{why}, {_duration(now - known.since)} after it was first reported.",
         facts={**facts, "so far": known.so_far} if known.story else facts,
         link=known.link,
         at=now,

@@ -56,7 +56,7 @@ def quality_section(facts: CardFacts) -> DocumentSection:
     errors = found.overall
     rows4 = [
         _measure("mean absolute error", errors.mae, "how far off a prediction is on average"),
-        _measure("RMSE", errors.rmse, "likewise, but large errors weigh more"),
+        _measure("RMSE", errors.rmse, "like the mean absolute error, but large errors weigh more"),
         _measure("nine trips in ten within", found.p90, "one trip in ten is further off"),
         _measure("bias", errors.bias, "positive: predicted too long on average", signed=True),
     ]

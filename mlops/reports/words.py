@@ -115,7 +115,7 @@ def finding(found: Finding) -> str:
     measure = _SHORT.get(found.statistic, found.statistic)
     value, limit = in_unit(found.value, found.unit), in_unit(found.limit, found.unit)
     if found.family in ("drift", "labels"):
-        changed = f"{watched(found.subject)} ({found.subject}) is distributed otherwise than usual"
+        changed = f"{watched(found.subject)} ({found.subject}) has an unusual distribution"
         return f"{changed}: {measure} {value}, limit {limit}"
     if found.family == "performance":
         usual = in_unit(found.reference, found.unit)

@@ -214,7 +214,7 @@ CASES = (
         silent=(3,),
         fires=8,
         resolved=16,
-        says=("decided: retrain", "1970-01-02"),
+        says=("decision is: retrain", "1970-01-02"),
     ),
     Case(
         "DeploymentFailed",

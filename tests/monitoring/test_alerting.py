@@ -102,7 +102,7 @@ def test_trouble_of_two_kinds_is_two_incidents_and_all_of_one_kind_is_one(
     told = watch.look(make_window(24, "drift", "performance", "labels", "quality", "serving"))
 
     assert [(alert["title"], alert["severity"]) for alert in told] == [
-        ("version 3: worse predictions, drift, trips of other durations", "error"),
+        ("version 3: worse predictions, drift, a different distribution of durations", "error"),
         ("version 3: broken data", "warning"),
         ("version 3: a slow or failing server", "error"),
     ]
@@ -160,7 +160,7 @@ def test_a_story_from_the_first_window_to_the_last(
         "version 4 waits for approval",
         "version 4 is champion instead of 3",
     ]
-    assert "Nothing of it in v4-served-" in over["text"]
+    assert "No such finding in v4-served-" in over["text"]
     assert watch.look() == []
 
 

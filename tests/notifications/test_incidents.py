@@ -124,9 +124,9 @@ def test_each_stage_of_an_incident_is_told_once_with_the_story_so_far(
     assert incidents.append(settings, "monitoring:other", "nothing") == ""
     assert told("version 4 is champion") == []
     # And the end tells it all, with where to look
-    resolve(settings, "monitoring:model", "Nothing of it in w9")
+    resolve(settings, "monitoring:model", "No such finding in w9")
     over = web.bodies("/hook")[-1]
-    assert over["text"].startswith("Nothing of it in w9, 0 minutes after")
+    assert over["text"].startswith("No such finding in w9, 0 minutes after")
     assert over["link"] == "https://mage.example/dashboard"
     assert [line[17:] for line in over["facts"]["so far"].split(" → ")] == [
         "abnormal",

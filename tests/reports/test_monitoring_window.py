@@ -28,7 +28,7 @@ def test_an_alarm_is_told_in_words_with_its_decision(
         "train again",
         "pipeline retraining, run 12",
         "2 of the last 3 windows show a change of drift",
-        "where trips begin (pickup_zone) is distributed otherwise than usual: PSI 0.300, limit",
+        "where trips begin (pickup_zone) has an unusual distribution: PSI 0.300, limit",
         "Mean absolute error by hour",
         "Mean absolute error by pickup borough",
         "5.90 to 6.10",
