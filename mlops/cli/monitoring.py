@@ -143,7 +143,7 @@ def _show_past(settings: Settings, as_json: bool) -> None:
     if as_json:
         print(json.dumps(_content(windows, decisions), indent=1))
         return
-    empty = "no window was looked at yet; look now with: mlops monitor"
+    empty = "no window has been measured yet; measure now with: mlops monitor"
     found = [{**_summary(record), "worst": _first(record)} for record in windows]
     show_rows(found, as_json=False, title="Windows, the latest last", empty=empty)
     rows = [

@@ -77,5 +77,7 @@ def _show(found: "Reproduction") -> None:
     made = f"made again by code {found.code[:12]} in {found.seconds:.1f} s"
     show_rows(rows, as_json=False, title=f"Version {found.version} ({found.family}), {made}")
     if found.lacking:
-        terminal().print(f"its receipt lacks {', '.join(found.lacking)}: it is from an older code")
+        terminal().print(
+            f"its receipt lacks {', '.join(found.lacking)}: it was written by an older release"
+        )
     terminal().print(found.summary, markup=False)

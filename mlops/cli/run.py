@@ -149,12 +149,12 @@ def run(
         raise CandidateFailureError(
             f"{len(job.failed_candidates)} of the candidates failed, the others were compared: "
             f"{causes}",
-            "read its log and mend the cause; then try it again with: mlops run --resume",
+            "read its log and fix the cause; then try it again with: mlops run --resume",
         )
     if (promote or scored is None) and not judgement["verdict"]["passed"]:
         raise GateRefusalError(
             f"no new champion: {judgement['verdict']['summary']}",
-            "see every rule with: mlops models --verdict; then mend the data or search harder",
+            "see every rule with: mlops models --verdict; then fix the data or search harder",
         )
 
 

@@ -170,7 +170,7 @@ def inspect(settings: Settings) -> Iterator[tuple[str, str, list[MlopsError]]]:
         try:
             content = read(settings, faults.append)
         except ImportError as error:
-            content = f"not looked at, for want of a package: {error}"
+            content = f"not checked, because a package is missing: {error}"
         yield name, content, faults
 
 

@@ -94,7 +94,7 @@ def open_table(path: str | Path) -> Iterator[Table]:
     except _UNREADABLE as error:
         raise SourceError(
             f"{path}: cannot be read: {str(error).strip() or type(error).__name__}",
-            "the file is damaged, unreachable or no table of trips: mend it or fetch it again",
+            "the file is damaged, unreachable or no table of trips: fix it or fetch it again",
         ) from error
 
 

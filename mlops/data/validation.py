@@ -278,5 +278,5 @@ def _refuse_bad_batch(
             + f"\n{quality_table(quality)}",
             "look at the rows"
             + (f" in {quality.quarantine_uri}" if quality.quarantine_uri else " of the source")
-            + "; mend the source, or change validation.* if the limit is wrong",
+            + "; fix the source, or change validation.* if the limit is wrong",
         )

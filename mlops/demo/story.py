@@ -197,7 +197,7 @@ class Story:
                 f"monitoring run {run} measured no window of version {champion}",
                 f"read its log in {self.settings.logs}",
             )
-        self._say(f"monitoring run {run} looked at {len(windows)} windows")
+        self._say(f"monitoring run {run} measured {len(windows)} windows")
         self._watch.observes("mlops_model_live_rmse_minutes", live_rmse(windows[-1:]))
         # The first may have begun in the month before.
         inside = tuple(w for w in windows if f"{w.report.start:%Y-%m}" == month)

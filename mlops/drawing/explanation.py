@@ -86,7 +86,7 @@ def draw_contributions(table: pd.DataFrame, size: FigureSize = TALL) -> Drawing:
     rows = table.drop_duplicates("family").set_index("family")["rows"]
     if minutes.shape[1] == 1:
         return _contribution_bars(made, minutes.iloc[:, 0], int(rows.iloc[0]))
-    on = axes(made, title="What features add to a prediction: mean |minutes|, exact", x="", y="")
+    on = axes(made, title="Mean absolute contribution of each feature, minutes (exact)", x="", y="")
     values = minutes.to_numpy()
     for y, x in np.ndindex(values.shape):
         shade = to_rgba(BLUE, _DARKEST * values[y, x] / values.max())

@@ -81,7 +81,7 @@ def draw_runs(table: pd.DataFrame, size: FigureSize = HALF, now: datetime | None
         last = max(last, pd.Timestamp(now).normalize())
     days = pd.date_range(last - pd.Timedelta(days=13), last)
     made = figure(FigureSize(size.width, max(size.height, 64 + 21 * len(pipelines))))
-    on = axes(made, title="Runs by day; failed ones are counted first", x="", y="")
+    on = axes(made, title="Runs by day, failed runs first", x="", y="")
     groups: Any = table.groupby(["day", "pipeline"])
     for (day, pipeline), own in groups:
         if day not in days:

@@ -92,6 +92,6 @@ def _same_rows(**columns: npt.ArrayLike) -> tuple[FloatArray, ...]:
             raise DataQualityError(
                 f"{name}: {int(bad.sum())} of {len(array)} values are NaN or infinite, "
                 f"first in row {int(np.argmax(bad))}",
-                "clean the window, or mend the model that predicts them",
+                "clean the window, or fix the model that predicts them",
             )
     return tuple(arrays.values())

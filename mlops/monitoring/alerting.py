@@ -18,7 +18,7 @@ from mlops.monitoring.records import DecisionRecord, WindowRecord, read_windows
 from mlops.monitoring.report import Finding
 from mlops.notifications.alerts import Alert, Severity
 from mlops.notifications.events import MONITORING
-from mlops.notifications.incidents import is_told, notify, resolve
+from mlops.notifications.incidents import is_reported, notify, resolve
 from mlops.retraining.records import PendingApproval, pending_approval
 from mlops.settings import Settings
 
@@ -92,7 +92,9 @@ def tell(settings: Settings, record: DecisionRecord) -> None:
         streaks = [s for family in families if (s := streak_of(windows, family)) is not None]
         if streaks:
             notify(settings, alert_of(group, streaks, record, pending_approval(settings), settings))
-        elif is_told(settings, f"{MONITORING}{group}") and _is_over(settings, families, windows):
+        elif is_reported(settings, f"{MONITORING}{group}") and _is_over(
+            settings, families, windows
+        ):
             quiet = f"No such finding in {windows[-1].window}"
             resolve(settings, f"{MONITORING}{group}", quiet)
 
@@ -153,7 +155,7 @@ def alert_of(
             "since": f"{since:%Y-%m-%d %H:%M %Z}",
             "windows": f"{max(s.windows for s in streaks)} in a row, the latest {latest.window}",
             "trips": f"{latest.trips:,}, {latest.labelled:,} of them ended",
-            "look closer": f"mlops monitor {latest.window}",
+            "details": f"mlops monitor {latest.window}",
         },
         link=f"{settings.pages_url}{DASHBOARD}",
         command=_command(concerned, waiting) or f"mlops monitor {latest.window}",

@@ -213,14 +213,14 @@ def _blocked(
     if found := [action for action in before if now < action.at + cool_down]:
         last = max(found, key=lambda action: action.at)
         return (
-            f"after the {last.step} of {last.at:%Y-%m-%d %H:%M} none is started before"
+            f"after the {last.step} of {last.at:%Y-%m-%d %H:%M} no {step} is started before"
             f" {last.at + cool_down:%Y-%m-%d %H:%M}"
         )
     if found := [action for action in before if recent and recent[-1].window in action.windows]:
         last = max(found, key=lambda action: action.at)
-        return f"the {last.step} of {last.at:%Y-%m-%d %H:%M} was about the same windows"
+        return f"the {last.step} of {last.at:%Y-%m-%d %H:%M} concerned the same windows"
     return None
 
 
 def _quiet(recent: Sequence[WindowOutcome]) -> str:
-    return "nothing unusual in the latest window" if recent else "no window has been looked at"
+    return "nothing unusual in the latest window" if recent else "no window has been measured"

@@ -144,7 +144,7 @@ def append(settings: Settings, incident: str, stage: str) -> str:
     return "; ".join(stories)
 
 
-def is_told(settings: Settings, incident: str) -> bool:
+def is_reported(settings: Settings, incident: str) -> bool:
     """Tell whether people know of an incident and not yet of its end; key as for `resolve`."""
     return bool(_known(settings, incident))
 

@@ -82,7 +82,7 @@ class Page(Collector):
 def _of_observer(refreshed: Refreshed, problems: Mapping[str, str]) -> Iterator[Metric]:
     yield single(
         "mlops_observer_refresh_timestamp_seconds",
-        "When everything was last looked at",
+        "Time of the last refresh",
         seconds_of(refreshed.world.at),
     )
     yield single("mlops_observer_refresh_seconds", "How long that took", refreshed.seconds)

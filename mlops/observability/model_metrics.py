@@ -79,7 +79,7 @@ def deployment_metrics(world: ObservedWorld) -> Iterator[Metric]:
     over = [record for record in records if record.is_over and record.steps]
     yield gauge(
         "mlops_model_last_deployment_timestamp_seconds",
-        "When the last deployment or rollback ended, and how",
+        "Time at which the last deployment or rollback ended, with its outcome",
         [
             (
                 {"kind": last.kind, "version": last.version, "outcome": last.state},
@@ -90,7 +90,7 @@ def deployment_metrics(world: ObservedWorld) -> Iterator[Metric]:
     )
     yield gauge(
         "mlops_model_deployment_running_since_timestamp_seconds",
-        "When a deployment began that has not ended",
+        "Start of a deployment that is in progress",
         [
             (
                 {"deployment": record.id, "version": record.version, "state": record.state},
@@ -103,24 +103,24 @@ def deployment_metrics(world: ObservedWorld) -> Iterator[Metric]:
     limits = world.settings.deployment
     yield single(
         "mlops_model_deployment_planned_seconds",
-        "How long the shadow and the canary of a deployment are to take",
+        "Planned duration of a deployment's shadow and canary",
         60 * (limits.canary_minutes + limits.shadow_minutes),
     )
     rollout = world.rollout
     yield gauge(
         "mlops_model_rollout_percent",
-        "Share of the requests that a version beside the champion sees",
+        "Percentage of requests sent to a version beside the champion",
         [({"version": rollout.version, "mode": rollout.mode}, rollout.percent)] if rollout else [],
     )
     waiting = world.pending_approval
     yield gauge(
         "mlops_model_approval_waiting_since_timestamp_seconds",
-        "Since when a version that passed the gate waits for a person",
+        "Time since which a version that passed the gate has been waiting for approval",
         [({"version": waiting.version}, seconds_of(waiting.requested_at))] if waiting else [],
     )
     retrainings = Counter(record.status for record in world.retrainings)
     yield gauge(
         "mlops_model_retrainings",
-        "Retrainings by how they ended",
+        "Retrainings by status",
         [({"status": status}, many) for status, many in sorted(retrainings.items())],
     )

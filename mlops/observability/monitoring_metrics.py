@@ -32,11 +32,11 @@ def window_metrics(world: ObservedWorld) -> Iterator[Metric]:
     champion = world.champion
     own = [w for w in world.windows if champion and w.version == champion.version]
     yield single(
-        "mlops_model_windows", "Windows of the champion's answers that were looked at", len(own)
+        "mlops_model_windows", "Number of monitored windows of the champion's answers", len(own)
     )
     yield single(
         "mlops_model_window_size_trips",
-        "With how many answers a window is complete",
+        "Number of answers that complete a window",
         world.settings.monitoring.window_trips,
     )
     if not own:
@@ -56,14 +56,14 @@ def window_metrics(world: ObservedWorld) -> Iterator[Metric]:
     served = [window.end for window in own if window.origin == "served"]
     yield single(
         "mlops_model_served_until_timestamp_seconds",
-        "Until when answers of the online server were looked at",
+        "Time until which answers of the online server were monitored",
         seconds_of(max(served, default=None)),
     )
     answered = sum(window.trips for window in own)
     labelled = sum(window.labelled for window in own)
     yield single(
         "mlops_model_labelled_share",
-        "Share of all answers looked at whose duration is known",
+        "Share of all monitored answers whose duration is known",
         labelled / answered if answered else None,
     )
     yield from _drift(latest)
@@ -121,8 +121,8 @@ def _performance(windows: Sequence[WindowRecord]) -> Iterator[Metric]:
             ("", meaning, _of(found, "value")),
             ("_lower", f"Lower end of the 95 % confidence interval: {meaning.lower()}", low),
             ("_upper", f"Upper end of the 95 % confidence interval: {meaning.lower()}", high),
-            ("_expected", f"As the test window has it: {meaning.lower()}", _of(found, "reference")),
-            ("_limit", f"From which on it is an alarm: {meaning.lower()}", _of(found, "limit")),
+            ("_expected", f"Value in the test window: {meaning.lower()}", _of(found, "reference")),
+            ("_limit", f"Limit that raises an alarm: {meaning.lower()}", _of(found, "limit")),
         ):
             yield single(f"mlops_model_live_{statistic}{part}{unit}", f"{text} {what}", value)
 

@@ -25,7 +25,7 @@ PRODUCTS: Final = {"training_set": TRAINING_SETS, "route_statistics": "route_sta
 TRAINING_SET: Final = {
     "rows": "Rows in it",
     "refused_rows": "Rows read that the data contract kept out",
-    "refused_share": "Share of the rows read that were kept out",
+    "refused_share": "Share of the rows read that were quarantined",
     "until_timestamp_seconds": "End of the trips in it",
     "synthetic": "1 if its trips are generated",
 }
@@ -61,7 +61,7 @@ def pipeline_metrics(world: ObservedWorld) -> Iterator[Metric]:
     running = runs[runs["status"] == "running"].groupby("pipeline")["started_at"].min()
     yield gauge(
         "mlops_pipeline_running_since_timestamp_seconds",
-        "When the oldest run that still goes on started",
+        "Start of the oldest run in progress",
         [({"pipeline": pipeline}, seconds_of(at)) for pipeline, at in running.items()],
     )
     yield from _schedules(world)

@@ -42,7 +42,7 @@ def _way_on(kind: type[MlopsError], own: str, log: Path, go_on: str) -> str:
     """
     if own and (issubclass(kind, ConfigurationError) or "mlops " in own):
         return own
-    return f"{own or f'read {log} and mend the cause'}; then go on with: {go_on}"
+    return f"{own or f'read {log} and fix the cause'}; then continue with: {go_on}"
 
 
 def _kind_of(text: str) -> tuple[type[MlopsError], str]:

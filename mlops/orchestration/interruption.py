@@ -51,5 +51,5 @@ def interruptible(go_on: Callable[[], str]) -> Iterator[None]:
 def _interruption(command: str) -> InterruptionError:
     return InterruptionError(
         "interrupted: the blocks at work were stopped, and nothing is half-written",
-        f"go on with: {command}",
+        f"continue with: {command}",
     )

@@ -109,7 +109,7 @@ class Scheduler:
                     if self._initial_runs() - self._waiting:
                         return
                 except Exception as error:  # the next round tries again
-                    _report(error, "the runs cannot be looked at")
+                    _report(error, "the runs cannot be checked")
                     next_news = now + AWAY_SECONDS
             if not ended:
                 time.sleep(TICK_SECONDS)

@@ -101,10 +101,10 @@ def live_section(facts: CardFacts) -> DocumentSection:
     measured = [(w, f) for w in facts.windows if (f := live_error(w)) is not None]
     if not measured:
         said = (
-            f"Monitoring looked at {count(len(facts.windows))} windows of its answers; no actual"
+            f"Monitoring measured {count(len(facts.windows))} windows of its answers; no actual"
             " durations have arrived yet."
             if facts.windows
-            else "Monitoring has not looked at this version yet."
+            else "Monitoring has not measured this version yet."
         )
         return DocumentSection("Live performance", (Text(said),))
     rows = tuple(

@@ -13,7 +13,7 @@ from mlops.settings import Settings
 
 
 @dataclass(frozen=True)
-class Made:
+class WrittenReport:
     """A report that was written.
 
     Attributes:
@@ -50,7 +50,9 @@ class Plan:
     run_id: str
 
 
-def make_report(settings: Settings, kind: str, name: str = "", output: Path | None = None) -> Made:
+def make_report(
+    settings: Settings, kind: str, name: str = "", output: Path | None = None
+) -> WrittenReport:
     """Write a report and log it.
 
     A report that cannot be logged is written all the same.
@@ -79,11 +81,13 @@ def make_report(settings: Settings, kind: str, name: str = "", output: Path | No
     except OSError as error:
         raise MlopsError(f"{path}: cannot be written: {error}", "choose --output FILE") from error
     if not plan.run_id:
-        return Made(kind, title, path, not_logged="it belongs to no run")
+        return WrittenReport(kind, title, path, not_logged="it belongs to no run")
     try:
-        return Made(kind, title, path, logged=log_report(settings, plan.run_id, plan.file, html))
+        return WrittenReport(
+            kind, title, path, logged=log_report(settings, plan.run_id, plan.file, html)
+        )
     except RegistryError as error:
-        return Made(kind, title, path, not_logged=error.message)
+        return WrittenReport(kind, title, path, not_logged=error.message)
 
 
 def plan_model(settings: Settings, name: str) -> Plan:

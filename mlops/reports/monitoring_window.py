@@ -144,7 +144,7 @@ def _share(record: WindowRecord) -> float:
 def _decision(facts: WindowFacts) -> tuple[Block, ...]:
     made = facts.decision
     if made is None:
-        return (Text("No decision has looked at this window yet."),)
+        return (Text("No decision has been based on this window yet."),)
     decision = made.decision
     step, tone = _STEPS[decision.step]
     rows = [("Decision", Cell(step, tone)), ("When", Cell(moment(decision.at)))]
@@ -158,7 +158,7 @@ def _decision(facts: WindowFacts) -> tuple[Block, ...]:
     if made.command:
         rows.append(("To do the same", Cell(made.command, code=True)))
     seen = ", ".join(outcome.window for outcome in decision.windows)
-    rows.append(("Windows it looked at", Cell(seen)))
+    rows.append(("Windows it is based on", Cell(seen)))
     said = {f.why: words.finding(f) for f in facts.record.report.findings}
     reasons = tuple(said.get(reason, reason) for reason in decision.reasons)
     more = reasons[_SHOWN_REASONS:]

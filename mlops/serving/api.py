@@ -91,7 +91,7 @@ def build_api(application: Application) -> FastAPI:
                 bundle=version.bundle,
                 family=version.model.family,
                 synthetic=version.synthetic,
-                info=told(version.model.head.info),
+                info=parsed_info(version.model.head.info),
             )
             for version, role in lineup.versions
         ]
@@ -126,7 +126,7 @@ def build_api(application: Application) -> FastAPI:
     return api
 
 
-def told(info: Mapping[str, str]) -> dict[str, Any]:
+def parsed_info(info: Mapping[str, str]) -> dict[str, Any]:
     """Return what a bundle tells of its model; objects are kept as JSON in it."""
     return {
         name: json.loads(text) if text.startswith(("{", "[")) else text

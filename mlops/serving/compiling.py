@@ -55,7 +55,7 @@ def _compile(settings: Settings, info: VersionInfo, target: Path, pipe: Any) -> 
         try:
             CompiledModel.load(target)
         except MlopsError:
-            compile_model(load_folder(settings, info.source), info.version, told_of(info)).save(
+            compile_model(load_folder(settings, info.source), info.version, bundle_info(info)).save(
                 target
             )
             CompiledModel.load(target)  # what is on the disk, not what was in memory, is proved
@@ -64,14 +64,14 @@ def _compile(settings: Settings, info: VersionInfo, target: Path, pipe: Any) -> 
         pipe.send(_said(error))
 
 
-def told_of(info: VersionInfo) -> dict[str, str]:
+def bundle_info(info: VersionInfo) -> dict[str, str]:
     """Return what a bundle tells of its version; objects as JSON."""
-    told = {"run_id": info.run_id, "created_at": info.created_at.isoformat()}
+    content = {"run_id": info.run_id, "created_at": info.created_at.isoformat()}
     if info.receipt:
-        told["receipt"] = info.receipt.model_dump_json()
+        content["receipt"] = info.receipt.model_dump_json()
     if info.evaluation:
-        told["metrics"] = info.evaluation.metrics.model_dump_json()
-    return told
+        content["metrics"] = info.evaluation.metrics.model_dump_json()
+    return content
 
 
 def _said(error: BaseException) -> str:

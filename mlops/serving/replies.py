@@ -32,11 +32,11 @@ SHORT_EXAMPLE: Final = {
 }
 
 
-class _Said(BaseModel):
+class _ReplyBody(BaseModel):
     model_config = ConfigDict(extra="forbid", protected_namespaces=())
 
 
-class Prediction(_Said):
+class Prediction(_ReplyBody):
     """The answer for one trip."""
 
     trip_id: int | str | None = Field(None, description="The trip's id, if the request has one.")
@@ -54,7 +54,7 @@ class Prediction(_Said):
     )
 
 
-class _Signed(_Said):
+class _Signed(_ReplyBody):
     model_version: int
     synthetic: bool = Field(False, description="true: the model learned from generated trips only")
     role: Role
@@ -71,7 +71,7 @@ class ManyPredictions(_Signed):
     predictions: list[Prediction]
 
 
-class Explanation(_Said):
+class Explanation(_ReplyBody):
     """Why a prediction is what it is."""
 
     trip_id: int | str | None = None
@@ -91,14 +91,14 @@ class ManyExplanations(_Signed):
     explanations: list[Explanation]
 
 
-class Validation(_Said):
+class Validation(_ReplyBody):
     """A request that would be answered."""
 
     trips: int
     flagged: int
 
 
-class ZoneReply(_Said):
+class ZoneReply(_ReplyBody):
     """A taxi zone of New York."""
 
     zone: int = Field(description="The number that requests name.")
@@ -107,7 +107,7 @@ class ZoneReply(_Said):
     known: bool = Field(description="False for trips from or to nowhere in particular.")
 
 
-class ErrorProblem(_Said):
+class ErrorProblem(_ReplyBody):
     """One thing that is wrong."""
 
     field: str = Field(description="E.g. trips.3.pickup_zone, body, or a header's name.")
@@ -123,13 +123,13 @@ class ErrorContent(ErrorProblem):
     request_id: str
 
 
-class ErrorReply(_Said):
+class ErrorReply(_ReplyBody):
     """A refused request."""
 
     error: ErrorContent
 
 
-class ServedVersion(_Said):
+class ServedVersion(_ReplyBody):
     """A version in this process."""
 
     version: int
@@ -141,7 +141,7 @@ class ServedVersion(_Said):
     info: dict[str, Any] = Field(description="receipt and metrics, from its bundle")
 
 
-class ModelReply(_Said):
+class ModelReply(_ReplyBody):
     """Who answers."""
 
     champion: ServedVersion

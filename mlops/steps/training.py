@@ -227,7 +227,7 @@ def collect(reports: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         causes = "\n".join(f"  {report.family}: {report.error}" for report in failed)
         raise PipelineFailureError(
             f"all {len(failed)} candidates failed:\n{causes}",
-            "read the log of a child block; mend the cause; run `mlops run --resume`",
+            "read the log of a child block; fix the cause; run `mlops run --resume`",
         )
     for report in failed:
         print(f"{report.family} failed and takes no part: {report.error}")

@@ -149,7 +149,7 @@ GO_ON = "mlops deploy 99"
         (RegistryError("nothing to restore", "deploy another: mlops deploy VERSION"), False),
         # once the cause is mended, the same goes on
         (SourceError("no trips for 2024-02", "put the file there"), True),
-        (DataQualityError("the batch breaks the data contract", "mend the source"), True),
+        (DataQualityError("the batch breaks the data contract", "fix the source"), True),
         (PipelineFailureError("out of memory"), True),
     ],
 )

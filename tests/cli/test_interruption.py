@@ -50,7 +50,7 @@ def typed(command: str, home: Path, press_at: str = "") -> tuple[int, str]:
 
 def way_on(shown: str) -> str:
     """The command that a message says to go on with."""
-    found = re.search(r"what to do\s+go on with: (mlops .+)", shown)
+    found = re.search(r"what to do\s+continue with: (mlops .+)", shown)
     assert found, shown
     return found[1].strip()
 
@@ -94,7 +94,7 @@ def test_a_command_that_only_looks_can_be_typed_again(tmp_path: Path) -> None:
         time.sleep(10)
 
     assert stop.value.exit_code == 130
-    assert stop.value.hint == f"go on with: {command}"
+    assert stop.value.hint == f"continue with: {command}"
 
 
 def test_a_library_that_swallows_ctrl_c_does_not_hide_it() -> None:

@@ -86,7 +86,7 @@ def test_a_cool_down_blocks_repeated_actions(
 def test_no_windows_and_quiet_windows_are_ok() -> None:
     assert decided().step == "ok"
     assert decided(set(), set()).step == "ok"
-    assert decided().reasons == ("no window has been looked at",)
+    assert decided().reasons == ("no window has been measured",)
 
 
 def test_one_violation_warns_and_two_of_three_retrain() -> None:
@@ -162,7 +162,7 @@ def test_nothing_is_done_twice_about_the_same_windows_even_without_a_cool_down()
     # given what led to a retraining before, then it leads to none again
     again = decide(seen, OLD, [done], NOW, hasty)
     assert (again.step, again.held_back) == ("warn", "retrain")
-    assert "about the same windows" in again.reasons[0]
+    assert "concerned the same windows" in again.reasons[0]
 
     # but a new window with the same change does
     later = WindowOutcome(window="w9", version="3", end=NOW, violated=frozenset({"drift"}))

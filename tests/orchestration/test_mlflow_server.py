@@ -22,7 +22,7 @@ from mlops.registry.models import load_folder
 from mlops.registry.versions import Registry, VersionInfo
 from mlops.serving.compilation import compile_model
 from mlops.serving.compiled import CompiledModel
-from mlops.serving.compiling import told_of
+from mlops.serving.compiling import bundle_info
 from mlops.serving.follower import RegistryFollower, bundles_folder
 from mlops.settings import Settings, load_settings
 
@@ -97,7 +97,7 @@ def stranger(settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> It
 
 def compile_here(settings: Settings, info: VersionInfo, target: Path) -> None:
     """Make a bundle as the server does, but in this process: it has trained, so it cannot fork."""
-    compile_model(load_folder(settings, info.source), info.version, told_of(info)).save(target)
+    compile_model(load_folder(settings, info.source), info.version, bundle_info(info)).save(target)
 
 
 @pytest.mark.parametrize(

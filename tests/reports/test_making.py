@@ -17,7 +17,7 @@ from mlops.reports.making import make_report
 from mlops.steps.reports import leave_report
 
 
-def logged(made: making.Made) -> str:
+def logged(made: making.WrittenReport) -> str:
     return Path(url2pathname(made.logged.removeprefix("file:"))).read_text(encoding="utf-8")
 
 

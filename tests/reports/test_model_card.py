@@ -64,7 +64,7 @@ def test_a_card_tells_everything_in_order(
         "exact Shapley values",
         "A long trip",
         "became champion, as the first one",
-        "Monitoring has not looked at this version yet.",
+        "Monitoring has not measured this version yet.",
         "mlops reproduce 1",
         "Mitchell",
     ):

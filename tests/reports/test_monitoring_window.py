@@ -46,7 +46,7 @@ def test_a_quiet_window_without_labels_says_so(make_window: Make, read_page: Mak
     page = read_page(render(monitoring_window(WindowFacts(window, window.end))))
 
     assert "Nothing was unusual. How long these trips took is not known yet." in page.text
-    assert "No decision has looked at this window yet." in page.text
+    assert "No decision has been based on this window yet." in page.text
     assert "None of these trips has ended and been recorded yet" in page.text
 
 
