@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from mlops.data.references import TrainingSetManifest
-from mlops.errors import RegistryError
+from mlops.errors import DamagedFileError, RegistryError
 from mlops.evaluation.results import Evaluation
 from mlops.evaluation.verdict import Verdict
 from mlops.registry.listing import find_version, list_versions
@@ -56,12 +56,12 @@ def test_they_are_those_of_the_registry(
         assert find_version(settings, wanted) == (registry.get(wanted) if wanted else None)
 
 
-def test_a_database_that_cannot_be_read_is_left_to_mlflow_which_names_it(tmp_path: Path) -> None:
+def test_a_damaged_database_is_named_with_the_way_out(tmp_path: Path) -> None:
     database = tmp_path / "mlflow" / "mlflow.db"
     database.parent.mkdir()
     database.write_text("this is no database, however long it may be" * 99)
 
-    with pytest.raises(RegistryError, match=r"mlflow\.db"):
+    with pytest.raises(DamagedFileError, match=r"(?s)mlflow\.db: the file is damaged.*restore"):
         list_versions(Settings(home=tmp_path))
 
 

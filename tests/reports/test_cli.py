@@ -48,6 +48,7 @@ def test_it_opens_only_when_asked(
 def test_what_does_not_exist_has_its_exit_code(
     home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert run("report", "model", "99") == 8
+    assert run("report", "model", "99") == 2
+    assert "there is no version '99'; there are 1, champion" in capsys.readouterr().err
     assert run("report", "card") == 2
     assert "choose one of: run, window, model" in capsys.readouterr().err

@@ -34,7 +34,7 @@ def test_a_selection_is_told_from_data_to_version(
     for known in (
         "Model selection, run 7",
         "Synthetic data.",
-        "2 ways of predicting",
+        "3 ways of predicting",
         "squared_error (winner)",
         "global_mean (baseline)",
         "registered as version 1, which became champion at once",
