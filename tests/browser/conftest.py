@@ -1,4 +1,7 @@
-"""One `mlops up` on a home with a past, and one signed-in browser, for all tests of this folder."""
+"""One `mlops up` on a home with a past, and one signed-in browser, for each file of this folder.
+
+Neither outlives the file: another folder's tests may come next, and start a browser of their own.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,6 @@ import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -20,6 +22,7 @@ from typing import Any
 import pytest
 import yaml
 
+from mlops.demo.servers import free_ports
 from mlops.observability.tables import TABLES
 from mlops.settings import PROJECT_ROOT, Settings, load_settings
 
@@ -36,14 +39,6 @@ PASSWORD = "a-password-for-tests-only"
 PATIENCE = 30_000  # milliseconds until an element must be there
 # What Mage says of a chart that has nothing to show, has failed, or still loads.
 BARE = re.compile("Chart hasn’t been configured|Loading …")
-
-_opened = contextlib.ExitStack()
-
-
-def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
-    """Let neither servers nor the browser outlive the tests that look at them."""
-    if nextitem is None or Path(__file__).parent not in nextitem.path.parents:
-        _opened.close()
 
 
 @dataclass(frozen=True)
@@ -116,27 +111,29 @@ _LOOK = """
 """
 
 
-@pytest.fixture(scope="session")
-def server(browser: Any, lived_in: Settings, tmp_path_factory: pytest.TempPathFactory) -> Server:
+@pytest.fixture(scope="module")
+def server(
+    browser: Any, lived_in: Settings, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Server]:
     """Return the servers of `lived_in`, with every table of the dashboards made."""
-    output = tmp_path_factory.mktemp("up") / "output"
-    return _opened.enter_context(_up(lived_in, output))
+    with _up(lived_in, tmp_path_factory.mktemp("up") / "output") as server:
+        yield server
 
 
-@pytest.fixture(scope="session")
-def browser() -> Any:
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
     """Return a browser."""
     if CHROMIUM is None:
         pytest.skip("no chromium: install Debian's package chromium")
     from playwright.sync_api import sync_playwright
 
-    playwright = _opened.enter_context(sync_playwright())
-    browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-    _opened.callback(browser.close)
-    return browser
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield browser
+        browser.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def page(server: Server, browser: Any) -> Any:
     """Return a signed-in page, as large as a laptop's."""
     return _sign_in(server, browser)
@@ -185,7 +182,7 @@ def _sign_in(server: Server, browser: Any) -> Any:
     return page
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def open_dashboard(
     server: Server, page: Any, tmp_path_factory: pytest.TempPathFactory
 ) -> Callable[..., Mapping[str, Tile]]:
@@ -239,7 +236,7 @@ def no_tables(server: Server) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _up(settings: Settings, output: Path, **variables: str) -> Iterator[Server]:
-    mage, mlflow, metrics = _free_port(), _free_port(), _free_port()
+    mage, mlflow, metrics = free_ports(3)
     environment = {
         **os.environ,
         "MLOPS_HOME": str(settings.home),
@@ -253,6 +250,7 @@ def _up(settings: Settings, output: Path, **variables: str) -> Iterator[Server]:
     }
     found = Server(f"http://127.0.0.1:{mage}", f"http://127.0.0.1:{mlflow}", settings, output)
     wanted = {f"{name}.parquet" for name in TABLES}
+    shutil.rmtree(settings.observed, ignore_errors=True)  # tables of before are not waited for
     with output.open("w") as stream:
         process = subprocess.Popen(
             [sys.executable, "-m", "mlops.cli", "up"],
@@ -274,12 +272,6 @@ def _up(settings: Settings, output: Path, **variables: str) -> Iterator[Server]:
         finally:
             process.send_signal(signal.SIGTERM)
             process.wait(timeout=30)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _answers(url: str) -> bool:
