@@ -7,7 +7,6 @@ import hashlib
 import json
 import os
 import shutil
-import socket
 import subprocess
 import tempfile
 import threading
@@ -37,6 +36,7 @@ from mlops.data.references import (
 from mlops.data.sample import generate_month
 from mlops.data.snapshots import read_window
 from mlops.data.trips import DROPOFF_AT, PICKUP_AT, TARGET, TRIP_COLUMNS
+from mlops.demo.servers import free_ports
 from mlops.deployment.records import DeploymentRecord, Records, RunKey
 from mlops.evaluation.evaluate import Evaluation
 from mlops.evaluation.explanation import gain_insight
@@ -561,9 +561,7 @@ def postgresql() -> Iterator[PostgresqlServer]:
         check=True,
         stdout=subprocess.DEVNULL,
     )
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    (port,) = free_ports(1)
     options = f"-p {port} -k {folder} -c listen_addresses=127.0.0.1 -c fsync=off"
     server = PostgresqlServer(
         f"postgresql+psycopg2://mage@127.0.0.1:{port}/postgres",

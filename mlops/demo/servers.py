@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -25,6 +26,8 @@ PATIENCE_SECONDS: Final = 180.0  # for everything else, on a busy machine
 _POLL_SECONDS: Final = 0.25
 _STOP_SECONDS: Final = 30.0
 _LAST_LINES: Final = 12
+# Below the ports that systems give to outgoing connections: none is lost before a server listens.
+_PORTS: Final = range(20_000, 32_000)
 # What says where and how the project of whoever watches works.
 _FOREIGN: Final = ("MLOPS_", "MAGE_")
 
@@ -156,12 +159,21 @@ def own_environment() -> Iterator[None]:
 
 
 def free_ports(count: int) -> tuple[int, ...]:
-    """Return ports of the loopback that nobody listens on."""
-    with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return tuple(each.getsockname()[1] for each in sockets)
+    """Return ports of the loopback that are free, and that no outgoing connection will take.
+
+    Raises:
+        ServerError: If fewer are free.
+    """
+    free: list[int] = []
+    # Not by the seeded generator: processes that run side by side must not agree on a port.
+    for port in random.SystemRandom().sample(_PORTS, len(_PORTS)):
+        with socket.socket() as attempt, contextlib.suppress(OSError):
+            attempt.bind(("127.0.0.1", port))
+            free.append(port)
+        if len(free) == count:
+            return tuple(free)
+    span = f"{_PORTS.start}..{_PORTS.stop - 1}"
+    raise ServerError(f"fewer than {count} ports are free in {span}", "stop other servers")
 
 
 def _command(*arguments: str) -> list[str]:

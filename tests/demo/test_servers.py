@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,27 @@ from mlops.errors import MlopsError, ServerError
 def servers(home: Path) -> Servers:
     serving, metrics = free_ports(2)
     return Servers(home, {"serving.port": serving, "serving.metrics_port": metrics}, {})
+
+
+def test_ports_are_different_free_and_never_given_to_outgoing_connections() -> None:
+    ports = free_ports(50)
+
+    for port in ports:
+        socket.create_server(("127.0.0.1", port)).close()
+    assert len(set(ports)) == 50
+    given = Path("/proc/sys/net/ipv4/ip_local_port_range")
+    assert max(ports) < (int(given.read_text().split()[0]) if given.exists() else 49_152)
+
+
+def test_a_port_somebody_listens_on_is_not_free(monkeypatch: pytest.MonkeyPatch) -> None:
+    (port,) = free_ports(1)
+    monkeypatch.setattr("mlops.demo.servers._PORTS", range(port, port + 1))
+
+    with (
+        socket.create_server(("127.0.0.1", port)),
+        pytest.raises(ServerError, match=f"fewer than 1 ports are free in {port}..{port}"),
+    ):
+        free_ports(1)
 
 
 def test_a_server_that_ends_by_itself_is_told_with_its_last_lines(tmp_path: Path) -> None:

@@ -19,6 +19,8 @@ from typing import Any
 
 import pytest
 
+from mlops.demo.servers import free_ports
+
 CADDYFILE = Path(__file__).resolve().parents[2] / "deploy" / "Caddyfile"
 CADDY = shutil.which("caddy")
 
@@ -91,13 +93,6 @@ class Proxy:
         return response.status, answer, response.headers
 
 
-def free_port() -> int:
-    """Return a port nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 @pytest.fixture(scope="module")
 def proxy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxy]:
     if CADDY is None:
@@ -107,7 +102,8 @@ def proxy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxy]:
     for server in stand_ins:
         threading.Thread(target=server.serve_forever, daemon=True).start()
     behind = [server.server_port for server in stand_ins]
-    ports = {f"MLOPS_{name}_PORT": free_port() for name in ("HTTPS", "SERVING", "HTTP", "GRAFANA")}
+    names = [f"MLOPS_{name}_PORT" for name in ("HTTPS", "SERVING", "HTTP", "GRAFANA")]
+    ports = dict(zip(names, free_ports(4), strict=True))
     environment = {
         **os.environ,
         **{name: str(port) for name, port in ports.items()},

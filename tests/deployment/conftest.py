@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import itertools
 import shutil
-import socket
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -17,6 +16,7 @@ import pandas as pd
 import pytest
 
 from mlops.data.references import Extraction, QualityReport, TrainingSetManifest, Window
+from mlops.demo import servers
 from mlops.deployment.checks import none_of, verdict
 from mlops.deployment.claim import Claim, Claims
 from mlops.deployment.ledger import Asked, Ledger
@@ -355,14 +355,6 @@ def makers() -> SimpleNamespace:
 
 
 @pytest.fixture(scope="session")
-def free_ports() -> Callable[[int], list[int]]:
+def free_ports() -> Callable[[int], tuple[int, ...]]:
     """Return a finder of ports nobody listens on."""
-
-    def find(count: int) -> list[int]:
-        with ExitStack() as stack:
-            attempts = [stack.enter_context(socket.socket()) for _ in range(count)]
-            for attempt in attempts:
-                attempt.bind(("127.0.0.1", 0))
-            return [attempt.getsockname()[1] for attempt in attempts]
-
-    return find
+    return servers.free_ports

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from mlops.demo.servers import free_ports
 from mlops.notifications.alerts import Alert
 from mlops.notifications.channels import ChannelError, Mail, Webhook, channels_of
 from mlops.notifications.delivery import deliver
@@ -31,9 +32,7 @@ PATIENCE = 30.0
 @pytest.fixture
 def nobody() -> int:
     """Return a port on which nobody listens."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    return free_ports(1)[0]
 
 
 def mail_to(port: int, scheme: str = "smtp", login: str = "") -> Mail:

@@ -15,6 +15,7 @@ from prometheus_client import CollectorRegistry, Metric
 from prometheus_client.parser import text_string_to_metric_families
 
 from mlops.data.references import Extraction, QualityReport, TrainingSetManifest, Window
+from mlops.demo.servers import free_ports
 from mlops.deployment.records import DeploymentRecord, Records, RunKey
 from mlops.errors import ConfigurationError
 from mlops.monitoring.policy import Champion, Decision
@@ -320,7 +321,7 @@ def test_what_cannot_be_read_is_left_out_and_said_and_costs_no_other(settings: S
 
 
 def test_it_serves_metrics_alone_and_names_the_setting_of_a_taken_port(settings: Settings) -> None:
-    own = ObservabilitySettings(metrics_port=free_port(), refresh_seconds=1)
+    own = ObservabilitySettings(metrics_port=free_ports(1)[0], refresh_seconds=1)
     settings = settings.model_copy(update={"observability": own})
     stop, ready = threading.Event(), threading.Event()
     thread = threading.Thread(target=observe, args=(settings, stop, ready.set), daemon=True)
@@ -356,11 +357,3 @@ def test_a_look_that_fails_altogether_leaves_what_was_seen(
 def test_moments_without_a_zone_are_utc() -> None:
     assert seconds_of(NOW.replace(tzinfo=None)) == seconds_of(NOW) == NOW.timestamp()
     assert seconds_of(None) is None
-
-
-def free_port() -> int:
-    import socket
-
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -7,7 +7,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import sqlite3
 import subprocess
 import sys
@@ -21,6 +20,8 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+
+from mlops.demo.servers import free_ports
 
 HERE = Path(__file__).parent
 PATIENCE_SECONDS = 90
@@ -191,14 +192,6 @@ def shared_toy(tmp_path_factory: pytest.TempPathFactory, migrated: Path) -> Toy:
     return new_toy(tmp_path_factory.mktemp("shared"), migrated)
 
 
-def free_port() -> int:
-    """A port nobody listens on."""
-    with socket.socket() as attempt:
-        attempt.bind(("127.0.0.1", 0))
-        port: int = attempt.getsockname()[1]
-        return port
-
-
 @dataclass
 class Server:
     """A real `mlops up` in a process of its own."""
@@ -277,7 +270,7 @@ class Server:
 def start_server(toy: Toy, arguments: Sequence[str] = (), **settings: Any) -> Server:
     """Start `mlops up` on a toy project."""
     ports = {
-        name: settings.pop(name, None) or free_port()
+        name: settings.pop(name, None) or free_ports(1)[0]
         for name in (
             "MLOPS_SERVER__MAGE_PORT",
             "MLOPS_SERVER__MLFLOW_PORT",
@@ -307,7 +300,6 @@ def helpers() -> SimpleNamespace:
         alive=alive,
         gone=gone,
         descendants=descendants,
-        free_port=free_port,
         start_server=start_server,
         api_key=API_KEY,
         api_token=API_TOKEN,

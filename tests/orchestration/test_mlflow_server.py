@@ -6,7 +6,6 @@ import http.client
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -17,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from mlops.demo.servers import free_ports
 from mlops.errors import UntrustedArtifactError
 from mlops.registry.models import load_folder
 from mlops.registry.versions import Registry, VersionInfo
@@ -68,9 +68,7 @@ def settings(
 
 @pytest.fixture(scope="module")
 def stranger(settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stranger]:
-    with socket.socket() as attempt:
-        attempt.bind(("127.0.0.1", 0))
-        port = attempt.getsockname()[1]
+    (port,) = free_ports(1)
     folder = tmp_path_factory.mktemp("where it runs")
     log = folder.with_name("mlflow.log")
     process = subprocess.Popen(
