@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -136,16 +137,21 @@ class Watched:
     live: pd.DataFrame
 
     def home(self, folder: Path, *months: str, **overrides: Any) -> Settings:
-        """Return a home of its own, whose source has the months learned from and those named."""
+        """Return a home of its own, whose source has the months learned from and those named.
+
+        It knows of the registered models what the first home knows, and shares its MLflow.
+        """
         source = folder / "source"
         source.mkdir(parents=True, exist_ok=True)
         for month in (*LEARNED_MONTHS, *months):
             name = f"green_tripdata_{month}.parquet"
             if not (source / name).exists():
                 (source / name).symlink_to(self.folder / name)
+        home = folder / "home"
+        shutil.copytree(self.settings.registry, home / "registry", dirs_exist_ok=True)
         return load_settings(
             {
-                "home": str(folder / "home"),
+                "home": str(home),
                 "tracking.uri": self.settings.tracking_uri,
                 "tracking.artifacts": self.settings.artifact_root,
                 "source.kind": "path",

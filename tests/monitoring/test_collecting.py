@@ -360,17 +360,18 @@ def test_windows_of_a_log_that_is_kept_no_more_stay_as_they_are(
 def test_a_growing_month_is_cut_as_far_as_it_goes(watched: Any, tmp_path: Path) -> None:
     # given a file of the present month that grows every day
     settings = watched.home(tmp_path)
-    month = pd.read_parquet(watched.folder / "green_tripdata_2024-02.parquet")
-    month = month.sort_values("lpep_pickup_datetime")
+    month = pq.read_table(watched.folder / "green_tripdata_2024-02.parquet")
+    month = month.sort_by("lpep_pickup_datetime")
+    pickups = month["lpep_pickup_datetime"].to_pandas()
     path = Path(settings.source.location) / "green_tripdata_2024-02.parquet"
     found: list[StagedWindow] = []
     for day in (8, 16, 24):
-        month[month["lpep_pickup_datetime"] < datetime(2024, 2, day)].to_parquet(path)
+        pq.write_table(month[: pickups.searchsorted(datetime(2024, 2, day))], path)
         new = collect(settings, datetime(2024, 2, day, 12, tzinfo=timezone.utc))
         remember(settings, new)
         found += new
 
-    month.to_parquet(path)
+    pq.write_table(month, path)
     found += collect(settings, datetime(2024, 3, 2, tzinfo=timezone.utc))
 
     # then it has the windows of the whole month

@@ -30,7 +30,7 @@ def test_a_file_that_is_no_profile_is_named(tmp_path: Path, content: bytes) -> N
     path = tmp_path / "profile.json"
     path.write_bytes(content)
 
-    with pytest.raises(MlopsError, match=r"profile\.json: cannot be read"):
+    with pytest.raises(MlopsError, match=r"profile\.json: the file is damaged"):
         ReferenceProfile.load(path)
 
 

@@ -178,7 +178,7 @@ def crown(settings: Settings, past: pd.DataFrame, source: Path) -> None:
         train=window,
         validation=window,
         test=window,
-        extraction=Extraction(kind="path", taxi="green", synthetic=False, files=()),
+        extraction=Extraction(kind="path", taxi="green", synthetic=True, files=()),
         quality=QualityReport(
             rows_read=9, rows_kept=9, rows_quarantined=0, bad_share=0, rules=(), quarantine_uri=None
         ),

@@ -25,7 +25,7 @@ def retrain(home: Path, source: Path) -> dict[str, Any]:
         "HOME": home,
         "SOURCE__KIND": "path",
         "SOURCE__LOCATION": source,
-        "TRAINING__FAMILIES": "global_mean,linear_regression",
+        "TRAINING__FAMILIES": "linear_regression",
         "TRAINING__OBJECTIVES": "squared_error",
         "TRAINING__MAX_EVALS": 1,
     }
@@ -56,6 +56,7 @@ def test_it_trains_when_there_is_a_month_to_learn_from_and_says_so_when_there_is
     assert first["decision"]["months"] == ["2023-12", "2024-01", "2024-02"]
     assert {c["family"] for c in first["candidates"]} == {
         "global_mean",
+        "route_median",
         "linear_regression",
         "squared_error",
     }

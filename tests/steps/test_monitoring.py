@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,40 +12,35 @@ import pytest
 from mlops.errors import DataQualityError, MlopsError, RegistryError
 from mlops.monitoring.records import WindowRecord, read_decisions, read_windows, write_window
 from mlops.monitoring.staging import StagedWindow
-from mlops.registry.trail import Promotion
+from mlops.registry.trail import Promotion, rollback_target
 from mlops.settings import Settings, load_settings
 from mlops.steps import monitoring
 
 Maker = Callable[..., WindowRecord]
-CREATED = datetime(2024, 2, 1, tzinfo=timezone.utc)
+PROMOTED = datetime(2024, 2, 1, tzinfo=timezone.utc)
+FIRST = Promotion(version=3, source="", previous=None, at=PROMOTED, reason="", by="ann")
 
 
 class FakeRegistry:
-    """Has version 3 as champion, promoted by hand unless a trail is given."""
+    """Has version 3 as its first champion, unless another trail is given."""
 
-    trail_: tuple[Promotion, ...] = ()
-    version: int | None = 3
+    trail_: tuple[Promotion, ...] = (FIRST,)
 
     def __init__(self, settings: Settings) -> None:
         pass
 
     def champion_version(self) -> int | None:
-        return self.version
-
-    def champion(self) -> Any:
-        return self.version and SimpleNamespace(version=self.version, created_at=CREATED)
+        return self.trail_[0].version if self.trail_ else None
 
     def trail(self) -> tuple[Promotion, ...]:
         return self.trail_
 
     def can_roll_back(self) -> bool:
-        return bool(self.trail_)
+        return rollback_target(self.trail_) is not None
 
 
 @pytest.fixture
 def registry(monkeypatch: pytest.MonkeyPatch) -> type[FakeRegistry]:
-    monkeypatch.setattr(FakeRegistry, "version", 3)
-    monkeypatch.setattr(FakeRegistry, "trail_", ())
     monkeypatch.setattr(monitoring, "Registry", FakeRegistry)
     return FakeRegistry
 
@@ -104,8 +98,7 @@ def test_windows_are_measured_stored_and_decided_on(
     assert decided == {"record": record.model_dump(mode="json"), "start": True}
     assert record.run_id == 9 and record.decision.step == "retrain"
     assert monitoring.is_to_start(decided)
-    # A champion that nobody noted began with its version
-    assert record.decision.champion.promoted_at == CREATED
+    assert record.decision.champion.promoted_at == PROMOTED
 
 
 def test_told_not_to_act_it_leaves_it_at_a_word(
@@ -123,7 +116,7 @@ def test_without_a_champion_nothing_is_decided(
     registry: Any, variables: dict[str, Any], make_window: Maker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     measuring(monkeypatch, [], set())
-    monkeypatch.setattr(registry, "version", None)
+    monkeypatch.setattr(registry, "trail_", ())
 
     assert look(variables) == {"record": None, "start": False}
 
