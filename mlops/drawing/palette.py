@@ -6,6 +6,7 @@ can tell apart. They are legible on light and on dark pages; only its yellow is 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
@@ -23,6 +24,7 @@ TEAL: Final = "#3E8E9B"
 GREY: Final = "#8C8C8C"
 # Text, axes and grids: `frame.to_svg` writes it as ``currentColor``, so it suits the page around.
 INK: Final = "#333A41"
+_VERSION: Final = re.compile(r"version \d+ \((?P<family>\w+)\)")
 
 
 class LineStyle(NamedTuple):
@@ -92,8 +94,13 @@ STATES: Final[Mapping[str, str]] = {
 
 
 def look(family: str) -> LineStyle:
-    """Return how a model family is drawn; one that is not known yet is black-and-white."""
-    return FAMILIES.get(family, LineStyle(INK, "-.", "*"))
+    """Return how a model family is drawn; one that is not known yet is black-and-white.
+
+    Args:
+        family: Its name, or that of a version of it: ``version 3 (lasso)``.
+    """
+    version = _VERSION.fullmatch(family)
+    return FAMILIES.get(version["family"] if version else family, LineStyle(INK, "-.", "*"))
 
 
 def version_colour(version: int) -> str:

@@ -23,7 +23,11 @@ SKLEARN = {
     "Candidates of the last run": ("Candidates of run 4", "random_forest", "baseline", "minutes"),
     "Trials": ("the best so far", "trial of the search", "RMSE, minutes", "lasso"),
     "Error by search time": ("search time, seconds", "best RMSE so far, minutes"),
-    "Feature contributions": ("mean |minutes|, exact", "minutes at route pace", "trips"),
+    "Feature contributions": (
+        "contribution of each feature, minutes (exact)",
+        "minutes at route pace",
+        "trips",
+    ),
     "Learning curves": ("random_forest", "trees", "best on validation"),
     "Errors by slice": ("on the validation window", "evening rush", "predicted - actual, minutes"),
     "Parameters that mattered": ("alpha", "19 of 20 searches", "5 trials"),

@@ -138,6 +138,12 @@ def test_every_family_has_a_look_of_its_own() -> None:
     assert palette.look("something new").colour == palette.INK
 
 
+def test_a_version_looks_like_its_family() -> None:
+    for name in palette.FAMILIES:
+        assert palette.look(f"version 12 ({name})") == palette.look(name)
+    assert palette.look("version 1 (something new)") == palette.look("something new")
+
+
 @pytest.mark.parametrize("colours", [palette.HUES, [x.colour for x in palette.FAMILIES.values()]])
 def test_colours_can_be_told_apart_and_seen_on_light_and_dark_pages(colours: list[str]) -> None:
     for first, second in itertools.combinations(colours, 2):
