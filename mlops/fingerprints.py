@@ -47,8 +47,9 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import date
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -106,7 +107,31 @@ def sources() -> Mapping[str, str]:
 
 def sources_on_disk() -> Mapping[str, str]:
     """Return the hash of each source file of the library as it lies there now."""
-    return {
-        file.relative_to(PACKAGE).as_posix(): hashlib.sha256(file.read_bytes()).hexdigest()
-        for file in sorted(PACKAGE.rglob("*.py"))
-    }
+    found = {}
+    for file in sorted(PACKAGE.rglob("*.py")):
+        with suppress(FileNotFoundError):  # removed meanwhile, as by a checkout
+            digest = hashlib.sha256(file.read_bytes()).hexdigest()
+            found[file.relative_to(PACKAGE).as_posix()] = digest
+    return found
+
+
+def changed_sources() -> tuple[str, ...]:
+    """Return the source files that were edited, added or removed since `sources` were read.
+
+    Cheap enough for every few seconds: contents are read only after times or sizes have changed.
+    """
+    stand = []
+    for file in sorted(PACKAGE.rglob("*.py")):
+        with suppress(FileNotFoundError):
+            status = file.stat()
+            stand.append((str(file), status.st_mtime_ns, status.st_ctime_ns, status.st_size))
+    return _changed_sources(tuple(stand), tuple(sources().items()))
+
+
+@lru_cache(maxsize=1)
+def _changed_sources(
+    stand: tuple[tuple[str, int, int, int], ...], began: tuple[tuple[str, str], ...]
+) -> tuple[str, ...]:
+    imported, now = dict(began), sources_on_disk()
+    names = imported.keys() | now.keys()
+    return tuple(sorted(name for name in names if imported.get(name) != now.get(name)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from datetime import date, datetime
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -66,6 +67,33 @@ def test_any_change_of_a_source_changes_the_hash_of_its_folder_only(
     assert of_code() != before[2]
     with pytest.raises(KeyError, match="no such source"):
         of_code("data/nonesuch.py")
+
+
+def test_a_source_that_changes_under_the_process_is_named_until_it_is_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "folder").mkdir()
+    files = [tmp_path / name for name in ("a.py", "folder/b.py")]
+    for file in files:
+        file.write_text("x = 1\n")
+    monkeypatch.setattr(fingerprints, "PACKAGE", tmp_path)
+    imported = fingerprints.sources_on_disk()
+    monkeypatch.setattr(fingerprints, "sources", lambda: imported)
+    assert fingerprints.changed_sources() == ()
+
+    # When they are edited, added and removed, then they are named, and others are not
+    files[1].write_text("x = 2\n")
+    (tmp_path / "new.py").touch()
+    (tmp_path / "new.txt").touch()
+    assert fingerprints.changed_sources() == ("folder/b.py", "new.py")
+    files[0].unlink()
+    assert fingerprints.changed_sources() == ("a.py", "folder/b.py", "new.py")
+
+    # When they are as they were, at another time, then none is
+    for file in files:
+        file.write_text("x = 1\n")
+    (tmp_path / "new.py").unlink()
+    assert fingerprints.changed_sources() == ()
 
 
 # Free of decisions about data: errors, messages, where things lie.

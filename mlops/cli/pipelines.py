@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
+from rich.markup import escape
 
 from mlops.cli.display import RunDisplay, show_rows, terminal
 from mlops.cli.options import AsJson, SetOption, examples, parse_assignments, settings_from
@@ -155,12 +156,16 @@ def status(
     settings = load_settings()
 
     from mlops.data.manifests import current_training_set
+    from mlops.orchestration.changed_code import changed_code
     from mlops.orchestration.history import recent_runs
 
     runs = recent_runs(settings, last)
     manifest = current_training_set(settings)
+    console = terminal(stderr=as_json)
+    changed = changed_code(settings)
+    if changed:
+        console.print(f"[yellow]{escape(changed)}[/]")
     if not as_json:
-        console = terminal()
         if manifest is None:
             console.print("training set: none yet; build it with: mlops run")
         else:

@@ -48,8 +48,10 @@ def draw_champion(table: pd.DataFrame) -> Drawing:
     # The whole reason is in the trail: `mlops models`.
     reason = f": {shorten(row['reason'], 90, placeholder=' …')}" if row["reason"] else ""
     synthetic = " (synthetic trips)" if row["synthetic"] else ""
+    old_code = (Card("Server", state_html("warn", "old code"), row["server"], 2),)
     return cards_html(
         (
+            *(old_code if row["server"] else ()),
             Card(
                 f"Champion: {row['family'] or 'family unknown'}{synthetic}",
                 version_html(row["version"]),

@@ -43,6 +43,7 @@ CHAMPION: Final = {
     "decided_at": _TIME,
     "challenger": "object",  # version and family; empty if none waits
     "synthetic": "bool",
+    "server": "object",  # that its files have changed; empty if not
 }
 SEARCHES: Final = {
     "training": _TIME,  # when it began: searches of one training set without a long pause
@@ -93,6 +94,7 @@ def champion(world: ObservedWorld) -> pd.DataFrame:
         "state_reason": "",
         "challenger": _name(world, "challenger"),
         "synthetic": bool(info.receipt and info.receipt.synthetic),
+        "server": world.read(_CHANGED_CODE),
     }
     if info.receipt:
         row["learned_until"] = _utc(info.receipt.windows["test"].start)
@@ -232,6 +234,13 @@ def _tracking_stand(world: ObservedWorld) -> Stamp:
     return int(datetime.now(timezone.utc).timestamp() // 60)
 
 
+def _changed_code(world: ObservedWorld) -> str:
+    from mlops.orchestration.changed_code import changed_code
+
+    return changed_code(world.settings)
+
+
+_CHANGED_CODE: Final = WorldPart("changed code", _changed_code, _changed_code)
 READ_SEARCHES: Final = WorldPart("searches", _read_searches, _tracking_stand)
 
 TABLES: Final[Mapping[str, ObservedTable]] = {

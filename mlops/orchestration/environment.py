@@ -23,6 +23,7 @@ from mlops.errors import ConfigurationError
 from mlops.orchestration import definitions
 from mlops.orchestration.lock import HomeLock
 from mlops.privacy import keep_private
+from mlops.registry.receipts import note_code
 from mlops.settings import Settings
 
 LOG_BYTES = 5_000_000
@@ -87,6 +88,7 @@ def boot(log: Path | None, preload: Sequence[str] = ()) -> None:
         preload: Modules to import as well: forked blocks then have them for nothing. They must
             only be imported here, never used: threads do not survive a fork.
     """
+    note_code()
     if log is None:
         log_readably()
     else:

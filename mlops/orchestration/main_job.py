@@ -23,7 +23,6 @@ from mlops.orchestration.lock import DECISION_SECONDS, HomeLock
 from mlops.orchestration.naming import product_lock
 from mlops.orchestration.stages import STAGES, wanted
 from mlops.registry.connection import ensure_tracking
-from mlops.registry.receipts import code_commit, lock_hash
 from mlops.registry.tracking import close_abandoned_runs
 from mlops.registry.versions import Registry
 from mlops.settings import Settings
@@ -105,7 +104,6 @@ def run_main_job(
     # An unreachable registry is told now rather than after the search; and children inherit what
     # it takes to reach it.
     ensure_tracking(settings)
-    _ = code_commit(), lock_hash()  # asked of git and the disk once; children inherit the answers
     engine = Engine(settings, on_event=record, preload=PRELOAD, lock=job.lock)
     results: dict[str, PipelineResult] = {}
     with engine, contextlib.ExitStack() as at_the_end:

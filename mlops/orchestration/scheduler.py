@@ -20,8 +20,10 @@ from mage_ai.orchestration.job_manager import get_job_manager
 from mage_ai.orchestration.pipeline_scheduler import PipelineScheduler, check_sla, schedule_all
 from sqlalchemy.exc import DBAPIError
 
+from mlops.fingerprints import changed_sources
 from mlops.notifications import events
 from mlops.orchestration import exits, marks, outcomes, runs, setbacks
+from mlops.orchestration.changed_code import require_unchanged
 from mlops.orchestration.jobs import TICK_SECONDS, fork_queue, plan_block, why
 from mlops.orchestration.lock import HomeLock, is_held
 from mlops.orchestration.naming import ENGINE_LOCK, SCHEDULER_LOCK, block_log, run_logs
@@ -42,13 +44,19 @@ LATE = "late_run_"
 
 
 def run(settings: Settings, project: Path) -> None:
-    """Schedule until the process is ended; holds the scheduler's lock meanwhile."""
+    """Schedule until the process is ended; holds the scheduler's lock meanwhile.
+
+    Raises:
+        ServerError: If files of the library have changed since `mlops up` began.
+    """
+    require_unchanged()
     Schedules(settings, project).install()
     scheduler = Scheduler(settings, project)
     lock = HomeLock(settings.home / SCHEDULER_LOCK, "mlops up")
     lock.acquire()
     while True:
-        scheduler.look()
+        if not scheduler.pauses():
+            scheduler.look()
         scheduler.work(settings.server.scheduler_interval_seconds)
 
 
@@ -70,11 +78,25 @@ class Scheduler:
         self._advancing = False  # whether a run that has begun is being scheduled
         self._late: set[int] = set()  # runs whose delay was told
         self._waiting: set[int] = set()  # runs that the last look could not start
+        self._paused = False
         self._seen_marked: set[int] = set()
         self._queue = fork_queue(settings.engine.workers, self._plan)
         get_job_manager().queue = self._queue
         setbacks.install()
         self._leave_engines_alone()
+
+    def pauses(self) -> bool:
+        """Tell whether no block may start, as files of the library have changed under it."""
+        changed = bool(changed_sources())
+        if changed != self._paused:
+            logger.warning(
+                "files have changed: no block starts before `mlops up` is restarted"
+                if changed
+                else "the files are as they were: blocks start again"
+            )
+        self._paused = changed
+        self._queue.workers = 0 if changed else self._settings.engine.workers
+        return changed
 
     def look(self) -> None:
         """Let Mage fire triggers, start runs and queue the blocks that have become possible."""
@@ -105,8 +127,9 @@ class Scheduler:
                 next_news = now + NEWS_SECONDS
                 try:
                     for run_id in self._settle_all():
-                        self._advance(run_id)
-                    if self._initial_runs() - self._waiting:
+                        if not self._paused:
+                            self._advance(run_id)
+                    if not self._paused and self._initial_runs() - self._waiting:
                         return
                 except Exception as error:  # the next round tries again
                     _report(error, "the runs cannot be checked")

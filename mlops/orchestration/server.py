@@ -17,11 +17,13 @@ from typing import Any
 
 from mlops.errors import BusyError, ConfigurationError
 from mlops.orchestration import access, processes, trigger_lint
+from mlops.orchestration.changed_code import CodeWatch
 from mlops.orchestration.lock import HomeLock, is_held
 from mlops.orchestration.naming import SCHEDULER_LOCK
 from mlops.orchestration.parts import TICK_SECONDS, Parts, ServerProcess
 from mlops.orchestration.queue import ForkQueue
 from mlops.privacy import keep_private
+from mlops.registry.receipts import note_code
 from mlops.settings import PROJECT_ROOT, Settings
 
 
@@ -49,6 +51,7 @@ def serve(
             password was chosen that is to be replaced.
         ServerError: If one of the processes does not start; the others are stopped first.
     """
+    note_code()  # for all parts
     keep_private(settings.home)
     _check_nothing_is_in_the_way(settings)
     trigger_lint.check(project)
@@ -118,8 +121,10 @@ def serve(
             say(f"metrics {metrics_url}")
             say(f"logs    {logs}")
             say("Ctrl-C stops everything")
+        watch = CodeWatch(settings, say)
         while not stop_wanted():
             group.keep_up()
+            watch.look()
             time.sleep(TICK_SECONDS)
         say("stopping …")
 

@@ -16,12 +16,15 @@ from typing import Any, Final, Literal
 
 from pydantic import Field
 
+from mlops import fingerprints
 from mlops.data.origins import TripOrigin
 from mlops.data.references import Reference, SourceFile, TrainingSetManifest, Window
 from mlops.settings import PROJECT_ROOT, Settings
 
 CODE_COMMIT_VARIABLE: Final = "MLOPS_CODE_COMMIT"
 UNKNOWN: Final = "unknown"
+DIRTY: Final = "+dirty"
+_READ_LATE: Final = ("*.py", "*.yaml", ":!tests")  # what a process reads after its start
 # What decides the numbers a fit produces, beside the lock file that pins everything.
 _PACKAGES: Final = ("numpy", "pandas", "scikit-learn", "xgboost-cpu")
 _REQUIRED: Final = ("data_hash", "code_commit", "lock_hash")
@@ -41,7 +44,9 @@ class Receipt(Reference):
     """Where a model came from. Two models with equal receipts, times apart, are the same model."""
 
     data_hash: str  # SHA-256 of the training set's content
-    code_commit: str  # `+dirty` behind it: tracked files differed from the commit
+    code_commit: (
+        str  # that was imported; `+dirty` behind it: files differed from it (`code_commit`)
+    )
     lock_hash: str  # SHA-256 of requirements/runtime.txt
     seed: int
     family: str
@@ -75,7 +80,7 @@ class Receipt(Reference):
     @property
     def dirty(self) -> bool:
         """Whether the code had changes that no commit holds."""
-        return self.code_commit.endswith("+dirty")
+        return self.code_commit.endswith(DIRTY)
 
     @property
     def gaps(self) -> tuple[str, ...]:
@@ -143,9 +148,30 @@ def cpu() -> str:
     return ", ".join(filter(None, (platform.machine(), platform.processor())))
 
 
-@cache
+def note_code() -> None:
+    """Take down which code this process runs: it and the processes it forks remember that.
+
+    Whoever lives long or forks blocks calls this when it starts, before files can change under it.
+    """
+    _ = imported_commit(), lock_hash(), fingerprints.sources()
+
+
 def code_commit() -> str:
-    """Return the commit of the running code.
+    """Return the commit of the running code, for what is written now.
+
+    It is the commit that was imported, whatever has been checked out since. Modules that are
+    imported late, blocks and pipelines are read from files that may have changed meanwhile, and
+    nobody can tell which were: so ``+dirty`` is added if code differs from that commit now, too.
+    """
+    commit = imported_commit()
+    if commit.endswith(DIRTY) or not _differs_now(commit):
+        return commit
+    return commit + DIRTY
+
+
+@cache
+def imported_commit() -> str:
+    """Return the commit of the code as it was when this was asked first (see `note_code`).
 
     ``MLOPS_CODE_COMMIT`` wins, for images built without git's folder; then git itself, with
     ``+dirty`` where tracked files differ from the commit; else, as in an unpacked archive,
@@ -158,7 +184,14 @@ def code_commit() -> str:
     if not commit:
         return f"source-{_source_hash()}"
     changed = _git("status", "--porcelain", "--untracked-files=no")
-    return f"{commit}+dirty" if changed else commit
+    return commit if changed == "" else commit + DIRTY
+
+
+def _differs_now(commit: str) -> bool:
+    if fingerprints.changed_sources():
+        return True
+    of_git = commit == _git("rev-parse", "--verify", "--quiet", f"{commit}^{{commit}}")
+    return of_git and _git("diff", "--name-only", commit, "--", *_READ_LATE) != ""
 
 
 @cache
@@ -177,11 +210,12 @@ def _source_hash() -> str:
     return digest.hexdigest()[:40]
 
 
-def _git(*arguments: str) -> str:
+def _git(*arguments: str) -> str | None:
+    """Return what git prints; None if there is no answer."""
     # Only this project's own repository counts: a checkout unpacked inside another repository
     # must not be stamped with that one's commit.
     if not (PROJECT_ROOT / ".git").exists():
-        return ""
+        return None
     try:
         done = subprocess.run(
             ["git", "-C", str(PROJECT_ROOT), *arguments],
@@ -191,7 +225,7 @@ def _git(*arguments: str) -> str:
             check=True,
         )
     except (OSError, subprocess.SubprocessError):
-        return ""
+        return None
     return done.stdout.strip()
 
 

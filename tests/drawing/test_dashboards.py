@@ -262,6 +262,17 @@ def test_a_champion_whose_durations_are_not_known_yet_says_so() -> None:
     assert "squared_error (synthetic trips)" in html and "version 12" in html
 
 
+def test_a_server_with_old_code_says_so_beside_the_champion_and_no_other_does() -> None:
+    told = "the server runs the code of commit c0ffee, but mlops/x.py has changed since"
+    pages = [
+        str(overview.draw_champion(TABLES["champion"].shaped(champion(1).assign(server=text))))
+        for text in ("", told)
+    ]
+
+    assert "Server" not in pages[0]
+    assert "old code" in pages[1] and told in pages[1]
+
+
 def test_alarms_are_numbered_and_named_in_the_legend() -> None:
     table = TABLES["drift"].shaped(drift(len(FEATURES)).assign(ratio=2.5, outcome="alarm"))
     svg = to_html(overview.draw_drift(table))

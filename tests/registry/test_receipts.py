@@ -10,7 +10,13 @@ import pytest
 
 from mlops.data.references import TrainingSetManifest
 from mlops.registry import receipts
-from mlops.registry.receipts import Receipt, code_commit, collect_receipt, lock_hash
+from mlops.registry.receipts import (
+    Receipt,
+    code_commit,
+    collect_receipt,
+    imported_commit,
+    lock_hash,
+)
 from mlops.settings import Settings
 
 
@@ -19,10 +25,10 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A project of its own, without git, whose commit is asked for afresh."""
     monkeypatch.setattr(receipts, "PROJECT_ROOT", tmp_path)
     monkeypatch.delenv(receipts.CODE_COMMIT_VARIABLE, raising=False)
-    code_commit.cache_clear()
+    imported_commit.cache_clear()
     lock_hash.cache_clear()
     yield tmp_path
-    code_commit.cache_clear()
+    imported_commit.cache_clear()
     lock_hash.cache_clear()
 
 
@@ -95,6 +101,65 @@ def test_untracked_files_are_no_change_of_the_code(project: Path) -> None:
     assert code_commit() == commit
 
 
+def test_the_commit_stays_that_of_the_code_that_was_imported(project: Path) -> None:
+    commit = committed(project)
+    assert code_commit() == commit
+
+    # When code is pulled, then what was imported late may be of it: nobody can tell
+    (project / "code.py").write_text("x = 2\n")
+    git(project, "commit", "-qam", "second")
+    assert git(project, "rev-parse", "HEAD") != commit
+    assert code_commit() == f"{commit}+dirty"
+
+    # When the code is as it was, whatever commit is checked out, then it is that of the first
+    (project / "code.py").write_text("x = 1\n")
+    git(project, "commit", "-qam", "third")
+    assert code_commit() == commit
+    assert imported_commit() == commit
+
+
+@pytest.mark.parametrize(
+    ("name", "dirty"),
+    [
+        ("README.md", ""),
+        ("tests/test_code.py", ""),
+        ("pipelines/training/metadata.yaml", "+dirty"),
+        ("transformers/block.py", "+dirty"),
+    ],
+)
+def test_only_what_is_read_after_the_start_can_make_it_doubtful(
+    project: Path, name: str, dirty: str
+) -> None:
+    (project / name).parent.mkdir(parents=True, exist_ok=True)
+    (project / name).write_text("before")
+    git(project, "init", "-q")
+    git(project, "add", "-A")
+    commit = committed(project)
+    assert code_commit() == commit
+
+    (project / name).write_text("after")
+
+    assert code_commit() == commit + dirty
+
+
+def test_without_git_a_change_of_the_library_is_admitted_as_well(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = code_commit()
+    monkeypatch.setattr(receipts.fingerprints, "changed_sources", lambda: ("errors.py",))
+
+    assert code_commit() == f"{source}+dirty"
+
+
+def test_where_git_does_not_answer_nothing_is_called_clean(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commit = committed(project)
+    (project / ".git" / "index").write_bytes(b"damaged")
+
+    assert code_commit() == f"{commit}+dirty"
+
+
 def test_an_image_without_git_states_its_commit(
     project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -113,7 +178,7 @@ def test_an_unpacked_archive_is_identified_by_its_content(project: Path) -> None
     found = code_commit()
 
     assert found.startswith("source-")
-    code_commit.cache_clear()
+    imported_commit.cache_clear()
     assert code_commit() == found
 
 
