@@ -80,7 +80,8 @@ class Door:
         """Read the keys if their file is new.
 
         Raises:
-            ConfigurationError: If the file is damaged; the keys in force stay.
+            DamagedFileError: If the file is damaged; the keys in force stay.
+            ConfigurationError: If a key in the settings is no hash; the keys in force stay.
         """
         found = mark_of(key_file(self.settings.served))
         if self._entries is not None and found == self._seen:

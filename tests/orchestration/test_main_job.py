@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from mlops.data.origins import TripOrigin
-from mlops.errors import GateRefusalError
+from mlops.errors import BusyError, GateRefusalError, InterruptionError
 from mlops.orchestration import main_job
 from mlops.orchestration.contract import BlockResult, PipelineResult
-from mlops.orchestration.journal import Journal
+from mlops.orchestration.journal import Journal, begin_job
 from mlops.orchestration.lock import HomeLock
 from mlops.orchestration.main_job import MainJobResult, objection, run_main_job
 from mlops.orchestration.naming import ENGINE_LOCK
@@ -35,22 +35,25 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
 
 
 def start(settings: Settings, **variables: Any) -> None:
-    with pytest.raises(KeyboardInterrupt):
-        run_main_job(settings, variables, lambda event: None)
+    with begin_job(settings, variables, resume=False) as job:
+        run_main_job(settings, job, lambda event: None)
 
 
 def test_a_job_killed_while_mage_loads_can_be_resumed(settings: Settings) -> None:
-    start(settings, months="2024-01..2024-02")
+    with pytest.raises(InterruptionError, match="mlops run --resume"):
+        start(settings, months="2024-01..2024-02")
     journal = Journal.read(settings)
     assert journal.variables == {"months": "2024-01..2024-02"} and not journal.runs
 
 
 def test_a_second_job_leaves_the_journal_of_the_one_at_work_alone(settings: Settings) -> None:
-    start(settings, seed=1)
+    with pytest.raises(InterruptionError):
+        start(settings, seed=1)
     lock = HomeLock(settings.home / ENGINE_LOCK, "mlops run")
     lock.acquire()
     try:
-        start(settings, seed=2)
+        with pytest.raises(BusyError):
+            start(settings, seed=2)
     finally:
         lock.release()
     assert Journal.read(settings).variables == {"seed": 1}

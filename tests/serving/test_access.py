@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlops.errors import ConfigurationError
+from mlops.errors import ConfigurationError, DamagedFileError
 from mlops.serving import access
 from mlops.serving.access import Door, RateLimiter
 from mlops.serving.errors import RequestError
@@ -80,7 +80,7 @@ def test_a_damaged_file_leaves_the_keys_in_force(tmp_path: Path) -> None:
     _, token = add_key(tmp_path / "serving", "team")
     door = open_door(tmp_path)
     key_file(tmp_path / "serving").write_text("{")
-    with pytest.raises(ConfigurationError):
+    with pytest.raises(DamagedFileError, match="make new keys with: mlops keys add"):
         door.reload()
     assert door.caller([(b"x-api-key", token.encode())]) == "team"
 
