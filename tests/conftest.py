@@ -322,6 +322,12 @@ def make_champion(sample_history: Callable[..., pd.DataFrame]) -> Callable[[Path
     return make
 
 
+@pytest.fixture(scope="session")
+def make_manifest() -> Callable[[int], TrainingSetManifest]:
+    """Return a maker of the manifest of a training set of so many trips."""
+    return _manifest_of
+
+
 def _manifest_of(rows: int) -> TrainingSetManifest:
     window = Window(start=datetime(2024, 1, 1), end=_TESTED_UNTIL, rows=rows)
     return TrainingSetManifest(

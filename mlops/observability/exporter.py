@@ -15,7 +15,11 @@ from mlops.observability.gauges import gauge, seconds_of, single
 from mlops.observability.memory import Stamp, WorldPart
 from mlops.observability.model_metrics import deployment_metrics, version_metrics
 from mlops.observability.monitoring_metrics import decision_metrics, window_metrics
-from mlops.observability.pipeline_metrics import pipeline_metrics, product_metrics
+from mlops.observability.pipeline_metrics import (
+    pipeline_metrics,
+    product_metrics,
+    training_set_metrics,
+)
 from mlops.observability.tables import Refreshed
 from mlops.observability.world import ObservedWorld
 from mlops.serving.metrics import metrics_server
@@ -27,6 +31,7 @@ logger = logging.getLogger(__name__)
 GROUPS: Final[Mapping[str, Callable[[ObservedWorld], Iterable[Metric]]]] = {
     "pipelines": pipeline_metrics,
     "products": product_metrics,
+    "training set": training_set_metrics,
     "versions": version_metrics,
     "deployments": deployment_metrics,
     "windows": window_metrics,

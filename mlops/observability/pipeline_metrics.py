@@ -117,12 +117,16 @@ def _longest_gap(cron: str) -> timedelta:
 
 
 def product_metrics(world: ObservedWorld) -> Iterator[Metric]:
-    """Yield the age and the state of the data products."""
+    """Yield the age of the data products, whether or not what they hold can be read."""
     yield gauge(
         "mlops_data_product_published_timestamp_seconds",
         "When it was last built, or found to be as it was",
         [({"product": name}, at) for name, at in world.read(_PUBLISHED).items()],
     )
+
+
+def training_set_metrics(world: ObservedWorld) -> Iterator[Metric]:
+    """Yield the state of the training set published last."""
     values = _of_training_set(world.training_set) if world.training_set else {}
     for name, meaning in TRAINING_SET.items():
         samples = [({"product": "training_set"}, values.get(name))]

@@ -14,7 +14,7 @@ import pytest
 from prometheus_client import CollectorRegistry, Metric
 from prometheus_client.parser import text_string_to_metric_families
 
-from mlops.data.references import Extraction, QualityReport, TrainingSetManifest, Window
+from mlops.data.references import TrainingSetManifest
 from mlops.demo.servers import free_ports
 from mlops.deployment.records import DeploymentRecord, Records, RunKey
 from mlops.errors import ConfigurationError
@@ -126,7 +126,7 @@ def test_an_interval_is_the_longest_that_a_schedule_ever_waits() -> None:
     assert _longest_gap("0 1 * * 1") == timedelta(days=7)
 
 
-def test_products_are_told_by_when_they_were_published(settings: Settings) -> None:
+def test_products_are_told_by_when_they_were_published_even_if_damaged(settings: Settings) -> None:
     pointer = settings.store / "training_sets" / "current"
     pointer.parent.mkdir(parents=True)
     pointer.write_text("none such")
@@ -136,34 +136,20 @@ def test_products_are_told_by_when_they_were_published(settings: Settings) -> No
     name = "mlops_data_product_published_timestamp_seconds"
     assert page(name, product="training_set") == pytest.approx(pointer.stat().st_mtime)
     assert page(name, product="route_statistics") is None
+    assert page("mlops_data_product_rows") is None
+    assert page("mlops_observer_problem", part="training set") == 1
+    assert page("mlops_observer_problems") == 1
 
 
-def test_the_training_set_is_told_with_its_quality(settings: Settings) -> None:
-    window = Window(start=datetime(2024, 1, 1), end=datetime(2024, 2, 1), rows=90)
-    manifest = TrainingSetManifest(
-        sha256="ab" * 32,
-        uri="",
-        rows=270,
-        columns={},
-        parts=(),
-        train=window,
-        validation=window,
-        test=window,
-        extraction=Extraction(kind="sample", taxi="green", synthetic=True, files=()),
-        quality=QualityReport(
-            rows_read=300,
-            rows_kept=270,
-            rows_quarantined=30,
-            bad_share=0.1,
-            rules=(),
-            quarantine_uri=None,
-        ),
-        feature_version="1",
-        code_commit="c0ffee",
-        created_at=NOW,
-    )
+def test_the_training_set_is_told_with_its_quality(
+    settings: Settings, make_manifest: Callable[[int], TrainingSetManifest]
+) -> None:
+    manifest = make_manifest(270)
+    counts = {"rows_read": 300, "rows_quarantined": 30, "bad_share": 0.1}
+    quality = manifest.quality.model_copy(update=counts)
+    manifest = manifest.model_copy(update={"quality": quality})
 
-    page = told(ObservedWorld(settings, training_set=manifest), {"products": GROUPS["products"]})
+    page = told(ObservedWorld(settings, training_set=manifest), {"state": GROUPS["training set"]})
 
     names = ("rows", "refused_rows", "refused_share", "synthetic")
     of = [page(f"mlops_data_product_{name}", product="training_set") for name in names]

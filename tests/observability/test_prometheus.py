@@ -24,6 +24,8 @@ from typing import Any
 import pytest
 import yaml
 
+from mlops.data.manifests import CURRENT, MANIFEST, TRAINING_SETS
+from mlops.data.references import TrainingSetManifest
 from mlops.demo.servers import free_ports
 from mlops.deployment.records import DeploymentRecord, Records, RunKey
 from mlops.monitoring.policy import Champion, Decision
@@ -33,6 +35,7 @@ from mlops.monitoring.records import (
     write_decision,
     write_window,
 )
+from mlops.records.files import write_record
 from mlops.retraining.records import PendingApproval, ask_for_approval
 from mlops.serving.metrics import ServingMetrics
 from mlops.settings import Settings, load_settings
@@ -112,6 +115,7 @@ def place(
     make_champion: Callable[[Path], None],
     make_mage: Callable[[Path], Any],
     make_window: Callable[..., WindowRecord],
+    make_manifest: Callable[[int], TrainingSetManifest],
 ) -> Iterator[Place]:
     if PROMETHEUS is None:
         pytest.skip("no prometheus: install Debian's package prometheus")
@@ -127,7 +131,7 @@ def place(
     )
     make_champion(settings.home)
     place = Place(settings, make_mage(settings.home), folder, ports[3])
-    furnish(place, make_window)
+    furnish(place, make_window, make_manifest(90))
     configuration = folder / "prometheus.yml"
     configuration.write_text(yaml.safe_dump(configured(settings)), encoding="utf-8")
     place.mlops("observe")
@@ -146,7 +150,9 @@ def place(
             place.end(name)
 
 
-def furnish(place: Place, make_window: Callable[..., WindowRecord]) -> None:
+def furnish(
+    place: Place, make_window: Callable[..., WindowRecord], manifest: TrainingSetManifest
+) -> None:
     """Give the home one of everything that is told, all of it well."""
     settings, now = place.settings, datetime.now(timezone.utc)
     place.mage.trigger("batch_inference", "daily", days_ago=1)
@@ -178,9 +184,11 @@ def furnish(place: Place, make_window: Callable[..., WindowRecord]) -> None:
     Records(settings.deployments).save(record.model_copy(update={"id": "20240302T000000-v1"}))
     approval = PendingApproval(version=1, reason="", verdict="", run_id=1, requested_at=now)
     ask_for_approval(settings, approval)
-    for product in ("training_sets", "route_statistics"):
+    for product in (TRAINING_SETS, "route_statistics"):
         (settings.store / product).mkdir(parents=True)
-        (settings.store / product / "current").write_text("none")
+        (settings.store / product / CURRENT).write_text(manifest.sha256)
+    folder = settings.store / TRAINING_SETS / manifest.sha256
+    write_record(folder / MANIFEST, manifest)
 
 
 def configured(settings: Settings) -> dict[str, Any]:
