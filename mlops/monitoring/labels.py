@@ -61,10 +61,16 @@ class ActualTrips:
         """
         ended = trips[trips[DROPOFF_AT].notna()]
         identity = _identity(ended)
-        identity["refund"] = (ended[FARE] < 0).to_numpy()
-        identity["dropoff"] = ended[DROPOFF_AT].to_numpy("datetime64[us]")
+        # Down to all that a label says, so that the order of the source decides nothing.
+        order = {
+            "refund": (ended[FARE] < 0).to_numpy(),
+            "dropoff": ended[DROPOFF_AT].to_numpy("datetime64[us]"),
+            "pickup": ended[PICKUP_AT].to_numpy("datetime64[us]"),
+            "fare": ended[FARE].to_numpy(),
+        }
+        identity = identity.assign(**order)
         identity = identity[identity[_KEY] != _UNKNOWN]
-        identity = identity.sort_values([*_IDENTITY, "refund", "dropoff"], kind="stable")
+        identity = identity.sort_values([*_IDENTITY, *order], kind="stable")
         identity = identity.drop_duplicates(_IDENTITY)[_IDENTITY]
         chosen = ended.iloc[identity.index]
         minutes = minutes_between(chosen[PICKUP_AT], chosen[DROPOFF_AT])

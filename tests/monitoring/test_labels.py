@@ -151,6 +151,17 @@ def test_the_order_of_the_source_does_not_matter(
     pd.testing.assert_frame_equal(one, other)
 
 
+def test_trips_that_differ_in_less_than_a_second_are_labelled_in_any_order() -> None:
+    early, late = (lasting(1, pickup_at=NOON + pd.Timedelta(milliseconds=ms)) for ms in (0, 400))
+
+    one, other = (
+        ActualTrips.of(frame_of(*source)).label(frame_of(trip()))
+        for source in ((early, late), (late, early))
+    )
+
+    pd.testing.assert_frame_equal(one, other)
+
+
 def test_retries_and_answers_of_several_versions_share_a_label() -> None:
     assert minutes(frame_of(trip(), trip(), trip()), lasting(10)) == [10, 10, 10]
 
