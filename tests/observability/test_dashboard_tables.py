@@ -14,8 +14,10 @@ from mlops.data.references import QualityReport
 from mlops.monitoring.observations import FEATURES
 from mlops.observability import data_tables, overview_tables, serving_tables, training_tables
 from mlops.observability.data_tables import _even_edges, _rebinned
+from mlops.observability.overview_tables import champion
 from mlops.observability.tables import TABLES
 from mlops.observability.world import RUN_COLUMNS, ObservedWorld, frame_of
+from mlops.orchestration.lock import HomeLock
 from mlops.registry import searches
 from mlops.registry.searches import FinishedSearch
 from mlops.settings import Settings, load_settings
@@ -55,6 +57,16 @@ def test_the_champion_is_told_with_what_it_does_now(tables: Mapping[str, pd.Data
     assert row["live_trips"] == 4_900
     assert row["state"] == "retrain" and "2 of the last 3 windows" in row["state_reason"]
     assert row["rmse"] > 0 and row["learned_until"] == pd.Timestamp("2024-01-01", tz="UTC")
+
+
+def test_the_champions_row_tells_that_the_server_runs_old_code(lived_in: Settings) -> None:
+    assert champion(ObservedWorld(lived_in))["server"].tolist() == [""]
+    lock = HomeLock(lived_in.home / "server" / "changed_code.lock", "restart it")
+    lock.acquire()
+    try:
+        assert champion(ObservedWorld(lived_in))["server"].tolist() == ["restart it"]
+    finally:
+        lock.release()
 
 
 def test_live_errors_follow_the_windows(tables: Mapping[str, pd.DataFrame]) -> None:
