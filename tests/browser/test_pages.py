@@ -50,7 +50,7 @@ def test_each_pipeline_says_how_to_run_it(server: Any, page: Any) -> None:
     page.goto(f"{server.mage}/pipelines/deployment/edit")
 
     page.get_by_role("heading", name="deployment", exact=True).wait_for()
-    page.get_by_text("watched while it does").first.wait_for()
+    page.get_by_text("rolls it back automatically if it does worse").first.wait_for()
     page.get_by_text("mlops pipeline run deployment").first.wait_for()
 
 
