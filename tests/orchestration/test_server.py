@@ -35,7 +35,16 @@ def test_only_the_owner_enters_and_the_generated_password_is_not_admin(up, helpe
 def test_secrets_are_private_and_the_password_is_stored_nowhere(up, shared_toy):
     home = shared_toy.home
     assert (home / "server" / "jwt_secret").stat().st_mode & 0o777 == 0o600
-    assert (home / "mage" / "secrets").stat().st_mode & 0o777 == 0o700
+    # A secret of Mage's: it keeps the key beside it, and would let everybody read it.
+    body = {"secret": {"name": "toy", "value": "treasure"}}
+    status, answer = up.ask("/api/secrets", body=body)
+    assert (status, "error" in answer) == (200, False)
+    kept = [home / "mage" / "secrets", *(home / "mage" / "secrets").rglob("*")]
+    assert any(path.is_file() for path in kept)
+    assert {(path.is_dir(), path.stat().st_mode & 0o777) for path in kept} == {
+        (True, 0o700),
+        (False, 0o600),
+    }
     files = [path for path in home.rglob("*") if path.is_file()]
     assert [path for path in files if up.password.encode() in path.read_bytes()] == []
 
