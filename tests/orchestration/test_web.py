@@ -25,6 +25,7 @@ SAMPLES = {"pipeline_uuid": "prepare", "block_uuid": "extract", "pk": "prepare",
 ONE_PAGE = "the front end: one file for every address, which asks to sign in"
 FILES = "the front end's files, as Mage publishes them"
 CHANGED = "/_next/static/chunks/6362-78fe21a880d615f1.js"
+CHARTS = "/_next/static/chunks/6065-0893edae462093a7.js"
 # All that answers strangers, and why that is harmless.
 OPEN = {
     **dict.fromkeys(
@@ -41,6 +42,7 @@ OPEN = {
         ("/_next/static/…", "/fonts/…", "/images/…", "/monaco-editor/…", "/favicon.ico"), FILES
     ),
     CHANGED: "one of these files, with the dashboard's tab back",
+    CHARTS: "another one, which says of a chart that loads that it loads",
     **dict.fromkeys(("/api/status", "/api/statuses"), "is the server well, is a sign-in needed"),
     "POST /api/sessions": "signing in: answers an error, and only a few times a minute",
 }
