@@ -1,4 +1,4 @@
-"""Mage's editor on a project under git: running a block changes nothing, an edit is saved."""
+"""Mage's editor on a project under git: looking and running change nothing, an edit is saved."""
 
 from __future__ import annotations
 
@@ -8,19 +8,56 @@ from typing import Any
 
 import pytest
 
+from mlops.cli.pipelines import pipeline_names
+
 # The first of them waits for a pipeline run, the servers, and a kernel.
 pytestmark = [pytest.mark.browser, pytest.mark.mage, pytest.mark.timeout(900)]
 
 PATIENCE = 120_000  # milliseconds until a block has run: the kernel starts first
+# Pages of a pipeline, and what the others show once they are there.
+PARTS = ("triggers", "runs", "backfills", "logs", "monitors", "settings", "dashboard")
+OTHERS = {
+    "overview": "Champion",
+    "pipelines": "model_selection",
+    "triggers": "retraining",
+    "pipeline-runs": "data_preparation",
+    "global-data-products": "training_set",
+}
+
+
+def test_the_first_click_in_the_playground_answers_and_changes_nothing(workshop: Any) -> None:
+    open_block(workshop, "predict", "predict_trip").click()
+
+    for text in ("no trip was described: this is an example", "from 74 East Harlem North"):
+        workshop.page.get_by_text(text).first.wait_for(timeout=PATIENCE)
+    save(workshop)
+    assert workshop.changed() == ""
 
 
 def test_a_block_below_a_data_product_runs_with_all_above_it(workshop: Any) -> None:
-    block = open_block(workshop, "route_statistics", "publish_route_statistics")
-    block.locator("button").first.click()
+    open_block(workshop, "route_statistics", "publish_route_statistics").click()
     workshop.page.get_by_text("Execute with upstream blocks").click()
 
     workshop.page.get_by_text("published route_statistics sha256=").first.wait_for(timeout=PATIENCE)
     save(workshop)
+    assert workshop.changed() == ""
+
+
+def test_looking_at_every_page_and_starting_a_run_change_nothing(workshop: Any) -> None:
+    page = workshop.page
+    pages = {f"pipelines/{name}/edit": name for name in pipeline_names()}
+    pages |= {f"pipelines/predict/{part}": "predict" for part in PARTS}
+    for path, text in (pages | OTHERS).items():
+        page.goto(f"{workshop.mage}/{path}", wait_until="domcontentloaded")
+        page.get_by_text(text, exact=True).first.wait_for()
+
+    page.goto(f"{workshop.mage}/pipelines/predict/triggers")
+    page.get_by_role("button", name="Run@once").click()
+    with page.expect_response(lambda response: response.request.method == "POST"):
+        page.get_by_role("button", name="Run now").click()
+    page.goto(f"{workshop.mage}/pipelines/predict/runs")
+    page.locator("text=/^Done$/ >> visible=true").first.wait_for(timeout=PATIENCE)
+
     assert workshop.changed() == ""
 
 
@@ -47,12 +84,13 @@ def test_a_setting_of_a_pipeline_is_saved_and_nothing_else(workshop: Any) -> Non
 
 
 def open_block(workshop: Any, pipeline: str, block: str) -> Any:
-    """Open the editor; return the head of a block."""
+    """Open the editor; return the button that runs a block."""
     workshop.page.goto(f"{workshop.mage}/pipelines/{pipeline}/edit")
     head = workshop.page.locator(".code-block-header-sticky").filter(has_text=block)
     head.first.wait_for()
     head.first.scroll_into_view_if_needed()
-    return head.first
+    # The first button of a custom block chooses its colour.
+    return head.first.locator("button:has([class*=Circle])").first
 
 
 def save(workshop: Any) -> None:
