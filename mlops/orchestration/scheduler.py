@@ -186,17 +186,21 @@ class Scheduler:
     def _note_ends(self, run_ids: set[int]) -> None:
         """See to the runs that have ended, here or by somebody else's hand.
 
-        Their hooks run in processes of their own: an alert that takes its time delays no block.
+        Their hooks run in processes of their own: an alert that takes its time delays no block. A
+        run that was tried again and has ended again meanwhile is seen to afterwards.
         """
         runs.forget()
         in_progress = (runs.RunStatus.INITIAL, runs.RunStatus.RUNNING)
         ended = PipelineRun.query.filter(
-            PipelineRun.id.in_(run_ids), PipelineRun.status.not_in(in_progress)
+            PipelineRun.id.in_(run_ids & self._driven), PipelineRun.status.not_in(in_progress)
         )
         for run in ended.all():
+            job = f"{EXIT}{run.id}"
+            if self._queue.has_job(job):
+                continue
             self._driven.discard(run.id)
             self._looked_at.pop(run.id, None)
-            self._queue.enqueue(f"{EXIT}{run.id}", self._run_hooks, run.id)
+            self._queue.enqueue(job, self._run_hooks, run.id)
 
     def _note_delays(self) -> None:
         """Tell of the runs in progress that have passed their SLA, in processes of their own."""

@@ -66,11 +66,14 @@ def test_the_servers_scheduler_tells_and_is_never_held_up(toy, helpers, web):
         if told(web)[-1][0] != "recovered":
             start(toy.ledger)
         wait_for(lambda: told(web)[-1][0] == "recovered")
-        # When it fails again, and again at a retry
+        # When it fails again, and again at a retry, while that is being told
+        web.release.clear()
         again = start(toy.folder / "missing" / "ledger")
         wait_for(lambda: ("failure", str(again)) in told(web))
         body = {"pipeline_run": {"pipeline_run_action": "retry_blocks"}}
         server.ask(f"/api/pipeline_runs/{again}", method="PUT", body=body)
+        wait_for(lambda: is_("FAILED", again))
+        web.release.set()
         wait_for(lambda: any('"untold": 1' in f.read_text() for f in incidents.glob("*.json")))
         # Then the retry was no new message
         assert told(web).count(("failure", str(again))) == 1
