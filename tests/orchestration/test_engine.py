@@ -143,10 +143,3 @@ def test_nothing_is_written_into_the_project(story):
         check=True,
     ).stdout
     assert [line for line in status.splitlines() if not line.startswith("A ")] == []
-
-
-def test_the_engine_adds_little_to_each_block(story):
-    results, *_ = story
-    (train,) = results["train"]
-    # Six blocks and a spawn on two workers; generous, because the machine may be busy.
-    assert train["seconds"] / len(train["blocks"]) < 1.0

@@ -81,7 +81,7 @@ def test_work_that_has_begun_goes_before_what_has_not(tmp_path):
 def test_a_job_is_present_until_its_end_was_reported(queue):
     queue.enqueue("a", int)
     queue.tick()
-    time.sleep(0.2)
+    os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOWAIT)
     # It has ended, but nobody was told: Mage must not take it for crashed.
     assert queue.has_job("a")
     ended, _ = queue.tick()
@@ -104,16 +104,18 @@ def test_a_waiting_job_is_dropped_and_a_running_one_ended(queue):
     assert queue.has_job("b")
 
 
-def test_a_job_that_ignores_requests_is_killed(queue, monkeypatch):
+def test_a_job_that_ignores_requests_is_killed(queue, monkeypatch, tmp_path):
     monkeypatch.setattr("mlops.orchestration.queue.KILL_GRACE_SECONDS", 0.1)
 
     def stubborn():
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        (tmp_path / "ready").touch()
         time.sleep(60)
 
     queue.enqueue("a", stubborn)
     queue.tick()
-    time.sleep(0.2)
+    while not (tmp_path / "ready").exists():
+        time.sleep(0.01)
     queue.kill_job("a")
     assert run_down(queue)["a"].exit_code == -signal.SIGKILL
 
