@@ -153,7 +153,7 @@ def test_without_a_champion_it_says_how_to_get_one(
 def test_it_lists_what_was_found_and_decided(
     home: Path, make_window: Maker, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert "look now with: mlops monitor" in call(capsys, "--list")[1]
+    assert "measure now with: mlops monitor" in call(capsys, "--list")[1]
 
     settings = load_settings()
     write_window(settings, make_window(0, "drift"))
