@@ -63,9 +63,12 @@ def test_looking_at_every_page_and_starting_a_run_change_nothing(workshop: Any) 
 
 def test_an_edit_of_code_is_saved_and_nothing_else(workshop: Any) -> None:
     open_block(workshop, "predict", "predict_trip")
-    workshop.page.locator(".monaco-editor").first.click()
+    editor = workshop.page.locator(".monaco-editor").first
+    editor.get_by_text("playground.predict").first.wait_for()  # it opens empty
+    editor.click()
     workshop.page.keyboard.press("Control+End")
     workshop.page.keyboard.insert_text("\n# edited")
+    editor.get_by_text("edited").first.wait_for()
     save(workshop)
 
     assert eventually(lambda: workshop.changed() == " M custom/predict_trip.py\n")
@@ -99,7 +102,7 @@ def save(workshop: Any) -> None:
     workshop.page.get_by_text("Saved").first.wait_for()
 
 
-def eventually(is_so: Callable[[], bool], seconds: float = 30) -> bool:
+def eventually(is_so: Callable[[], bool], seconds: float = 120) -> bool:
     deadline = time.monotonic() + seconds
     while not is_so():
         if time.monotonic() > deadline:

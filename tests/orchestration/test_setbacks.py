@@ -32,7 +32,7 @@ def test_an_engine_keeps_the_siblings_and_tries_again_what_failed_and_what_read_
     toy: Any,
 ) -> None:
     done = toy.done(
-        ("run", [toy.request("prepare", "numbers")]),
+        ("run", [toy.request("prepare")]),
         ("run", [toy.request("train", report="b")]),
         ("resume", 2),
     )
@@ -67,7 +67,7 @@ def test_an_engine_keeps_the_siblings_and_tries_again_what_failed_and_what_read_
 
 
 def test_the_scheduler_and_the_pages_retry_do_the_same(toy: Any, helpers: Any) -> None:
-    toy.done(("run", [toy.request("prepare", "numbers")]))
+    toy.done(("run", [toy.request("prepare")]))
     server = helpers.start_server(toy).wait_until_up().enter()
     try:
         trigger = {"name": "by hand", "schedule_type": "api"}
