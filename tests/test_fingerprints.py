@@ -101,7 +101,7 @@ NEUTRAL = {
     *("errors.py", "progress.py", "settings.py", "cores.py", "fingerprints.py"),
     *(
         "records/files.py",
-        "data/atomic.py",
+        "records/atomic.py",
         "data/references.py",
         "data/__init__.py",
         "__init__.py",

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from mlops.data.atomic import atomic_file, atomic_folder
 from mlops.privacy import keep_private
+from mlops.records.atomic import atomic_file, atomic_folder
 
 
 @pytest.fixture(autouse=True)

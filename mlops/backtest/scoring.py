@@ -7,11 +7,11 @@ import pandas as pd
 from mlops.backtest.history import Clock, content_sha256
 from mlops.backtest.store import Store, key_of
 from mlops.backtest.training import Training, model_of
-from mlops.data.atomic import atomic_file
 from mlops.data.months import month_bounds
 from mlops.data.references import Reference
 from mlops.data.trips import TARGET
 from mlops.evaluation.metrics import interval_metrics, regression_metrics
+from mlops.records.atomic import atomic_file
 from mlops.settings import Settings
 from mlops.training.artifact import OUTPUTS
 

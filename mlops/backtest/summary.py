@@ -11,8 +11,8 @@ import pandas as pd
 
 from mlops.backtest.aging import Aging
 from mlops.backtest.replay import ReplayStep
-from mlops.data.atomic import atomic_folder
 from mlops.data.references import Reference
+from mlops.records.atomic import atomic_folder
 from mlops.records.files import find_pointed, find_record, write_pointer, write_record
 
 RESULT_FILE: Final = "backtest.json"

@@ -19,7 +19,6 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from mlops.data.atomic import atomic_folder
 from mlops.data.content import column_types, read_canonical, values_sha256
 from mlops.data.manifests import (
     CURRENT,
@@ -41,6 +40,7 @@ from mlops.data.references import (
 from mlops.data.trips import PICKUP_AT
 from mlops.data.windows import Interval, plan_windows
 from mlops.errors import DataQualityError, MlopsError
+from mlops.records.atomic import atomic_folder
 from mlops.records.files import write_pointer, write_record
 from mlops.settings import Settings
 

@@ -19,7 +19,6 @@ import pyarrow.parquet as pq
 from pydantic import BaseModel
 
 from mlops import fingerprints, progress
-from mlops.data.atomic import atomic_file
 from mlops.data.clock import minutes_between
 from mlops.data.months import month_bounds
 from mlops.data.reading import missing_columns, pickups_have_zone, read_trips
@@ -37,6 +36,7 @@ from mlops.data.sources import cache
 from mlops.data.stamps import contradiction
 from mlops.data.trips import DROPOFF_AT, PICKUP_AT, TARGET, TRIP_COLUMNS, TRIP_TYPE
 from mlops.errors import DataQualityError, SourceError
+from mlops.records.atomic import atomic_file
 from mlops.records.files import find_or_report, write_record
 from mlops.settings import Settings, ValidationSettings
 

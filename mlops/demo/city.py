@@ -15,7 +15,6 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from mlops.data.atomic import atomic_file
 from mlops.data.reading import read_trips
 from mlops.data.sample import generate_month
 from mlops.data.sample_schema import SYNTHETIC_MARK
@@ -27,6 +26,7 @@ from mlops.data.trips import (
     TRIP_COLUMNS,
 )
 from mlops.data.validation import split_requests
+from mlops.records.atomic import atomic_file
 from mlops.settings import Settings
 
 LEARNED: Final = ("2023-12", "2024-01")

@@ -12,9 +12,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from mlops import fingerprints, progress
-from mlops.data.atomic import atomic_file
 from mlops.data.references import FeatureTable, TripPart, ValidatedTrips
 from mlops.features.routes import AS_OF_COLUMNS, RouteHistory
+from mlops.records.atomic import atomic_file
 from mlops.settings import Settings
 
 # Raise with every change of what a column means: it is part of a training set's name. (What is

@@ -17,7 +17,6 @@ from zipfile import BadZipFile
 import numpy as np
 import pandas as pd
 
-from mlops.data.atomic import atomic_file
 from mlops.data.trips import DROPOFF_AT, DROPOFF_ZONE, PICKUP_AT, PICKUP_ZONE
 from mlops.errors import DataQualityError, MlopsError
 from mlops.features.calendar import NUMBER_OF_BANDS, Ints, day_number, moments
@@ -40,6 +39,7 @@ from mlops.features.sums import (
     route_code,
     zone_codes,
 )
+from mlops.records.atomic import atomic_file
 from mlops.settings import FeatureSettings
 
 BAND_COLUMNS: Final = ("pickup_hour_pace", "dropoff_hour_pace")

@@ -15,7 +15,6 @@ from pydantic import ConfigDict
 
 from mlops import fingerprints, progress
 from mlops.cores import usable_cores
-from mlops.data.atomic import atomic_folder
 from mlops.data.reading import (
     check_trip_file,
     id_type,
@@ -33,6 +32,7 @@ from mlops.errors import MlopsError
 from mlops.inference.overlap import Model, predicted_chunks, predicted_minutes
 from mlops.inference.requests import parse_requests
 from mlops.inference.writing import OUTPUTS, PREDICTIONS, REJECTED, Distribution, PredictionWriter
+from mlops.records.atomic import atomic_folder
 from mlops.records.files import find_or_report, write_record
 from mlops.settings import Settings, load_settings
 

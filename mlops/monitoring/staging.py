@@ -15,13 +15,13 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from mlops.data.atomic import atomic_file
 from mlops.data.conversion import NO_ZONE
 from mlops.data.trips import DROPOFF_AT, FARE, PICKUP_AT, REQUEST_COLUMNS, TARGET
 from mlops.errors import MlopsError
 from mlops.evaluation.results import Result
 from mlops.inference.trip import NEW_YORK
 from mlops.monitoring.records import Origin
+from mlops.records.atomic import atomic_file
 from mlops.serving.log_rows import AT, MILES, MINUTES
 from mlops.settings import Settings
 

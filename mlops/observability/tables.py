@@ -16,11 +16,11 @@ from typing import Final
 
 import pandas as pd
 
-from mlops.data.atomic import atomic_file
 from mlops.observability import data_tables, overview_tables, serving_tables, training_tables
 from mlops.observability.memory import Memory, stamp_of
 from mlops.observability.table import ObservedTable
 from mlops.observability.world import ObservedWorld
+from mlops.records.atomic import atomic_file
 from mlops.settings import Settings
 
 logger = logging.getLogger(__name__)

@@ -17,7 +17,7 @@ from typing import Any, Final
 
 import yaml
 
-from mlops.data.atomic import atomic_file
+from mlops.records.atomic import atomic_file
 
 # Derived by Mage, or different on each machine.
 _DERIVED: Final = {"variables_dir", "remote_variables_dir", "all_upstream_blocks_executed"}

@@ -13,8 +13,8 @@ from typing import Any, Final, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict
 
-from mlops.data.atomic import atomic_file
 from mlops.errors import ConfigurationError
+from mlops.records.atomic import atomic_file
 from mlops.settings import PROJECT_ROOT
 
 HOURS: Final = 3_600

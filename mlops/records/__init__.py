@@ -1,1 +1,1 @@
-"""JSON records of the project: written whole, read in one place, never skipped in silence."""
+"""Files of the project: written whole or not at all, and JSON records read in one place."""

@@ -16,8 +16,8 @@ from typing import Any, NoReturn, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from mlops.data.atomic import atomic_file
 from mlops.errors import DamagedFileError, MlopsError
+from mlops.records.atomic import atomic_file
 
 logger = logging.getLogger(__name__)
 

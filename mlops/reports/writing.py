@@ -6,7 +6,7 @@ import logging
 from pathlib import Path
 from typing import Final
 
-from mlops.data.atomic import atomic_file
+from mlops.records.atomic import atomic_file
 from mlops.registry.connection import connect, registry_errors
 from mlops.reports.document import Document, render
 from mlops.settings import Settings

@@ -18,11 +18,11 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field, ValidationError
 
-from mlops.data.atomic import atomic_folder
 from mlops.data.references import Reference
 from mlops.data.trips import REQUEST_COLUMNS
 from mlops.errors import MlopsError
 from mlops.features.encoding import FEATURES
+from mlops.records.atomic import atomic_folder
 
 FORMAT: Final = "mlops.compiled_model/1"
 # How far an answer may be from that of the model it was compiled from.

@@ -22,7 +22,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from mlops.data.atomic import atomic_file
+from mlops.records.atomic import atomic_file
 from mlops.serving.log_rows import AT, REPETITIVE, SCHEMA
 
 _REPLACES: Final = b"mlops.replaces"

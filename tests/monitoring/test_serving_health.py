@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 
-from mlops.data.atomic import atomic_file
 from mlops.monitoring.judging import judge
 from mlops.monitoring.measurements import Measurement
 from mlops.monitoring.report import Finding
 from mlops.monitoring.serving_health import compare, measure_serving
 from mlops.monitoring.serving_snapshots import Counts, Snapshot, time_key
 from mlops.monitoring.staging import StagedWindow
+from mlops.records.atomic import atomic_file
 from mlops.settings import Settings, load_settings
 
 NOON = datetime(2024, 3, 1, 12, tzinfo=timezone.utc)

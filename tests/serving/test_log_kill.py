@@ -12,7 +12,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from mlops.data.atomic import TEMPORARY_PREFIX
+from mlops.records.atomic import TEMPORARY_PREFIX
 from mlops.serving.log_reading import read_log
 from mlops.serving.prediction_log import PredictionLog
 from mlops.settings import load_settings

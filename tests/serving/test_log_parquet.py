@@ -12,8 +12,8 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from mlops.data import atomic
-from mlops.data.atomic import TEMPORARY_PREFIX
+from mlops.records import atomic
+from mlops.records.atomic import TEMPORARY_PREFIX
 from mlops.serving import log_parquet
 from mlops.serving.log_parquet import ParquetSink, compact, read_parquet
 from mlops.serving.log_reading import compact_log

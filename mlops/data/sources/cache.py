@@ -14,10 +14,10 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict
 
 from mlops import progress
-from mlops.data.atomic import atomic_file
 from mlops.data.reading import check_trip_file
 from mlops.data.references import SourceFile
 from mlops.errors import SourceError
+from mlops.records.atomic import atomic_file
 from mlops.records.files import find_or_report, write_record
 
 

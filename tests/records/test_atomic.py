@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from mlops.data.atomic import TEMPORARY_PREFIX, atomic_file, atomic_folder
+from mlops.records.atomic import TEMPORARY_PREFIX, atomic_file, atomic_folder
 
 # Writes half a folder, says so, and waits to be killed.
 _HALF = """
 import sys, time
 from pathlib import Path
-from mlops.data.atomic import atomic_folder
+from mlops.records.atomic import atomic_folder
 
 def write(folder):
     (folder / "half").write_text("half")
