@@ -7,7 +7,7 @@ import time
 from typing import Final
 
 _SECONDS: Final = 60.0
-# uvicorn's words → ours; advice to install packages is for whoever builds the server.
+# uvicorn's words → ours; advice to install packages is for those who build the server.
 _WORDS: Final = {
     "Invalid HTTP request received.": "a request that is not HTTP was refused",
     "Unsupported upgrade request.": "a request to upgrade the connection was ignored",
@@ -33,10 +33,8 @@ class Complaints(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         """Tell whether a line is written."""
         kind = str(record.msg)
-        if record.levelno > logging.WARNING or kind.startswith(_IDLE_ADVICE):
-            return record.levelno > logging.WARNING
-        if record.levelno < logging.WARNING:
-            return True
+        if record.levelno != logging.WARNING or kind.startswith(_IDLE_ADVICE):
+            return record.levelno != logging.WARNING
         if kind in self._since:
             self._counts[kind] = self._counts.get(kind, 0) + 1
             return False
@@ -45,10 +43,10 @@ class Complaints(logging.Filter):
         return True
 
     def report(self, *, at_once: bool = False) -> None:
-        """Say how often each complaint was repeated, if it is time to.
+        """Say how often each complaint was repeated.
 
         Args:
-            at_once: Whether or not it is: the server stops.
+            at_once: Do not wait until the time of each is over: the server stops.
         """
         now = time.monotonic()
         for kind, since in list(self._since.items()):

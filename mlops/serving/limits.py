@@ -171,8 +171,8 @@ class RequestRules:
 
     def window(self, as_of: datetime) -> tuple[datetime, datetime]:
         """Return the first and the last pickup that can be predicted."""
-        # Two integers as the key: a minute is precise enough, and a look-up is cheaper.
-        return _window(as_of, self.days_before, self.days_ahead, int(time.time() / _CLOCK_SECONDS))
+        # The minute is a part of the key: precise enough, and a look-up is cheaper.
+        return _window(as_of, self.days_before, self.days_ahead, time.time() // _CLOCK_SECONDS)
 
     def _judged(
         self, trip: Trip, as_of: datetime, place: str
@@ -180,7 +180,7 @@ class RequestRules:
         """Return why a trip is refused, and what is only said of it."""
         at = trip.pickup_at
         problems: list[Problem] = []
-        flags: list[str] = []
+        flags: tuple[str, ...] = ()
         earliest, latest = self.window(as_of)
         if not earliest <= at <= latest:
             message = (
@@ -193,37 +193,34 @@ class RequestRules:
                 message = f"breaks the rule {name}: {self.refusing[name]}"
                 problems.append(Problem(f"{place}{field}", message))
             elif name in self.flagging and name not in flags:
-                flags.append(name)
-        return problems, tuple(flags)
+                flags += (name,)
+        return problems, flags
 
     def _broken(self, trip: Trip) -> Iterator[tuple[str, str]]:
         """Yield the rules a trip breaks, each with the field that breaks it."""
-        pickup, dropoff, miles = trip.pickup_zone, trip.dropoff_zone, trip.trip_distance
+        at, miles = trip.pickup_at, trip.trip_distance
         passengers, rate_code = trip.passenger_count, trip.rate_code
-        if not FIRST_PICKUP <= trip.pickup_at < LAST_PICKUP:
+        if not FIRST_PICKUP <= at < LAST_PICKUP:
             yield "pickup_time_invalid", PICKUP_AT
-        if is_skipped(trip.pickup_at):
+        if is_skipped(at):
             yield "pickup_time_skipped", PICKUP_AT
-        for zone, field in ((pickup, PICKUP_ZONE), (dropoff, DROPOFF_ZONE)):
+        for zone, field in ((trip.pickup_zone, PICKUP_ZONE), (trip.dropoff_zone, DROPOFF_ZONE)):
             if not 1 <= zone <= NUMBER_OF_ZONES:
                 yield "zone_invalid", field
-        for zone, field in ((pickup, PICKUP_ZONE), (dropoff, DROPOFF_ZONE)):
-            if zone in UNKNOWN_ZONES:
+            elif zone in UNKNOWN_ZONES:
                 yield "zone_unknown", field
         if miles is not None:
             if miles < 0:
                 yield "distance_negative", DISTANCE
-            if miles > self.max_miles:
-                yield "distance_too_long", DISTANCE
-            if miles == 0:
+            elif miles == 0:
                 yield "distance_zero", DISTANCE
+            elif miles > self.max_miles:
+                yield "distance_too_long", DISTANCE
         if passengers is None or rate_code is None:
             yield "codes_incomplete", PASSENGERS if passengers is None else RATE_CODE
-        if passengers is not None:
-            if not 0 <= passengers <= self.max_passengers or passengers % 1:
-                yield "passengers_impossible", PASSENGERS
-            if passengers == 0:
-                yield "passengers_zero", PASSENGERS
+        most = self.max_passengers
+        if passengers is not None and (not 1 <= passengers <= most or passengers % 1):
+            yield "passengers_impossible" if passengers else "passengers_zero", PASSENGERS
         if rate_code is not None and rate_code not in RATE_CODES:
             yield "rate_code_unknown", RATE_CODE
 
@@ -246,7 +243,7 @@ class RequestRules:
 
 
 @lru_cache(maxsize=32)
-def _window(as_of: datetime, before: int, ahead: int, _now: int) -> tuple[datetime, datetime]:
+def _window(as_of: datetime, before: int, ahead: int, _now: float) -> tuple[datetime, datetime]:
     now = datetime.now(NEW_YORK).replace(tzinfo=None)
     return as_of - timedelta(days=before), now + timedelta(days=ahead)
 

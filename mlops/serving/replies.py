@@ -56,7 +56,7 @@ class Prediction(_ReplyBody):
 
 class _Signed(_ReplyBody):
     model_version: int
-    synthetic: bool = Field(False, description="true: the model learned from generated trips only")
+    synthetic: bool = Field(False, description="Whether the model learned from synthetic trips.")
     role: Role
     request_id: str
 
@@ -104,7 +104,7 @@ class ZoneReply(_ReplyBody):
     zone: int = Field(description="The number that requests name.")
     name: str
     borough: str
-    known: bool = Field(description="False for trips from or to nowhere in particular.")
+    known: bool = Field(description="Whether the number names a place; 264 and 265 do not.")
 
 
 class ErrorProblem(_ReplyBody):
@@ -137,7 +137,7 @@ class ServedVersion(_ReplyBody):
     since: datetime
     bundle: str
     family: str
-    synthetic: bool = Field(description="It learned from generated trips only.")
+    synthetic: bool = Field(description="Whether it learned from synthetic trips.")
     info: dict[str, Any] = Field(description="receipt and metrics, from its bundle")
 
 
