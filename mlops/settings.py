@@ -65,52 +65,33 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
 
 
+Port = Annotated[int, Field(ge=1, le=65535)]
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
 class SourceSettings(Section):
     """The source that trips are read from."""
 
     kind: Literal["sample", "tlc", "path"] = Field(
-        "sample",
-        description="Kind of source: sample generates synthetic trips, tlc downloads the TLC's"
-        " monthly files, path reads your own files.",
+        "sample", description="Source of trips: sample is synthetic, tlc official, path your files."
     )
-    taxi: Literal["green", "yellow"] = Field(
-        "green", description="Taxi fleet whose trips are read."
-    )
+    taxi: Literal["green", "yellow"] = Field("green", description="Fleet whose trips are read.")
     months: str = Field(
-        "2023-12..2024-02",
-        description="Months to read, written as YYYY-MM, as a range a..b, or as a comma-separated"
-        " list of both.",
+        "2023-12..2024-02", description="Months as YYYY-MM, a range a..b, or a list with commas."
     )
     location: str = Field(
-        "",
-        description="Folder, base URL or comma-separated files (file://, s3://, …) that the source"
-        " path reads.",
+        "", description="Folder, URL or comma-separated files of the source path (s3:// as well)."
     )
     base_url: str = Field(
         "https://d37ci6vzurychx.cloudfront.net/trip-data",
         description="Address under which the source tlc finds the monthly files.",
     )
-    timeout_seconds: float = Field(
-        30, gt=0, description="Seconds that the source tlc waits for each network read."
-    )
-    retries: int = Field(
-        4,
-        ge=0,
-        description="Number of times that the source tlc repeats a failed download, waiting longer"
-        " each time.",
-    )
-    sample_rows: int = Field(
-        12_000, ge=100, description="Number of trips per month that the source sample generates."
-    )
-    sample_seed: int = Field(
-        7, ge=0, description="Random seed with which the source sample generates trips."
-    )
-    sample_drift: float = Field(
-        0.0,
-        ge=0,
-        le=1,
-        description="Strength of the drift that grows over the last month of the source sample,"
-        " from 0 (none) to 1 (strong).",
+    timeout_seconds: float = Field(30, gt=0, description="Seconds that tlc waits for a read.")
+    retries: int = Field(4, ge=0, description="Times that tlc repeats a download that failed.")
+    sample_rows: int = Field(12_000, ge=100, description="Trips per month that sample generates.")
+    sample_seed: int = Field(7, ge=0, description="Random seed of the trips that sample generates.")
+    sample_drift: Share = Field(
+        0.0, description="Strength of the drift in the last month of sample, from 0 to 1."
     )
 
     @field_validator("months")
@@ -148,63 +129,32 @@ class ValidationSettings(Section):
 
     clock: Clock = Field(
         "auto",
-        description="How the times in files are read. auto: as instants if they carry a time zone,"
-        " else as New York wall-clock times; files that contradict it are refused. new_york: as"
-        " wall-clock times, whatever zone they carry. utc: as instants, even if they carry no"
-        " zone.",
+        description="How times in files are read: as instants (utc), as New York wall-clock times"
+        " (new_york), or by whether they carry a zone, unless the trips contradict it (auto).",
     )
     min_minutes: float = Field(1, ge=0, description="Shortest valid duration of a trip in minutes.")
     max_minutes: float = Field(60, gt=0, description="Longest valid duration of a trip in minutes.")
-    max_distance_miles: float = Field(
-        100, gt=0, description="Longest distance in miles that is not taken for a meter error."
-    )
-    max_speed_mph: float = Field(
-        100, gt=0, description="Highest valid average speed of a trip in miles per hour."
-    )
+    max_distance_miles: float = Field(100, gt=0, description="Longest plausible distance in miles.")
+    max_speed_mph: float = Field(100, gt=0, description="Highest average speed in miles per hour.")
     max_passengers: int = Field(9, ge=1, description="Largest valid number of passengers.")
-    max_bad_share: float = Field(
-        0.15,
-        ge=0,
-        le=1,
-        description="Largest share of a batch's rows that may be quarantined; above it the batch is"
-        " refused.",
+    max_bad_share: Share = Field(
+        0.15, description="Share of quarantined rows above which a batch is refused."
     )
-    min_rows: int = Field(
-        1_000,
-        ge=1,
-        description="Smallest number of valid rows in a month; below it the batch is refused.",
-    )
-    min_days_covered: float = Field(
-        0.9,
-        ge=0,
-        le=1,
-        description="Smallest share of a month's days that must have trips; below it the batch is"
-        " refused.",
-    )
+    min_rows: int = Field(1_000, ge=1, description="Fewest valid rows that a month must have.")
+    min_days_covered: Share = Field(0.9, description="Smallest share of a month's days with trips.")
     actions: dict[str, Action] = Field(
-        default_factory=dict,
-        description="Action for the rows that violate a rule, as a mapping from the rule's name to"
-        " quarantine, flag or ignore; all other rules keep their default.",
+        default_factory=dict, description="Action by rule: quarantine, flag or ignore its rows."
     )
 
 
 class WindowSettings(Section):
     """The periods of training, validation (search) and test (gate): divided by time only."""
 
-    test_months: int = Field(
-        1, ge=1, description="Number of months at the end that form the test window."
-    )
+    test_months: int = Field(1, ge=1, description="Months at the end that form the test window.")
     test_days: int = Field(
-        0,
-        ge=0,
-        description="Number of days at the end that form the test window; 0 means that test_months"
-        " applies.",
+        0, ge=0, description="Days at the end that form the test window; 0 uses test_months."
     )
-    validation_days: int = Field(
-        7,
-        ge=1,
-        description="Number of days before the test window that form the validation window.",
-    )
+    validation_days: int = Field(7, ge=1, description="Days before the test window for validation.")
     validation_start: date | None = Field(
         None, description="First day of the validation window; it overrides validation_days."
     )
@@ -216,12 +166,8 @@ class WindowSettings(Section):
 class FeatureSettings(Section):
     """The way in which the history of a route becomes features."""
 
-    route_smoothing: float = Field(
-        10, gt=0, description="Number of pseudo-trips that pull a route's average to its prior."
-    )
-    route_half_life_days: float = Field(
-        60, gt=0, description="Age in days at which a past trip counts half."
-    )
+    route_smoothing: float = Field(10, gt=0, description="Weight of a route's prior, in trips.")
+    route_half_life_days: float = Field(60, gt=0, description="Days until a past trip counts half.")
 
 
 class TrainingSettings(Section):
@@ -238,57 +184,39 @@ class TrainingSettings(Section):
             "extra_trees",
             "hist_gradient_boosting",
         ),
-        description="Model families that the pipeline sklearn_training trains as candidates.",
+        description="Model families that the pipeline sklearn_training trains.",
     )
     objectives: Candidates = Field(
         ("squared_error", "absolute_error", "quantiles"),
-        description="XGBoost objectives that the pipeline xgboost_training trains as candidates.",
+        description="XGBoost objectives that the pipeline xgboost_training trains.",
     )
-    max_evals: int = Field(
-        8, ge=1, description="Largest number of search trials (TPE) per candidate."
-    )
-    time_budget_seconds: float = Field(
-        45, gt=0, description="Time in seconds that the search of one candidate may take."
-    )
+    max_evals: int = Field(8, ge=1, description="Largest number of search trials per candidate.")
+    time_budget_seconds: float = Field(45, gt=0, description="Seconds of search per candidate.")
     no_progress_trials: int = Field(
-        8,
-        ge=1,
-        description="Number of consecutive trials without improvement after which a search stops.",
+        8, ge=1, description="Trials in a row without progress that end a search."
     )
     seed: int = Field(42, ge=0, description="Random seed of searches and models.")
     threads: int = Field(
-        0,
-        ge=0,
-        description="Number of threads per candidate; 0 divides the cores by engine.workers.",
+        0, ge=0, description="Threads per candidate; 0 divides the cores by engine.workers."
     )
     overrides: dict[str, dict[str, Any]] = Field(
-        default_factory=dict,
-        description="Fixed hyperparameters, as a mapping from the candidate's name to names and"
-        " values; they take precedence over the search space.",
+        default_factory=dict, description="Hyperparameters that are fixed, by candidate and name."
     )
 
 
 class EvaluationSettings(Section):
     """The measurement of a model's latency."""
 
-    latency_samples: int = Field(
-        50, ge=1, description="Number of one-row predictions whose latency is measured."
-    )
-    latency_warm_up: int = Field(
-        5, ge=0, description="Number of predictions made before latency is measured."
-    )
+    latency_samples: int = Field(50, ge=1, description="Number of timed one-row predictions.")
+    latency_warm_up: int = Field(5, ge=0, description="Untimed predictions before the timed ones.")
 
 
 class GateSettings(Section):
     """The requirements that a challenger must meet to replace the champion."""
 
-    max_rmse_minutes: float = Field(
-        8.0, gt=0, description="Largest RMSE in minutes that any challenger may have."
-    )
+    max_rmse_minutes: float = Field(8.0, gt=0, description="Largest RMSE in minutes that may pass.")
     min_baseline_gain: float = Field(
-        0.02,
-        ge=0,
-        description="Smallest relative RMSE gain over the best baseline; 0.02 means 2 % better.",
+        0.02, ge=0, description="Smallest RMSE gain over the best baseline; 0.02 means 2 %."
     )
     min_champion_gain: float = Field(
         0.0,
@@ -297,67 +225,39 @@ class GateSettings(Section):
         description="Relative RMSE gain over the champion that the whole bootstrap interval must"
         " exceed; 0 requires a significant gain, -0.01 tolerates a loss of at most 1 %.",
     )
-    confidence: float = Field(
-        0.95, gt=0.5, lt=1, description="Confidence level of the bootstrap interval."
-    )
-    bootstrap_samples: int = Field(
-        500, ge=100, description="Number of resamples for the bootstrap interval."
-    )
+    confidence: float = Field(0.95, gt=0.5, lt=1, description="Level of the bootstrap interval.")
+    bootstrap_samples: int = Field(500, ge=100, description="Resamples for the bootstrap interval.")
     max_slice_loss: float = Field(
-        0.05,
-        ge=0,
-        description="Largest relative RMSE loss against the champion in any slice; 0.05 means 5 %"
-        " worse.",
+        0.05, ge=0, description="Largest RMSE loss to the champion in a slice; 0.05 means 5 %."
     )
     min_slice_rows: int = Field(
-        200,
-        ge=1,
-        description="Smallest number of rows for a slice to be judged; smaller slices are only"
-        " reported.",
+        200, ge=1, description="Fewest rows of a slice that is judged, not only reported."
     )
-    min_interval_coverage: float = Field(
-        0.70,
-        ge=0,
-        le=1,
-        description="Smallest share of trips whose duration lies within the 80 % prediction"
-        " interval.",
+    min_interval_coverage: Share = Field(
+        0.70, description="Smallest share of trips within the 80 % prediction interval."
     )
     max_latency_ms: float = Field(
         100.0, gt=0, description="Largest median latency of a one-row prediction in milliseconds."
     )
-    max_size_mb: float = Field(
-        250.0, gt=0, description="Largest size of the model's files in megabytes."
-    )
+    max_size_mb: float = Field(250.0, gt=0, description="Largest size of the model in megabytes.")
 
 
 class InferenceSettings(Section):
     """The resources of batch scoring."""
 
-    chunk_rows: int = Field(
-        131_072, ge=1, description="Number of rows that are scored in memory at a time."
-    )
-    threads: int = Field(
-        0, ge=0, description="Number of threads for batch scoring; 0 uses all cores."
-    )
+    chunk_rows: int = Field(131_072, ge=1, description="Number of rows that are scored at a time.")
+    threads: int = Field(0, ge=0, description="Threads for batch scoring; 0 uses all cores.")
 
 
 class TrackingSettings(Section):
     """The MLflow server that records experiments and model versions."""
 
     uri: str = Field(
-        "",
-        description="Address of the MLflow tracking server or its database; empty means SQLite in"
-        " the home folder.",
+        "", description="MLflow server or database; empty means SQLite in the home folder."
     )
-    artifacts: str = Field(
-        "", description="Root of MLflow's artifacts; empty means a folder in the home folder."
-    )
-    experiment: str = Field(
-        "trip-duration", description="Name of the MLflow experiment that holds the runs."
-    )
-    model_name: str = Field(
-        "trip-duration", description="Name of the registered model in MLflow's registry."
-    )
+    artifacts: str = Field("", description="Root of MLflow's artifacts; empty means in the home.")
+    experiment: str = Field("trip-duration", description="MLflow experiment that holds the runs.")
+    model_name: str = Field("trip-duration", description="Name of the model in MLflow's registry.")
 
 
 class EngineSettings(Section):
@@ -365,9 +265,7 @@ class EngineSettings(Section):
 
     workers: int = Field(2, ge=1, description="Number of blocks that run at the same time.")
     lock_wait_seconds: float = Field(
-        0,
-        ge=0,
-        description="Time in seconds to wait for another run to end before exit code 7.",
+        0, ge=0, description="Seconds to wait for another run to end before exit code 7."
     )
     block_timeout_seconds: int = Field(
         3_600, ge=1, description="Time in seconds after which a running block is stopped."
@@ -378,60 +276,30 @@ class ServingSettings(Section):
     """The online server, started by `mlops serve`."""
 
     host: str = Field("127.0.0.1", description="Address on which the online server listens.")
-    port: int = Field(
-        8000, ge=1, le=65535, description="Port on which the online server answers requests."
-    )
-    metrics_host: str = Field(
-        "127.0.0.1", description="Address on which the online server publishes its metrics."
-    )
-    metrics_port: int = Field(
-        8001, ge=1, le=65535, description="Port on which the online server publishes its metrics."
-    )
+    port: Port = Field(8000, description="Port on which the online server answers requests.")
+    metrics_host: str = Field("127.0.0.1", description="Address at which metrics are published.")
+    metrics_port: Port = Field(8001, description="Port at which metrics are published.")
     url: str = Field(
-        "",
-        description="Address at which deployments reach the online server; empty means"
-        " http://127.0.0.1 with serving.port.",
+        "", description="Server's address for deployments; empty means 127.0.0.1 and serving.port."
     )
     metrics_url: str = Field(
-        "",
-        description="Address at which deployments read the online server's metrics; empty means"
-        " http://127.0.0.1 with serving.metrics_port.",
+        "", description="Address of the server's metrics; empty means serving.metrics_port."
     )
     workers: int = Field(1, ge=1, description="Number of processes that answer requests.")
-    poll_seconds: float = Field(
-        1.0, gt=0, description="Interval in seconds at which the registry is polled for a rollout."
-    )
+    poll_seconds: float = Field(1.0, gt=0, description="Seconds between looks at the registry.")
     max_trips: int = Field(10_000, ge=1, description="Largest number of trips in one request.")
     max_connections: int = Field(
-        2_000,
-        ge=10,
-        description="Connections that each worker keeps open; beyond that, the connection that has"
-        " waited longest for a request is closed.",
+        2_000, ge=10, description="Open connections per worker; beyond it the longest idle closes."
     )
-    max_body_bytes: int = Field(
-        4_000_000, ge=1_000, description="Largest size of a request's body in bytes."
-    )
-    max_days_ahead: int = Field(
-        30, ge=0, description="Largest number of days from now at which a pickup is accepted."
-    )
+    max_body_bytes: int = Field(4_000_000, ge=1_000, description="Largest request body in bytes.")
+    max_days_ahead: int = Field(30, ge=0, description="Latest pickup in days from now.")
     max_days_before: int = Field(
-        366,
-        ge=0,
-        description="Largest number of days before the end of the model's history at which a pickup"
-        " is accepted.",
+        366, ge=0, description="Earliest pickup in days before the end of the model's history."
     )
     require_key: bool = Field(True, description="Whether requests must carry a valid API key.")
-    key_hashes: Names = Field(
-        (),
-        description="SHA-256 hashes of API keys that are accepted in addition to those of"
-        " `mlops keys`.",
-    )
-    requests_per_second: float = Field(
-        1_000, gt=0, description="Largest sustained rate of requests per second for each API key."
-    )
-    burst: int = Field(
-        2_000, ge=1, description="Largest number of requests that an API key may send at once."
-    )
+    key_hashes: Names = Field((), description="SHA-256 of API keys beside those of `mlops keys`.")
+    requests_per_second: float = Field(1_000, gt=0, description="Sustained rate limit per API key.")
+    burst: int = Field(2_000, ge=1, description="Requests that an API key may send at once.")
 
 
 class PredictionLogSettings(Section):
@@ -441,21 +309,13 @@ class PredictionLogSettings(Section):
         "parquet", description="Destination of the prediction log; none keeps no log."
     )
     database_url: SecretStr = Field(
-        SecretStr(""),
-        description="Database for the sink postgresql, written as"
-        " postgresql://user:password@host:port/database.",
+        SecretStr(""), description="Used by postgresql: postgresql://user:password@host:port/name."
     )
     flush_seconds: float = Field(
-        2.0,
-        gt=0,
-        description="Interval in seconds at which the log is written; a killed server loses at most"
-        " this much.",
+        2.0, gt=0, description="Seconds between writes; a killed server loses that much."
     )
     queue_trips: int = Field(
-        200_000,
-        ge=1,
-        description="Number of trips that may wait to be logged; beyond that, trips are dropped and"
-        " counted.",
+        200_000, ge=1, description="Trips that may wait to be logged; any others are dropped."
     )
 
 
@@ -463,56 +323,31 @@ class DeploymentSettings(Section):
     """The steps by which a version becomes champion, and the limits that undo them."""
 
     policy: Literal["auto", "approve"] = Field(
-        "approve",
-        description="What happens to a version that passed the gate: auto deploys it, approve waits"
-        " for `mlops approve`.",
+        "approve", description="Whether what passed the gate is deployed (auto) or waits (approve)."
     )
     require_server: bool = Field(
-        False,
-        description="Whether a deployment without an online server fails; otherwise it skips the"
-        " canary and says so.",
+        False, description="Whether to fail without an online server, or only skip the canary."
     )
-    canary_percent: float = Field(
-        10, gt=0, le=100, description="Percentage of requests that the canary answers."
-    )
-    canary_minutes: float = Field(
-        1, ge=0, description="Duration of the canary in minutes; 0 skips it."
-    )
+    canary_percent: float = Field(10, gt=0, le=100, description="Canary's percentage of requests.")
+    canary_minutes: float = Field(1, ge=0, description="Canary's length in minutes; 0 skips it.")
     shadow_minutes: float = Field(
         0, ge=0, description="Duration of the shadow before the canary in minutes; 0 skips it."
     )
     canary_min_requests: int = Field(
-        50,
-        ge=1,
-        description="Smallest number of requests per version in a canary; the deployment sends"
-        " probes when traffic is too low.",
+        50, ge=1, description="Fewest requests per version; a deployment adds probes if needed."
     )
-    max_error_share: float = Field(
-        0.01,
-        ge=0,
-        le=1,
-        description="Largest share of failed requests by which a canary may exceed the champion.",
+    max_error_share: Share = Field(
+        0.01, description="Share of failures by which a canary may exceed the champion."
     )
     max_latency_ratio: float = Field(
-        2.0,
-        gt=0,
-        description="Largest ratio of the canary's latency to the champion's, both as 95th"
-        " percentiles.",
+        2.0, gt=0, description="Largest ratio of 95th latency percentiles, canary to champion."
     )
     latency_floor_ms: float = Field(
-        2.0,
-        ge=0,
-        description="Smallest latency in milliseconds that is assumed of the champion in the"
-        " comparison.",
+        2.0, ge=0, description="Milliseconds that a faster champion is compared with."
     )
-    smoke_requests: int = Field(
-        20, ge=1, description="Number of requests sent to the endpoint after the promotion."
-    )
+    smoke_requests: int = Field(20, ge=1, description="Test requests after the promotion.")
     swap_seconds: float = Field(
-        20,
-        gt=0,
-        description="Time in seconds within which the online server must follow a change of the"
-        " rollout.",
+        20, gt=0, description="Seconds in which the server must follow a new rollout."
     )
 
 
@@ -520,195 +355,103 @@ class RetrainingSettings(Section):
     """The data that a retraining uses."""
 
     max_months: int = Field(
-        13,
-        ge=1,
-        description="Largest number of months in the training set; the oldest are dropped first.",
+        13, ge=1, description="Months trained on; the oldest are dropped first."
     )
     test_days: int = Field(
-        7,
-        ge=0,
-        description="Number of days at the end of the newest month that judge the challenger; the"
-        " rest of that month is used for training. 0 means that the settings of windows apply.",
+        7, ge=0, description="Days at the end that judge the challenger; 0 means as in windows."
     )
 
 
 class MonitoringSettings(Section):
     """The windows that are monitored, the changes that raise an alarm, and the actions taken."""
 
-    window_trips: int = Field(
-        5_000, ge=1_000, description="Number of trips that complete a window."
-    )
+    window_trips: int = Field(5_000, ge=1_000, description="Trips that make a window complete.")
     window_days: float = Field(
-        7,
-        gt=0,
-        description="Age in days at which a window with at least min_window_trips trips is"
-        " complete.",
+        7, gt=0, description="Age in days that completes a window of min_window_trips."
     )
-    min_window_trips: int = Field(
-        1_000, ge=500, description="Smallest number of trips that a window is measured with."
-    )
+    min_window_trips: int = Field(1_000, ge=500, description="Fewest trips that a window may have.")
     # The TLC publishes a month some two months after its end, three after its first trips.
     label_wait_days: float = Field(
-        100,
-        ge=0,
-        description="Age in days up to which a window is measured again when labels arrive.",
+        100, ge=0, description="Age in days up to which windows are measured again with labels."
     )
-    act: bool = Field(
-        True,
-        description="Whether monitoring starts the action it decided on; otherwise it only names"
-        " the command.",
-    )
+    act: bool = Field(True, description="Whether to start actions, or only name their commands.")
     reference_days: int = Field(
-        92,
-        ge=30,
-        description="Number of days of history, up to the end of a version's test window, that form"
-        " its reference profile.",
+        92, ge=30, description="Days up to the end of the test window in a reference profile."
     )
     false_alarms: float = Field(
         0.05, gt=0, lt=0.5, description="Share of quiet windows that may raise an alarm."
     )
-    min_psi: float = Field(
-        0.1, ge=0, description="Smallest population stability index (PSI) that raises an alarm."
-    )
+    min_psi: float = Field(0.1, ge=0, description="Smallest PSI that raises an alarm.")
     # What a shift of a normal distribution by 0.2 standard deviations makes of them: the smallest
     # effect worth a name in J. Cohen, "Statistical Power Analysis" (1988), section 2.2.
-    min_ks: float = Field(
-        0.08, ge=0, description="Smallest Kolmogorov–Smirnov distance that raises an alarm."
-    )
+    min_ks: float = Field(0.08, ge=0, description="Smallest KS distance that raises an alarm.")
     min_wasserstein: float = Field(
-        0.15,
-        ge=0,
-        description="Smallest Wasserstein distance, in interquartile ranges, that raises an alarm.",
+        0.15, ge=0, description="Wasserstein distance in interquartile ranges that raises an alarm."
     )
     min_share_change: float = Field(
-        0.01,
-        ge=0,
-        description="Smallest absolute change in the share of rows violating a rule that raises an"
-        " alarm.",
+        0.01, ge=0, description="Change in the share of rows violating a rule that raises an alarm."
     )
     min_share_growth: float = Field(
-        0.5,
-        ge=0,
-        description="Smallest change in the share of rows violating a rule, relative to the usual"
-        " share, that raises an alarm.",
+        0.5, ge=0, description="Relative change in the share violating a rule that raises an alarm."
     )
     min_units_change: float = Field(
-        0.1,
-        ge=0,
-        description="Smallest relative change in the ratio of requested to usual distances that"
-        " raises an alarm.",
+        0.1, ge=0, description="Smallest relative change in distances that raises an alarm."
     )
     min_error_change: float = Field(
-        0.1,
-        ge=0,
-        description="Smallest change in RMSE, MAE or bias, relative to the expected error, that"
-        " raises an alarm.",
+        0.1, ge=0, description="Relative change in RMSE, MAE or bias that raises an alarm."
     )
     min_coverage_change: float = Field(
-        0.05,
-        ge=0,
-        description="Smallest absolute change in the coverage of the prediction interval that"
-        " raises an alarm.",
+        0.05, ge=0, description="Smallest change in interval coverage that raises an alarm."
     )
-    max_skew_share: float = Field(
-        0.001,
-        ge=0,
-        le=1,
-        description="Largest share of answers that the training code may compute differently.",
+    max_skew_share: Share = Field(
+        0.001, description="Largest share of answers that training code computes differently."
     )
-    min_clock_progress: float = Field(
-        0.5,
-        ge=0,
-        le=1,
-        description="Smallest ratio of the pickup time that passes in a window to the real time"
-        " that passes.",
+    min_clock_progress: Share = Field(
+        0.5, description="Smallest ratio of pickup time to real time that passes in a window."
     )
     max_model_age_days: float = Field(
-        62, gt=0, description="Largest number of days since the last trip that the model learned."
+        62, gt=0, description="Days since the model's last training trip."
     )
     max_cost_ratio: float = Field(
-        2.0,
-        gt=1,
-        description="Largest ratio of CPU time per answer, memory and bundle size to those of the"
-        " previous version; the settings of deployment limit latency and errors.",
+        2.0, gt=1, description="Largest ratio of CPU, memory or bundle size to the version before."
     )
     violations: int = Field(
-        2,
-        ge=1,
-        description="Number of violated windows, including the latest one, that starts a"
-        " retraining.",
+        2, ge=1, description="Violated windows, the latest included, that start a retraining."
     )
-    windows: int = Field(
-        3, ge=1, description="Number of latest windows in which violated windows are counted."
-    )
+    windows: int = Field(3, ge=1, description="Latest windows in which violations are counted.")
     cool_down_hours: float = Field(
-        72,
-        ge=0,
-        description="Time in hours after an action: no retraining follows a retraining, and neither"
-        " action follows a rollback.",
+        72, ge=0, description="Hours from a retraining to the next, or from a rollback to either."
     )
     rollback_days: float = Field(
-        7,
-        ge=0,
-        description="Number of days after its promotion during which a champion may be rolled back;"
-        " later it is retrained.",
+        7, ge=0, description="Days after its promotion in which a champion may be rolled back."
     )
 
 
 class ObservabilitySettings(Section):
     """The metrics for Prometheus and the dashboards that `mlops up` provides."""
 
-    metrics_host: str = Field(
-        "127.0.0.1", description="Address on which metrics of pipelines and models are published."
-    )
-    metrics_port: int = Field(
-        9108,
-        ge=1,
-        le=65535,
-        description="Port on which metrics of pipelines and models are published.",
-    )
-    refresh_seconds: float = Field(
-        15,
-        ge=1,
-        description="Interval in seconds at which the tables of dashboards and metrics are"
-        " refreshed.",
-    )
+    metrics_host: str = Field("127.0.0.1", description="Address at which metrics are published.")
+    metrics_port: Port = Field(9108, description="Port at which metrics are published.")
+    refresh_seconds: float = Field(15, ge=1, description="Seconds between refreshes of the tables.")
     public_url: str = Field(
-        "",
-        description="Address of Mage's pages for links in alerts; empty means server.public_url, or"
-        " the address at which Mage listens.",
+        "", description="Address of Mage's pages in alerts; empty means server.public_url."
     )
 
 
 class BacktestSettings(Section):
     """The replay of history by `mlops backtest`, whose trainings are small on purpose."""
 
-    initial_months: int = Field(
-        2,
-        ge=1,
-        description="Number of months that train the first model before the replay goes live; with"
-        " only one, monitoring has little history.",
-    )
-    label_delay_hours: float = Field(
-        24, ge=0, description="Time in hours from the end of a trip until its duration is known."
-    )
-    window_days: int = Field(
-        7, ge=1, description="Length in days of the windows that are monitored."
-    )
+    initial_months: int = Field(2, ge=1, description="Months that train the first model.")
+    label_delay_hours: float = Field(24, ge=0, description="Hours until a duration is known.")
+    window_days: int = Field(7, ge=1, description="Length of the monitored windows in days.")
     families: Candidates = Field(
         ("global_mean", "route_median", "squared_error"),
         description="Candidates that each training of the replay compares.",
     )
-    max_evals: int = Field(
-        3, ge=1, description="Largest number of search trials (TPE) per candidate in the replay."
-    )
-    time_budget_seconds: float = Field(
-        120, gt=0, description="Time in seconds that the search of one candidate may take."
-    )
+    max_evals: int = Field(3, ge=1, description="Largest number of search trials per candidate.")
+    time_budget_seconds: float = Field(120, gt=0, description="Seconds of search per candidate.")
     drift_from: str = Field(
-        "",
-        description="First month (YYYY-MM) of the source sample to which source.sample_drift"
-        " applies; empty means that only the last month drifts.",
+        "", description="First month (YYYY-MM) of source.sample_drift; empty means the last."
     )
 
     @field_validator("drift_from")
@@ -736,51 +479,30 @@ class NotificationSettings(Section):
     )
     mail_from: str = Field("mlops@localhost", description="Sender's address of mail messages.")
     mail_to: Names = Field((), description="Addresses that mail messages are sent to.")
-    slack_webhooks: Secrets = Field(
-        (), description="Comma-separated webhook URLs that receive messages in Slack's format."
-    )
-    teams_webhooks: Secrets = Field(
-        (), description="Comma-separated webhook URLs of Teams that receive adaptive cards."
-    )
-    webhooks: Secrets = Field(
-        (), description="Comma-separated webhook URLs that receive each alert as JSON."
-    )
-    timeout_seconds: float = Field(
-        5, gt=0, description="Time in seconds that sending to all channels together may take."
-    )
-    repeat_minutes: float = Field(
-        60, ge=0, description="Time in minutes before the same incident is reported again."
-    )
+    slack_webhooks: Secrets = Field((), description="Slack webhook URLs, separated by commas.")
+    teams_webhooks: Secrets = Field((), description="Teams webhook URLs, separated by commas.")
+    webhooks: Secrets = Field((), description="URLs that receive alerts as JSON, comma-separated.")
+    timeout_seconds: float = Field(5, gt=0, description="Seconds for all channels together.")
+    repeat_minutes: float = Field(60, ge=0, description="Minutes until an incident is sent again.")
 
 
 class ServerSettings(Section):
     """Mage's server and MLflow's pages, started by `mlops up`."""
 
     host: str = Field("127.0.0.1", description="Address on which Mage's server listens.")
-    mage_port: int = Field(6789, ge=1, le=65535, description="Port on which Mage's server listens.")
+    mage_port: Port = Field(6789, description="Port on which Mage's server listens.")
     mlflow_host: str = Field(
-        "127.0.0.1",
-        description="Address on which MLflow listens. It has no sign-in: keep it out of networks.",
+        "127.0.0.1", description="Address on which MLflow, which has no sign-in, listens."
     )
-    mlflow_port: int = Field(5000, ge=1, le=65535, description="Port on which MLflow listens.")
+    mlflow_port: Port = Field(5000, description="Port on which MLflow listens.")
     mlflow_names: Names = Field(
-        (),
-        description="Host names that MLflow accepts in requests, in addition to localhost and the"
-        " host of server.public_url.",
+        (), description="Host names of MLflow beside localhost and server.public_url's."
     )
-    database_url: str = Field(
-        "", description="Address of Mage's database; empty means SQLite in the home folder."
-    )
-    owner_email: str = Field(
-        "owner@mlops.local", description="Mail address with which the owner signs in to Mage."
-    )
-    sign_ins_per_minute: int = Field(
-        20, ge=1, description="Number of sign-in attempts per minute and address."
-    )
+    database_url: str = Field("", description="Mage's database; empty means SQLite in the home.")
+    owner_email: str = Field("owner@mlops.local", description="Mail address of Mage's owner.")
+    sign_ins_per_minute: int = Field(20, ge=1, description="Sign-in attempts a minute per address.")
     public_url: str = Field(
-        "",
-        description="Address at which a reverse proxy publishes Mage; if set, the proxy's"
-        " X-Forwarded-For header is trusted.",
+        "", description="Address of Mage's reverse proxy, whose X-Forwarded-For is trusted."
     )
     scheduler_interval_seconds: float = Field(
         2, ge=1, description="Interval in seconds at which triggers and queued runs are checked."
@@ -794,18 +516,12 @@ class Settings(BaseSettings):
         env_prefix="MLOPS_", env_nested_delimiter="__", extra="forbid", frozen=True
     )
 
-    home: Path = Field(
-        PROJECT_ROOT / ".mlops", description="Folder that holds all state of the project."
-    )
+    home: Path = Field(PROJECT_ROOT / ".mlops", description="Folder of all the project's state.")
     environment: Literal["dev", "prod"] = Field(
-        "dev",
-        description="Environment of the project: in prod schedules are active, in dev they are"
-        " inactive until somebody switches them on.",
+        "dev", description="Whether schedules are active (prod) or start switched off (dev)."
     )
     allow_mismatch: bool = Field(
-        False,
-        description="Whether a model that learned from synthetic trips may score real ones, and a"
-        " model of one taxi may score trips of the other or replace its champion.",
+        False, description="Whether a model may score real trips or a taxi it did not learn from."
     )
     source: SourceSettings = SourceSettings()
     validation: ValidationSettings = ValidationSettings()
