@@ -27,6 +27,7 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict, SettingsError
 
+from mlops.data.locations import location_of, named_in
 from mlops.data.months import parse_months
 from mlops.errors import HINT, ConfigurationError, did_you_mean
 
@@ -107,11 +108,12 @@ class SourceSettings(Section):
     @classmethod
     def _location_is_absolute(cls, value: str) -> str:
         # It is remembered, and used later by processes that work in other folders.
-        parts = (part.strip() for part in value.split(","))
-        return ",".join(
-            part if "://" in part else str(Path(part).expanduser().absolute())
-            for part in parts
-            if part
+        try:
+            names = named_in(value)
+        except ConfigurationError as error:
+            raise ValueError(str(error)) from error
+        return location_of(
+            [n if "://" in n else str(Path(n).expanduser().absolute()) for n in names]
         )
 
     @property

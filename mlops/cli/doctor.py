@@ -9,7 +9,6 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Literal
 
 import typer
@@ -17,6 +16,7 @@ import typer
 from mlops.cli import stored
 from mlops.cli.display import show_rows
 from mlops.cli.options import AsJson, SetOption, examples, settings_from
+from mlops.data.locations import require_there
 from mlops.errors import MlopsError
 from mlops.settings import PROJECT_ROOT, Settings
 
@@ -186,12 +186,10 @@ def check_source(settings: Settings) -> Check:
     if source.kind == "sample":
         return Check("source", "ok", "bundled sample (synthetic)")
     if source.kind == "path":
-        if not source.location:
-            return Check("source", "fail", "source.location is empty", "give --location FOLDER")
-        if "://" not in source.location:
-            missing = [p for p in source.location.split(",") if not Path(p.strip()).exists()]
-            if missing:
-                return Check("source", "fail", f"{missing[0]} does not exist", "check --location")
+        try:
+            require_there(source.location, source.taxi, months=())
+        except MlopsError as error:
+            return Check("source", "fail", error.message, error.hint)
         return Check("source", "ok", source.location)
     import requests
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import pandas as pd
 
+from mlops.data.locations import location_of
 from mlops.data.periods import pickup_quantiles
-from mlops.data.sources.path import location_of
 from mlops.data.tables import files_of
 from mlops.errors import ConfigurationError
 from mlops.settings import Clock
@@ -49,7 +49,7 @@ def source_of(
         )
     return {
         "source.kind": "path",
-        "source.location": location_of(files),
+        "source.location": location_of([str(path.resolve()) for path in files]),
         "windows.validation_start": start.date().isoformat(),
         "windows.test_start": test_day.date().isoformat(),
     }

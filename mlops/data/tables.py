@@ -26,8 +26,6 @@ import pyarrow.parquet as pq
 
 from mlops.errors import SourceError
 
-SUFFIXES: Final = (".parquet", ".csv", ".csv.gz", ".csv.bz2", ".csv.xz", ".csv.zst")
-
 _PARQUET: Final = b"PAR1"
 _COMPRESSED: Final[dict[bytes, Callable[[Any], Any]]] = {
     b"\x1f\x8b": gzip.open,

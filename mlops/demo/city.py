@@ -15,10 +15,10 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from mlops.data.locations import month_file_name
 from mlops.data.reading import read_trips
 from mlops.data.sample import generate_month
 from mlops.data.sample_schema import SYNTHETIC_MARK
-from mlops.data.sources.cache import month_file_name
 from mlops.data.trips import (
     DROPOFF_AT,
     PICKUP_AT,

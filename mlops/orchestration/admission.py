@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import date
-from pathlib import Path
 from typing import Any, Final
 
+from mlops.data.locations import holds_months, named_in, require_there
 from mlops.data.months import parse_months
 from mlops.data.windows import plan_windows
 from mlops.deployment import asking
@@ -144,7 +144,7 @@ def _nothing_more(settings: Settings, variables: Variables) -> None:
 def _preparation(settings: Settings, variables: Variables) -> None:
     _check_source(settings)
     source = settings.source
-    if source.kind != "path" or _is_folder(source.location):
+    if source.kind != "path" or holds_months(named_in(source.location), source.taxi):
         plan_windows(source.month_list, settings.windows)
 
 
@@ -155,43 +155,8 @@ def _check_source(settings: Settings, months: tuple[str, ...] = ()) -> None:
         raise SourceError(
             f"source.months: {months[-1]} has not been yet", "ask for months that have passed"
         )
-    if source.kind != "path":
-        return
-    places = [part.strip() for part in source.location.split(",") if part.strip()]
-    if not places:
-        raise ConfigurationError(
-            "source.location: the source is 'path', and no location is given",
-            "name a folder, a base URL or files: --source path --location DIR",
-        )
-    for place in places:
-        path = Path(place.removeprefix("file://")).expanduser()
-        if "://" in place.removeprefix("file://"):
-            continue
-        if not path.exists():
-            raise SourceError(
-                f"source.location: {place} does not exist", "check the path, or mount its disk"
-            )
-        if path.is_dir() and not _is_folder(source.location):
-            raise ConfigurationError(
-                f"source.location: {place} is a folder among files", "name one folder, or files"
-            )
-    if _is_folder(source.location):
-        _check_months(Path(places[0].removeprefix("file://")).expanduser(), months, source.taxi)
-
-
-def _is_folder(location: str) -> bool:
-    return Path(location.strip().removeprefix("file://")).expanduser().is_dir()
-
-
-def _check_months(folder: Path, months: tuple[str, ...], taxi: str) -> None:
-    """Look whether a name in the folder, or in the taxi's, holds each month."""
-    names = [path.name for place in (folder, folder / taxi) for path in place.glob("*")]
-    missing = [month for month in months if not any(month in name for name in names)]
-    if missing:
-        raise SourceError(
-            f"{folder}: no {taxi} trips for {', '.join(missing)}",
-            f"put {taxi}_tripdata_{missing[0]}.parquet there, or ask for other months",
-        )
+    if source.kind == "path":
+        require_there(source.location, source.taxi, months)
 
 
 def _xgboost(settings: Settings, variables: Variables) -> None:

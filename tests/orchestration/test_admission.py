@@ -12,6 +12,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mlops.data.locations import location_of
 from mlops.errors import ConfigurationError, MlopsError
 from mlops.orchestration.admission import (
     RUN_VARIABLES,
@@ -118,6 +119,22 @@ def test_a_folder_without_the_month_is_refused_and_one_with_it_is_not(tmp_path: 
     (tmp_path / "green").mkdir()
     (tmp_path / "green" / "green_tripdata_2024-02.parquet").touch()
     assert check_run("data_preparation", asked).source.kind == "path"
+
+
+def test_whatever_the_reader_takes_for_a_location_is_accepted(tmp_path: Path) -> None:
+    table, parts, months = (
+        tmp_path / name for name in ("a,b.parquet", "trips.parquet", "taxi,green")
+    )
+    parts.mkdir()
+    (months / "green").mkdir(parents=True)
+    for file in (table, parts / "part-0.parquet", months / "green_tripdata_2024-01.csv.gz"):
+        file.touch()
+
+    for location in (str(table), location_of([str(table), str(parts)]), str(parts), str(months)):
+        asked = {"source": "path", "location": location, "months": "2024-01"}
+        assert check_run("data_preparation", asked)
+    asked = {"source": "path", "location": f"{parts},{parts}"}
+    assert "more than once" in refusal("data_preparation", **asked)
 
 
 def test_places_on_the_network_are_left_to_the_source() -> None:

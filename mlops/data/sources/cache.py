@@ -42,11 +42,6 @@ def sha256_of(path: Path) -> str:
     return digest.hexdigest()
 
 
-def month_file_name(taxi: str, month: str) -> str:
-    """Return the name the TLC gives to a month's file."""
-    return f"{taxi}_tripdata_{month}.parquet"
-
-
 def verified(path: Path) -> CachedFile | None:
     """Return the receipt of a cached file whose bytes still match it, otherwise None.
 

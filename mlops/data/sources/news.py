@@ -10,9 +10,9 @@ import requests
 from requests.adapters import HTTPAdapter
 from urllib3.util import Retry
 
+from mlops.data.locations import month_file_name
 from mlops.data.months import month_bounds, next_month
 from mlops.data.sources import path
-from mlops.data.sources.cache import month_file_name
 from mlops.errors import SourceError
 from mlops.settings import SourceSettings
 

@@ -7,7 +7,6 @@ when their origin says that they changed.
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 import shutil
 from collections.abc import Iterator, Sequence
@@ -19,11 +18,19 @@ import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
 from mlops import progress
+from mlops.data.locations import (
+    holds_months,
+    is_month_file,
+    named_in,
+    no_trips,
+    places_of_month,
+    require_named,
+)
 from mlops.data.periods import pickup_quantiles
 from mlops.data.references import SourceFile
 from mlops.data.sources import cache
-from mlops.data.tables import SUFFIXES, files_of
-from mlops.errors import ConfigurationError, MlopsError, SourceError
+from mlops.data.tables import files_of
+from mlops.errors import MlopsError, SourceError
 from mlops.settings import Clock, SourceSettings
 
 _MONTH_IN_NAME = re.compile(r"(?<!\d)\d{4}-(?:0[1-9]|1[0-2])(?!\d)")
@@ -43,13 +50,9 @@ def fetch(
         ConfigurationError: There is no location, or it names a file twice.
         SourceError: Naming each file or month that is missing, or the file that is unusable.
     """
-    locations = _locations(source)
-    if not locations:
-        raise ConfigurationError(
-            "source.location is empty, but the source is 'path'",
-            "name a folder, a base URL or files: --source path --location DIR",
-        )
-    if _holds_months(locations, source.taxi):
+    locations = named_in(source.location)
+    require_named(locations)
+    if holds_months(locations, source.taxi):
         urls = _months_in_folder(locations[0], source)
     else:
         urls = [(None, url) for url in _existing_files(locations)]
@@ -58,41 +61,6 @@ def fetch(
         for month, url in urls
         for file in _source_files(url, month, source.taxi, cache_root, clock)
     )
-
-
-def location_of(files: Sequence[Path]) -> str:
-    """Return what `source.location` is for files given one by one, whatever their names."""
-    names = [str(path.resolve()) for path in files]
-    plain = all("," not in name and name == name.strip() for name in names)
-    return ",".join(names) if plain else json.dumps(names)
-
-
-def _locations(source: SourceSettings) -> list[str]:
-    text = source.location.strip()
-    if text.startswith("["):
-        try:
-            return [str(name) for name in json.loads(text)]
-        except ValueError as error:
-            raise ConfigurationError(
-                f"source.location: {text[:80]!r} is no JSON list: {error}",
-                'write names with commas as ["a,b.parquet", "c.parquet"]',
-            ) from error
-    if "," in text and "://" not in text and Path(text).expanduser().exists():
-        return [text]
-    return [part.strip() for part in text.split(",") if part.strip()]
-
-
-def _holds_months(locations: list[str], taxi: str) -> bool:
-    """Tell a folder or base URL of months from tables, which may be folders of parts too."""
-    if len(locations) > 1:
-        return False
-    path = Path(locations[0]).expanduser()
-    if "://" in locations[0] or not path.exists():
-        return not locations[0].endswith(SUFFIXES)
-    if not path.is_dir():
-        return False
-    # A folder that is named like a file is one table, unless whole months lie in it.
-    return not locations[0].endswith(SUFFIXES) or bool(_listed(str(path), taxi))
 
 
 def _months_in_folder(location: str, source: SourceSettings) -> list[tuple[str | None, str]]:
@@ -106,24 +74,19 @@ def _months_in_folder(location: str, source: SourceSettings) -> list[tuple[str |
             found.append((month, url))
     if missing:
         there = months_there(source)
-        raise SourceError(
-            f"{location}: no {source.taxi} trips for {', '.join(missing)}"
-            f" (there are: {', '.join(there) or 'none'})",
-            f"put {cache.month_file_name(source.taxi, missing[0])} there,"
-            " or ask for other months with --months",
+        raise no_trips(
+            location, source.taxi, missing, f" (there are: {', '.join(there) or 'none'})"
         )
     return found
 
 
 def has_month(source: SourceSettings, month: str) -> bool:
     """Tell whether the folder or base URL of ``source.location`` has a month."""
-    return _url_of_month(source.location.strip(), source.taxi, month) is not None
+    return _url_of_month(named_in(source.location)[0], source.taxi, month) is not None
 
 
 def _url_of_month(location: str, taxi: str, month: str) -> str | None:
-    stem = cache.month_file_name(taxi, month).removesuffix(SUFFIXES[0])
-    base = location.rstrip("/")
-    candidates = (f"{folder}/{stem}{s}" for s in SUFFIXES for folder in (base, f"{base}/{taxi}"))
+    candidates = places_of_month(location, taxi, month)
     if "://" in location:
         return next((url for url in candidates if _exists(url)), None)
     found = [url for url in candidates if _exists(url)]
@@ -135,11 +98,6 @@ def _url_of_month(location: str, taxi: str, month: str) -> str | None:
 
 
 def _existing_files(locations: list[str]) -> list[str]:
-    repeated = sorted({url for url in locations if locations.count(url) > 1})
-    if repeated:
-        raise ConfigurationError(
-            f"source.location names {', '.join(repeated)} more than once", "name each file once"
-        )
     missing = [url for url in locations if not _exists(url)]
     if missing:
         raise SourceError(
@@ -218,8 +176,8 @@ def _exists(url: str) -> bool:
 
 def months_there(source: SourceSettings) -> list[str]:
     """Return the months of ``source.location``, by the names of its files, sorted."""
-    locations = _locations(source)
-    if locations and _holds_months(locations, source.taxi):
+    locations = named_in(source.location)
+    if locations and holds_months(locations, source.taxi):
         locations = _listed(locations[0], source.taxi)
     found = (_MONTH_IN_NAME.search(PurePosixPath(name).name) for name in locations)
     return sorted({match.group() for match in found if match})
@@ -227,17 +185,12 @@ def months_there(source: SourceSettings) -> list[str]:
 
 def _listed(location: str, taxi: str) -> list[str]:
     fs, root = _file_system(location)
-    stem = cache.month_file_name(taxi, "").removesuffix(SUFFIXES[0])
     names: list[str] = []
     for folder in (root, f"{root}/{taxi}"):
         # A plain web server cannot list its files; the message does without.
         with suppress(OSError, NotImplementedError):
             names += fs.ls(folder, detail=False)
-    return [
-        name
-        for name in names
-        if PurePosixPath(name).name.startswith(stem) and name.endswith(SUFFIXES)
-    ]
+    return [name for name in names if is_month_file(PurePosixPath(name).name, taxi)]
 
 
 @contextmanager

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from mlops.data.calibration import calibration_version
+from mlops.data.locations import month_file_name
 from mlops.data.references import SourceFile
 from mlops.data.sample import iter_month
 from mlops.data.sources import cache
@@ -42,7 +43,7 @@ def _month(source: SourceSettings, cache_root: Path, month: str, drift: float) -
         f"rows{source.sample_rows}-seed{source.sample_seed}-drift{drift:g}"
         f"-{of_code(*_CODE)[:8]}-{calibration_version()}"
     )
-    path = cache_root / "sample" / source.taxi / key / cache.month_file_name(source.taxi, month)
+    path = cache_root / "sample" / source.taxi / key / month_file_name(source.taxi, month)
     receipt = cache.verified(path)
     if receipt is None:
         tables = iter_month(month, source.sample_rows, source.sample_seed, source.taxi, drift)

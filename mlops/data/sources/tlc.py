@@ -19,6 +19,7 @@ from pathlib import Path
 import requests
 
 from mlops import progress
+from mlops.data.locations import month_file_name
 from mlops.data.references import SourceFile
 from mlops.data.sources import cache
 from mlops.errors import SourceError
@@ -77,7 +78,7 @@ def _month(
     session: requests.Session, source: SourceSettings, folder: Path, month: str
 ) -> SourceFile | None:
     """Return a month's checked file in the cache, or None if the TLC has not published it."""
-    name = cache.month_file_name(source.taxi, month)
+    name = month_file_name(source.taxi, month)
     url = f"{source.base_url.rstrip('/')}/{name}"
     path, part = folder / name, folder / f"{name}.part"
     receipt = cache.verified(path)
