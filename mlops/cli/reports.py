@@ -9,8 +9,8 @@ import typer
 
 from mlops.cli.display import terminal
 from mlops.cli.options import AsJson, SetOption, examples, settings_from
-from mlops.registry.catalogue import CHAMPION
 from mlops.registry.lookup import require_version
+from mlops.registry.trail import CHAMPION
 
 
 def register(app: typer.Typer) -> None:

@@ -10,9 +10,8 @@ from typing import Any, Final
 
 from mlops.deployment.claim import Claims
 from mlops.errors import ConfigurationError, GateRefusalError, RegistryError
-from mlops.registry.catalogue import CHAMPION
 from mlops.registry.lookup import look_up, no_version
-from mlops.registry.trail import REFUSED, VERDICT, Trail, require_target
+from mlops.registry.trail import CHAMPION, REFUSED, VERDICT, Trail, require_target
 from mlops.settings import Settings
 
 _EXAMPLE: Final = 'send e.g. {"version": "12"} or {"alias": "challenger"}'
@@ -31,7 +30,7 @@ def asked_version(variables: Mapping[str, Any]) -> str:
         problem = "both are given" if given else "neither is given"
         raise ConfigurationError(f"version, alias: one of them is needed, and {problem}", _EXAMPLE)
     ((name, text),) = given.items()
-    if text.isdigit() == (name == "alias"):
+    if text.isdecimal() == (name == "alias"):
         kind = "a number" if name == "version" else "an alias"
         raise ConfigurationError(f"{name}: {text!r} is not {kind}", _EXAMPLE)
     return text
@@ -44,7 +43,7 @@ def asked_target(variables: Mapping[str, Any]) -> int | None:
         ConfigurationError: If it is not a number.
     """
     to = text_of(variables, "to_version")
-    if to and not to.isdigit():
+    if to and not to.isdecimal():
         raise ConfigurationError(f"to_version: {to!r} is not a version number", "give one, e.g. 7")
     return int(to) if to else None
 
@@ -78,7 +77,7 @@ def check_deployment(settings: Settings, variables: Mapping[str, Any]) -> None:
     version = standing.number(asked)
     if version is None:
         raise no_version(standing, asked)
-    if standing.versions[version].get(VERDICT) == REFUSED:
+    if standing.versions[version].tags.get(VERDICT) == REFUSED:
         raise GateRefusalError(
             f"version {version} cannot be deployed: the gate refused it",
             f"see every rule: mlops models {version}",
@@ -104,4 +103,5 @@ def check_rollback(settings: Settings, variables: Mapping[str, Any]) -> None:
             "deploy a version: mlops deploy VERSION",
         )
     if to is not None or Claims(settings.deployments, lambda claim: True).holder() is None:
-        require_target(Trail(settings).all(), standing.versions, to)
+        tags = {number: version.tags for number, version in standing.versions.items()}
+        require_target(Trail(settings).all(), tags, to)

@@ -6,7 +6,7 @@ MLflow, where anybody who reaches its server can set them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any, Final
 
@@ -17,18 +17,23 @@ from mlops.errors import RegistryError
 from mlops.evaluation.results import Evaluation
 from mlops.evaluation.verdict import Verdict
 from mlops.registry.connection import connect, ensure_tracking, registry_errors
+from mlops.registry.lookup import StoredVersion
 from mlops.registry.models import accept_folder, find_logged, load_folder
 from mlops.registry.receipts import Receipt
-from mlops.registry.trail import Promotion, Trail
+from mlops.registry.trail import (
+    CHALLENGER,
+    CHAMPION,
+    PREVIOUS_CHAMPION,
+    Promotion,
+    Trail,
+    true_aliases,
+)
 from mlops.registry.trust import TrustedArtifact, find_trusted
 from mlops.settings import Settings
 
 if TYPE_CHECKING:
     from mlops.training.artifact import TripDurationModel
 
-CHAMPION: Final = "champion"
-CHALLENGER: Final = "challenger"
-PREVIOUS_CHAMPION: Final = "previous_champion"
 _MOVING: Final = timedelta(minutes=1)  # in which an alias may lag behind the trail
 RECORD_FILE: Final = "registration.json"
 PROMOTED_AT: Final = "mlops.promoted_at"
@@ -83,22 +88,17 @@ class VersionInfo(Reference):
 
 
 def version_info(
-    version: int,
-    aliases: Iterable[str],
-    run_id: str,
-    source: str,
-    created_ms: int,
-    tags: Mapping[str, str],
-    record: Record | None,
+    number: int, stored: StoredVersion, aliases: Mapping[str, int], record: Record | None
 ) -> VersionInfo:
-    """Return what is known of a version, from MLflow's own fields and the evidence kept with it."""
+    """Return what is known of a version; ``aliases`` are those of all (`trail.true_aliases`)."""
+    tags = stored.tags
     promoted_at = tags.get(PROMOTED_AT)
     return VersionInfo(
-        version=version,
-        aliases=tuple(sorted(aliases)),
-        run_id=run_id,
-        source=source,
-        created_at=datetime.fromtimestamp(created_ms / 1_000, timezone.utc),
+        version=number,
+        aliases=tuple(sorted(alias for alias, named in aliases.items() if named == number)),
+        run_id=stored.run_id,
+        source=stored.source,
+        created_at=datetime.fromtimestamp(stored.created_ms / 1_000, timezone.utc),
         promoted_at=datetime.fromisoformat(promoted_at) if promoted_at else None,
         promotion_reason=tags.get(REASON, ""),
         promoted_by=tags.get(PROMOTED_BY, ""),
@@ -106,16 +106,6 @@ def version_info(
         evaluation=record and record.evaluation,
         verdict=record and record.verdict,
     )
-
-
-def true_aliases(version: int, in_mlflow: Iterable[str], last: Promotion | None) -> tuple[str, ...]:
-    """Return the aliases of a version: who is and was champion, the last promotion says."""
-    aliases = set(in_mlflow) - {CHAMPION, PREVIOUS_CHAMPION}
-    if last is not None and version == last.version:
-        aliases.add(CHAMPION)
-    if last is not None and version == last.previous:
-        aliases.add(PREVIOUS_CHAMPION)
-    return tuple(sorted(aliases))
 
 
 class Catalogue:
@@ -166,16 +156,17 @@ class Catalogue:
         """Return a version by number or alias, or None if there is no such one."""
         number = version if str(version).isdigit() else self._number(str(version))
         # By number, because MLflow leaves the aliases out of the answer by alias.
-        found = self._found(self._client.get_model_version, str(number)) if number else None
-        return self._info(found, found.aliases, self._promotion()) if found else None
+        found = self._version(number) if number else None
+        if found is None:
+            return None
+        aliases = dict.fromkeys(found.aliases, int(found.version))
+        return self._info(found, true_aliases(aliases, self._promotion()))
 
     def _number(self, alias: str) -> int | None:
         if alias not in (CHAMPION, PREVIOUS_CHAMPION):
             return self._alias(alias)
         last = self._promotion()
-        if last is None:
-            return None
-        return last.version if alias == CHAMPION else last.previous
+        return last.aliases.get(alias) if last else None
 
     def _alias(self, name: str) -> int | None:
         """Return the version that an alias names in MLflow, whoever set it."""
@@ -184,11 +175,11 @@ class Catalogue:
 
     def _promotion(self) -> Promotion | None:
         """Return the last promotion, if the registry still has the version that was promoted."""
-        last = self._trail.newest()
-        if last is None:
-            return None
-        found = self._found(self._client.get_model_version, str(last.version))
-        return last if found and found.source == last.source else None
+        return self._trail.in_force(lambda v: getattr(self._version(v), "source", None))
+
+    def _version(self, number: int | str) -> Any:
+        """Return a version as MLflow has it, or None."""
+        return self._found(self._client.get_model_version, str(number))
 
     def _found(self, look_up: Callable[[str, str], Any], name: str) -> Any:
         """Ask MLflow for one version; None if there is no such one."""
@@ -206,20 +197,17 @@ class Catalogue:
         """Return all versions, newest first."""
         with registry_errors(self._settings):
             found = self._client.search_model_versions(f"name = '{self._name}'", max_results=10_000)
-        aliases, last = self._model_aliases(), self._promotion()
-        # MLflow leaves the aliases out of a search.
-        infos = (
-            self._info(version, aliases.get(int(version.version), ()), last) for version in found
-        )
+        # MLflow leaves the aliases out of a search for versions.
+        in_mlflow = {a: int(v) for model in self._models() for a, v in model.aliases.items()}
+        aliases = true_aliases(in_mlflow, self._promotion())
+        infos = (self._info(version, aliases) for version in found)
         return tuple(sorted(infos, key=lambda info: info.version, reverse=True))
 
     def stand(self) -> tuple[Any, ...]:
         """Return what differs whenever a version, an alias or the trail has changed; one query."""
-        with registry_errors(self._settings):
-            found = self._client.search_registered_models(f"name = '{self._name}'")
         return self._trail.stamp(), *(
             (m.last_updated_timestamp, sorted(m.aliases.items()), sorted(m.tags.items()))
-            for m in found
+            for m in self._models()
         )
 
     def load(self, version: int | str = CHAMPION) -> tuple[TripDurationModel, VersionInfo]:
@@ -229,7 +217,7 @@ class Catalogue:
             RegistryError: If there is no such version, or its files are gone.
             UntrustedArtifactError: If the model is not the one that was logged from this home.
         """
-        info = self._require(version)
+        info = self.require(version)
         try:
             return load_folder(self._settings, info.source), info
         except RegistryError as error:
@@ -255,9 +243,14 @@ class Catalogue:
         Raises:
             RegistryError: If there is no such version, or its files are gone.
         """
-        return accept_folder(self._settings, self._require(version).source, by)
+        return accept_folder(self._settings, self.require(version).source, by)
 
-    def _require(self, version: int | str) -> VersionInfo:
+    def require(self, version: int | str) -> VersionInfo:
+        """Return a version by number or alias.
+
+        Raises:
+            RegistryError: If there is no such one.
+        """
         info = self.get(version)
         if info is None and version == CHAMPION:
             raise RegistryError(
@@ -272,23 +265,14 @@ class Catalogue:
             )
         return info
 
-    def _model_aliases(self) -> dict[int, tuple[str, ...]]:
+    def _models(self) -> Sequence[Any]:
+        """Return the registered model as MLflow has it; none before the first registration."""
         with registry_errors(self._settings):
-            found = self._client.search_registered_models(f"name = '{self._name}'")
-        pairs = found[0].aliases.items() if found else ()
-        numbers = {int(number) for _, number in pairs}
-        return {n: tuple(alias for alias, v in pairs if int(v) == n) for n in numbers}
+            found: Sequence[Any] = self._client.search_registered_models(f"name = '{self._name}'")
+        return found
 
-    def _info(self, found: Any, aliases: Iterable[str], last: Promotion | None) -> VersionInfo:
-        return version_info(
-            int(found.version),
-            true_aliases(int(found.version), aliases, last),
-            found.run_id or "",
-            found.source,
-            found.creation_timestamp,
-            found.tags,
-            self._record(found.run_id),
-        )
-
-    def _record(self, run_id: str | None) -> Record | None:
-        return find_logged(self._client, run_id or "", RECORD_FILE, Record)
+    def _info(self, found: Any, aliases: Mapping[str, int]) -> VersionInfo:
+        run_id = found.run_id or ""
+        stored = StoredVersion(run_id, found.source, found.creation_timestamp, found.tags)
+        record = find_logged(self._client, run_id, RECORD_FILE, Record)
+        return version_info(int(found.version), stored, aliases, record)

@@ -1,38 +1,24 @@
-"""Versions read straight from MLflow's tables: without importing MLflow, which takes seconds.
+"""Versions with their evidence, listed without importing MLflow, which takes seconds.
 
-The SQLite database of a home is read this way and never written. Versions that are kept elsewhere,
-and a database that cannot be read, are left to MLflow, which says what is wrong.
+What cannot be read in this way is left to MLflow, which says what is wrong.
 """
 
 from __future__ import annotations
 
-import contextlib
-import sqlite3
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote, urlsplit
 
-from mlops.data.sqlite import open_to_read
 from mlops.records.files import find_or_report
-from mlops.registry.catalogue import (
-    RECORD_FILE,
-    Record,
-    VersionInfo,
-    true_aliases,
-    version_info,
-)
-from mlops.registry.connection import DATABASE_WAY_OUT, note_loss
-from mlops.registry.trail import Trail
+from mlops.registry.catalogue import RECORD_FILE, Record, VersionInfo, version_info
+from mlops.registry.connection import is_server, note_loss
+from mlops.registry.lookup import Standing, look_up
 from mlops.settings import Settings
 
-_VERSIONS: Final = """
-select v.version, v.run_id, v.source, v.creation_time as created_ms, r.artifact_uri
-from model_versions v left join runs r on r.run_uuid = v.run_id
-where v.name = :name and v.current_stage <> 'Deleted_Internal' order by v.version desc
-"""
-_ALIASES: Final = "select version, alias from registered_model_aliases where name = :name"
-_TAGS: Final = "select version, key, value from model_version_tags where name = :name"
+if TYPE_CHECKING:
+    from mlops.registry.versions import Registry
+
+_WAY_OUT: Final = "restore {path} from a backup, or train that model again: mlops run"
 
 
 def list_versions(settings: Settings) -> tuple[VersionInfo, ...]:
@@ -41,16 +27,10 @@ def list_versions(settings: Settings) -> tuple[VersionInfo, ...]:
     Raises:
         RegistryError: If the registry cannot be read.
     """
-    database = settings.home / "mlflow" / "mlflow.db"
-    if settings.tracking_uri == f"sqlite:///{database}":
-        note_loss(settings)
-        if not database.exists():
-            return ()
-        with contextlib.suppress(sqlite3.Error, _ElsewhereError):
-            return tuple(_read(database, settings))
-    from mlops.registry.versions import Registry
-
-    return Registry(settings).versions()
+    standing = _readable(settings)
+    if standing is None:
+        return _registry(settings).versions()
+    return tuple(_info(standing, number) for number in sorted(standing.versions, reverse=True))
 
 
 def find_version(settings: Settings, wanted: int | str) -> VersionInfo | None:
@@ -59,48 +39,31 @@ def find_version(settings: Settings, wanted: int | str) -> VersionInfo | None:
     Raises:
         RegistryError: If the registry cannot be read.
     """
-    return next(
-        (
-            info
-            for info in list_versions(settings)
-            if str(wanted) in (str(info.version), *info.aliases)
-        ),
-        None,
-    )
+    standing = _readable(settings)
+    if standing is None:
+        return _registry(settings).get(wanted)
+    number = standing.number(str(wanted))
+    return None if number is None else _info(standing, number)
 
 
-class _ElsewhereError(Exception):
-    """The evidence of a version is kept where only MLflow can read it."""
+def _registry(settings: Settings) -> Registry:
+    from mlops.registry.versions import Registry
+
+    return Registry(settings)
 
 
-def _read(database: Path, settings: Settings) -> Iterator[VersionInfo]:
-    with open_to_read(database, DATABASE_WAY_OUT) as connection:
-        versions, aliases, tags = (
-            connection.execute(query, {"name": settings.tracking.model_name}).fetchall()
-            for query in (_VERSIONS, _ALIASES, _TAGS)
-        )
-    last = Trail(settings).newest()
-    if last and (last.version, last.source) not in {(v["version"], v["source"]) for v in versions}:
-        last = None  # of a version that is gone
-    for row in versions:
-        number = row["version"]
-        yield version_info(
-            number,
-            true_aliases(number, [a["alias"] for a in aliases if a["version"] == number], last),
-            row["run_id"] or "",
-            row["source"],
-            row["created_ms"],
-            {tag["key"]: tag["value"] for tag in tags if tag["version"] == number},
-            _record(row["artifact_uri"]),
-        )
+def _readable(settings: Settings) -> Standing | None:
+    """Return the versions, or None if only MLflow can read them or their evidence."""
+    note_loss(settings)
+    standing = None if is_server(settings.tracking_uri) else look_up(settings)
+    stored = standing.versions.values() if standing else ()
+    local = all(urlsplit(version.artifacts).scheme in ("", "file") for version in stored)
+    return standing if local else None
 
 
-def _record(artifacts: Any) -> Record | None:
-    """Return the evidence of a version; None if there is none, or it cannot be understood."""
-    if not artifacts:
-        return None
-    parts = urlsplit(artifacts)
-    if parts.scheme not in ("", "file"):
-        raise _ElsewhereError
-    way_out = "restore {path} from a backup, or train that model again: mlops run"
-    return find_or_report(Path(unquote(parts.path)) / RECORD_FILE, Record, way_out)
+def _info(standing: Standing, number: int) -> VersionInfo:
+    stored, record = standing.versions[number], None
+    if stored.artifacts:
+        folder = Path(unquote(urlsplit(stored.artifacts).path))
+        record = find_or_report(folder / RECORD_FILE, Record, _WAY_OUT)
+    return version_info(number, stored, standing.aliases, record)

@@ -1,31 +1,52 @@
 """What the registry holds, asked without importing MLflow: a mistake is refused in milliseconds.
 
-Reads MLflow's tables, or asks its server. Whoever acts on the answer asks MLflow itself again.
+Reads MLflow's tables, which are never written, or asks its server. Whoever acts on the answer asks
+MLflow itself again.
 """
 
 from __future__ import annotations
 
 import sqlite3
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from mlops.data.sqlite import open_to_read
+from mlops.data.sqlite import file_of, open_to_read
 from mlops.errors import ConfigurationError, RegistryError
-from mlops.registry.catalogue import CHAMPION, PREVIOUS_CHAMPION
-from mlops.registry.connection import DATABASE_WAY_OUT
-from mlops.registry.trail import Trail
+from mlops.registry.connection import DATABASE_WAY_OUT, is_server
+from mlops.registry.trail import CHAMPION, Trail, true_aliases
 from mlops.settings import Settings
 
 _SERVER_SECONDS: Final = 2.0
 _PAGE: Final = 1_000
 _VERSIONS: Final = """
-select v.version, t.key, t.value from model_versions v
-left join model_version_tags t on t.name = v.name and t.version = v.version
+select v.version, v.run_id, v.source, v.creation_time, r.artifact_uri
+from model_versions v left join runs r on r.run_uuid = v.run_id
 where v.name = :name and v.current_stage <> 'Deleted_Internal'
 """
+_TAGS: Final = "select version, key, value from model_version_tags where name = :name"
 _ALIASES: Final = "select alias, version from registered_model_aliases where name = :name"
+
+
+@dataclass(frozen=True)
+class StoredVersion:
+    """One version as MLflow has it.
+
+    Attributes:
+        run_id: Of the run that logged its model; empty if there is none.
+        source: Folder of its model, a URI.
+        created_ms: Since 1970.
+        tags: Its own.
+        artifacts: Folder of its run, a URI; empty if there is none, or a server does not tell.
+    """
+
+    run_id: str
+    source: str
+    created_ms: int
+    tags: Mapping[str, str]
+    artifacts: str = ""
 
 
 @dataclass(frozen=True)
@@ -33,16 +54,16 @@ class Standing:
     """The registered model as it stands.
 
     Attributes:
-        versions: Tags of each version.
-        aliases: The version that each alias names.
+        versions: By number.
+        aliases: The version that each alias names; who is champion, the trail says.
     """
 
-    versions: Mapping[int, Mapping[str, str]] = field(default_factory=dict)
+    versions: Mapping[int, StoredVersion] = field(default_factory=dict)
     aliases: Mapping[str, int] = field(default_factory=dict)
 
     def number(self, asked: str) -> int | None:
         """Return the version that a number or an alias names, or None if there is none."""
-        number = int(asked) if asked.isdigit() else self.aliases.get(asked)
+        number = int(asked) if asked.isdecimal() else self.aliases.get(asked)
         return number if number in self.versions else None
 
 
@@ -57,28 +78,19 @@ def look_up(settings: Settings) -> Standing | None:
     standing = _in_mlflow(settings)
     if standing is None:
         return None
-    # Who is champion is for the trail to say, not for an alias that anybody may move.
-    last = Trail(settings).newest()
-    aliases = {
-        name: number
-        for name, number in standing.aliases.items()
-        if name not in (CHAMPION, PREVIOUS_CHAMPION)
-    }
-    if last is not None:
-        aliases[CHAMPION] = last.version
-        if last.previous is not None:
-            aliases[PREVIOUS_CHAMPION] = last.previous
+    sources = {number: version.source for number, version in standing.versions.items()}
+    aliases = true_aliases(standing.aliases, Trail(settings).in_force(sources.get))
     return Standing(standing.versions, aliases)
 
 
 def _in_mlflow(settings: Settings) -> Standing | None:
     uri, name = settings.tracking_uri, settings.tracking.model_name
-    if uri.startswith(("http://", "https://")):
+    if is_server(uri):
         return _ask_server(uri.rstrip("/"), name)
-    if uri.startswith("sqlite:///"):
-        file = Path(uri.removeprefix("sqlite:///"))
-        return _ask_file(file, name) if file.exists() else Standing()
-    return _ask_database(uri, name)
+    file = file_of(uri)
+    if file is None:
+        return _ask_database(uri, name)
+    return _ask_file(file, name) if file.exists() else Standing()
 
 
 def require_version(settings: Settings, asked: str) -> None:
@@ -151,13 +163,14 @@ def _ask_file(file: Path, name: str) -> Standing | None:
 
 
 def _standing(ask: Callable[[str], Iterable[Any]]) -> Standing:
-    versions: dict[int, dict[str, str]] = {}
-    for version, key, value in ask(_VERSIONS):
-        tags = versions.setdefault(int(version), {})
-        if key is not None:
-            tags[key] = value
-    aliases = {alias: int(version) for alias, version in ask(_ALIASES)}
-    return Standing(versions, aliases)
+    tags: defaultdict[int, dict[str, str]] = defaultdict(dict)
+    for version, key, value in ask(_TAGS):
+        tags[int(version)][key] = value
+    versions = {
+        int(number): StoredVersion(run_id or "", source, created_ms, tags[int(number)], uri or "")
+        for number, run_id, source, created_ms, uri in ask(_VERSIONS)
+    }
+    return Standing(versions, {alias: int(version) for alias, version in ask(_ALIASES)})
 
 
 def _ask_server(uri: str, name: str) -> Standing | None:
@@ -173,7 +186,7 @@ def _ask_server(uri: str, name: str) -> Standing | None:
                 return Standing()
             found.raise_for_status()
             model = found.json()["registered_model"]
-            versions: dict[int, dict[str, str]] = {}
+            versions: dict[int, StoredVersion] = {}
             page: dict[str, Any] = {"filter": f"name = '{name}'", "max_results": _PAGE}
             while True:
                 answer = session.get(
@@ -182,7 +195,12 @@ def _ask_server(uri: str, name: str) -> Standing | None:
                 answer.raise_for_status()
                 content = answer.json()
                 for version in content.get("model_versions", ()):
-                    versions[int(version["version"])] = _pairs(version.get("tags"))
+                    versions[int(version["version"])] = StoredVersion(
+                        version.get("run_id", ""),
+                        version["source"],
+                        int(version["creation_timestamp"]),
+                        {tag["key"]: tag["value"] for tag in version.get("tags", ())},
+                    )
                 if not content.get("next_page_token"):
                     break
                 page["page_token"] = content["next_page_token"]
@@ -190,7 +208,3 @@ def _ask_server(uri: str, name: str) -> Standing | None:
         return None
     aliases = {each["alias"]: int(each["version"]) for each in model.get("aliases", ())}
     return Standing(versions, aliases)
-
-
-def _pairs(tags: Any) -> dict[str, str]:
-    return {tag["key"]: tag["value"] for tag in tags or ()}

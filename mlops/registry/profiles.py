@@ -8,12 +8,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mlops.errors import RegistryError
 from mlops.monitoring.profile import FILE_NAME, ReferenceProfile
 from mlops.records.files import find_or_report
 from mlops.registry.connection import connect, registry_errors
 from mlops.registry.models import find_logged
-from mlops.registry.versions import Registry, VersionInfo
+from mlops.registry.versions import Registry
 from mlops.settings import Settings
 
 
@@ -46,16 +45,12 @@ def load_profile(settings: Settings, version: int | str) -> ReferenceProfile:
             neither a profile nor the training set to build it from.
         DataQualityError: If the training set is too short to tell noise from change.
     """
-    info = Registry(settings).get(version)
-    if info is None:
-        raise RegistryError(
-            f"the model {settings.tracking.model_name} has no version {version!r}",
-            "list the versions with: mlops models",
-        )
+    info = Registry(settings).require(version)
     profile = profile_at_hand(settings, info.run_id)
     if profile is not None:
         return profile
-    profile = _logged(settings, info)
+    # None if there is none that this code can read.
+    profile = find_logged(connect(settings), info.run_id, FILE_NAME, ReferenceProfile)
     if profile is None:
         # Needs what learning needs; whoever finds a profile at hand does not load all that.
         from mlops.monitoring.building import build_for
@@ -70,11 +65,6 @@ def profile_at_hand(settings: Settings, run_id: str) -> ReferenceProfile | None:
     """Return the local copy of the profile of a version's run, or None without one to be read."""
     path = profile_copy(settings, run_id)
     return find_or_report(path, ReferenceProfile, "it is fetched or built again when it is needed")
-
-
-def _logged(settings: Settings, info: VersionInfo) -> ReferenceProfile | None:
-    """Download the artifact; None if there is none that this code can read."""
-    return find_logged(connect(settings), info.run_id, FILE_NAME, ReferenceProfile)
 
 
 def profile_copy(settings: Settings, run_id: str) -> Path:

@@ -14,8 +14,8 @@ from pydantic import ValidationError
 
 from mlops.data.manifests import current_training_set
 from mlops.errors import ConfigurationError
-from mlops.registry.catalogue import CHAMPION
 from mlops.registry.listing import find_version
+from mlops.registry.trail import CHAMPION
 from mlops.settings import Settings, SourceSettings
 
 

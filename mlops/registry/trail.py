@@ -7,7 +7,7 @@ gives another version a share of the requests, lies beside it for the same reaso
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final, Literal
@@ -15,11 +15,14 @@ from urllib.parse import quote
 
 from mlops.data.references import Reference
 from mlops.errors import RegistryError
-from mlops.records.files import find_record, write_record
+from mlops.records.files import find_record, refuse, write_record
 from mlops.records.folder import RecordFolder
 from mlops.registry.rollout import Rollout
 from mlops.settings import Settings
 
+CHAMPION: Final = "champion"
+CHALLENGER: Final = "challenger"
+PREVIOUS_CHAMPION: Final = "previous_champion"
 # The tag of a version that says what the gate decided.
 VERDICT: Final = "mlops.verdict"
 PASSED: Final = "passed"
@@ -44,6 +47,12 @@ class Promotion(Reference):
     by: str
     kind: Literal["promotion", "rollback"] = "promotion"
 
+    @property
+    def aliases(self) -> dict[str, int]:
+        """Who is and was champion since."""
+        named = {CHAMPION: self.version, PREVIOUS_CHAMPION: self.previous}
+        return {alias: version for alias, version in named.items() if version is not None}
+
 
 class Trail:
     """The changes of one model's champion, and its rollout.
@@ -66,13 +75,25 @@ class Trail:
         paths = self._records.paths()
         return self._records.find(paths[-1].stem) if paths else None
 
+    def in_force(self, source_of: Callable[[int], str | None]) -> Promotion | None:
+        """Return the last change if the registry still has the version that became champion.
+
+        Args:
+            source_of: Returns the source of a version's model; None if there is no such version.
+
+        Raises:
+            DamagedFileError: If the record is damaged.
+        """
+        last = self.newest()
+        return last if last and source_of(last.version) == last.source else None
+
     def all(self) -> tuple[Promotion, ...]:
         """Return all changes, newest first.
 
         Raises:
             DamagedFileError: If a record is damaged.
         """
-        return tuple(reversed(self._records.all(on_damage=_raise)))
+        return tuple(reversed(self._records.all(on_damage=refuse)))
 
     def append(self, promotion: Promotion) -> Promotion:
         """Write a change down; it is dated after the one before, whatever the clock says."""
@@ -106,6 +127,12 @@ class Trail:
 
     def _present(self) -> list[Path]:
         return [*self._records.paths()[-1:], *self._rollout.parent.glob(self._rollout.name)]
+
+
+def true_aliases(in_mlflow: Mapping[str, int], last: Promotion | None) -> dict[str, int]:
+    """Return which version each alias names: who is and was champion, the last change says."""
+    aliases = {a: v for a, v in in_mlflow.items() if a not in (CHAMPION, PREVIOUS_CHAMPION)}
+    return {**aliases, **(last.aliases if last else {})}
 
 
 def rollback_target(trail: tuple[Promotion, ...]) -> int | None:
@@ -172,7 +199,3 @@ def require_target(
             name_one,
         )
     raise RegistryError("there is no champion before the present one", name_one)
-
-
-def _raise(error: Exception) -> None:
-    raise error

@@ -7,6 +7,7 @@ decides who is champion and where a rollback goes; the aliases in MLflow are cop
 
 from __future__ import annotations
 
+import contextlib
 from datetime import datetime, timezone
 from typing import Final, Literal
 
@@ -15,9 +16,6 @@ from mlops.evaluation.results import Evaluation
 from mlops.evaluation.verdict import Verdict
 from mlops.registry import descriptions
 from mlops.registry.catalogue import (
-    CHALLENGER,
-    CHAMPION,
-    PREVIOUS_CHAMPION,
     PROMOTED_AT,
     PROMOTED_BY,
     REASON,
@@ -31,8 +29,11 @@ from mlops.registry.receipts import Receipt
 from mlops.registry.rollout import Rollout
 from mlops.registry.tracking import model_uri
 from mlops.registry.trail import (
+    CHALLENGER,
+    CHAMPION,
     MAX_REASON,
     PASSED,
+    PREVIOUS_CHAMPION,
     REFUSED,
     SYNTHETIC,
     VERDICT,
@@ -43,7 +44,7 @@ from mlops.registry.trust import require_trusted
 
 _PROMOTED_FROM: Final = "mlops.promoted_from"
 
-__all__ = ["CHALLENGER", "CHAMPION", "PREVIOUS_CHAMPION", "Registry", "VersionInfo"]
+__all__ = ["Registry", "VersionInfo"]
 
 
 class Registry(Catalogue):
@@ -106,7 +107,7 @@ class Registry(Catalogue):
             RegistryError: If there is no such version.
             UntrustedArtifactError: If its model was neither logged nor accepted here.
         """
-        return self._move(self._require(version), reason, by, "promotion")
+        return self._move(self.require(version), reason, by, "promotion")
 
     def rollback(self, reason: str, by: str, to: int | None = None) -> Promotion:
         """Restore the champion before the last promotion, or the one named.
@@ -121,7 +122,7 @@ class Registry(Catalogue):
         Raises:
             RegistryError: If there is nothing to restore, or ``to`` never was champion.
         """
-        return self._move(self._require(self.rollback_target(to)), reason, by, "rollback")
+        return self._move(self.require(self.rollback_target(to)), reason, by, "rollback")
 
     def rollback_target(self, to: int | None = None) -> int:
         """Return the version that `rollback` would restore; raises what it raises."""
@@ -132,10 +133,9 @@ class Registry(Catalogue):
 
     def can_roll_back(self) -> bool:
         """Tell whether a rollback that names no version would find one."""
-        try:
-            return self.get(self.rollback_target()) is not None
-        except RegistryError:
-            return False
+        with contextlib.suppress(RegistryError):
+            return bool(self.rollback_target())
+        return False
 
     def trail(self) -> tuple[Promotion, ...]:
         """Return every change of the champion, newest first."""
@@ -206,7 +206,7 @@ class Registry(Catalogue):
 
     def start_rollout(self, rollout: Rollout) -> None:
         """Let servers give a version a share of the requests; replaces the rollout in force."""
-        require_trusted(self._settings, self._require(rollout.version).source)
+        require_trusted(self._settings, self.require(rollout.version).source)
         self._trail.start_rollout(rollout)
 
     def end_rollout(self) -> None:

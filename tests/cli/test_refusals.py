@@ -103,9 +103,16 @@ def registry(tmp_path_factory: pytest.TempPathFactory) -> Settings:
         client.create_model_version(name, "file:///nowhere", tags={"mlops.verdict": verdict})
     at = datetime(2024, 3, 1, 8, tzinfo=timezone.utc)
     moves = (
-        Promotion(version=1, previous=None, at=at, reason="first", by="test", source=""),
         Promotion(
-            version=2, previous=1, at=at.replace(hour=9), reason="better", by="test", source=""
+            version=1, previous=None, at=at, reason="first", by="test", source="file:///nowhere"
+        ),
+        Promotion(
+            version=2,
+            previous=1,
+            at=at.replace(hour=9),
+            reason="better",
+            by="test",
+            source="file:///nowhere",
         ),
         Promotion(
             version=1,
@@ -113,7 +120,7 @@ def registry(tmp_path_factory: pytest.TempPathFactory) -> Settings:
             at=at.replace(hour=10),
             reason="worse",
             by="test",
-            source="",
+            source="file:///nowhere",
             kind="rollback",
         ),
     )
