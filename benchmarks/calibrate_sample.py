@@ -20,8 +20,8 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 
-from mlops.data.calibration import CALIBRATION_FILE
-from mlops.data.reading import read_trips
+from mlops.data.files.reading import read_trips
+from mlops.data.sample.calibration import CALIBRATION_FILE
 from mlops.data.zones import BOROUGHS, borough_of
 
 PROBABILITIES = np.r_[0.0005, 0.002, 0.005, 0.01, np.linspace(0.02, 0.98, 33), 0.99, 0.995, 0.998]

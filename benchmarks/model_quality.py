@@ -21,12 +21,12 @@ import pandas as pd
 from benchmarks.measuring import REPOSITORY
 from benchmarks.report import Section, Table, markdown_section
 from benchmarks.trips import TAXI, file_name, source_variables
-from mlops.data.reading import read_trips
+from mlops.data.contract.validation import validate
+from mlops.data.files.reading import read_trips
 from mlops.data.references import TrainingSetManifest
-from mlops.data.snapshots import publish_training_set, read_window
 from mlops.data.sources import extract
+from mlops.data.store.snapshots import publish_training_set, read_window
 from mlops.data.trips import DROPOFF_AT, PICKUP_AT, TARGET
-from mlops.data.validation import validate
 from mlops.errors import SourceError
 from mlops.evaluation.metrics import regression_metrics
 from mlops.features.build import build_features

@@ -11,8 +11,8 @@ from benchmarks.measuring import measure
 from benchmarks.preparation import prepared_set
 from benchmarks.report import Section, Table
 from benchmarks.trips import MONTHS, Bench
-from mlops.data.manifests import load_manifest
-from mlops.data.snapshots import read_window
+from mlops.data.store.manifests import load_manifest
+from mlops.data.store.snapshots import read_window
 
 REPEATS = 9
 FRESH_PROCESSES = 3

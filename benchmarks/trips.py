@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from benchmarks.measuring import REPOSITORY
 from mlops.data.months import month_bounds, next_month
-from mlops.data.sample import generate_month
+from mlops.data.sample.generator import generate_month
 from mlops.data.trips import DROPOFF_AT, PICKUP_AT, TLC_COLUMNS
 
 TAXI = "green"

@@ -14,13 +14,14 @@ calibration, the generator's code; the file is checked against its receipt |
 | cache | the TLC's months | data/sources/tlc.py | address; checked against its receipt |
 | cache | remote files | data/sources/path.py | address and the origin's mark of the content; \
 checked against its receipt |
-| staging | months held to the contract | data/validation.py | bytes and names of the files as \
-they lie there, taxi, limits and actions, code of `data` |
+| staging | months held to the contract | data/contract/validation.py | bytes and names of the \
+files as they lie there, taxi, limits and actions, code of `data` |
 | staging | months with route history | features/build.py | the staged months, settings of \
 features, code of `data` and `features` |
-| store | training sets | data/snapshots.py | their content, verified when it is published again |
-| store | what the training set in use was asked by | data/publications.py | all settings of the \
-recipe, bytes of the source files, code of `data` and `features`; compared, not hashed |
+| store | training sets | data/store/snapshots.py | their content, verified when \
+published again |
+| store | what the training set in use was asked by | data/store/publications.py | all settings \
+of the recipe, bytes of the source files, code of `data` and `features`; compared, not hashed |
 | store | route statistics | features/products.py | training set, settings of features, code of \
 `data` and `features` |
 | predictions | batches | inference/batch.py | bytes and names of the files, taxi, limits and \
@@ -70,7 +71,7 @@ def of_code(*names: str) -> str:
     """Hash the source of modules and folders of the library, as this process imported it.
 
     Args:
-        *names: Paths below ``mlops/``: ``features``, ``data/rules.py``. Without any, all of it.
+        *names: Paths below ``mlops/``: ``features``, ``data/trips.py``. Without any, all of it.
 
     Raises:
         KeyError: If the library has no such file or folder.

@@ -24,8 +24,8 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
+from mlops.data.files.reading import read_trips
 from mlops.data.months import month_bounds
-from mlops.data.reading import read_trips
 from mlops.data.references import (
     Extraction,
     QualityReport,
@@ -33,8 +33,8 @@ from mlops.data.references import (
     TrainingSetManifest,
     Window,
 )
-from mlops.data.sample import generate_month
-from mlops.data.snapshots import read_window
+from mlops.data.sample.generator import generate_month
+from mlops.data.store.snapshots import read_window
 from mlops.data.trips import DROPOFF_AT, PICKUP_AT, TARGET, TRIP_COLUMNS
 from mlops.demo.servers import free_ports
 from mlops.deployment.records import DeploymentRecord, Records, RunKey

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from mlops import fingerprints
 from mlops.backtest import store as backtest_store
-from mlops.data import publications
 from mlops.data.sources import sample
+from mlops.data.store import publications
 from mlops.fingerprints import PACKAGE, of_code, of_values
 from mlops.inference import batch
 from mlops.registry.catalogue import VersionInfo
@@ -131,11 +131,11 @@ def imported(module: str) -> set[str]:
 @pytest.mark.parametrize(
     ("module", "code"),
     [
-        ("data/sample.py", sample._CODE),
-        ("data/validation.py", ("data",)),
+        ("data/sample/generator.py", sample._CODE),
+        ("data/contract/validation.py", ("data",)),
         ("features/build.py", publications.CODE),
         ("features/products.py", publications.CODE),
-        ("data/snapshots.py", publications.CODE),
+        ("data/store/snapshots.py", publications.CODE),
         ("inference/batch.py", batch._CODE),
         ("training/artifact.py", batch._CODE),
     ],

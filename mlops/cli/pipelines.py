@@ -155,7 +155,7 @@ def status(
     """Show the training set in use and the last pipeline runs."""
     settings = load_settings()
 
-    from mlops.data.manifests import current_training_set
+    from mlops.data.store.manifests import current_training_set
     from mlops.orchestration.changed_code import changed_code
     from mlops.orchestration.history import recent_runs
 

@@ -27,7 +27,7 @@ def mage_database(settings: Settings, fault: Callable[[MlopsError], None]) -> st
 
 def tracking_database(settings: Settings, fault: Callable[[MlopsError], None]) -> str:
     """Read every page of MLflow's database."""
-    from mlops.data.sqlite import file_of
+    from mlops.records.sqlite import file_of
     from mlops.registry.connection import DATABASE_WAY_OUT, note_loss
 
     file = file_of(settings.tracking_uri)
@@ -39,8 +39,8 @@ def tracking_database(settings: Settings, fault: Callable[[MlopsError], None]) -
 
 def training_set(settings: Settings, fault: Callable[[MlopsError], None]) -> str:
     """Read the training set in use, all its parts included."""
-    from mlops.data.manifests import current_training_set
-    from mlops.data.snapshots import verify
+    from mlops.data.store.manifests import current_training_set
+    from mlops.data.store.snapshots import verify
 
     with _Caught(fault):
         manifest = current_training_set(settings)
@@ -200,7 +200,7 @@ class _Caught:
 
 
 def _database(file: Path, way_out: str, fault: Callable[[MlopsError], None]) -> str:
-    from mlops.data.sqlite import check_database
+    from mlops.records.sqlite import check_database
 
     try:
         check_database(file, way_out, whole=True)

@@ -80,7 +80,7 @@ def is_synthetic(file: str | Path) -> bool:
     """Tell whether a local parquet file carries the mark of generated trips."""
     import pyarrow.parquet as pq  # here, because commands that only look start without it
 
-    from mlops.data.sample_schema import SYNTHETIC_MARK
+    from mlops.data.sample.schema import SYNTHETIC_MARK
 
     try:
         metadata: dict[bytes, bytes] = pq.read_schema(file).metadata or {}

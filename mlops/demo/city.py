@@ -15,17 +15,17 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from mlops.data.contract.validation import split_requests
+from mlops.data.files.reading import read_trips
 from mlops.data.locations import month_file_name
-from mlops.data.reading import read_trips
-from mlops.data.sample import generate_month
-from mlops.data.sample_schema import SYNTHETIC_MARK
+from mlops.data.sample.generator import generate_month
+from mlops.data.sample.schema import SYNTHETIC_MARK
 from mlops.data.trips import (
     DROPOFF_AT,
     PICKUP_AT,
     REQUEST_COLUMNS,
     TRIP_COLUMNS,
 )
-from mlops.data.validation import split_requests
 from mlops.records.atomic import atomic_file
 from mlops.settings import Settings
 

@@ -10,7 +10,7 @@ import pandas as pd
 
 from mlops import fingerprints
 from mlops.data.references import RouteStatisticsManifest, TrainingSetManifest
-from mlops.data.snapshots import publish_folder, read_window
+from mlops.data.store.snapshots import publish_folder, read_window
 from mlops.features.routes import RouteStatistics
 from mlops.settings import FeatureSettings, Settings
 

@@ -15,19 +15,19 @@ from pydantic import ConfigDict
 
 from mlops import fingerprints, progress
 from mlops.cores import usable_cores
-from mlops.data.reading import (
+from mlops.data.contract.validation import split_requests
+from mlops.data.files.reading import (
     check_trip_file,
     id_type,
     iter_requests,
     iter_trips,
     pickups_have_zone,
 )
+from mlops.data.files.stamps import contradiction
+from mlops.data.files.tables import files_of
 from mlops.data.references import Reference, SourceFile
 from mlops.data.sources.cache import as_it_lies_there, require_unchanged, sha256_of
-from mlops.data.stamps import contradiction
-from mlops.data.tables import files_of
 from mlops.data.trips import PICKUP_AT, TRIP_ID
-from mlops.data.validation import split_requests
 from mlops.errors import MlopsError
 from mlops.inference.overlap import Model, predicted_chunks, predicted_minutes
 from mlops.inference.requests import parse_requests
@@ -230,7 +230,9 @@ def _sources(table: SourceFile | str | Path, taxi: str) -> list[SourceFile]:
 def _data_hash(sources: Sequence[SourceFile], taxi: str, settings: Settings) -> str:
     limits = settings.validation.model_dump(mode="json")
     files = [(source.name, source.sha256) for source in sources]
-    return fingerprints.of_values(fingerprints.of_code("data/rules.py"), files, taxi, limits)
+    return fingerprints.of_values(
+        fingerprints.of_code("data/contract/rules.py"), files, taxi, limits
+    )
 
 
 def _stored(folder: Path) -> PredictionSummary | None:

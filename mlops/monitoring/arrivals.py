@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from mlops import progress
-from mlops.data.reading import read_trips
+from mlops.data.files.reading import read_trips
 from mlops.data.references import SourceFile
 from mlops.data.sources import extract
 from mlops.data.sources.news import months_there

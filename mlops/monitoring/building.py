@@ -14,9 +14,9 @@ import pandas as pd
 import pyarrow.parquet as pq
 
 from mlops import progress
-from mlops.data.manifests import load_manifest
 from mlops.data.months import month_bounds
 from mlops.data.references import TrainingSetManifest
+from mlops.data.store.manifests import load_manifest
 from mlops.data.trips import PICKUP_AT, REQUEST_COLUMNS, TARGET, TRIP_COLUMNS
 from mlops.errors import MlopsError, RegistryError
 from mlops.monitoring.learning import build_profile

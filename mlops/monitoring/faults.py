@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
-from mlops.data.sample import DRIFT_FURTHER, DRIFT_RARE_ROUTES, DRIFT_SLOWER
+from mlops.data.sample.generator import DRIFT_FURTHER, DRIFT_RARE_ROUTES, DRIFT_SLOWER
 from mlops.data.trips import (
     DISTANCE,
     DROPOFF_AT,
@@ -34,7 +34,7 @@ _RUSH_HOURS: Final = (7, 8, 9, 15, 16, 17, 18)
 
 
 def drifting(strength: float, seed: int = 0) -> Fault:
-    """Return the sample's drift (`mlops.data.sample`) at a strength from 0 to 1, for real trips."""
+    """Return the sample's drift at a strength from 0 to 1, for real trips."""
 
     def fault(trips: pd.DataFrame) -> pd.DataFrame:
         random = np.random.default_rng(seed)

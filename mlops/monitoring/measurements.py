@@ -14,7 +14,7 @@ from typing import Annotated, Final, Literal, NamedTuple
 
 from pydantic import BeforeValidator
 
-from mlops.data.rule_names import current_measure
+from mlops.data.contract.rule_names import current_measure
 
 Family = Literal[
     "quality",  # the data are not what they claim to be

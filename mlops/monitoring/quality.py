@@ -11,7 +11,7 @@ from typing import Final
 
 import numpy as np
 
-from mlops.data.rules import RULES
+from mlops.data.contract.rules import RULES
 from mlops.data.trips import DISTANCE, PASSENGERS, PICKUP_AT, RATE_CODE, TRIP_TYPE, VENDOR
 from mlops.features.calendar import Ints, moments
 from mlops.monitoring.measurements import Measurement

@@ -15,7 +15,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from mlops.data.conversion import NO_ZONE
+from mlops.data.files.conversion import NO_ZONE
 from mlops.data.trips import DROPOFF_AT, FARE, PICKUP_AT, REQUEST_COLUMNS, TARGET
 from mlops.errors import MlopsError
 from mlops.evaluation.results import Result

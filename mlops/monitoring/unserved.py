@@ -15,9 +15,9 @@ import pandas as pd
 
 from mlops import progress
 from mlops.data.clock import minutes_between
+from mlops.data.files.reading import read_trips
 from mlops.data.months import month_bounds
 from mlops.data.origins import is_synthetic
-from mlops.data.reading import read_trips
 from mlops.data.references import SourceFile
 from mlops.data.sources.news import months_after
 from mlops.data.trips import DROPOFF_AT, PICKUP_AT, REQUEST_COLUMNS, TARGET

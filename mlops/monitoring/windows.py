@@ -14,8 +14,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from mlops.data.rules import FIRST_PICKUP, LAST_PICKUP, Rule, rules_in_force
-from mlops.data.schema import broken_rules, trip_schema
+from mlops.data.contract.rules import FIRST_PICKUP, LAST_PICKUP, Rule, rules_in_force
+from mlops.data.contract.schema import broken_rules, trip_schema
 from mlops.data.trips import DROPOFF_AT, FARE, PICKUP_AT, TARGET
 from mlops.evaluation.slices import slice_labels
 from mlops.features.calendar import Ints, moments

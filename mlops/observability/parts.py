@@ -182,7 +182,7 @@ def _read_approval(world: ObservedWorld) -> PendingApproval | None:
 
 
 def _read_training_set(world: ObservedWorld) -> TrainingSetManifest | None:
-    from mlops.data.manifests import current_training_set
+    from mlops.data.store.manifests import current_training_set
 
     return current_training_set(world.settings)
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 import pandas as pd
 from prometheus_client import Metric
 
-from mlops.data.manifests import TRAINING_SETS
+from mlops.data.store.manifests import TRAINING_SETS
 from mlops.monitoring.staging import from_wall_clock
 from mlops.observability.gauges import gauge, seconds_of
 from mlops.observability.memory import WorldPart, stamp_of

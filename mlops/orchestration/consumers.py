@@ -18,7 +18,7 @@ from mage_ai.orchestration.db.models.schedules import PipelineRun
 from mage_ai.settings.repo import get_repo_path
 
 from mlops import progress
-from mlops.data.publications import recipe_in_force
+from mlops.data.store.publications import recipe_in_force
 from mlops.orchestration import marks, outcomes, products, runs
 from mlops.orchestration.contract import PipelineRequest
 from mlops.orchestration.failures import require_success

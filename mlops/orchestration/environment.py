@@ -18,11 +18,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from mlops.data.sqlite import check_database, file_of
 from mlops.errors import ConfigurationError
 from mlops.orchestration import definitions
 from mlops.orchestration.lock import HomeLock
 from mlops.privacy import keep_private
+from mlops.records.sqlite import check_database, file_of
 from mlops.registry.receipts import note_code
 from mlops.settings import Settings
 

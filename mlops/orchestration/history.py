@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any
 
-from mlops.data.sqlite import open_to_read
 from mlops.errors import ConfigurationError
 from mlops.orchestration.environment import DATABASE_WAY_OUT
+from mlops.records.sqlite import open_to_read
 from mlops.settings import Settings
 
 _TABLE = "select 1 from sqlite_master where name = 'pipeline_run'"

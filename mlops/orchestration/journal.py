@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict, PrivateAttr
 
-from mlops.data.manifests import RECIPE
+from mlops.data.store.manifests import RECIPE
 from mlops.errors import ConfigurationError
 from mlops.orchestration.engine import engine_lock
 from mlops.orchestration.interruption import interruptible

@@ -11,9 +11,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from mlops.data.manifests import current_training_set
 from mlops.data.origins import TripOrigin, replacement, require_scoring
-from mlops.data.publications import reason_to_build
+from mlops.data.store.manifests import current_training_set
+from mlops.data.store.publications import reason_to_build
 from mlops.errors import ConfigurationError, GateRefusalError
 from mlops.orchestration.contract import Event, PipelineRequest, PipelineResult, RunStarted
 from mlops.orchestration.engine import Engine

@@ -18,7 +18,7 @@ from mage_ai.orchestration.db.models.schedules import PipelineRun
 from mage_ai.settings.repo import get_repo_path
 from sqlalchemy import func
 
-from mlops.data.manifests import current_hash
+from mlops.data.store.manifests import current_hash
 from mlops.errors import ConfigurationError, DamagedFileError
 from mlops.orchestration import children, outcomes
 from mlops.orchestration.lock import DECISION_SECONDS, HomeLock, is_held

@@ -18,9 +18,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Final
 
-from mlops.data.sqlite import check_database, file_of, is_damage
 from mlops.errors import MlopsError, RegistryError, unwritable
 from mlops.records.files import damaged
+from mlops.records.sqlite import check_database, file_of, is_damage
 from mlops.registry.descriptions import EXPERIMENT_TAGS
 from mlops.settings import Settings
 

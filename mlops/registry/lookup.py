@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from mlops.data.sqlite import file_of, open_to_read
 from mlops.errors import ConfigurationError, RegistryError
+from mlops.records.sqlite import file_of, open_to_read
 from mlops.registry.connection import DATABASE_WAY_OUT, is_server
 from mlops.registry.trail import CHAMPION, Trail, true_aliases
 from mlops.settings import Settings

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
-from mlops.data.manifests import current_training_set
+from mlops.data.store.manifests import current_training_set
 from mlops.errors import ConfigurationError
 from mlops.registry.listing import find_version
 from mlops.registry.trail import CHAMPION

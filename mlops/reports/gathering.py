@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, timezone
 
-from mlops.data.manifests import load_manifest
 from mlops.data.references import TrainingSetManifest
-from mlops.data.snapshots import read_window
+from mlops.data.store.manifests import load_manifest
+from mlops.data.store.snapshots import read_window
 from mlops.deployment.records import Records
 from mlops.errors import MlopsError, RegistryError
 from mlops.monitoring.records import WindowRecord, find_window, read_decisions, read_windows

@@ -7,11 +7,11 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from mlops.data.manifests import RECIPE, TRAINING_SETS, load_manifest
+from mlops.data.contract.validation import validate
 from mlops.data.references import TrainingSetManifest
-from mlops.data.snapshots import publish_training_set, verify
 from mlops.data.sources import extract
-from mlops.data.validation import validate
+from mlops.data.store.manifests import RECIPE, TRAINING_SETS, load_manifest
+from mlops.data.store.snapshots import publish_training_set, verify
 from mlops.errors import MlopsError
 from mlops.features.build import build_features
 from mlops.registry.receipts import Receipt, code_commit

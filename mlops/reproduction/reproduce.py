@@ -10,7 +10,7 @@ from pathlib import Path
 
 from mlops import progress
 from mlops.data.references import TrainingSetManifest
-from mlops.data.snapshots import read_window
+from mlops.data.store.snapshots import read_window
 from mlops.errors import MlopsError, RegistryError
 from mlops.evaluation.results import Evaluation
 from mlops.features.products import freeze_routes

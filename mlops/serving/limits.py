@@ -1,8 +1,8 @@
 """The data contract's rules on requests, without a frame: on one trip, and on columns.
 
-A frame costs more than the prediction. The rules themselves are declared in `mlops.data.rules`;
-here is how a single trip is held to those that a request can break, by the same names, limits and
-actions. A test compares the two on arbitrary trips.
+A frame costs more than the prediction. They are declared in `mlops.data.contract.rules`; here is
+how a single trip is held to those that a request can break, by the same names, limits and actions.
+A test compares the two on arbitrary trips.
 """
 
 from __future__ import annotations
@@ -18,7 +18,13 @@ import numpy as np
 import numpy.typing as npt
 
 from mlops.data.clock import is_skipped, skipped
-from mlops.data.rules import FIRST_PICKUP, LAST_PICKUP, RATE_CODES, meaning_of, rules_in_force
+from mlops.data.contract.rules import (
+    FIRST_PICKUP,
+    LAST_PICKUP,
+    RATE_CODES,
+    meaning_of,
+    rules_in_force,
+)
 from mlops.data.trips import (
     DISTANCE,
     DROPOFF_ZONE,

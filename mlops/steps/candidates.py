@@ -11,9 +11,9 @@ from typing import Any, Literal
 from threadpoolctl import threadpool_limits
 
 from mlops import progress
-from mlops.data.manifests import load_manifest
 from mlops.data.references import Reference
-from mlops.data.snapshots import read_window
+from mlops.data.store.manifests import load_manifest
+from mlops.data.store.snapshots import read_window
 from mlops.data.trips import TARGET
 from mlops.errors import ConfigurationError, PipelineFailureError
 from mlops.evaluation.metrics import regression_metrics

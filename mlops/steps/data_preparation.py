@@ -6,16 +6,16 @@ from collections.abc import Mapping
 from typing import Any
 
 from mlops import progress
-from mlops.data.publications import remember
+from mlops.data.contract.validation import validate as validate_trips
 from mlops.data.references import (
     Extraction,
     FeatureTable,
     RouteStatisticsManifest,
     ValidatedTrips,
 )
-from mlops.data.snapshots import publish_training_set
 from mlops.data.sources import extract as extract_trips
-from mlops.data.validation import validate as validate_trips
+from mlops.data.store.publications import remember
+from mlops.data.store.snapshots import publish_training_set
 from mlops.features.build import build_features
 from mlops.features.products import publish_route_statistics as publish_routes
 from mlops.registry.receipts import code_commit

@@ -15,10 +15,10 @@ from pydantic import AliasChoices, Field
 from threadpoolctl import threadpool_limits
 
 from mlops import progress
-from mlops.data.manifests import load_manifest
 from mlops.data.origins import TripOrigin, replacement
 from mlops.data.references import Reference, TrainingSetManifest
-from mlops.data.snapshots import read_window
+from mlops.data.store.manifests import load_manifest
+from mlops.data.store.snapshots import read_window
 from mlops.errors import PipelineFailureError
 from mlops.evaluation.evaluate import gather_evidence
 from mlops.evaluation.gate import judge

@@ -14,9 +14,9 @@ import pandas as pd
 from threadpoolctl import threadpool_limits
 
 from mlops import progress
-from mlops.data.manifests import load_manifest
 from mlops.data.references import Reference
-from mlops.data.snapshots import read_window
+from mlops.data.store.manifests import load_manifest
+from mlops.data.store.snapshots import read_window
 from mlops.errors import PipelineFailureError, RegistryError
 from mlops.evaluation.explanation import gain_insight
 from mlops.evaluation.insight import Insight, WindowName

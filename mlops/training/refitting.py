@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from mlops.data.references import TrainingSetManifest
-from mlops.data.snapshots import read_window
+from mlops.data.store.snapshots import read_window
 from mlops.features.routes import RouteStatistics
 from mlops.training.artifact import TripDurationModel
 from mlops.training.families import QUANTILES_FAMILY

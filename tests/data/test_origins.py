@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mlops.data.origins import TripOrigin, is_synthetic, replacement, require_scoring
-from mlops.data.sample import generate_month
+from mlops.data.sample.generator import generate_month
 from mlops.data.sources import extract
 from mlops.errors import ConfigurationError
 from mlops.settings import load_settings

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mlops.data.reading import read_trips
+from mlops.data.files.reading import read_trips
 from mlops.features.reference import ReferenceEncoder
 
 

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mlops.data.reading import read_trips
+from mlops.data.files.reading import read_trips
 from mlops.data.trips import REQUEST_COLUMNS
 from mlops.features.routes import RouteHistory, RouteStatistics
 from mlops.settings import FeatureSettings

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mlops.data.reading import read_trips
+from mlops.data.files.reading import read_trips
 from mlops.evaluation.slices import slice_labels
 from mlops.features.routes import RouteHistory, RouteStatistics
 from mlops.settings import FeatureSettings

@@ -14,11 +14,11 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
+from mlops.data.files.reading import read_trips
 from mlops.data.months import month_bounds
-from mlops.data.reading import read_trips
 from mlops.data.references import TrainingSetManifest
-from mlops.data.sample import generate_month
-from mlops.data.snapshots import read_window
+from mlops.data.sample.generator import generate_month
+from mlops.data.store.snapshots import read_window
 from mlops.data.trips import (
     DISTANCE,
     DROPOFF_AT,

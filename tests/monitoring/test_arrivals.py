@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from mlops.data.reading import read_trips
+from mlops.data.files.reading import read_trips
 from mlops.data.trips import REQUEST_COLUMNS, TARGET
 from mlops.monitoring.arrivals import Arrivals, month_files, months_of
 from mlops.settings import Settings, load_settings

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mlops.data.conversion import NO_ZONE
+from mlops.data.files.conversion import NO_ZONE
 from mlops.data.trips import (
     DISTANCE,
     DROPOFF_AT,

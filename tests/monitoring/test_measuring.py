@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mlops.data.conversion import NO_ZONE
+from mlops.data.files.conversion import NO_ZONE
 from mlops.data.trips import DISTANCE, PICKUP_AT, PICKUP_ZONE, REQUEST_COLUMNS, TARGET
 from mlops.errors import MlopsError
 from mlops.inference.trip import NEW_YORK

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mlops.data.manifests import load_manifest
-from mlops.data.snapshots import read_window
+from mlops.data.store.manifests import load_manifest
+from mlops.data.store.snapshots import read_window
 from mlops.data.trips import TARGET
 from mlops.features.routes import RouteStatistics
 from mlops.registry.versions import Registry

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mlops.data.reading import read_trips
+from mlops.data.files.reading import read_trips
 from mlops.data.trips import REQUEST_COLUMNS, VENDOR
 from mlops.errors import MlopsError
 from mlops.features.encoding import FEATURES

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlops.data.rules import RULES, rules_in_force
-from mlops.data.schema import broken_rules, trip_schema
+from mlops.data.contract.rules import RULES, rules_in_force
+from mlops.data.contract.schema import broken_rules, trip_schema
 from mlops.data.trips import REQUEST_COLUMNS
 from mlops.inference.trip import NEW_YORK, TripRequest
 from mlops.serving.errors import RequestError

@@ -12,7 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from mlops.cli import build_app
-from mlops.data.sample import generate_month
+from mlops.data.sample.generator import generate_month
 from mlops.errors import ConfigurationError
 from mlops.inference.batch import PredictionSummary
 from mlops.inference.writing import SYNTHETIC_MODEL

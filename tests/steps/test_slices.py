@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
-from mlops.data.snapshots import read_window
+from mlops.data.store.snapshots import read_window
 from mlops.data.trips import PICKUP_AT
 from mlops.errors import PipelineFailureError, RegistryError
 from mlops.monitoring import building

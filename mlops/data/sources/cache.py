@@ -14,7 +14,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict
 
 from mlops import progress
-from mlops.data.reading import check_trip_file
+from mlops.data.files.reading import check_trip_file
 from mlops.data.references import SourceFile
 from mlops.errors import SourceError
 from mlops.records.atomic import atomic_file

@@ -18,6 +18,8 @@ import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
 from mlops import progress
+from mlops.data.files.periods import pickup_quantiles
+from mlops.data.files.tables import files_of
 from mlops.data.locations import (
     holds_months,
     is_month_file,
@@ -26,10 +28,8 @@ from mlops.data.locations import (
     places_of_month,
     require_named,
 )
-from mlops.data.periods import pickup_quantiles
 from mlops.data.references import SourceFile
 from mlops.data.sources import cache
-from mlops.data.tables import files_of
 from mlops.errors import MlopsError, SourceError
 from mlops.settings import Clock, SourceSettings
 

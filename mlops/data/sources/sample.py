@@ -10,19 +10,19 @@ from typing import Final
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from mlops.data.calibration import calibration_version
 from mlops.data.locations import month_file_name
 from mlops.data.references import SourceFile
-from mlops.data.sample import iter_month
+from mlops.data.sample.calibration import calibration_version
+from mlops.data.sample.generator import iter_month
 from mlops.data.sources import cache
 from mlops.fingerprints import of_code
 from mlops.settings import SourceSettings
 
 # What draws a sample.
 _CODE: Final = (
-    "data/sample.py",
-    "data/sample_schema.py",
-    "data/calibration.py",
+    "data/sample/generator.py",
+    "data/sample/schema.py",
+    "data/sample/calibration.py",
     "data/months.py",
     "data/trips.py",
     "data/zones.py",

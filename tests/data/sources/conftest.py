@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from mlops.data.sample import generate_month
+from mlops.data.sample.generator import generate_month
 from mlops.settings import Settings, load_settings
 
 

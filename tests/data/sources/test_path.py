@@ -11,7 +11,7 @@ from typing import Any
 import fsspec
 import pytest
 
-from mlops.data.reading import read_trips
+from mlops.data.files.reading import read_trips
 from mlops.data.sources import extract
 from mlops.errors import ConfigurationError, SourceError
 from mlops.settings import Settings

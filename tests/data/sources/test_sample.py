@@ -8,8 +8,8 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from mlops.data import sample
-from mlops.data.reading import read_trips
+from mlops.data.files.reading import read_trips
+from mlops.data.sample.generator import generator as sample
 from mlops.data.sources import extract
 
 

@@ -20,8 +20,11 @@ from pydantic import BaseModel
 
 from mlops import fingerprints, progress
 from mlops.data.clock import minutes_between
+from mlops.data.contract.rules import Rule, meaning_of, rules_in_force
+from mlops.data.contract.schema import broken_by_requests, broken_rules, reasons_of, trip_schema
+from mlops.data.files.reading import missing_columns, pickups_have_zone, read_trips
+from mlops.data.files.stamps import contradiction
 from mlops.data.months import month_bounds
-from mlops.data.reading import missing_columns, pickups_have_zone, read_trips
 from mlops.data.references import (
     Extraction,
     QualityReport,
@@ -30,10 +33,7 @@ from mlops.data.references import (
     TripPart,
     ValidatedTrips,
 )
-from mlops.data.rules import Rule, meaning_of, rules_in_force
-from mlops.data.schema import broken_by_requests, broken_rules, reasons_of, trip_schema
 from mlops.data.sources import cache
-from mlops.data.stamps import contradiction
 from mlops.data.trips import DROPOFF_AT, PICKUP_AT, TARGET, TRIP_COLUMNS, TRIP_TYPE
 from mlops.errors import DataQualityError, SourceError
 from mlops.records.atomic import atomic_file

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from mlops.data.clock import skipped
+from mlops.data.contract.rule_names import current_name
 from mlops.data.months import month_bounds
-from mlops.data.rule_names import current_name
 from mlops.data.trips import (
     DISTANCE,
     DROPOFF_ZONE,

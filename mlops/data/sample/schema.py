@@ -8,7 +8,7 @@ from typing import Any, Final
 import numpy as np
 import pyarrow as pa
 
-from mlops.data.calibration import Floats
+from mlops.data.sample.calibration import Floats
 from mlops.data.trips import TLC_COLUMNS
 
 SYNTHETIC_MARK: Final[dict[bytes, bytes]] = {b"synthetic": b"true", b"generator": b"mlops sample"}

@@ -1,7 +1,7 @@
 """Tables in files as they are in the world: parquet, CSV and compressed CSV, read in batches.
 
 What a file is, its first bytes say, and never its name. CSV has no types: its values come as bytes,
-and `mlops.data.reading` converts them like any text. Memory holds a few batches, whatever the size.
+and `mlops.data.files.conversion` converts them like any text. Memory holds a few batches.
 """
 
 from __future__ import annotations

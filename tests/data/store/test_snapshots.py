@@ -15,11 +15,11 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from mlops.data import snapshots
-from mlops.data.manifests import current_training_set, load_manifest
+from mlops.data.contract.validation import validate
 from mlops.data.references import FeatureTable, TrainingSetManifest
-from mlops.data.snapshots import publish_folder, publish_training_set, read_window, verify
-from mlops.data.validation import validate
+from mlops.data.store import snapshots
+from mlops.data.store.manifests import current_training_set, load_manifest
+from mlops.data.store.snapshots import publish_folder, publish_training_set, read_window, verify
 from mlops.errors import DataQualityError, MlopsError
 from mlops.settings import Settings, load_settings
 
@@ -30,7 +30,7 @@ _KILLED = """
 import os, signal, sys
 from pathlib import Path
 from mlops.data.references import FeatureTable
-from mlops.data.snapshots import publish_training_set
+from mlops.data.store.snapshots import publish_training_set
 from mlops.settings import load_settings
 
 table = FeatureTable.model_validate_json(Path(sys.argv[1]).read_text())

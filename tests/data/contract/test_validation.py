@@ -14,11 +14,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlops import fingerprints
-from mlops.data import validation
+from mlops.data.contract import validation
+from mlops.data.contract.rules import RULES
+from mlops.data.contract.validation import quality_table, split_requests, validate
 from mlops.data.references import Extraction, SourceFile
-from mlops.data.rules import RULES
 from mlops.data.trips import PICKUP_AT, REQUEST_COLUMNS, TARGET, TRIP_COLUMNS
-from mlops.data.validation import quality_table, split_requests, validate
 from mlops.errors import DataQualityError, SourceError
 from mlops.settings import Settings, load_settings
 
@@ -210,7 +210,7 @@ def test_another_rule_validates_again(
     extraction = extraction_of(write_source(make_trips(50), tmp_path / "a.parquet"))
     first = validate(extraction, configured(tmp_path))
     # Given the source of the rules with one more entry, as a process imports it that starts then
-    rules = {**fingerprints.sources(), "data/rules.py": "as edited"}
+    rules = {**fingerprints.sources(), "data/contract/rules.py": "as edited"}
     monkeypatch.setattr(fingerprints, "sources", lambda: rules)
     second = validate(extraction, configured(tmp_path))
     assert first.parts[0].uri != second.parts[0].uri

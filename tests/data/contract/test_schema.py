@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mlops.data.rules import rules_in_force
-from mlops.data.schema import broken_by_requests, broken_rules, reasons_of, trip_schema
+from mlops.data.contract.rules import rules_in_force
+from mlops.data.contract.schema import broken_by_requests, broken_rules, reasons_of, trip_schema
 from mlops.data.trips import REQUEST_COLUMNS
 from mlops.errors import DataQualityError
 from mlops.settings import ValidationSettings

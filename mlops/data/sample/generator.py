@@ -1,8 +1,8 @@
 """Synthetic trips, for a first run without network: the TLC's schema, real marginals, no real trip.
 
 Zones, hours, distances, speeds, codes and errors are drawn from the bundled calibration, which was
-derived from green months (`mlops.data.calibration`). Yellow trips are drawn from the same tables:
-they exercise that schema, not that market. Everything written here says that it is synthetic.
+derived from green months. Yellow trips are drawn from the same tables: they exercise that
+schema, not that market. Everything written here says that it is synthetic.
 
 Drift, when asked for, grows linearly over its month and at full strength means: trips last 40 %
 longer and go 30 % further, and half of them leave the frequent routes for rare ones.
@@ -19,9 +19,9 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from mlops.data.calibration import Floats, SampleCalibration, load_calibration
 from mlops.data.months import month_bounds
-from mlops.data.sample_schema import tlc_table
+from mlops.data.sample.calibration import Floats, SampleCalibration, load_calibration
+from mlops.data.sample.schema import tlc_table
 from mlops.data.zones import BOROUGHS, borough_of
 
 Ints = npt.NDArray[np.int64]

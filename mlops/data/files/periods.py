@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
-from mlops.data.reading import iter_trips
+from mlops.data.files.reading import iter_trips
 from mlops.data.trips import PICKUP_AT
 from mlops.errors import SourceError
 from mlops.settings import Clock

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from mlops import fingerprints
-from mlops.data.manifests import RECIPE, TRAINING_SETS, current_hash
 from mlops.data.references import Reference, SourceFile
 from mlops.data.sources.cache import sha256_of
+from mlops.data.store.manifests import RECIPE, TRAINING_SETS, current_hash
 from mlops.errors import DamagedFileError
 from mlops.records.files import find_or_report, write_record
 from mlops.settings import ALIASES, Settings, is_setting

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mlops.data.content import column_types, read_canonical, values_sha256
+from mlops.data.store.content import column_types, read_canonical, values_sha256
 from mlops.data.trips import TRIP_COLUMNS
 
 

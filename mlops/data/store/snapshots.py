@@ -19,8 +19,15 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from mlops.data.content import column_types, read_canonical, values_sha256
-from mlops.data.manifests import (
+from mlops.data.references import (
+    Extraction,
+    FeatureTable,
+    TrainingSetManifest,
+    TripPart,
+    Window,
+)
+from mlops.data.store.content import column_types, read_canonical, values_sha256
+from mlops.data.store.manifests import (
     CURRENT,
     MANIFEST,
     QUARANTINE,
@@ -29,13 +36,6 @@ from mlops.data.manifests import (
     load_manifest,
     located,
     quality_at,
-)
-from mlops.data.references import (
-    Extraction,
-    FeatureTable,
-    TrainingSetManifest,
-    TripPart,
-    Window,
 )
 from mlops.data.trips import PICKUP_AT
 from mlops.data.windows import Interval, plan_windows

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mlops.data.sqlite import check_database, file_of, open_to_read
 from mlops.errors import DamagedFileError
+from mlops.records.sqlite import check_database, file_of, open_to_read
 
 WAY_OUT = "move {path} away"
 

@@ -15,7 +15,7 @@ import pandas as pd
 import pandera.pandas as pa
 from pandera.errors import SchemaErrorReason, SchemaErrors
 
-from mlops.data.rules import Rule, meaning_of
+from mlops.data.contract.rules import Rule, meaning_of
 from mlops.data.trips import REQUEST_COLUMNS, TARGET, TRIP_COLUMNS
 from mlops.errors import DataQualityError
 from mlops.settings import ValidationSettings
@@ -126,5 +126,6 @@ def reasons_of(broken: Mapping[str, Mask], rows: Mask) -> list[str]:
 def _not_canonical(why: str) -> DataQualityError:
     return DataQualityError(
         f"the trips do not have the canonical schema: {why}",
-        "give the columns and types of mlops.data.trips, or read the file with mlops.data.reading",
+        "give the columns and types of mlops.data.trips,"
+        " or read the file with mlops.data.files.reading",
     )

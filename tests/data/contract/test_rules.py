@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from mlops.data.contract.rule_names import FORMER_NAMES, current_measure
+from mlops.data.contract.rules import RULES, meaning_of, rules_in_force
+from mlops.data.contract.schema import broken_rules, trip_schema
 from mlops.data.references import RuleCount
-from mlops.data.rule_names import FORMER_NAMES, current_measure
-from mlops.data.rules import RULES, meaning_of, rules_in_force
-from mlops.data.schema import broken_rules, trip_schema
 from mlops.data.trips import REQUEST_COLUMNS, TARGET, TRIP_COLUMNS
 from mlops.errors import ConfigurationError
 from mlops.monitoring.nulls import Nulls

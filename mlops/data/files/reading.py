@@ -15,8 +15,8 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from mlops.data.conversion import converted, have_zone, plain, plain_type, refuse_wrong_type
-from mlops.data.tables import Table, open_table
+from mlops.data.files.conversion import converted, have_zone, plain, plain_type, refuse_wrong_type
+from mlops.data.files.tables import Table, open_table
 from mlops.data.trips import (
     DISTANCE,
     DROPOFF_AT,

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mlops.data.calibration import CALIBRATION_FILE, load_calibration
+from mlops.data.sample.calibration import CALIBRATION_FILE, load_calibration
 
-SCRIPT = Path(__file__).resolve().parents[2] / "benchmarks" / "calibrate_sample.py"
+SCRIPT = Path(__file__).resolve().parents[3] / "benchmarks" / "calibrate_sample.py"
 
 
 def test_shapes_agree() -> None:

@@ -12,8 +12,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from mlops.data.conversion import NO_ZONE
-from mlops.data.reading import check_trip_file, iter_trips, read_trips
+from mlops.data.files.conversion import NO_ZONE
+from mlops.data.files.reading import check_trip_file, iter_trips, read_trips
 from mlops.data.trips import FARE, REQUEST_COLUMNS, TRIP_COLUMNS
 from mlops.errors import SourceError
 

@@ -14,11 +14,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mlops.data.clock import to_new_york, to_utc
+from mlops.data.contract.validation import validate
+from mlops.data.files.stamps import contradiction
 from mlops.data.references import Extraction
-from mlops.data.sample import generate_month
+from mlops.data.sample.generator import generate_month
 from mlops.data.sources.cache import describe
-from mlops.data.stamps import contradiction
-from mlops.data.validation import validate
 from mlops.errors import DataQualityError
 from mlops.settings import load_settings
 

@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
 
-CALIBRATION_FILE: Final = Path(__file__).with_name("sample_calibration.json")
+CALIBRATION_FILE: Final = Path(__file__).with_name("calibration.json")
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,1 @@
+"""The data contract: its rules, and holding months and requests to them."""

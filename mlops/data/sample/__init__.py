@@ -1,0 +1,1 @@
+"""Synthetic trips in place of real ones, modelled on them."""

@@ -1,0 +1,1 @@
+"""The store of data products: immutable training sets, and what each was made from."""
