@@ -14,9 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlops.data.months import month_bounds
+from mlops.data.sample import generator as sample
 from mlops.data.sample.calibration import load_calibration
 from mlops.data.sample.generator import generate_month
-from mlops.data.sample.generator import generator as sample
 from mlops.data.sample.schema import SYNTHETIC_MARK
 
 MONTHS = st.builds("{}-{:02d}".format, st.integers(2019, 2030), st.integers(1, 12))

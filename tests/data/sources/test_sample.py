@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from mlops.data.files.reading import read_trips
-from mlops.data.sample.generator import generator as sample
+from mlops.data.sample import generator as sample
 from mlops.data.sources import extract
 
 
