@@ -66,15 +66,15 @@ def run_child(
 
 
 def wait_for(
-    run_id: int, in_vain: Callable[[PipelineRun], bool] = lambda run: False
+    run_id: int, is_abandoned: Callable[[PipelineRun], bool] = lambda run: False
 ) -> PipelineRun:
-    """Return a run once it has ended, whoever drives it, or once waiting for it is in vain."""
+    """Return a run once it has ended, whoever drives it, or is abandoned."""
     from mlops.orchestration import runs
 
     while True:
         runs.forget()
         run = runs.get_run(run_id)
-        if run.status not in (runs.RunStatus.INITIAL, runs.RunStatus.RUNNING) or in_vain(run):
+        if run.status not in runs.IN_PROGRESS or is_abandoned(run):
             return run
         time.sleep(POLL_SECONDS)
 

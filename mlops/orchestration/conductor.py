@@ -45,7 +45,7 @@ class Conductor:
         run = runs.get_run(run_id)
         if run.status == runs.RunStatus.COMPLETED:
             return self._describe(run)
-        in_progress = run.status in (runs.RunStatus.INITIAL, runs.RunStatus.RUNNING)
+        in_progress = run.status in runs.IN_PROGRESS
         of_the_server = server_is_up and in_progress and not marks.is_marked(run)
         if of_the_server or not runs.take(run):
             raise BusyError(

@@ -23,7 +23,7 @@ from pipeline_run r left join block_run b on b.pipeline_run_id = r.id
 group by r.id, r.pipeline_uuid, r.status, r.started_at, r.completed_at
 order by r.id desc limit :last
 """
-_RUN = "select id from pipeline_run where id = :run"
+_RUN = "select status, metrics from pipeline_run where id = :run"
 _TRIGGERS = """
 select s.id, s.pipeline_uuid as pipeline, s.name, s.status, s.created_at,
        r.status as last_status, r.created_at as last_at
@@ -96,13 +96,19 @@ def recent_runs(settings: Settings, last: int) -> list[dict[str, Any]]:
     return [_readable(row) for row in _ask(settings, _RECENT, {"last": last})]
 
 
+def find_run(settings: Settings, run: int) -> dict[str, Any] | None:
+    """Return the ``status`` and ``metrics`` of a pipeline run as Mage stores them, or ``None``."""
+    rows = _ask(settings, _RUN, {"run": run})
+    return {**rows[0], "metrics": _content(rows[0]["metrics"])} if rows else None
+
+
 def require_run(settings: Settings, run: int) -> None:
     """Make sure that there is a pipeline run with this number.
 
     Raises:
         ConfigurationError: If there is none.
     """
-    if not _ask(settings, _RUN, {"run": run}):
+    if find_run(settings, run) is None:
         raise ConfigurationError(
             f"pipeline run {run}: there is no such run", "list the runs with: mlops status"
         )

@@ -6,19 +6,14 @@ marked and RUNNING, and a server that is down leaves its own.
 
 from __future__ import annotations
 
-import json
+from collections.abc import Mapping
 from typing import Any
 
-import sqlalchemy
-
-from mlops.orchestration.environment import variables
+from mlops.orchestration.history import find_run
 from mlops.orchestration.lock import HomeLock, is_held
 from mlops.orchestration.marks import MARK
 from mlops.orchestration.naming import ENGINE_LOCK, SCHEDULER_LOCK
-from mlops.settings import PROJECT_ROOT, Settings
-
-_RUN = sqlalchemy.text("select status, metrics from pipeline_run where id = :id")
-_IN_PROGRESS = ("INITIAL", "RUNNING")
+from mlops.settings import Settings
 
 
 def run_is_alive(settings: Settings, run_id: str) -> bool:
@@ -32,24 +27,19 @@ def run_is_alive(settings: Settings, run_id: str) -> bool:
         True as well if Mage's database cannot be asked: whoever could be at work must not be
         disturbed.
     """
-    database = variables(settings, PROJECT_ROOT)["MAGE_DATABASE_CONNECTION_URL"]
-    if database.startswith("sqlite") and not (settings.home / "mage" / "mage.db").exists():
-        return False  # connecting would create the file
-    engine = sqlalchemy.create_engine(database, poolclass=sqlalchemy.NullPool)
     try:
-        with engine.connect() as connection:
-            row = connection.execute(_RUN, {"id": int(run_id)}).first()
-    except sqlalchemy.exc.SQLAlchemyError:
+        run = find_run(settings, int(run_id))
+    except Exception:  # of the driver of any database
         return True
-    if row is None or row[0] not in _IN_PROGRESS:
+    if run is None or run["status"] not in ("INITIAL", "RUNNING"):
         return False
-    mark = _metrics(row[1]).get(MARK)
+    return has_driver(settings, run["metrics"])
+
+
+def has_driver(settings: Settings, metrics: Mapping[str, Any] | None) -> bool:
+    """Tell whether the engine that a run's metrics name lives, or the server if they name none."""
+    mark = (metrics or {}).get(MARK)
     if mark is None:
         return is_held(settings.home / SCHEDULER_LOCK)
-    lock = settings.home / ENGINE_LOCK
-    return is_held(lock) and HomeLock(lock, "").holder().get("pid") == mark["pid"]
-
-
-def _metrics(stored: Any) -> dict[str, Any]:
-    content = json.loads(stored) if isinstance(stored, str) else stored
-    return content or {}
+    engine = HomeLock(settings.home / ENGINE_LOCK, "")
+    return is_held(engine.path) and engine.holder().get("pid") == mark["pid"]

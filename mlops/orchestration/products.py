@@ -21,12 +21,12 @@ from sqlalchemy import func
 from mlops.data.store.manifests import current_hash
 from mlops.errors import ConfigurationError, DamagedFileError
 from mlops.orchestration import children, outcomes
-from mlops.orchestration.lock import DECISION_SECONDS, HomeLock, is_held
-from mlops.orchestration.marks import MARK, driver, is_marked
-from mlops.orchestration.naming import ENGINE_LOCK, SCHEDULER_LOCK, product_lock
+from mlops.orchestration.liveness import has_driver
+from mlops.orchestration.lock import DECISION_SECONDS, HomeLock
+from mlops.orchestration.naming import product_lock
+from mlops.orchestration.runs import IN_PROGRESS, RunStatus
 from mlops.settings import Settings
 
-RunStatus = PipelineRun.PipelineRunStatus
 # How many builds are looked at for one that the store agrees with: an older one was replaced.
 BUILDS_LOOKED_AT = 20
 
@@ -61,15 +61,14 @@ def builds(
     return list(query.order_by(ended.desc(), PipelineRun.id.desc()).limit(limit).all())
 
 
-def newest_build(product: GlobalDataProduct, settings: Settings) -> PipelineRun | None:
-    """Return the newest completed build of what the store names as the product, or ``None``."""
-    completed = builds(product, BUILDS_LOOKED_AT, RunStatus.COMPLETED)
-    return next((run for run in completed if _is_current(product, run, settings)), None)
-
-
 def fresh_build(product: GlobalDataProduct, settings: Settings) -> PipelineRun | None:
-    """Return the build that consumers are to use, or ``None`` if another is due."""
-    build = newest_build(product, settings)
+    """Return the newest completed build of what the store names as the product.
+
+    Returns:
+        ``None`` if there is none, or another is due.
+    """
+    completed = builds(product, BUILDS_LOOKED_AT, RunStatus.COMPLETED)
+    build = next((run for run in completed if _is_current(product, run, settings)), None)
     return None if build is None or all(product.is_outdated(build)) else build
 
 
@@ -77,27 +76,15 @@ def build_in_progress(product: GlobalDataProduct, settings: Settings) -> Pipelin
     """Return the oldest build in progress that somebody drives."""
     in_progress = PipelineRun.query.filter(
         PipelineRun.pipeline_uuid == product.object_uuid,
-        PipelineRun.status.in_((RunStatus.INITIAL, RunStatus.RUNNING)),
+        PipelineRun.status.in_(IN_PROGRESS),
     )
     found = in_progress.order_by(PipelineRun.id).all()
-    return next((run for run in found if is_driven(run, settings)), None)
-
-
-def is_driven(run: PipelineRun, settings: Settings) -> bool:
-    """Tell whether somebody lives who drives a run in progress.
-
-    The run of a killed engine stays RUNNING, and so does every run when the server is down:
-    whoever waited for one might wait for ever.
-    """
-    if not is_marked(run):
-        return is_held(settings.home / SCHEDULER_LOCK)
-    engine = HomeLock(settings.home / ENGINE_LOCK, "")
-    return is_held(engine.path) and driver(run) == {MARK: {"pid": engine.holder().get("pid")}}
+    return next((run for run in found if has_driver(settings, run.metrics)), None)
 
 
 def wait_for_build(run_id: int, settings: Settings) -> PipelineRun:
     """Return a build once it has ended, or nobody drives it any more."""
-    return children.wait_for(run_id, lambda run: not is_driven(run, settings))
+    return children.wait_for(run_id, lambda run: not has_driver(settings, run.metrics))
 
 
 @contextlib.contextmanager

@@ -27,6 +27,7 @@ from mlops.orchestration.marks import PARENT, driver, is_marked, our_mark, paren
 TRIGGER_NAME = "mlops run"
 BlockStatus = BlockRun.BlockRunStatus
 RunStatus = PipelineRun.PipelineRunStatus
+IN_PROGRESS = (RunStatus.INITIAL, RunStatus.RUNNING)
 FINISHED = (BlockStatus.COMPLETED, BlockStatus.CONDITION_FAILED)
 LIVE = (BlockStatus.QUEUED, BlockStatus.RUNNING)
 

@@ -190,9 +190,8 @@ class Scheduler:
         run that was tried again and has ended again meanwhile is seen to afterwards.
         """
         runs.forget()
-        in_progress = (runs.RunStatus.INITIAL, runs.RunStatus.RUNNING)
         ended = PipelineRun.query.filter(
-            PipelineRun.id.in_(run_ids & self._driven), PipelineRun.status.not_in(in_progress)
+            PipelineRun.id.in_(run_ids & self._driven), PipelineRun.status.not_in(runs.IN_PROGRESS)
         )
         for run in ended.all():
             job = f"{EXIT}{run.id}"
@@ -204,9 +203,8 @@ class Scheduler:
 
     def _note_delays(self) -> None:
         """Tell of the runs in progress that have passed their SLA, in processes of their own."""
-        in_progress = (runs.RunStatus.INITIAL, runs.RunStatus.RUNNING)
         passed = PipelineRun.query.filter(
-            PipelineRun.status.in_(in_progress), PipelineRun.passed_sla.is_(True)
+            PipelineRun.status.in_(runs.IN_PROGRESS), PipelineRun.passed_sla.is_(True)
         )
         found = {run.id: run for run in passed.all()}
         for run_id in found.keys() - self._late:
