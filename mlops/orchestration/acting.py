@@ -14,6 +14,7 @@ from typing import Any, Final
 from mlops.errors import MlopsError
 from mlops.monitoring.deciding import PIPELINES, is_due, reason_for
 from mlops.monitoring.records import DecisionRecord, read_decisions, write_decision
+from mlops.orchestration.admission import FOLLOWS_FROM
 from mlops.orchestration.history import runs_since, runs_with_variables
 from mlops.orchestration.liveness import run_is_alive
 from mlops.orchestration.lock import HomeLock
@@ -21,7 +22,6 @@ from mlops.orchestration.trigger_client import start_pipeline
 from mlops.settings import Settings
 
 BY: Final = "monitoring"
-_FOLLOWS_FROM: Final = "monitoring_decision"  # the variable that tells a run's decision
 _IN_PROGRESS: Final = ("initial", "running")
 _LONGEST_RUN: Final = timedelta(days=3)
 _LOCK_SECONDS: Final = 120.0
@@ -80,7 +80,7 @@ def _follow(settings: Settings, record: DecisionRecord) -> dict[str, Any]:
             **({"force": True} if pipeline == "retraining" else {}),
             "by": BY,
             "reason": reason_for(record.decision),
-            _FOLLOWS_FROM: record.decision.at.isoformat(),
+            FOLLOWS_FROM: record.decision.at.isoformat(),
         }
         try:
             run = start_pipeline(settings, pipeline, variables)
@@ -97,7 +97,7 @@ def _started(settings: Settings, pipeline: str, record: DecisionRecord) -> int |
     at = record.decision.at
     given = runs_with_variables(settings, pipeline, at - timedelta(minutes=5))
     key = at.isoformat()
-    return next((run for run, variables in given if variables.get(_FOLLOWS_FROM) == key), None)
+    return next((run for run, variables in given if variables.get(FOLLOWS_FROM) == key), None)
 
 
 def _in_progress(settings: Settings, pipeline: str, record: DecisionRecord) -> int | None:

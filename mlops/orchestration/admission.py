@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import date
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from mlops.data.locations import holds_months, named_in, require_there
 from mlops.data.months import parse_months
@@ -23,21 +23,40 @@ from mlops.training.families import FAMILIES, OBJECTIVES
 
 Variables = Mapping[str, Any]
 
+FOLLOWS_FROM: Final = "monitoring_decision"  # the decision for which monitoring starts a run
 _WHO: Final = ("reason", "by")
-_FOLLOWS_FROM: Final = "monitoring_decision"  # given by monitoring to what it starts
-# What the blocks of each pipeline read besides settings.
-RUN_VARIABLES: Final[Mapping[str, tuple[str, ...]]] = {
-    "data_preparation": (),
-    "route_statistics": (),
-    "sklearn_training": (),
-    "xgboost_training": (),
-    "model_selection": ("promote", "training_runs"),
-    "batch_inference": ("score_months",),
-    "predict": ("pickup_zone", "dropoff_zone", "trip_distance", "passenger_count", "pickup_at"),
-    "deployment": ("version", "alias", *_WHO, *asking.SETTINGS),
-    "rollback": ("to_version", *_WHO, _FOLLOWS_FROM, "require_server"),
-    "monitoring": (),
-    "retraining": ("force", *_WHO, _FOLLOWS_FROM),
+
+
+class PipelineInputs(NamedTuple):
+    """What a run of a pipeline takes, besides any setting.
+
+    Attributes:
+        variables: Read by its blocks.
+        sections: Of the settings that its blocks read: the editor lists them.
+    """
+
+    variables: tuple[str, ...] = ()
+    sections: tuple[str, ...] = ()
+
+
+PIPELINES: Final[Mapping[str, PipelineInputs]] = {
+    "data_preparation": PipelineInputs((), ("source", "validation", "windows", "features")),
+    "route_statistics": PipelineInputs((), ("features",)),
+    "sklearn_training": PipelineInputs((), ("training",)),
+    "xgboost_training": PipelineInputs((), ("training",)),
+    "model_selection": PipelineInputs(("promote", "training_runs"), ("gate", "evaluation")),
+    "batch_inference": PipelineInputs(("score_months",), ("source", "inference")),
+    "predict": PipelineInputs(
+        ("pickup_zone", "dropoff_zone", "trip_distance", "passenger_count", "pickup_at")
+    ),
+    "deployment": PipelineInputs(("version", "alias", *_WHO, *asking.SETTINGS), ("deployment",)),
+    "rollback": PipelineInputs(
+        ("to_version", *_WHO, FOLLOWS_FROM, "require_server"), ("deployment",)
+    ),
+    "monitoring": PipelineInputs((), ("monitoring", "source")),
+    "retraining": PipelineInputs(
+        ("force", *_WHO, FOLLOWS_FROM), ("retraining", "source", "training", "deployment")
+    ),
 }
 _NO: Final = (False, "false", "False", "0", 0, "", None)
 _SWITCHES: Final = ("promote", "force")
@@ -46,8 +65,10 @@ _OF_MAGE: Final = ("execution_date", "execution_partition")
 
 
 def accepted_names(pipeline: str) -> tuple[str, ...]:
-    """Return the names of all variables that a run of a pipeline may be given."""
-    return (*RUN_VARIABLES[pipeline], *ALIASES, *setting_names())
+    """Return what a run of a pipeline may be given; nothing if somebody else built it."""
+    if pipeline not in PIPELINES:
+        return ()
+    return (*PIPELINES[pipeline].variables, *ALIASES, *setting_names())
 
 
 def check_run(pipeline: str, variables: Variables) -> Settings:
@@ -76,7 +97,7 @@ def check_variables(pipeline: str, variables: Variables) -> Settings:
     Raises:
         ConfigurationError: Naming the variable, and what is accepted.
     """
-    if pipeline in RUN_VARIABLES:
+    if pipeline in PIPELINES:
         _check_names(pipeline, variables)
     given = {**variables, **asking.settings_among(variables)}
     settings = load_settings(given, strict=False)
@@ -111,7 +132,7 @@ def check_backtest(settings: Settings) -> None:
 
 
 def _check_names(pipeline: str, variables: Variables) -> None:
-    own = RUN_VARIABLES[pipeline]
+    own = PIPELINES[pipeline].variables
     for name, value in variables.items():
         if name in own:
             if name in _SWITCHES and value not in (*YES, *_NO):

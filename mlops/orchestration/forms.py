@@ -15,7 +15,7 @@ from mage_ai.data_preparation.models.pipeline import Pipeline
 from mage_ai.orchestration.db.models.schedules import PipelineSchedule
 
 from mlops.errors import MlopsError
-from mlops.orchestration.admission import RUN_VARIABLES, check_run, check_variables
+from mlops.orchestration.admission import PIPELINES, check_run, check_variables
 from mlops.settings import PROJECT_ROOT
 
 # Where runs are created, and triggers created and changed: by name of the pipeline, or by number.
@@ -39,8 +39,7 @@ def problem(request: Any) -> MlopsError | None:
             trigger = PipelineSchedule.query.get(int(found[1]))
             run = _content(request.body, "pipeline_run")
             if trigger is not None:
-                given = {**(trigger.variables or {}), **(run.get("variables") or {})}
-                check_run(trigger.pipeline_uuid, {**of_pipeline(trigger.pipeline_uuid), **given})
+                check_run_of(trigger, run.get("variables") or {})
         elif found := _NEW.fullmatch(path):
             _check_trigger(found[1], _content(request.body, "pipeline_schedule"))
         elif found := _CHANGED.fullmatch(path):
@@ -53,9 +52,19 @@ def problem(request: Any) -> MlopsError | None:
     return None
 
 
-def of_pipeline(name: str) -> Mapping[str, Any]:
+def check_run_of(trigger: PipelineSchedule, variables: Mapping[str, Any]) -> None:
+    """Make sure that a run of a trigger can do what is asked by it and by its pipeline as well.
+
+    Raises:
+        MlopsError: Naming the variable, and what is accepted.
+    """
+    name = trigger.pipeline_uuid
+    check_run(name, {**_of_pipeline(name), **(trigger.variables or {}), **variables})
+
+
+def _of_pipeline(name: str) -> Mapping[str, Any]:
     """Return the variables that a pipeline of this project has by itself: all runs inherit them."""
-    if name not in RUN_VARIABLES:
+    if name not in PIPELINES:
         return {}
     pipeline = Pipeline.get(name, repo_path=str(PROJECT_ROOT), check_if_exists=True)
     return (pipeline and pipeline.variables) or {}
@@ -64,7 +73,7 @@ def of_pipeline(name: str) -> Mapping[str, Any]:
 def _check_trigger(pipeline: str, trigger: Mapping[str, Any]) -> None:
     if not trigger.get("variables"):
         return
-    given = {**of_pipeline(pipeline), **trigger["variables"]}
+    given = {**_of_pipeline(pipeline), **trigger["variables"]}
     at_once = trigger.get("schedule_interval") == _ONCE and trigger.get("status") == "active"
     (check_run if at_once else check_variables)(pipeline, given)
 

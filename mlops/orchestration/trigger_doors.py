@@ -19,10 +19,11 @@ from mage_ai.shared.requests import get_bearer_auth_token_from_headers
 from tornado.web import url
 
 from mlops.errors import MlopsError
-from mlops.orchestration import forms, runs
-from mlops.orchestration.admission import RUN_VARIABLES, accepted_names, check_run
+from mlops.orchestration import runs
+from mlops.orchestration.admission import accepted_names
+from mlops.orchestration.forms import check_run_of
 from mlops.orchestration.history import explain
-from mlops.orchestration.liveness import run_is_alive
+from mlops.orchestration.liveness import has_driver
 from mlops.orchestration.marks import is_marked
 from mlops.orchestration.refusing import refuse, refuse_error
 from mlops.settings import Settings
@@ -32,7 +33,6 @@ KEY_HEADER: Final = "Idempotency-Key"
 _KEY: Final = "idempotency_key"  # in the metrics of a run, with what it was asked
 _SKIP: Final = "skip_if_running"
 _MAX_KEY: Final = 200  # characters
-_IN_PROGRESS: Final = (runs.RunStatus.INITIAL, runs.RunStatus.RUNNING)
 
 
 class TriggerRequest(NamedTuple):
@@ -112,11 +112,9 @@ class TriggerDoor(_ForToken):
         if asked.skip_if_running and (run := self._in_progress()) is not None:
             return self._tell(run, started=False)
         try:
-            given = {**(trigger.variables or {}), **asked.variables}
-            check_run(trigger.pipeline_uuid, {**forms.of_pipeline(trigger.pipeline_uuid), **given})
+            check_run_of(trigger, asked.variables)
         except MlopsError as error:
-            known = trigger.pipeline_uuid in RUN_VARIABLES
-            names = list(accepted_names(trigger.pipeline_uuid)) if known else []
+            names = accepted_names(trigger.pipeline_uuid)
             return refuse_error(self, 400, error, accepted=names)
         pipeline = Pipeline.get(trigger.pipeline_uuid, repo_path=trigger.repo_path)
         note = {_KEY: {"key": key, "variables": asked.variables}} if key else {}
@@ -139,12 +137,12 @@ class TriggerDoor(_ForToken):
         """
         found = PipelineRun.query.filter(
             PipelineRun.pipeline_uuid == self._trigger.pipeline_uuid,
-            PipelineRun.status.in_(_IN_PROGRESS),
+            PipelineRun.status.in_(runs.IN_PROGRESS),
         ).order_by(PipelineRun.id.desc())
         alive = (
             run
             for run in found.all()
-            if not is_marked(run) or run_is_alive(self._settings, str(run.id))
+            if not is_marked(run) or has_driver(self._settings, run.metrics)
         )
         return next(alive, None)
 
@@ -175,7 +173,7 @@ class RunDoor(_ForToken):
             "id": run.id,
             "pipeline": run.pipeline_uuid,
             "status": run.status.value,
-            "is_over": run.status not in _IN_PROGRESS,
+            "is_over": run.status not in runs.IN_PROGRESS,
             "created_at": run.created_at,
             "started_at": run.started_at,
             "completed_at": run.completed_at,

@@ -1,4 +1,4 @@
-"""The Variables panel of Mage's editor: what each pipeline can be told, with the values in force.
+"""The Variables panel of Mage's editor: what each pipeline takes, with the values in force.
 
 The values are those of `mlops config show`, read when the panel is opened and stored nowhere: a run
 takes them from the settings as always. Only what a person changes there is saved, in the pipeline's
@@ -20,32 +20,19 @@ from mage_ai.server.api.v1 import ApiChildListHandler
 from tornado.web import url
 
 from mlops.errors import ConfigurationError
+from mlops.orchestration.admission import PIPELINES, PipelineInputs
 from mlops.settings import ALIASES, Settings, is_setting, load_settings
 from mlops.steps.playground import EXAMPLE
 
-# Which sections of the settings the blocks of each pipeline read.
-SECTIONS: Final[Mapping[str, tuple[str, ...]]] = {
-    "batch_inference": ("source", "inference"),
-    "data_preparation": ("source", "validation", "windows", "features"),
-    "deployment": ("deployment",),
-    "model_selection": ("gate", "evaluation"),
-    "monitoring": ("monitoring", "source"),
-    "predict": (),
-    "retraining": ("retraining", "source", "training", "deployment"),
-    "rollback": ("deployment",),
-    "route_statistics": ("features",),
-    "sklearn_training": ("training",),
-    "xgboost_training": ("training",),
-}
 _DEFAULTS: Final[Mapping[str, Mapping[str, Any]]] = {"predict": EXAMPLE}
 _in_editor: contextvars.ContextVar[bool] = contextvars.ContextVar("in_editor", default=False)
 
 
 def in_force(pipeline: str, settings: Settings) -> dict[str, Any]:
-    """Return what a pipeline can be told, by its shortest name, with the value it has now."""
+    """Return the settings of a pipeline by their shortest names, with the values they have now."""
     short = {path: alias for alias, path in ALIASES.items()}
     values = dict(_DEFAULTS.get(pipeline, {}))
-    for section in SECTIONS.get(pipeline, ()):
+    for section in PIPELINES.get(pipeline, PipelineInputs()).sections:
         for name, value in getattr(settings, section).model_dump(mode="json").items():
             path = f"{section}.{name}"
             shown = ",".join(map(str, value)) if isinstance(value, list) else value

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from mlops.data.locations import location_of
 from mlops.errors import ConfigurationError, MlopsError
 from mlops.orchestration.admission import (
-    RUN_VARIABLES,
+    PIPELINES,
     accepted_names,
     check_backtest,
     check_job,
@@ -44,7 +44,7 @@ def empty_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_every_pipeline_of_the_project_says_what_it_accepts() -> None:
     there = {path.parent.name for path in PROJECT_ROOT.glob("pipelines/*/metadata.yaml")}
 
-    assert set(RUN_VARIABLES) == there
+    assert set(PIPELINES) == there
 
 
 def test_every_trigger_and_example_of_the_code_uses_accepted_names() -> None:
@@ -179,7 +179,7 @@ def test_a_replay_needs_families_that_exist() -> None:
 
 @given(st.text(string.ascii_lowercase + "_.", min_size=1, max_size=30))
 def test_a_name_is_either_accepted_or_refused_by_its_name(name: str) -> None:
-    for pipeline in RUN_VARIABLES:
+    for pipeline in PIPELINES:
         if name not in accepted_names(pipeline):
             with pytest.raises(MlopsError) as stop:
                 check_run(pipeline, {name: "x"})
@@ -209,6 +209,6 @@ def test_what_the_steps_read_is_accepted_somewhere() -> None:
         )
     }
 
-    accepted = {name for names in RUN_VARIABLES.values() for name in names}
+    accepted = {name for inputs in PIPELINES.values() for name in inputs.variables}
     assert len(read) > 5
     assert read - of_mage <= accepted

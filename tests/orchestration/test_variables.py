@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from mlops.cli.pipelines import pipeline_names
-from mlops.orchestration.admission import RUN_VARIABLES
+from mlops.orchestration.admission import PIPELINES
 from mlops.settings import PROJECT_ROOT
 
 # In a process of its own: the module imports Mage.
@@ -23,8 +23,9 @@ from mlops.settings import PROJECT_ROOT, load_settings
 settings = load_settings()
 environment.prepare(settings, PROJECT_ROOT)
 environment.boot(settings.logs / "variables.log")
-from mlops.orchestration.variables import SECTIONS, in_force
-print(json.dumps({name: in_force(name, settings) for name in SECTIONS}))
+from mlops.orchestration.admission import PIPELINES
+from mlops.orchestration.variables import in_force
+print(json.dumps({name: in_force(name, settings) for name in PIPELINES}))
 """
 
 
@@ -48,5 +49,5 @@ def test_every_pipeline_lists_its_settings_with_their_values(tmp_path: Path) -> 
     for name, variables in listed.items():
         about = (PROJECT_ROOT / "markdowns" / f"about_{name}.md").read_text(encoding="utf-8")
         told = set(re.findall(r"^\| `([\w.]+)` \|", about, re.MULTILINE))
-        assert told - set(RUN_VARIABLES[name]) <= set(variables), name
+        assert told - set(PIPELINES[name].variables) <= set(variables), name
         assert not any(value is None for value in variables.values())

@@ -16,7 +16,7 @@ from mlops.data.trips import UNKNOWN_ZONES
 from mlops.data.zone_names import ZONE_NAMES, zone_label
 from mlops.errors import ConfigurationError
 from mlops.features.encoding import FEATURES
-from mlops.orchestration.admission import RUN_VARIABLES
+from mlops.orchestration.admission import PIPELINES
 from mlops.steps.playground import EXAMPLE, FIELDS, GROUPS, in_words, predict, trip_from
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -34,7 +34,7 @@ def test_the_form_asks_for_what_the_step_reads(form: dict[str, Any]) -> None:
 
     assert shown == set(form["variables"]) == set(FIELDS)
     assert all(v["input"] in form["inputs"] for v in form["variables"].values())
-    assert shown <= set(RUN_VARIABLES["predict"])  # `mlops pipeline run predict --var …`
+    assert shown <= set(PIPELINES["predict"].variables)  # `mlops pipeline run predict --var …`
 
 
 def test_the_form_offers_every_zone_by_name(form: dict[str, Any]) -> None:
