@@ -13,7 +13,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
@@ -65,12 +65,22 @@ class Process:
         return [line for line in self.events if line.get("event") == event]
 
 
+def wait_for(condition: Callable[[], Any], seconds: float = 120) -> Any:
+    """Return what a condition returns, once that is something."""
+    deadline = time.monotonic() + seconds
+    while not (value := condition()):
+        assert time.monotonic() < deadline, "nothing happened in time"
+        time.sleep(0.1)
+    return value
+
+
 @dataclass
 class Toy:
     """A project, its home, and the ledger in which each block writes that it ran."""
 
     folder: Path
     processes: list[Process] = field(default_factory=list)
+    wait_for = staticmethod(wait_for)
 
     @property
     def project(self) -> Path:
@@ -121,6 +131,15 @@ class Toy:
         """Ask Mage's database."""
         with sqlite3.connect(self.home / "mage" / "mage.db") as connection:
             return connection.execute(query).fetchall()
+
+    def status(self, run: int) -> str:
+        """The status of a run in Mage's database."""
+        return str(self.rows(f"select status from pipeline_run where id = {run}")[0][0])
+
+    def trigger(self, pipeline: str, name: str) -> int:
+        """The number of a trigger, once the scheduler has put it in place."""
+        query = f"select id from pipeline_schedule where pipeline_uuid = '{pipeline}'"
+        return int(wait_for(lambda: self.rows(f"{query} and name = '{name}'"))[0][0])
 
 
 def alive(pid: int) -> bool:
@@ -253,6 +272,13 @@ class Server:
         """Call as the owner."""
         return self.call(path, headers={"Cookie": self.cookie, "X-API-KEY": API_KEY}, **options)
 
+    def post(self, trigger: int, token: str = API_TOKEN, **variables: Any) -> dict[str, Any]:
+        """Start a run as anybody with a trigger's token can; return the answer."""
+        path = f"/api/pipeline_schedules/{trigger}/api_trigger"
+        body = {"pipeline_run": {"variables": variables}}
+        answer: dict[str, Any] = self.call(path, body, headers=bearer(token))[1]
+        return answer
+
     def stop(self, number: int = signal.SIGINT) -> int:
         self.popen.send_signal(number)
         self.said += self.popen.stdout.read() if self.popen.stdout else ""
@@ -265,6 +291,10 @@ class Server:
             self.popen.kill()
             self.popen.wait()
             gone(pids)
+
+
+def bearer(token: str = API_TOKEN) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token}"}
 
 
 def start_server(toy: Toy, arguments: Sequence[str] = (), **settings: Any) -> Server:
@@ -301,6 +331,6 @@ def helpers() -> SimpleNamespace:
         gone=gone,
         descendants=descendants,
         start_server=start_server,
+        bearer=bearer,
         api_key=API_KEY,
-        api_token=API_TOKEN,
     )

@@ -3,20 +3,11 @@
 from __future__ import annotations
 
 import os
-import time
 from typing import Any
 
 import pytest
 
 pytestmark = pytest.mark.mage
-
-
-def wait_for(look: Any, within_seconds: float = 60) -> Any:
-    deadline = time.monotonic() + within_seconds
-    while not (found := look()):
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.1)
-    return found
 
 
 def told(web: Any) -> list[tuple[str, str]]:
@@ -33,26 +24,19 @@ def test_the_servers_scheduler_tells_and_is_never_held_up(toy, helpers, web):
     )
     try:
         server.wait_until_up().enter()
-        schedule = wait_for(
-            lambda: toy.rows("select id from pipeline_schedule where name = 'over the network'")
-        )[0][0]
+        schedule = toy.trigger("prepare", "over the network")
 
         def start(ledger: Any) -> int:
-            _, answer = server.call(
-                f"/api/pipeline_schedules/{schedule}/api_trigger",
-                {"pipeline_run": {"variables": {"ledger": str(ledger)}}},
-                headers={"Authorization": f"Bearer {helpers.api_token}"},
-            )
-            return int(answer["pipeline_run"]["id"])
+            return int(server.post(schedule, ledger=str(ledger))["pipeline_run"]["id"])
 
         def is_(status: str, run: int) -> bool:
-            return toy.rows(f"select status from pipeline_run where id = {run}") == [(status,)]
+            return toy.status(run) == status
 
         # When a run fails, and another completes while that is being told
         failed = start(toy.folder / "missing" / "ledger")
-        wait_for(lambda: web.received)
+        toy.wait_for(lambda: web.received)
         good = start(toy.ledger)
-        wait_for(lambda: is_("COMPLETED", good))
+        toy.wait_for(lambda: is_("COMPLETED", good))
         assert is_("FAILED", failed) and not web.release.is_set()
         web.release.set()
         # Then the alert says where to look, and the end of the incident is told
@@ -62,19 +46,19 @@ def test_the_servers_scheduler_tells_and_is_never_held_up(toy, helpers, web):
         assert alert["facts"]["log"].endswith("prepare/extract.log")
         incidents = toy.home / "notifications"
         # (by the good run, if its end was looked at only now; else by another one)
-        wait_for(lambda: list(incidents.glob("*.json")) or told(web)[-1][0] == "recovered")
+        toy.wait_for(lambda: list(incidents.glob("*.json")) or told(web)[-1][0] == "recovered")
         if told(web)[-1][0] != "recovered":
             start(toy.ledger)
-        wait_for(lambda: told(web)[-1][0] == "recovered")
+        toy.wait_for(lambda: told(web)[-1][0] == "recovered")
         # When it fails again, and again at a retry, while that is being told
         web.release.clear()
         again = start(toy.folder / "missing" / "ledger")
-        wait_for(lambda: ("failure", str(again)) in told(web))
+        toy.wait_for(lambda: ("failure", str(again)) in told(web))
         body = {"pipeline_run": {"pipeline_run_action": "retry_blocks"}}
         server.ask(f"/api/pipeline_runs/{again}", method="PUT", body=body)
-        wait_for(lambda: is_("FAILED", again))
+        toy.wait_for(lambda: is_("FAILED", again))
         web.release.set()
-        wait_for(lambda: any('"untold": 1' in f.read_text() for f in incidents.glob("*.json")))
+        toy.wait_for(lambda: any('"untold": 1' in f.read_text() for f in incidents.glob("*.json")))
         # Then the retry was no new message
         assert told(web).count(("failure", str(again))) == 1
         # When a run takes longer than promised
@@ -83,13 +67,13 @@ def test_the_servers_scheduler_tells_and_is_never_held_up(toy, helpers, web):
         os.mkfifo(pipe)
         late = start(pipe)
         # Then that is told once, while it still runs
-        wait_for(lambda: ("sla", str(late)) in told(web))
+        toy.wait_for(lambda: ("sla", str(late)) in told(web))
         assert is_("RUNNING", late)
         for _ in range(2):
             pipe.read_text()  # lets a block go on
-        wait_for(lambda: is_("COMPLETED", late))
+        toy.wait_for(lambda: is_("COMPLETED", late))
         # And its success ends the incident
-        wait_for(lambda: [kind for kind, _ in told(web)].count("recovered") == 2)
+        toy.wait_for(lambda: [kind for kind, _ in told(web)].count("recovered") == 2)
         assert told(web).count(("sla", str(late))) == 1
     finally:
         server.kill()

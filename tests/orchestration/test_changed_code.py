@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -136,7 +135,7 @@ def test_a_server_starts_no_block_of_changed_code_and_stamps_what_it_imported(
     server = helpers.start_server(toy, **here).wait_until_up()
     try:
         first = _run(server, toy)
-        _wait(lambda: "extract" in toy.ledger.read_text())
+        toy.wait_for(lambda: "extract" in toy.ledger.read_text())
 
         # When the code is replaced by that of another commit while a block runs
         edited.write_text(original + "\n# of the next commit\n")
@@ -148,16 +147,16 @@ def test_a_server_starts_no_block_of_changed_code_and_stamps_what_it_imported(
         assert f"runs the code of commit {imported[:10]}, but mlops/errors.py has changed" in told
         assert told.strip() in _status(toy, here)
         log = toy.home / "logs" / "server" / "scheduler.log"
-        _wait(lambda: "no block starts" in log.read_text())
+        toy.wait_for(lambda: "no block starts" in log.read_text())
         # and the block ends well, but the next one does not start
         go.touch()
-        _wait(lambda: _blocks(toy, first)["extract"] == "COMPLETED")
+        toy.wait_for(lambda: _blocks(toy, first)["extract"] == "COMPLETED")
         time.sleep(3)  # three looks
         assert _blocks(toy, first)["publish"] == "INITIAL"
         # until the files are as they were: its commit is the one imported, not the one checked out
         edited.write_text(original)
         assert "it starts blocks again" in server.popen.stdout.readline()
-        _wait(lambda: _blocks(toy, first)["publish"] == "COMPLETED")
+        toy.wait_for(lambda: _blocks(toy, first)["publish"] == "COMPLETED")
         assert toy.ledger.read_text() == f"extract\n{imported}"
         assert "restart" not in _status(toy, here)
 
@@ -177,7 +176,7 @@ def test_a_server_starts_no_block_of_changed_code_and_stamps_what_it_imported(
         # When the server is restarted, then what waited runs, with the commit it has now
         toy.ledger.write_text("")
         server = helpers.start_server(toy, **here).wait_until_up()
-        _wait(lambda: _blocks(toy, second).get("publish") == "COMPLETED")
+        toy.wait_for(lambda: _blocks(toy, second).get("publish") == "COMPLETED")
         assert toy.ledger.read_text() == f"extract\n{pulled}"
         assert server.stop() == 0
     finally:
@@ -200,15 +199,8 @@ def _commit(checkout: Path) -> str:
 
 
 def _run(server: Any, toy: Any) -> int:
-    query = "select id from pipeline_schedule where name = 'over the network'"
-    schedule = _wait(lambda: toy.rows(query))[0][0]
-    variables = {"ledger": str(toy.ledger)}
-    _, answer = server.call(
-        f"/api/pipeline_schedules/{schedule}/api_trigger",
-        {"pipeline_run": {"variables": variables}},
-        headers={"Authorization": "Bearer toy-token-of-tests"},
-    )
-    return int(answer["pipeline_run"]["id"])
+    trigger = toy.trigger("prepare", "over the network")
+    return int(server.post(trigger, ledger=str(toy.ledger))["pipeline_run"]["id"])
 
 
 def _blocks(toy: Any, run: int) -> dict[str, str]:
@@ -225,11 +217,3 @@ def _status(toy: Any, here: dict[str, str]) -> str:
         capture_output=True,
         text=True,
     ).stdout
-
-
-def _wait(condition: Callable[[], Any], seconds: float = 120) -> Any:
-    deadline = time.monotonic() + seconds
-    while not (value := condition()):
-        assert time.monotonic() < deadline, "nothing happened in time"
-        time.sleep(0.1)
-    return value

@@ -64,7 +64,7 @@ def test_a_server_outlives_its_database_being_away(toy, postgresql, helpers):
         finally:
             postgresql.start()
         # Then everything works again by itself: signing in, triggers, runs
-        wait_for(lambda: can_sign_in(server))
+        toy.wait_for(lambda: can_sign_in(server))
         run_to_its_end(server, toy)
     finally:
         server.kill()
@@ -72,11 +72,12 @@ def test_a_server_outlives_its_database_being_away(toy, postgresql, helpers):
 
 def run_to_its_end(server, toy):
     """Start a run by its API trigger, and wait until it has completed."""
-    _, answer = wait_for(lambda: schedules(server))
+    _, answer = toy.wait_for(lambda: schedules(server))
     schedule = next(s for s in answer["pipeline_schedules"] if s["name"] == "over the network")
-    started = wait_for(lambda: start(server, schedule["id"], toy))
+    ledger = str(toy.ledger)
+    started = toy.wait_for(lambda: server.post(schedule["id"], ledger=ledger).get("pipeline_run"))
     path = f"/api/pipeline_runs/{started['id']}"
-    wait_for(lambda: server.ask(path)[1]["pipeline_run"]["status"] == "completed")
+    toy.wait_for(lambda: server.ask(path)[1]["pipeline_run"]["status"] == "completed")
 
 
 def can_sign_in(server):
@@ -88,21 +89,3 @@ def schedules(server):
     answer = server.ask("/api/pipeline_schedules?_limit=100")
     names = [s["name"] for s in answer[1].get("pipeline_schedules", [])]
     return answer if "over the network" in names else None
-
-
-def start(server, schedule, toy):
-    variables = {"ledger": str(toy.ledger)}
-    _, answer = server.call(
-        f"/api/pipeline_schedules/{schedule}/api_trigger",
-        {"pipeline_run": {"variables": variables}},
-        headers={"Authorization": "Bearer toy-token-of-tests"},
-    )
-    return answer.get("pipeline_run")
-
-
-def wait_for(condition, seconds=120):
-    deadline = time.monotonic() + seconds
-    while not (value := condition()):
-        assert time.monotonic() < deadline, "nothing happened in time"
-        time.sleep(0.3)
-    return value

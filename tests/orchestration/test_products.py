@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from datetime import datetime
 
 import pytest
@@ -21,33 +20,15 @@ def up(shared_toy, helpers):
     server.kill()
 
 
-def wait_for(condition, seconds=120):
-    deadline = time.monotonic() + seconds
-    while not (result := condition()):
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.2)
-    return result
-
-
-def post(up, toy, trigger, **variables):
+def post(up, toy, pipeline, trigger, **variables):
     """Start a run by its API trigger; return its number."""
-    name = f"select id from pipeline_schedule where name = '{trigger}'"
-    schedule = wait_for(lambda: toy.rows(name))[0][0]
-    _, answer = up.call(
-        f"/api/pipeline_schedules/{schedule}/api_trigger",
-        {"pipeline_run": {"variables": {"ledger": str(toy.ledger), **variables}}},
-        headers={"Authorization": "Bearer toy-token-of-tests"},
-    )
-    return answer["pipeline_run"]["id"]
-
-
-def status(toy, run):
-    return toy.rows(f"select status from pipeline_run where id = {run}")[0][0]
+    number = toy.trigger(pipeline, trigger)
+    return up.post(number, ledger=str(toy.ledger), **variables)["pipeline_run"]["id"]
 
 
 def completed(toy, run):
-    wait_for(lambda: status(toy, run) not in ("INITIAL", "RUNNING"))
-    return status(toy, run) == "COMPLETED"
+    toy.wait_for(lambda: toy.status(run) not in ("INITIAL", "RUNNING"))
+    return toy.status(run) == "COMPLETED"
 
 
 def builds(toy):
@@ -64,7 +45,7 @@ def test_consumers_at_the_same_moment_build_once_and_go_on_at_once(up, shared_to
     # server's scheduler and one in an engine beside it
     engine = toy.drive(("run", [toy.request("train", pause=6)]))
     engine.read(until="RunStarted", pipeline="train")
-    runs = [post(up, toy, "train over the network", pause=6) for _ in range(2)]
+    runs = [post(up, toy, "train", "train over the network", pause=6) for _ in range(2)]
     assert engine.end() == 0
     # When all are done
     assert all(completed(toy, run) for run in runs)
@@ -85,10 +66,10 @@ def test_a_build_by_post_is_what_everybody_uses(up, shared_toy):
     toy = shared_toy
     before = len(builds(toy))
     # Given a build that a person started
-    build = post(up, toy, "over the network", size=5)
+    build = post(up, toy, "prepare", "over the network", size=5)
     assert completed(toy, build)
     # When consumers follow, in the server and headless
-    run = post(up, toy, "train over the network", names="x")
+    run = post(up, toy, "train", "train over the network", names="x")
     assert completed(toy, run)
     (result,) = toy.done(("run", [toy.request("train", names="y")]), ("fresh", "numbers")).results[
         0
@@ -107,9 +88,9 @@ def test_a_build_that_ends_with_another_consumer_is_made_again(toy, helpers):
     try:
         engine = toy.drive(("run", [toy.request("train", pause=60)]))
         engine.read(until="BlockStarted", block="extract")
-        run = post(server, toy, "train over the network")
+        run = post(server, toy, "train", "train over the network")
         waits = f"select 1 from block_run where pipeline_run_id = {run} and block_uuid = 'numbers'"
-        wait_for(lambda: toy.rows(f"{waits} and status = 'RUNNING'"))
+        toy.wait_for(lambda: toy.rows(f"{waits} and status = 'RUNNING'"))
         # When that engine is killed, and its build will never end
         engine.popen.kill()
         engine.popen.wait()

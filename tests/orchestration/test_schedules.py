@@ -1,7 +1,6 @@
 """Triggers on a real `mlops up`: put in place from files, started by POST, none of them lost."""
 
 import subprocess
-import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 
@@ -29,27 +28,20 @@ def trigger(toy, pipeline, name="api"):
         "select id, status, token, last_enabled_at from pipeline_schedule "
         f"where pipeline_uuid = '{pipeline}' and name = '{name}'"
     )
-    return wait_for(lambda: toy.rows(query))[0]
+    return toy.wait_for(lambda: toy.rows(query))[0]
 
 
 def post(up, toy, pipeline, token=None, **variables):
     """Start a pipeline as anybody with its token can."""
     number = trigger(toy, pipeline)[0]
-    return up.call(
-        f"/api/pipeline_schedules/{number}/api_trigger",
-        {"pipeline_run": {"variables": {"ledger": str(toy.ledger), **variables}}},
-        headers={"Authorization": f"Bearer {token or token_of(toy, pipeline)}"},
-    )[1]
-
-
-def status(toy, run):
-    return toy.rows(f"select status from pipeline_run where id = {run}")[0][0]
+    token = token or token_of(toy, pipeline)
+    return up.post(number, token, ledger=str(toy.ledger), **variables)
 
 
 def test_a_post_with_the_generated_token_runs_and_with_another_does_not(up, shared_toy):
     shared_toy.ran()
     run = post(up, shared_toy, "chain")["pipeline_run"]["id"]
-    wait_for(lambda: status(shared_toy, run) == "COMPLETED")
+    shared_toy.wait_for(lambda: shared_toy.status(run) == "COMPLETED")
     assert shared_toy.ran() == [f"{run}:one", f"{run}:two", f"{run}:three"]
     assert "error" in post(up, shared_toy, "chain", token=token_of(shared_toy, "family"))
     assert shared_toy.rows(f"select count(*) from pipeline_run where id > {run}") == [(0,)]
@@ -65,19 +57,19 @@ def test_in_development_schedules_wait_and_requests_are_answered(up, shared_toy)
 def test_a_run_starts_runs_of_other_pipelines_and_takes_them_along_when_cancelled(up, shared_toy):
     shared_toy.ran()
     run = post(up, shared_toy, "family", names="a", slow="")["pipeline_run"]["id"]
-    wait_for(lambda: status(shared_toy, run) == "COMPLETED", 60)
+    shared_toy.wait_for(lambda: shared_toy.status(run) == "COMPLETED", 60)
     assert sorted(shared_toy.ran()) == ["choose", "extract", "families", "fit:a", "publish"]
     # When one is cancelled while its child works
     run = post(up, shared_toy, "family", names="a", slow="a", seconds=60)["pipeline_run"]["id"]
-    wait_for(lambda: "fit:a" in shared_toy.ledger.read_text(), 60)
+    shared_toy.wait_for(lambda: "fit:a" in shared_toy.ledger.read_text(), 60)
     up.enter()
     body = {"pipeline_run": {"status": "cancelled"}}
     up.ask(f"/api/pipeline_runs/{run}", method="PUT", body=body)
     # Then its child is cancelled as well, and nothing of it runs on.
     (child,) = shared_toy.rows(f"select max(id) from pipeline_run where id > {run}")[0]
-    wait_for(lambda: status(shared_toy, child) == "CANCELLED")
+    shared_toy.wait_for(lambda: shared_toy.status(child) == "CANCELLED")
     running = "select count(*) from block_run where status in ('RUNNING', 'QUEUED', 'INITIAL')"
-    wait_for(lambda: shared_toy.rows(running) == [(0,)])
+    shared_toy.wait_for(lambda: shared_toy.rows(running) == [(0,)])
 
 
 def test_of_many_runs_at_once_none_is_lost_and_no_block_runs_twice(up, shared_toy):
@@ -89,7 +81,7 @@ def test_of_many_runs_at_once_none_is_lost_and_no_block_runs_twice(up, shared_to
             ids = [answer["pipeline_run"]["id"] for answer in answers]
         some = ", ".join(map(str, ids))
         done = f"select count(*) from pipeline_run where status = 'COMPLETED' and id in ({some})"
-        wait_for(lambda: shared_toy.rows(done) == [(MANY,)], 200)
+        shared_toy.wait_for(lambda: shared_toy.rows(done) == [(MANY,)], 200)
     finally:
         for process in busy:
             process.kill()
@@ -108,17 +100,17 @@ def test_files_are_followed_and_never_written(up, shared_toy):
     yearly = trigger(shared_toy, "chain", "yearly")[0]
     body = {"pipeline_schedule": {"id": yearly, "status": "active"}}
     up.ask(f"/api/pipeline_schedules/{yearly}", method="PUT", body=body)
-    wait_for(lambda: trigger(shared_toy, "chain", "yearly")[1] == "ACTIVE")
+    shared_toy.wait_for(lambda: trigger(shared_toy, "chain", "yearly")[1] == "ACTIVE")
     assert path.read_text() == before
     # When a trigger is taken out of the file, and another has become wrong
     path.write_text(
         before.replace("name: yearly", "name: wrong").replace("0 0 1 1 *", "0 99 1 1 *")
     )
     # Then it is switched off, the wrong one is not put in place, and the good one still works.
-    wait_for(lambda: trigger(shared_toy, "chain", "yearly")[1] == "INACTIVE")
+    shared_toy.wait_for(lambda: trigger(shared_toy, "chain", "yearly")[1] == "INACTIVE")
     assert shared_toy.rows("select id from pipeline_schedule where name = 'wrong'") == []
     run = post(up, shared_toy, "chain")["pipeline_run"]["id"]
-    wait_for(lambda: status(shared_toy, run) == "COMPLETED")
+    shared_toy.wait_for(lambda: shared_toy.status(run) == "COMPLETED")
     path.write_text(before)
 
 
@@ -136,7 +128,7 @@ def test_in_production_schedules_are_active_and_nothing_missed_is_made_up_for(to
     try:
         _, active, _, since = trigger(toy, "chain", "yearly")
         assert active == "ACTIVE" and since > "2024-02"
-        wait_for(lambda: post_one(server, toy) == "COMPLETED")
+        toy.wait_for(lambda: post_one(server, toy) == "COMPLETED")
         assert toy.rows("select count(*) from pipeline_run") == [(1,)]
     finally:
         server.kill()
@@ -144,18 +136,5 @@ def test_in_production_schedules_are_active_and_nothing_missed_is_made_up_for(to
 
 def post_one(server, toy):
     if not toy.rows("select id from pipeline_run"):
-        number = trigger(toy, "chain")[0]
-        server.call(
-            f"/api/pipeline_schedules/{number}/api_trigger",
-            {"pipeline_run": {"variables": {"ledger": str(toy.ledger)}}},
-            headers={"Authorization": "Bearer toy-token-of-tests"},
-        )
-    return status(toy, 1)
-
-
-def wait_for(condition, seconds=30):
-    deadline = time.monotonic() + seconds
-    while not (value := condition()):
-        assert time.monotonic() < deadline, "nothing happened in time"
-        time.sleep(0.1)
-    return value
+        server.post(trigger(toy, "chain")[0], ledger=str(toy.ledger))
+    return toy.status(1)

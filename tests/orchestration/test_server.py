@@ -4,7 +4,6 @@ import json
 import os
 import signal
 import subprocess
-import time
 
 import pytest
 
@@ -86,22 +85,13 @@ def test_the_observer_tells_what_ran_and_nothing_but_metrics(up, shared_toy):
 
 
 def test_runs_started_over_the_network_run_each_block_once(up, shared_toy):
-    schedule = wait_for(
-        lambda: shared_toy.rows("select id from pipeline_schedule where name = 'over the network'")
-    )[0][0]
+    schedule = shared_toy.trigger("prepare", "over the network")
     shared_toy.ran()
-    variables = {"ledger": str(shared_toy.ledger)}
     # Several, because the web server and the scheduler could both give a run its blocks.
-    numbers = []
-    for _ in range(4):
-        _, answer = up.call(
-            f"/api/pipeline_schedules/{schedule}/api_trigger",
-            {"pipeline_run": {"variables": variables}},
-            headers={"Authorization": "Bearer toy-token-of-tests"},
-        )
-        numbers.append(str(answer["pipeline_run"]["id"]))
+    answers = [up.post(schedule, ledger=str(shared_toy.ledger)) for _ in range(4)]
+    numbers = [str(answer["pipeline_run"]["id"]) for answer in answers]
     status = f"select distinct status from pipeline_run where id in ({', '.join(numbers)})"
-    wait_for(lambda: shared_toy.rows(status) == [("COMPLETED",)])
+    shared_toy.wait_for(lambda: shared_toy.rows(status) == [("COMPLETED",)])
     assert sorted(shared_toy.ran()) == ["extract"] * 4 + ["publish"] * 4
 
 
@@ -195,11 +185,3 @@ def test_no_process_outlives_its_server_and_the_password_is_told_only_once(up, s
         check=True,
     ).stdout
     assert [line for line in status.splitlines() if not line.startswith("A ")] == []
-
-
-def wait_for(condition, seconds=30):
-    deadline = time.monotonic() + seconds
-    while not (value := condition()):
-        assert time.monotonic() < deadline, "nothing happened in time"
-        time.sleep(0.1)
-    return value

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import json
 import sqlite3
-import time
 from typing import Any
 
 import pytest
 
 pytestmark = pytest.mark.mage
-
-PATIENCE_SECONDS = 120
 
 
 def mend(toy: Any) -> None:
@@ -106,10 +103,6 @@ def test_the_scheduler_and_the_pages_retry_do_the_same(toy: Any, helpers: Any) -
 
 def until(toy: Any, run: int, status: str, after: list[str] | None = None) -> None:
     """Wait until a run has a status, and until certain blocks have run."""
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while time.monotonic() < deadline:
-        ran = after is None or toy.ledger.read_text().split() == after
-        if ran and toy.rows(f"select status from pipeline_run where id = {run}") == [(status,)]:
-            return
-        time.sleep(0.2)
-    raise AssertionError((toy.rows("select id, status from pipeline_run"), statuses(toy, run)))
+    toy.wait_for(
+        lambda: after in (None, toy.ledger.read_text().split()) and toy.status(run) == status
+    )

@@ -14,52 +14,36 @@ import pytest
 
 from mlops.orchestration.admission import accepted_names
 
-PATIENCE_SECONDS = 120
-
 
 class Caller:
     """Somebody with the tokens of a server's API triggers."""
 
     def __init__(self, toy: Any, up: Any, helpers: SimpleNamespace) -> None:
-        self.toy, self.up, self.token = toy, up, helpers.api_token
+        self.toy, self.up, self.bearer = toy, up, helpers.bearer
         self.ledger = str(toy.ledger)
 
     def address(self, pipeline: str) -> str:
-        query = (
-            f"select id from pipeline_schedule where pipeline_uuid = '{pipeline}' and name = 'api'"
-        )
-        deadline = time.monotonic() + PATIENCE_SECONDS
-        while not (found := self.toy.rows(query)):
-            assert time.monotonic() < deadline
-            time.sleep(0.1)
-        return f"/api/pipeline_schedules/{found[0][0]}/api_trigger"
+        return f"/api/pipeline_schedules/{self.toy.trigger(pipeline, 'api')}/api_trigger"
 
     def post(
-        self, pipeline: str, variables: Any = None, key: str = "", token: str = "", **body: Any
+        self, pipeline: str, variables: Any = None, key: str = "", **body: Any
     ) -> tuple[int, Any]:
-        headers = {"Authorization": f"Bearer {token or self.token}"}
+        headers = self.bearer() | ({"Idempotency-Key": key} if key else {})
         content = {"pipeline_run": {"variables": variables or {}}, **body}
-        return self.up.call(  # type: ignore[no-any-return]
-            self.address(pipeline),
-            content,
-            headers=headers | ({"Idempotency-Key": key} if key else {}),
-        )
+        return self.up.call(self.address(pipeline), content, headers=headers)  # type: ignore[no-any-return]
 
-    def state(self, pipeline: str, run: int, token: str = "") -> tuple[int, Any]:
+    def state(self, pipeline: str, run: int, *token: str) -> tuple[int, Any]:
         return self.up.call(  # type: ignore[no-any-return]
-            f"{self.address(pipeline)}/{run}",
-            headers={"Authorization": f"Bearer {token or self.token}"},
+            f"{self.address(pipeline)}/{run}", headers=self.bearer(*token)
         )
 
     def ended(self, pipeline: str, run: int) -> dict[str, Any]:
-        deadline = time.monotonic() + PATIENCE_SECONDS
-        while time.monotonic() < deadline:
+        def over() -> Any:
             status, answer = self.state(pipeline, run)
             assert status == 200, answer
-            if answer["pipeline_run"]["is_over"]:
-                return dict(answer["pipeline_run"])
-            time.sleep(0.2)
-        raise AssertionError(answer)
+            return answer["pipeline_run"]["is_over"] and answer["pipeline_run"]
+
+        return dict(self.toy.wait_for(over))
 
     def runs(self) -> int:
         return int(self.toy.rows("select count(*) from pipeline_run")[0][0])
@@ -113,7 +97,7 @@ def test_a_run_that_failed_says_which_block_and_why(caller: Caller) -> None:
 def test_neither_another_token_nor_another_pipeline_tells(caller: Caller) -> None:
     run = caller.post("chain", {"ledger": caller.ledger})[1]["pipeline_run"]["id"]
 
-    assert caller.state("chain", run, token="another-token-of-tests")[0] == 401
+    assert caller.state("chain", run, "another-token-of-tests")[0] == 401
     assert caller.state("family", run)[0] == 404
     assert caller.state("chain", 10**6)[0] == 404
     assert caller.up.call(f"{caller.address('chain')}/{run}")[0] == 401

@@ -8,7 +8,6 @@ import json
 import re
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -254,13 +253,7 @@ def test_other_sites_pages_can_neither_read_nor_write(up: Any, helpers: SimpleNa
 @pytest.fixture(scope="module")
 def trigger(up: Any, shared_toy: Any) -> int:
     """The number of the toy's API trigger."""
-    query = "select id from pipeline_schedule where name = 'over the network'"
-    deadline = time.monotonic() + 60
-    while not (found := shared_toy.rows(query)):
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
-    number: int = found[0][0]
-    return number
+    return int(shared_toy.trigger("prepare", "over the network"))
 
 
 @pytest.mark.parametrize("token", ["", "Bearer ", "Bearer wrong", "Bearer None", "Basic dG95"])
@@ -290,21 +283,20 @@ def test_without_its_token_a_trigger_starts_nothing(
     ],
 )
 def test_a_trigger_says_what_is_wrong_with_its_body(
-    up: Any, shared_toy: Any, trigger: int, body: Any, problem: str
+    up: Any, shared_toy: Any, helpers: SimpleNamespace, trigger: int, body: Any, problem: str
 ) -> None:
     before = rows(shared_toy)["pipeline_run"]
 
-    status, answer = up.call(
-        f"/api/pipeline_schedules/{trigger}/api_trigger",
-        body,
-        headers={"Authorization": "Bearer toy-token-of-tests"},
-    )
+    address = f"/api/pipeline_schedules/{trigger}/api_trigger"
+    status, answer = up.call(address, body, headers=helpers.bearer())
 
     assert status == 400 and problem in answer["error"]["message"]
     assert rows(shared_toy)["pipeline_run"] == before
 
 
-def test_a_trigger_that_is_switched_off_stays_off(up: Any, shared_toy: Any) -> None:
+def test_a_trigger_that_is_switched_off_stays_off(
+    up: Any, shared_toy: Any, helpers: SimpleNamespace
+) -> None:
     _, created = up.ask(
         "/api/pipelines/prepare/pipeline_schedules",
         body={"pipeline_schedule": {"name": "off", "schedule_type": "api", "status": "inactive"}},
@@ -312,11 +304,8 @@ def test_a_trigger_that_is_switched_off_stays_off(up: Any, shared_toy: Any) -> N
     number = created["pipeline_schedule"]["id"]
     [(token,)] = shared_toy.rows(f"select token from pipeline_schedule where id = {number}")
 
-    status, _ = up.call(
-        f"/api/pipeline_schedules/{number}/api_trigger",
-        {},
-        headers={"Authorization": f"Bearer {token}"},
-    )
+    address = f"/api/pipeline_schedules/{number}/api_trigger"
+    status, _ = up.call(address, {}, headers=helpers.bearer(token))
 
     assert token and status == 409
     [(after,)] = shared_toy.rows(f"select status from pipeline_schedule where id = {number}")
