@@ -109,7 +109,6 @@ def run(
     from mlops.orchestration.journal import begin_job
     from mlops.orchestration.main_job import objection, run_main_job
     from mlops.registry.listing import find_version
-    from mlops.registry.selections import compared_in
 
     note = objection(settings, promote=promote)
     if note:
@@ -129,7 +128,7 @@ def run(
         content = {
             "seconds": seconds,
             "runs": {name: result.run_id for name, result in job.results.items()},
-            "candidates": compared_in(judgement),
+            "candidates": judgement["candidates"],
             "failed": job.failed_candidates,
             "verdict": judgement["verdict"],
             "registered": registered,
@@ -203,12 +202,10 @@ def _show_outcome(
     scored: Mapping[str, Any] | None,
     seconds: float,
 ) -> None:
-    from mlops.registry.selections import compared_in
-
     synthetic = " (synthetic trips)" if settings.source.kind == "sample" else ""
     console.print()
     show_rows(
-        candidate_rows([*compared_in(judgement), *judgement["untrained"]], judgement["winner"]),
+        candidate_rows([*judgement["candidates"], *judgement["untrained"]], judgement["winner"]),
         as_json=False,
         title=f"Candidates{synthetic}: errors in minutes on the untouched test window",
         console=console,

@@ -174,7 +174,7 @@ def _insight(world: ObservedWorld, run_id: str) -> Insight | None:
 
 
 def _read_insight(run_id: str, world: ObservedWorld) -> Insight | None:
-    from mlops.registry.insights import load_insight
+    from mlops.registry.searches import load_insight
 
     return load_insight(world.settings, run_id)
 

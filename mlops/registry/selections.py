@@ -6,9 +6,8 @@ is remembered here: dashboards and reports show it long after the run, without M
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import datetime
-from typing import Any
 
 from mlops.data.references import Reference
 from mlops.errors import DamagedFileError
@@ -84,11 +83,6 @@ class Selection(Reference):
     receipt: Receipt
     evaluation: Evaluation
     outcome: SelectionOutcome | None = None
-
-
-def compared_in(judgement: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return the candidates in the gate's stored output, also under the field's former name."""
-    return list(judgement["candidates"] if "candidates" in judgement else judgement["contenders"])
 
 
 def write_selection(settings: Settings, selection: Selection) -> None:

@@ -7,18 +7,16 @@ cost a small share of the search it records.
 from __future__ import annotations
 
 import json
-import logging
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
 
-from mlops.data.references import Reference, TrainingSetManifest
+from mlops.data.references import TrainingSetManifest
 from mlops.errors import RegistryError
 from mlops.registry.connection import connect, ensure_tracking, many_writes, registry_errors
 from mlops.registry.descriptions import tags_of_run
-from mlops.registry.models import location_of, log_model, read_logged
+from mlops.registry.models import log_model
 from mlops.registry.receipts import Receipt
-from mlops.registry.trust import find_trusted
 from mlops.registry.writers import has_ended, this_process
 from mlops.settings import Settings
 
@@ -26,15 +24,13 @@ if TYPE_CHECKING:
     from mlops.evaluation.insight import Insight
     from mlops.training.artifact import TripDurationModel
 
-logger = logging.getLogger(__name__)
-
 Stage = Literal["search", "refit"]
 
 RECEIPT_FILE: Final = "receipt.json"
 INSIGHT_FILE: Final = "insight.json"
-_MODEL_TAG: Final = "mlops.model_uri"
+MODEL_TAG: Final = "mlops.model_uri"
 _WRITER_TAG: Final = "mlops.writer"
-_ERROR_TAG: Final = "mlops.error"
+ERROR_TAG: Final = "mlops.error"
 _TAG_CHARACTERS: Final = 4_000  # MLflow's databases hold 5 000
 _PARAMS_PER_BATCH: Final = 100  # MLflow's own limits
 _METRICS_PER_BATCH: Final = 1_000
@@ -85,24 +81,6 @@ class MetricValues(Protocol):
 
     def model_dump(self) -> dict[str, Any]:
         """Return name to value."""
-
-
-class FailedCandidate(Reference):
-    """A search that failed."""
-
-    family: str
-    error: str
-
-
-class Candidate(Reference):
-    """A finished search, found again in the record."""
-
-    run_id: str
-    family: str
-    params: dict[str, Any]
-    validation_rmse: float
-    trials: int
-    receipt: Receipt
 
 
 def log_candidate(
@@ -156,7 +134,7 @@ def log_candidate(
                 client.log_text(run, insight.model_dump_json(), INSIGHT_FILE)
             _log_trials(client, experiment, run, trials, receipt.family, ended)
             uri = log_model(settings, client, experiment, run, model, receipt, tags)
-            client.set_tag(run, _MODEL_TAG, uri)
+            client.set_tag(run, MODEL_TAG, uri)
         except BaseException:
             client.set_terminated(run, status="FAILED")
             raise
@@ -184,7 +162,7 @@ def close_abandoned_runs(settings: Settings) -> int:
         )
         abandoned = [r for r in running if has_ended(r.data.tags.get(_WRITER_TAG, ""))]
         for run in abandoned:
-            client.set_tag(run.info.run_id, _ERROR_TAG, "its process ended before it did")
+            client.set_tag(run.info.run_id, ERROR_TAG, "its process ended before it did")
             client.set_terminated(run.info.run_id, status="KILLED")
     return len(abandoned)
 
@@ -212,82 +190,11 @@ def log_failed_candidate(
         "mlops.stage": "search",
         "mlops.pipeline": str(variables.get("pipeline_uuid") or ""),
         "mlops.pipeline_run_id": str(variables.get("pipeline_run_id") or ""),
-        _ERROR_TAG: error[:_TAG_CHARACTERS],
+        ERROR_TAG: error[:_TAG_CHARACTERS],
     }
     with registry_errors(settings), many_writes(settings):
         run = client.create_run(experiment, tags=tags, run_name=family)
         client.set_terminated(run.info.run_id, status="FAILED")
-
-
-def finished_candidates(
-    settings: Settings, data_hash: str, pipeline_runs: Collection[str] = ()
-) -> tuple[Candidate, ...]:
-    """Return the newest finished search of each family on one training set, best first.
-
-    Runs whose model this home does not trust are left out with a warning: anybody who can write to
-    MLflow can make a run that looks finished.
-
-    Args:
-        settings: Say where the record is kept.
-        data_hash: SHA-256 of the training set.
-        pipeline_runs: Numbers of the pipeline runs whose searches count; by default all do.
-
-    Raises:
-        RegistryError: If the record cannot be read.
-    """
-    newest = _newest_searches(settings, data_hash, pipeline_runs, "FINISHED")
-    client = connect(settings)
-    with registry_errors(settings):
-        found = [_candidate(client, run) for run in newest.values()]
-    return tuple(sorted(found, key=lambda candidate: candidate.validation_rmse))
-
-
-def failed_candidates(
-    settings: Settings, data_hash: str, pipeline_runs: Collection[str]
-) -> tuple[FailedCandidate, ...]:
-    """Return the searches of pipeline runs that failed; those repeated with success are left out.
-
-    Args:
-        settings: Say where the record is kept.
-        data_hash: SHA-256 of the training set.
-        pipeline_runs: Numbers of the pipeline runs.
-
-    Raises:
-        RegistryError: If the record cannot be read.
-    """
-    if not pipeline_runs:
-        return ()
-    mended = _newest_searches(settings, data_hash, pipeline_runs, "FINISHED")
-    failed = _newest_searches(settings, data_hash, pipeline_runs, "FAILED")
-    return tuple(
-        FailedCandidate(family=family, error=run.data.tags.get(_ERROR_TAG, "its record failed"))
-        for family, run in failed.items()
-        if family not in mended
-    )
-
-
-def _newest_searches(
-    settings: Settings, data_hash: str, pipeline_runs: Collection[str], status: str
-) -> dict[str, Any]:
-    """Return the newest search of each family that ended so."""
-    experiment = ensure_tracking(settings)
-    client = connect(settings)
-    with registry_errors(settings):
-        runs = client.search_runs(
-            [experiment],
-            f"tags.`mlops.data_hash` = '{data_hash}' and tags.`mlops.stage` = 'search' "
-            f"and attributes.status = '{status}'",
-            order_by=["attributes.start_time ASC"],
-            max_results=1_000,
-        )
-    newest: dict[str, Any] = {}
-    for run in reversed(runs):
-        family, number = (run.data.tags.get(f"mlops.{n}") for n in ("family", "pipeline_run_id"))
-        if family in newest or (pipeline_runs and number not in pipeline_runs):
-            continue
-        if status == "FAILED" or _is_trusted(settings, run):
-            newest[family] = run
-    return newest
 
 
 def model_uri(settings: Settings, run_id: str) -> str:
@@ -298,36 +205,12 @@ def model_uri(settings: Settings, run_id: str) -> str:
     """
     client = connect(settings)
     with registry_errors(settings):
-        uri = client.get_run(run_id).data.tags.get(_MODEL_TAG)
+        uri = client.get_run(run_id).data.tags.get(MODEL_TAG)
     if not uri:
         raise RegistryError(
             f"run {run_id} logged no model", "choose a finished run: mlops models lists them"
         )
     return str(uri)
-
-
-def _is_trusted(settings: Settings, run: Any) -> bool:
-    uri = run.data.tags.get(_MODEL_TAG, "")
-    if uri and find_trusted(settings, location_of(settings, uri)):
-        return True
-    logger.warning(
-        "run %s (%s) is left out: its model was not logged from this home",
-        run.info.run_id,
-        run.data.tags["mlops.family"],
-    )
-    return False
-
-
-def _candidate(client: Any, run: Any) -> Candidate:
-    receipt = read_logged(client, run.info.run_id, RECEIPT_FILE, Receipt)
-    return Candidate(
-        run_id=run.info.run_id,
-        family=receipt.family,
-        params=receipt.params,
-        validation_rmse=run.data.metrics["rmse"],
-        trials=int(run.data.tags["mlops.trials"]),
-        receipt=receipt,
-    )
 
 
 def _log_trials(

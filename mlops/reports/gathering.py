@@ -15,7 +15,7 @@ from mlops.data.store.snapshots import read_window
 from mlops.deployment.records import Records
 from mlops.errors import MlopsError, RegistryError
 from mlops.monitoring.records import WindowRecord, find_window, read_decisions, read_windows
-from mlops.registry.insights import load_insight
+from mlops.registry.searches import load_insight
 from mlops.registry.selections import read_selection
 from mlops.registry.versions import Registry, VersionInfo
 from mlops.reports.examination import Examination, examine

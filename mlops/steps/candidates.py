@@ -19,7 +19,7 @@ from mlops.errors import ConfigurationError, PipelineFailureError
 from mlops.evaluation.metrics import regression_metrics
 from mlops.evaluation.results import Metrics
 from mlops.features.routes import RouteStatistics
-from mlops.registry.tracking import Candidate, finished_candidates
+from mlops.registry.searches import Candidate, finished_candidates
 from mlops.settings import Settings, load_settings
 from mlops.steps.products import route_statistics_for, training_set_from
 from mlops.steps.training import Fan, Variables, threads

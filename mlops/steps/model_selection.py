@@ -11,7 +11,6 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from pydantic import AliasChoices, Field
 from threadpoolctl import threadpool_limits
 
 from mlops import progress
@@ -27,6 +26,7 @@ from mlops.evaluation.verdict import Verdict
 from mlops.notifications import events
 from mlops.records.files import write_record
 from mlops.registry.receipts import IntervalOrigin, Receipt, collect_receipt
+from mlops.registry.searches import FailedCandidate, failed_candidates
 from mlops.registry.selections import (
     Compared,
     Selection,
@@ -34,11 +34,7 @@ from mlops.registry.selections import (
     note_outcome,
     write_selection,
 )
-from mlops.registry.tracking import (
-    FailedCandidate,
-    failed_candidates,
-    log_candidate,
-)
+from mlops.registry.tracking import log_candidate
 from mlops.registry.versions import Registry, VersionInfo
 from mlops.settings import YES, Settings, load_settings
 from mlops.steps.candidates import RefitReport, training_runs
@@ -52,10 +48,7 @@ from mlops.training.refitting import refit
 class Judgement(Reference):
     """What the gate decided, and all that registering needs."""
 
-    # Best validation RMSE first, failures last; stored formerly as contenders.
-    candidates: tuple[RefitReport, ...] = Field(
-        validation_alias=AliasChoices("candidates", "contenders")
-    )
+    candidates: tuple[RefitReport, ...]  # best validation RMSE first, failures last
     untrained: tuple[FailedCandidate, ...] = ()  # whose training failed
     winner: str
     model: str  # file of the winner, with its prediction interval

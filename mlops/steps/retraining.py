@@ -13,7 +13,6 @@ from mlops import progress
 from mlops.data.sources.news import months_after
 from mlops.errors import ConfigurationError
 from mlops.registry.remembered import months_learned, source_in_force
-from mlops.registry.selections import compared_in
 from mlops.retraining.decision import RetrainingDecision, decide
 from mlops.retraining.records import (
     PendingApproval,
@@ -169,7 +168,7 @@ def select(
                 "status": report.get("status", "failed"),
                 "test_rmse": (report.get("metrics") or {}).get("rmse"),
             }
-            for report in (*compared_in(judged), *judged["untrained"])
+            for report in (*judged["candidates"], *judged["untrained"])
         ],
     }
 

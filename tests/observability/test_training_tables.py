@@ -13,7 +13,7 @@ from mlops.observability.memory import Memory
 from mlops.observability.tables import read_table, refresh
 from mlops.observability.training_tables import TABLES, trials
 from mlops.observability.world import ObservedWorld
-from mlops.registry import insights
+from mlops.registry import searches
 from mlops.settings import Settings
 
 
@@ -102,13 +102,13 @@ def test_mean_and_spread_make_the_error_of_a_slice(home: Settings) -> None:
 
 def test_what_was_recorded_is_read_once(home: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     read: list[str] = []
-    load = insights.load_insight
+    load = searches.load_insight
 
     def noted(settings: Settings, run_id: str) -> Insight | None:
         read.append(run_id)
         return load(settings, run_id)
 
-    monkeypatch.setattr(insights, "load_insight", noted)
+    monkeypatch.setattr(searches, "load_insight", noted)
     memory = Memory()
 
     for _ in range(3):
@@ -120,10 +120,10 @@ def test_what_was_recorded_is_read_once(home: Settings, monkeypatch: pytest.Monk
 def test_a_candidate_without_insight_costs_no_other(
     home: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    load = insights.load_insight
+    load = searches.load_insight
     lost = read_table(home, "training_candidates")
     monkeypatch.setattr(
-        insights,
+        searches,
         "load_insight",
         lambda s, run: None if (seen := load(s, run)) and seen.curve else seen,
     )

@@ -17,13 +17,8 @@ from mlops.evaluation.evaluate import Evaluation
 from mlops.registry import models
 from mlops.registry.connection import connect, ensure_tracking
 from mlops.registry.receipts import Receipt
-from mlops.registry.tracking import (
-    failed_candidates,
-    finished_candidates,
-    log_candidate,
-    log_failed_candidate,
-    model_uri,
-)
+from mlops.registry.searches import failed_candidates, finished_candidates
+from mlops.registry.tracking import log_candidate, log_failed_candidate, model_uri
 from mlops.settings import Settings
 
 FORK = multiprocessing.get_context("fork")
