@@ -23,6 +23,11 @@ _TOLERANCE: Final = 1e-4
 # Miles, to four places: finer differences come from the order of floating-point sums, and would
 # make the same trips give different models on different machines.
 _DECIMALS: Final = 4
+# Closer than this, in miles, the direction from one place to another is nothing but rounding.
+_COINCIDENT: Final = 1e-5
+# An eigenvalue of the weights' Laplacian is zero, one for each group of zones without routes to the
+# others, if it is smaller than this share of the largest.
+_ZERO: Final = 1e-10
 
 
 def zone_positions(miles: Floats, trips: Floats) -> npt.NDArray[np.float32]:
@@ -54,12 +59,14 @@ def zone_positions(miles: Floats, trips: Floats) -> npt.NDArray[np.float32]:
 
 def _majorise(miles: Floats, weights: Floats) -> Floats:
     laplacian = np.diag(weights.sum(axis=1)) - weights
-    inverse = np.linalg.pinv(laplacian, hermitian=True)
+    inverse = np.linalg.pinv(laplacian, rcond=_ZERO, hermitian=True)
     points = _classical(miles, weights)
     apart = _distances(points)
     stress = float((weights * (miles - apart) ** 2).sum())
     for _ in range(_MAX_STEPS):
-        pull = np.divide(weights * miles, apart, out=np.zeros_like(apart), where=apart > 0)
+        pull = np.divide(
+            weights * miles, apart, out=np.zeros_like(apart), where=apart > _COINCIDENT
+        )
         points = inverse @ (pull.sum(axis=1)[:, None] * points - pull @ points)
         apart = _distances(points)
         previous, stress = stress, float((weights * (miles - apart) ** 2).sum())

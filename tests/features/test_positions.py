@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from mlops.features.positions import zone_positions
 
@@ -74,3 +76,17 @@ def test_two_cities_without_a_route_between_them(city: np.ndarray) -> None:
 
     assert np.isfinite(found).all()
     np.testing.assert_allclose(_apart(found)[:15, :15], _apart(city)[:15, :15], atol=0.3)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 10_000), st.sampled_from([0.01, 0.02, 0.05, 0.2]))
+def test_rounding_moves_no_zone(seed: int, density: float) -> None:
+    # given few routes, so that some zones have none to the others, on another machine
+    random = np.random.default_rng(seed)
+    trips = np.where(random.random((ZONES, ZONES)) < density, 5.0, 0.0)
+    miles = _apart(random.uniform(0, 10, (ZONES, 2)))
+    rounded = miles * (1 + 1e-14 * random.standard_normal(miles.shape))
+
+    np.testing.assert_allclose(
+        zone_positions(rounded, trips), zone_positions(miles, trips), atol=2e-4
+    )
