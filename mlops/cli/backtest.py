@@ -10,7 +10,6 @@ import typer
 from mlops.cli.display import show_rows, terminal
 from mlops.cli.options import AsJson, SetOption, examples, settings_from
 from mlops.errors import ConfigurationError
-from mlops.orchestration.admission import check_backtest
 
 if TYPE_CHECKING:
     from mlops.backtest.summary import BacktestResult
@@ -55,9 +54,11 @@ def backtest(
     settings = settings_from(
         set_, {"source.kind": source, "source.location": location, "source.months": months}
     )
-    check_backtest(settings)
+
+    from mlops.orchestration.admission import check_backtest
     from mlops.registry.remembered import source_in_force
 
+    check_backtest(settings)
     found = source_in_force(settings)
     settings = found.settings
     terminal(stderr=True).print(found.summary, markup=False)

@@ -8,8 +8,6 @@ import typer
 
 from mlops.cli.display import RunDisplay, show_rows, terminal
 from mlops.cli.options import AllowMismatch, AsJson, SetOption, examples, overrides_from
-from mlops.orchestration.admission import check_run
-from mlops.orchestration.engine import require_free
 from mlops.settings import Settings, load_settings
 
 DEPLOY_CODES = (
@@ -70,10 +68,14 @@ def deploy(
     )
     name = "version" if version.isdigit() else "alias"
     variables = {**overrides, name: version, **_who(reason)}
+
+    from mlops.orchestration.admission import check_run
+    from mlops.orchestration.engine import require_free
+
     settings = check_run("deployment", variables)
     require_free(settings)
 
-    from mlops.orchestration.deployments import deploy as run
+    from mlops.orchestration.deployments import deploy as run  # loads Mage
 
     _show(settings, run(settings, variables, _watch(as_json)), as_json)
 
@@ -94,6 +96,9 @@ def rollback(
     """
     overrides = overrides_from(set_)
     variables = {**overrides, **_who(reason), **({} if to is None else {"to_version": str(to)})}
+
+    from mlops.orchestration.admission import check_run
+
     settings = check_run("rollback", variables)
 
     from mlops.orchestration.deployments import roll_back

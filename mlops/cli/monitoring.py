@@ -10,7 +10,6 @@ from rich.console import Console
 from mlops.cli.display import RunDisplay, show_rows, terminal
 from mlops.cli.options import AsJson, SetOption, examples, overrides_from
 from mlops.errors import ConfigurationError, MonitoringError
-from mlops.orchestration.engine import require_free
 from mlops.settings import Settings, load_settings
 
 if TYPE_CHECKING:
@@ -68,6 +67,8 @@ def monitor(
 
 
 def _look(settings: Settings, overrides: dict[str, Any], as_json: bool) -> None:
+    from mlops.orchestration.engine import require_free
+
     require_free(settings)
     console = terminal(stderr=as_json)
     console.print("[dim]loading Mage …[/]")

@@ -11,9 +11,7 @@ from rich.markup import escape
 from mlops.cli.display import RunDisplay, show_rows, terminal
 from mlops.cli.options import AsJson, SetOption, examples, parse_assignments, settings_from
 from mlops.errors import ConfigurationError
-from mlops.orchestration.admission import check_run
-from mlops.orchestration.engine import require_free
-from mlops.orchestration.history import require_run
+from mlops.orchestration.interruption import interruptible
 from mlops.settings import PROJECT_ROOT, load_settings
 
 if TYPE_CHECKING:
@@ -79,13 +77,13 @@ def run_pipeline(
             f"there is no pipeline {name!r}", f"choose one of: {', '.join(pipeline_names())}"
         )
     variables = parse_assignments(var, "--var")
+
+    from mlops.orchestration.admission import check_run
+    from mlops.orchestration.engine import Engine, PipelineRequest, require_free
+
     settings = check_run(name, variables)
     require_free(settings)
     console = terminal(stderr=as_json)
-
-    from mlops.orchestration.engine import Engine, PipelineRequest
-    from mlops.orchestration.interruption import interruptible
-
     display = RunDisplay(console)
     with interruptible(lambda: _again(name, var, display.runs)):
         (result,) = Engine(settings, on_event=display).run(PipelineRequest(name, variables))
@@ -108,13 +106,13 @@ def resume_pipeline(
 ) -> None:
     """Resume a run that was killed, cancelled or failed; finished blocks do not run again."""
     settings = settings_from(set_)
+
+    from mlops.orchestration.engine import Engine, require_free
+    from mlops.orchestration.history import require_run
+
     require_run(settings, run)
     require_free(settings)
     console = terminal(stderr=as_json)
-
-    from mlops.orchestration.engine import Engine
-    from mlops.orchestration.interruption import interruptible
-
     with interruptible(lambda: f"mlops pipeline resume {run}"):
         result = Engine(settings, on_event=RunDisplay(console)).resume(run)
     _show(result, as_json)

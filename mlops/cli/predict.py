@@ -10,7 +10,6 @@ import typer
 from mlops.cli.display import show_rows, terminal
 from mlops.cli.options import AllowMismatch, AsJson, examples, settings_from
 from mlops.errors import ConfigurationError
-from mlops.registry.lookup import require_version
 from mlops.settings import Settings
 
 if TYPE_CHECKING:
@@ -44,6 +43,9 @@ def predict(
 ) -> None:
     """Predict durations in minutes, with an 80 % interval."""
     settings = settings_from(options={"allow_mismatch": allow_mismatch or None})
+
+    from mlops.registry.lookup import require_version
+
     require_version(settings, model)
     records = _records(trips)
 

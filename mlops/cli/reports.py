@@ -9,8 +9,6 @@ import typer
 
 from mlops.cli.display import terminal
 from mlops.cli.options import AsJson, SetOption, examples, settings_from
-from mlops.registry.lookup import require_version
-from mlops.registry.trail import CHAMPION
 
 
 def register(app: typer.Typer) -> None:
@@ -52,6 +50,9 @@ def report(
     """Write a report as one HTML file that needs no network, and log it to MLflow."""
     settings = settings_from(set_)
     if kind == "model":
+        from mlops.registry.lookup import require_version
+        from mlops.registry.trail import CHAMPION
+
         require_version(settings, name or CHAMPION)
 
     from mlops.reports.making import make_report

@@ -9,7 +9,6 @@ import typer
 
 from mlops.cli.display import show_rows, terminal
 from mlops.cli.options import AsJson, SetOption, examples, settings_from
-from mlops.registry.lookup import require_version
 
 if TYPE_CHECKING:
     from mlops.reproduction.findings import Reproduction
@@ -46,6 +45,9 @@ def reproduce(
     differs. Nothing is registered or changed.
     """
     settings = settings_from(set_)
+
+    from mlops.registry.lookup import require_version
+
     require_version(settings, version)
 
     from mlops.registry.versions import Registry

@@ -9,8 +9,6 @@ from mlops.cli.deployments import deploy
 from mlops.cli.display import RunDisplay, show_rows, terminal
 from mlops.cli.options import AsJson, SetOption, examples, overrides_from
 from mlops.errors import ConfigurationError
-from mlops.orchestration.admission import check_run
-from mlops.orchestration.engine import require_free
 from mlops.settings import load_settings
 
 
@@ -47,6 +45,10 @@ def retrain(
     The setting deployment.policy says whether a version that passes is deployed or waits.
     """
     variables = {**overrides_from(set_), "force": force, "reason": reason or "mlops retrain"}
+
+    from mlops.orchestration.admission import check_run
+    from mlops.orchestration.engine import require_free
+
     settings = check_run("retraining", variables)
     require_free(settings)
     console = terminal(stderr=as_json)

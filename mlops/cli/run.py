@@ -12,10 +12,7 @@ from rich.console import Console
 from mlops.cli.display import RunDisplay, error_columns, show_rows, terminal
 from mlops.cli.options import AllowMismatch, AsJson, SetOption, examples, overrides_from
 from mlops.errors import CandidateFailureError, GateRefusalError
-from mlops.orchestration.admission import check_job
-from mlops.orchestration.engine import require_free
 from mlops.settings import Settings, load_settings
-from mlops.training.choice import check_training
 
 REAL_MONTHS = "mlops run --source tlc --months 2024-01..2024-02"
 
@@ -87,13 +84,19 @@ def run(
         "workers": workers,
         "allow_mismatch": allow_mismatch or None,
     }
-    check_training(load_settings(overrides_from(set_, named)).training)
+    overrides = overrides_from(set_, named)
+
+    from mlops.orchestration.admission import check_job
+    from mlops.orchestration.engine import require_free
+
     if train_data is not None:
         from mlops.cli.explicit_data import source_of
+        from mlops.training.choice import check_training
 
-        clock = load_settings(overrides_from(set_, {})).validation.clock
-        named |= source_of(train_data, validation_data, test_data, taxi or "green", clock)
-    overrides = overrides_from(set_, named)
+        settings = load_settings(overrides)
+        check_training(settings.training)  # before files are read, which takes a while
+        clock = settings.validation.clock
+        overrides |= source_of(train_data, validation_data, test_data, taxi or "green", clock)
     if resume:
         from mlops.orchestration.journal import Journal
 
