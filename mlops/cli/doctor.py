@@ -18,6 +18,8 @@ from mlops.cli.display import show_rows
 from mlops.cli.options import AsJson, SetOption, examples, settings_from
 from mlops.data.locations import require_there
 from mlops.errors import MlopsError
+from mlops.registry.lookup import champion_trouble, look_up
+from mlops.registry.trail import CHAMPION
 from mlops.settings import PROJECT_ROOT, Settings
 
 MIN_DISK_GB = 2.0
@@ -66,6 +68,7 @@ def run_checks(settings: Settings) -> Iterator[Check]:
         check_source,
         check_mage_database,
         check_tracking,
+        check_champion,
     )
     for check in checks:
         name = check.__name__.removeprefix("check_").replace("_", " ")
@@ -243,3 +246,15 @@ def check_tracking(settings: Settings) -> Check:
                 "start the MLflow server, or correct tracking.uri",
             )
     return Check("tracking", "ok", settings.tracking.uri)
+
+
+def check_champion(settings: Settings) -> Check:
+    """The alias in MLflow names our champion, and its model can be loaded."""
+    standing = look_up(settings)
+    if standing is None:
+        return Check("champion", "warn", "the registry cannot be asked", "see: mlops models")
+    if trouble := champion_trouble(settings):
+        message, _, way_out = trouble.partition("; ")
+        return Check("champion", "warn", message, way_out)
+    number = standing.number(CHAMPION)
+    return Check("champion", "ok", f"version {number}" if number else "none yet")

@@ -87,12 +87,14 @@ def adopt(
     """
     settings = load_settings()
 
+    from mlops.registry.lookup import require_version
+
+    require_version(settings, version)
+
     from mlops.registry.versions import Registry
 
     registry = Registry(settings)
-    info = registry.get(version)
-    if info is None:
-        raise RegistryError(f"there is no version {version!r}", "list them with: mlops models")
+    info = registry.require(version)
     console = terminal()
     console.print(
         f"Version {info.version}, registered {info.created_at:%Y-%m-%d %H:%M} UTC\n"

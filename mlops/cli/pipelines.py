@@ -156,13 +156,13 @@ def status(
     from mlops.data.store.manifests import current_training_set
     from mlops.orchestration.changed_code import changed_code
     from mlops.orchestration.history import recent_runs
+    from mlops.registry.lookup import champion_trouble
 
     runs = recent_runs(settings, last)
     manifest = current_training_set(settings)
     console = terminal(stderr=as_json)
-    changed = changed_code(settings)
-    if changed:
-        console.print(f"[yellow]{escape(changed)}[/]")
+    for trouble in filter(None, (changed_code(settings), champion_trouble(settings))):
+        console.print(f"[yellow]{escape(trouble)}[/]", soft_wrap=True)
     if not as_json:
         if manifest is None:
             console.print("training set: none yet; build it with: mlops run")

@@ -41,6 +41,9 @@ _STATES: Final = {
 def draw_champion(table: pd.DataFrame) -> Drawing:
     """Draw who answers requests and how it does, from the table `champion`."""
     row: Any = table.iloc[0]
+    trouble = (Card("Alias in MLflow", state_html("warn", "look at it"), row["trouble"], 2),)
+    if not row["version"]:
+        return cards_html((Card("Champion", "none", _FIRST), *trouble))
     state = row["state"]
     why = row["state_reason"] or "`mlops monitor` looks at what it answered"
     decided = f"{row['decided_at']:{_MINUTE}}: " if state else ""
@@ -52,6 +55,7 @@ def draw_champion(table: pd.DataFrame) -> Drawing:
     return cards_html(
         (
             *(old_code if row["server"] else ()),
+            *(trouble if row["trouble"] else ()),
             Card(
                 f"Champion: {row['family'] or 'family unknown'}{synthetic}",
                 version_html(row["version"]),

@@ -24,7 +24,7 @@ _SHOWN_WINDOWS: Final = 24
 _PAUSE: Final = timedelta(minutes=30)  # longer than any search: another training
 
 CHAMPION: Final = {
-    "version": "int64",
+    "version": "int64",  # 0: there is none, and the alias in MLflow names one
     "family": "object",
     "promoted_at": _TIME,
     "promoted_by": "object",
@@ -44,6 +44,7 @@ CHAMPION: Final = {
     "challenger": "object",  # version and family; empty if none waits
     "synthetic": "bool",
     "server": "object",  # that its files have changed; empty if not
+    "trouble": "object",  # that the alias in MLflow names another, or nobody loads its model
 }
 SEARCHES: Final = {
     "training": _TIME,  # when it began: searches of one training set without a long pause
@@ -79,9 +80,10 @@ DRIFT: Final = {
 
 def champion(world: ObservedWorld) -> pd.DataFrame:
     """Return the champion and how it does: one row, or none before there is one."""
-    info = world.champion
+    info, trouble = world.champion, world.read(_TROUBLE)
     if info is None:
-        return frame_of([], CHAMPION)
+        none = dict.fromkeys(CHAMPION) | {"version": 0, "synthetic": False, "trouble": trouble}
+        return frame_of([none] if trouble else [], CHAMPION)
     promoted_at = info.promoted_at or info.created_at
     row: dict[str, Any] = dict.fromkeys(CHAMPION) | {
         "version": info.version,
@@ -95,6 +97,7 @@ def champion(world: ObservedWorld) -> pd.DataFrame:
         "challenger": _name(world, "challenger"),
         "synthetic": bool(info.receipt and info.receipt.synthetic),
         "server": world.read(_CHANGED_CODE),
+        "trouble": trouble,
     }
     if info.receipt:
         row["learned_until"] = _utc(info.receipt.windows["test"].start)
@@ -240,7 +243,14 @@ def _changed_code(world: ObservedWorld) -> str:
     return changed_code(world.settings)
 
 
+def _trouble(world: ObservedWorld) -> str:
+    from mlops.registry.lookup import champion_trouble
+
+    return champion_trouble(world.settings)
+
+
 _CHANGED_CODE: Final = WorldPart("changed code", _changed_code, _changed_code)
+_TROUBLE: Final = WorldPart("trouble with the champion", _trouble, _trouble)
 READ_SEARCHES: Final = WorldPart("searches", _read_searches, _tracking_stand)
 
 TABLES: Final[Mapping[str, ObservedTable]] = {

@@ -7,17 +7,17 @@ MLflow, where anybody who reaches its server can set them.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, Final
 
 from mlops import fingerprints
 from mlops.data.origins import TripOrigin
 from mlops.data.references import Reference
-from mlops.errors import RegistryError
+from mlops.errors import RegistryError, UntrustedArtifactError
 from mlops.evaluation.results import Evaluation
 from mlops.evaluation.verdict import Verdict
 from mlops.registry.connection import connect, ensure_tracking, registry_errors
-from mlops.registry.lookup import StoredVersion
+from mlops.registry.lookup import StoredVersion, stray_alias
 from mlops.registry.models import accept_folder, find_logged, load_folder
 from mlops.registry.receipts import Receipt
 from mlops.registry.trail import (
@@ -34,7 +34,6 @@ from mlops.settings import Settings
 if TYPE_CHECKING:
     from mlops.training.artifact import TripDurationModel
 
-_MOVING: Final = timedelta(minutes=1)  # in which an alias may lag behind the trail
 RECORD_FILE: Final = "registration.json"
 PROMOTED_AT: Final = "mlops.promoted_at"
 PROMOTED_BY: Final = "mlops.promoted_by"
@@ -135,18 +134,8 @@ class Catalogue:
 
     def stray_alias(self) -> str:
         """Return what is wrong with the alias ``champion`` in MLflow; empty if nothing is."""
-        named, last = self._alias(CHAMPION), self._promotion()
-        if named is None or (last and named == last.version):
-            return ""  # where none is named, only a copy for people is missing
-        if last and named == last.previous and datetime.now(timezone.utc) - last.at < _MOVING:
-            return ""  # it is about to follow the trail
-        stays = f"version {last.version} stays champion" if last else "there is no champion"
-        correct = f"; to correct the alias: mlops deploy {last.version}" if last else ""
-        return (
-            f"the alias {CHAMPION!r} in MLflow names version {named}, which was not promoted from "
-            f"this home: {stays}; to accept version {named}: mlops adopt {named} && "
-            f"mlops deploy {named}{correct}"
-        )
+        last = self._promotion()
+        return stray_alias(self._settings, self._alias(CHAMPION), self._source, last)
 
     def challenger(self) -> VersionInfo | None:
         """Return the version that passed the gate last and awaits promotion, or None."""
@@ -175,7 +164,11 @@ class Catalogue:
 
     def _promotion(self) -> Promotion | None:
         """Return the last promotion, if the registry still has the version that was promoted."""
-        return self._trail.in_force(lambda v: getattr(self._version(v), "source", None))
+        return self._trail.in_force(self._source)
+
+    def _source(self, number: int) -> str | None:
+        """Return the source of a version's model; None if there is no such version."""
+        return getattr(self._version(number), "source", None)
 
     def _version(self, number: int | str) -> Any:
         """Return a version as MLflow has it, or None."""
@@ -220,6 +213,9 @@ class Catalogue:
         info = self.require(version)
         try:
             return load_folder(self._settings, info.source), info
+        except UntrustedArtifactError as error:
+            hint = error.hint.replace("VERSION", str(info.version))
+            raise UntrustedArtifactError(error.message, hint) from error
         except RegistryError as error:
             raise RegistryError(
                 f"version {info.version}: its files cannot be read: {error.message}",

@@ -10,17 +10,20 @@ import sqlite3
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any, Final
 
-from mlops.errors import ConfigurationError, RegistryError
+from mlops.errors import ConfigurationError, MlopsError, RegistryError
 from mlops.records.sqlite import file_of, open_to_read
 from mlops.registry.connection import DATABASE_WAY_OUT, is_server
-from mlops.registry.trail import CHAMPION, Trail, true_aliases
+from mlops.registry.trail import CHAMPION, Promotion, Trail, true_aliases
+from mlops.registry.trust import find_trusted
 from mlops.settings import Settings
 
 _SERVER_SECONDS: Final = 2.0
 _PAGE: Final = 1_000
+_MOVING: Final = timedelta(minutes=1)  # in which an alias may lag behind the trail
 _VERSIONS: Final = """
 select v.version, v.run_id, v.source, v.creation_time, r.artifact_uri
 from model_versions v left join runs r on r.run_uuid = v.run_id
@@ -83,6 +86,63 @@ def look_up(settings: Settings) -> Standing | None:
     return Standing(standing.versions, aliases)
 
 
+def champion_trouble(settings: Settings) -> str:
+    """Say why the version that people see as champion in MLflow is not ours, or cannot be loaded.
+
+    Returns:
+        Sentences that say what counts and what to do; empty if nothing is wrong, or if the registry
+        cannot be asked in this way.
+    """
+    try:
+        standing = _in_mlflow(settings)
+        if standing is None:
+            return ""
+        sources = {number: version.source for number, version in standing.versions.items()}
+        last = Trail(settings).in_force(sources.get)
+        stray = stray_alias(settings, standing.aliases.get(CHAMPION), sources.get, last)
+        if stray or last is None or find_trusted(settings, last.source):
+            return stray
+    except MlopsError as error:  # what is damaged: whoever acts on it fails, and says so as well
+        return f"{error.message}; {error.hint}"
+    return (
+        f"version {last.version} is champion, but its model was not logged from this home, so "
+        f"nobody loads it; if you know where it comes from: mlops adopt {last.version}"
+    )
+
+
+def stray_alias(
+    settings: Settings,
+    named: int | None,
+    source_of: Callable[[int], str | None],
+    last: Promotion | None,
+) -> str:
+    """Say what is wrong with the alias ``champion`` in MLflow; empty if nothing is.
+
+    Args:
+        settings: Name the home.
+        named: The version that the alias names, if there is one.
+        source_of: Returns the source of a version's model; None if there is no such version.
+        last: The last change of the champion that this home made.
+
+    Raises:
+        DamagedFileError: If what is known of the version's model is damaged.
+    """
+    if named is None or (last and named == last.version):
+        return ""  # where none is named, only a copy for people is missing
+    if last and named == last.previous and datetime.now(timezone.utc) - last.at < _MOVING:
+        return ""  # it is about to follow the trail
+    stays = f"version {last.version} stays champion" if last else "there is no champion"
+    source = source_of(named)
+    known = source is not None and find_trusted(settings, source) is not None
+    accept = f"mlops deploy {named}" if known else f"mlops adopt {named} && mlops deploy {named}"
+    correct = f"; to correct the alias: mlops deploy {last.version}" if last else ""
+    return (
+        f"the alias {CHAMPION!r} in MLflow names version {named}, which was not promoted from "
+        f"this home: {stays}, because anybody who can write to MLflow can move an alias; "
+        f"to accept version {named}: {accept}{correct}"
+    )
+
+
 def _in_mlflow(settings: Settings) -> Standing | None:
     uri, name = settings.tracking_uri, settings.tracking.model_name
     if is_server(uri):
@@ -106,7 +166,7 @@ def require_version(settings: Settings, asked: str) -> None:
     """
     standing = look_up(settings)
     if asked == CHAMPION:
-        _require_champion(standing)
+        _require_champion(settings, standing)
     if standing is not None and standing.number(asked) is None:
         raise no_version(standing, asked)
 
@@ -117,13 +177,13 @@ def require_champion(settings: Settings) -> None:
     Raises:
         RegistryError: If no version was promoted yet.
     """
-    _require_champion(look_up(settings))
+    _require_champion(settings, look_up(settings))
 
 
-def _require_champion(standing: Standing | None) -> None:
+def _require_champion(settings: Settings, standing: Standing | None) -> None:
     if standing is not None and standing.number(CHAMPION) is None:
         way_on = "deploy a version: mlops deploy VERSION" if standing.versions else "run: mlops run"
-        raise RegistryError("there is no champion yet", way_on)
+        raise RegistryError(champion_trouble(settings) or "there is no champion yet", way_on)
 
 
 def no_version(standing: Standing, asked: str) -> ConfigurationError:

@@ -33,8 +33,12 @@ def compile_apart(settings: Settings, info: VersionInfo, target: Path) -> None:
     child = context.Process(target=_compile, args=(settings, info, target, theirs), daemon=True)
     child.start()
     theirs.close()
+    hint = "look at the model's artifact, or promote another version"
     try:
-        said = ours.recv() if ours.poll(COMPILE_SECONDS) else f"it takes over {COMPILE_SECONDS} s"
+        said = f"it takes over {COMPILE_SECONDS} s"
+        if ours.poll(COMPILE_SECONDS):
+            said, known = ours.recv()
+            hint = known.replace("VERSION", str(info.version)) or hint
     except EOFError:
         child.join()
         said = f"loading it ended the process with code {child.exitcode}"
@@ -43,7 +47,7 @@ def compile_apart(settings: Settings, info: VersionInfo, target: Path) -> None:
         child.join()
         ours.close()
     if said:
-        raise MlopsError(said, "look at the model's artifact, or promote another version")
+        raise MlopsError(said, hint)
 
 
 def _compile(settings: Settings, info: VersionInfo, target: Path, pipe: Any) -> None:
@@ -59,9 +63,11 @@ def _compile(settings: Settings, info: VersionInfo, target: Path, pipe: Any) -> 
                 target
             )
             CompiledModel.load(target)  # what is on the disk, not what was in memory, is proved
-        pipe.send("")
+        pipe.send(("", ""))
+    except MlopsError as error:
+        pipe.send((error.message, error.hint))
     except BaseException as error:
-        pipe.send(_said(error))
+        pipe.send((f"{type(error).__name__}: {error}", ""))
 
 
 def bundle_info(info: VersionInfo) -> dict[str, str]:
@@ -72,7 +78,3 @@ def bundle_info(info: VersionInfo) -> dict[str, str]:
     if info.evaluation:
         content["metrics"] = info.evaluation.metrics.model_dump_json()
     return content
-
-
-def _said(error: BaseException) -> str:
-    return error.message if isinstance(error, MlopsError) else f"{type(error).__name__}: {error}"

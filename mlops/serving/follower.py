@@ -273,5 +273,5 @@ def _report(old: ServingState, new: ServingState) -> None:
 
 def _said(error: BaseException) -> str:
     if isinstance(error, MlopsError):
-        return error.message
+        return f"{error.message}; {error.hint}" if error.hint else error.message
     return f"{type(error).__name__}: {error}"

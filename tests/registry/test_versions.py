@@ -13,6 +13,7 @@ from mlops.data.references import TrainingSetManifest
 from mlops.errors import GateRefusalError, RegistryError, UntrustedArtifactError
 from mlops.evaluation.evaluate import Evaluation
 from mlops.evaluation.verdict import Verdict
+from mlops.registry.lookup import champion_trouble
 from mlops.registry.receipts import Receipt
 from mlops.registry.tracking import log_candidate
 from mlops.registry.versions import Registry
@@ -310,7 +311,8 @@ def test_an_alias_that_a_stranger_moves_makes_no_champion(
     # Given nobody promoted anything here
     client.set_registered_model_alias(name, "champion", str(second))
     assert registry.champion() is None
-    assert f"mlops adopt {second}" in registry.stray_alias()
+    assert registry.stray_alias().endswith(f"to accept version {second}: mlops deploy {second}")
+    assert champion_trouble(registry._settings) == registry.stray_alias()
     with pytest.raises(RegistryError, match="not promoted from this home"):
         registry.load("champion")
     # And then a promotion, and a stranger again
@@ -322,6 +324,12 @@ def test_an_alias_that_a_stranger_moves_makes_no_champion(
     assert registry.previous() is None
     assert [info.aliases for info in registry.versions()] == [("challenger",), ("champion",)]
     assert f"version {first} stays champion" in registry.standing()[2]
+    assert champion_trouble(registry._settings) == registry.standing()[2]
+    # And if this home knows neither model
+    shutil.rmtree(registry._settings.registry / "artifacts")
+    assert f"mlops adopt {second} && mlops deploy {second}; " in registry.stray_alias()
+    registry.adopt(first, by="ann")
+    registry.adopt(second, by="ann")
     # Then deploying the champion again corrects the alias
     registry.mend_aliases()
     assert registry.stray_alias() == ""

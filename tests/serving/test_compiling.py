@@ -79,6 +79,7 @@ def test_code_in_an_artifact_that_is_not_ours_never_runs(
     settings = Settings(home=tmp_path / "home")
     if known is not None:
         trust(settings, source.as_uri(), known)
-    with pytest.raises(MlopsError, match="not loaded"):
+    with pytest.raises(MlopsError, match="not loaded") as refused:
         compile_apart(settings, info_of(source.as_uri()), bundles_folder(settings) / "v1")
+    assert "mlops adopt 1" in refused.value.hint
     assert not trace.exists()
