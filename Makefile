@@ -10,10 +10,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 RUNTIME := $(VENV)/.runtime
 DEV := $(VENV)/.dev
+MUTANTS := .venv-mutants
 
 export PYTHONWARNINGS ?= ignore::SyntaxWarning
 
-.PHONY: help run up demo-drift test test-fast lint format bench lock clean
+.PHONY: help run up demo-drift test test-fast lint format bench mutants lock clean
 
 help: ## list the tasks
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -49,16 +50,21 @@ format: $(DEV) ## let the formatter have its way
 bench: $(DEV) ## side-by-side measurements, written to benchmarks/RESULTS.md
 	@$(BIN)/python -m benchmarks
 
+# The tool and its packages stay out of the environment of the project.
+mutants: $(MUTANTS)/.ready ## what the tests fail to notice (hours; PACKAGE=mlops/records: one package)
+	@nice -n 10 $(MUTANTS)/bin/python -m benchmarks.mutants $(PACKAGE) $(if $(AGAIN),--again)
+
 lock: $(DEV) ## resolve the lock files again (hashes and versions, no addresses)
 	@uv() { $(BIN)/uv pip compile -q --universal --python-version 3.10 --generate-hashes \
 		--no-emit-index-url --no-annotate --no-header "$$@"; }; \
 	uv requirements/bootstrap.in -o requirements/bootstrap.txt && \
 	uv pyproject.toml -o requirements/runtime.txt && \
 	uv --extra dev -c requirements/runtime.txt pyproject.toml -o requirements/dev.txt && \
-	uv -c requirements/runtime.txt requirements/serving.in -o requirements/serving.txt
+	uv -c requirements/runtime.txt requirements/serving.in -o requirements/serving.txt && \
+	uv -c requirements/dev.txt requirements/mutants.in -o requirements/mutants.txt
 
 clean: ## remove the environment and all state
-	rm -rf $(VENV) .mlops .mlops-demo .mlops-demo.lock .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info
+	rm -rf $(VENV) $(MUTANTS) .mutants .mlops .mlops-demo .mlops-demo.lock .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info
 
 $(VENV)/.bootstrap: requirements/bootstrap.txt
 	@test -n "$(PYTHON)" || { echo "No Python 3.10, 3.11 or 3.12 found: install one, or run make PYTHON=/path/to/python"; exit 1; }
@@ -78,4 +84,10 @@ $(RUNTIME): $(VENV)/.bootstrap requirements/runtime.txt pyproject.toml
 
 $(DEV): $(RUNTIME) requirements/dev.txt
 	@$(BIN)/uv pip install -q --python $(BIN)/python --compile-bytecode --require-hashes -r requirements/dev.txt
+	@touch $@
+
+$(MUTANTS)/.ready: $(VENV)/.bootstrap requirements/dev.txt requirements/mutants.txt
+	@echo "Creating the environment of the mutants in $(MUTANTS) (about a minute) …"
+	@$(PYTHON) -m venv $(MUTANTS)
+	@$(BIN)/uv pip install -q --python $(MUTANTS)/bin/python --compile-bytecode --require-hashes -r requirements/dev.txt -r requirements/mutants.txt
 	@touch $@

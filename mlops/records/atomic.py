@@ -97,7 +97,7 @@ def _remove_unless_locked(path: Path) -> None:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             _remove(path)
         except BlockingIOError:
-            return  # somebody is writing it
+            pass  # somebody is writing it
         finally:
             os.close(lock)
 

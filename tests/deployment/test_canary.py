@@ -50,6 +50,8 @@ def traffic(answers: int, errors: int = 0, milliseconds: float = 1.0) -> Traffic
         (traffic(100, 0, 16.0), traffic(3), ()),  # nothing to compare with
         (traffic(100, 9), traffic(3, 3), ("errors",)),  # nor to excuse errors
         (Traffic(), traffic(900), ("requests",)),
+        (traffic(99, 1, 16.0), traffic(49), ()),  # 1 % may fail; 49 compare nothing
+        (traffic(100, 0, 16.0), traffic(50), ("latency",)),  # 50 do
     ],
 )
 def test_a_version_is_judged_by_requests_errors_and_latency(
@@ -83,7 +85,35 @@ def test_what_clearly_fails_early_would_fail_in_the_end(
         assert "errors" in judge("canary", canary, champion, LIMITS).refused_by
 
 
+def test_latency_is_judged_against_the_champion_or_the_floor() -> None:
+    # 95 % of the answers took at most 3.9 ms (interpolated from 2 to 4), of the champion's 0.975
+    at_limit = LIMITS.model_copy(update={"max_latency_ratio": 2.0, "latency_floor_ms": 1.95})
+    below = at_limit.model_copy(update={"latency_floor_ms": 1.94})
+    slow, fast = traffic(100, 0, 4.0), traffic(100)
+
+    rule = judge("canary", slow, fast, at_limit).rules[-1]
+    assert rule.passed and rule.value == pytest.approx(3.9) == pytest.approx(rule.limit)
+    assert judge("canary", slow, fast, below).refused_by == ("latency",)
+    by_champion = below.model_copy(update={"latency_floor_ms": 0.1})
+    assert judge("canary", slow, fast, by_champion).rules[-1].limit == pytest.approx(1.95)
+
+
+@pytest.mark.parametrize(
+    ("allowed", "champion", "clear"),
+    [(0.0434, 0, True), (0.0436, 0, False), (0.0334, 1, True), (0.0336, 1, False)],
+)
+def test_clear_is_what_wilsons_interval_excludes(
+    allowed: float, champion: int, clear: bool
+) -> None:
+    # The lower end for 5 of 50 is 0.0435.
+    limits = LIMITS.model_copy(update={"max_error_share": allowed})
+
+    assert clearly_failing(traffic(45, 5), traffic(100 - champion, champion), limits) == clear
+
+
 def test_one_error_is_no_clear_failure() -> None:
+    assert not clearly_failing(traffic(0, 4), traffic(90), LIMITS)
+    assert clearly_failing(traffic(0, 5), traffic(90), LIMITS)
     assert not clearly_failing(traffic(9, 1), traffic(90), LIMITS)
     assert clearly_failing(traffic(0, 10), traffic(90), LIMITS)
 
@@ -98,6 +128,23 @@ def test_enough_requests_are_made_for_both(canary: int, champion: int, percent: 
         assert champion + made * (1 - share) >= 50 - 1e-6
 
 
+@pytest.mark.parametrize(
+    ("canary", "champion", "percent", "lacking"),
+    [
+        (40, 450, 10, 100),
+        (50, 450, 10, 0),
+        (51, 50, 10, 0),
+        (50, 41, 10, 10),
+        (0, 0, 50, 100),
+        (0, 0, 100, 50),  # the champion gets nothing, whatever is made
+    ],
+)
+def test_no_more_requests_are_made_than_are_lacking(
+    canary: int, champion: int, percent: float, lacking: int
+) -> None:
+    assert missing(50, traffic(canary), traffic(champion), percent) == lacking
+
+
 @dataclass
 class FakeServer:
     """An endpoint in another world, whose clock moves only when somebody sleeps."""
@@ -108,7 +155,9 @@ class FakeServer:
     serves_after: float = 0.0
     deaf_until: float = 0.0  # no metrics before
     asked: int = 0
+    unheard: bool = False  # its metrics count nobody's requests
     looks: list[float] = field(default_factory=list)
+    trips: list[Any] = field(default_factory=list)
 
     def clock(self) -> float:
         return self.seconds
@@ -117,7 +166,8 @@ class FakeServer:
         self.seconds += seconds
 
     def ask(self, trip: Any) -> None:
-        self.asked += 1
+        self.asked += not self.unheard
+        self.trips.append(trip)
 
     def problem(self) -> str:
         return "the bundle is broken"
@@ -144,7 +194,7 @@ class FakeServer:
         return CanaryWatch(
             self,  # type: ignore[arg-type]
             LIMITS.model_copy(update=limits),
-            [{}],
+            [{"trip": 0}, {"trip": 1}, {"trip": 2}],
             lambda: None,
             self.clock,
             self.sleep,
@@ -221,3 +271,57 @@ def test_a_deployment_that_was_stopped_does_not_go_on_watching() -> None:
             ROLLOUT, champion=1, minutes=10
         )
     assert server.seconds < 30
+
+
+def test_a_canary_does_not_end_with_too_few_requests_while_there_is_time() -> None:
+    # Given metrics that come back only after the canary's time
+    server = FakeServer(deaf_until=61)
+
+    found = server.watch().compare(ROLLOUT, champion=1, minutes=1)
+
+    assert found.passed
+    assert 61 < server.seconds < 60 + LIMITS.swap_seconds
+
+
+def test_a_canary_nobody_can_reach_ends_soon_after_its_time() -> None:
+    server = FakeServer(unheard=True)
+
+    found = server.watch().compare(ROLLOUT, champion=1, minutes=1)
+
+    assert found.refused_by == ("requests",)
+    assert server.seconds == 60 + LIMITS.swap_seconds + 2  # laps of 3 s: 70 is within the 24th
+    # the requests lacking are spread over the laps that are left, and never a load test
+    assert [trip["trip"] for trip in server.trips[:4]] == [0, 1, 2, 0]
+    assert server.trips.count({"trip": 1}) <= 500 * 24
+
+
+@pytest.mark.parametrize(("minutes", "lap"), [(0.01, 0.25), (1, 3), (10, 5)])
+def test_it_looks_twenty_times_but_neither_all_the_time_nor_rarely(
+    minutes: float, lap: float
+) -> None:
+    server = FakeServer(own_per_second=1_000)
+
+    server.watch().compare(ROLLOUT, champion=1, minutes=minutes)
+
+    first, second, *_ = server.looks
+    assert second - first == pytest.approx(lap)
+    assert server.seconds == pytest.approx(max(60 * minutes, lap), abs=lap)
+
+
+def test_the_requests_lacking_are_spread_over_the_time_left_and_limited() -> None:
+    spread, limited = FakeServer(unheard=True), FakeServer(unheard=True)
+    spread.watch().compare(ROLLOUT, champion=1, minutes=1)
+    limited.watch(canary_min_requests=10_000).compare(ROLLOUT, champion=1, minutes=0.01)
+
+    # 500 lack. 19 laps are left after the first, then 18 …; all of them in the last and after it
+    laps = [math.ceil(500 / left) for left in range(19, 0, -1)] + [500] * 4
+    assert len(spread.trips) == sum(laps)
+    assert len(limited.trips) == 500 * (len(limited.looks) - 2)
+
+
+def test_a_server_that_already_follows_is_asked_once_and_one_that_does_not_until_the_end() -> None:
+    soon, late = FakeServer(), FakeServer(serves_after=math.inf)
+
+    assert soon.watch().follow(ROLLOUT) is None and soon.looks == [0.0]
+    assert late.watch().follow(ROLLOUT) is not None
+    assert late.seconds == LIMITS.swap_seconds and late.looks[1] == 0.25

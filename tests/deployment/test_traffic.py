@@ -51,6 +51,24 @@ def test_metrics_are_read_per_version_and_role() -> None:
     assert (scrape.cpu_seconds, scrape.resident_bytes) == (1.25, 3.5e7)
 
 
+def test_what_workers_and_kinds_count_is_added_up() -> None:
+    twice = parse_metrics(TEXT.replace("# TYPE", "# HELP") + TEXT)
+
+    canary = twice.of(2, "canary")
+    assert (canary.answers, canary.errors, canary.trips) == (20, 6, 140)
+    assert canary.buckets == {0.001: 10, 0.01: 20, math.inf: 20}
+    assert (twice.cpu_seconds, twice.resident_bytes) == (2.5, 7e7)
+
+
+def test_a_quantile_is_linear_within_its_bucket() -> None:
+    traffic = Traffic(buckets={1.0: 10.0, 3.0: 30.0, math.inf: 40.0})
+
+    assert traffic.quantile_seconds(0.25) == 1.0
+    assert traffic.quantile_seconds(0.5) == 2.0
+    assert traffic.quantile_seconds(0.125) == 0.5
+    assert traffic.quantile_seconds(0.9) == 3.0
+
+
 def test_what_is_no_metrics_text_is_a_value_error() -> None:
     with pytest.raises(ValueError):
         parse_metrics("<html>{</html>")
@@ -65,6 +83,9 @@ def test_only_what_happened_since_counts_even_after_a_restart() -> None:
 
     assert (gained.answers, gained.errors, gained.buckets) == (30, 1, {1.0: 25, math.inf: 31})
     assert restarted.since(before) == restarted
+    assert Traffic(trips=9).since(Traffic(trips=4)).trips == 5
+    assert after.since(Traffic()) == after
+    assert after.since(after) == Traffic(buckets={1.0: 0, math.inf: 0})
 
 
 @given(

@@ -63,6 +63,27 @@ def test_the_interval_covers_the_truth_about_as_often_as_it_says() -> None:
     assert 0.88 <= covered / 200 <= 1.0
 
 
+@pytest.mark.parametrize(("confidence", "z"), [(0.95, 1.96), (0.5, 0.674)])
+def test_the_interval_is_as_wide_as_theory_says(confidence: float, z: float) -> None:
+    # Given squared errors of 0 and 4, half each, against 1: their mean has the deviation 2 / √n,
+    # so the gain, 1 - √mean, has 2 / (2·√2·√n)
+    rows = 2_000
+    mine, other = np.tile([0.0, 2.0], rows // 2), np.ones(rows)
+
+    found = relative_gain(mine, other, confidence, samples=4_000)
+
+    assert found.upper - found.lower == pytest.approx(2 * z / np.sqrt(2 * rows), rel=0.05)
+    assert (found.upper + found.lower) / 2 == pytest.approx(found.estimate, abs=0.001)
+
+
+@pytest.mark.parametrize("rows", [1, 1_999, 2_000, 2_001, 5_000])
+def test_the_estimate_counts_every_row_once(rows: int) -> None:
+    mine, other = np.random.default_rng(6).normal(size=(2, rows))
+
+    exact = 1 - np.sqrt(np.square(mine).mean() / np.square(other).mean())
+    assert gain(mine, other).estimate == pytest.approx(exact)
+
+
 def test_the_same_rows_and_seed_give_the_same_interval() -> None:
     rng = np.random.default_rng(4)
     mine, other = rng.normal(size=(2, 1_000))
@@ -75,6 +96,8 @@ def test_a_perfect_champion_cannot_be_beaten_and_the_numbers_stay_finite() -> No
 
     assert found.upper < 0
     assert np.isfinite([found.estimate, found.lower, found.upper]).all()
+    assert gain(np.full(10, 0.1), np.zeros(10)) == found  # however little it errs
+    assert gain(np.zeros(10), np.zeros(10)) == GainInterval(0, 0, 0)
 
 
 def test_cost_does_not_grow_with_the_window() -> None:

@@ -107,6 +107,34 @@ def test_a_broken_rule_refuses_and_is_named(
     assert words in verdict.summary
 
 
+@pytest.mark.parametrize(
+    ("rule", "setting", "upper"),
+    [
+        ("absolute quality", "max_rmse_minutes", True),
+        ("baseline", "min_baseline_gain", False),
+        ("slices", "max_slice_loss", True),
+        ("interval coverage", "min_interval_coverage", False),
+        ("latency", "max_latency_ms", True),
+        ("size", "max_size_mb", True),
+    ],
+)
+def test_a_value_at_its_limit_passes_and_one_beyond_does_not(
+    rule: str, setting: str, upper: bool
+) -> None:
+    # Given a challenger that loses in Queens, far better elsewhere
+    errors = np.where(WINDOW[PICKUP_ZONE] == 7, NOISE * 1.2, NOISE * 0.5)
+
+    def at(**limits: float) -> Verdict:
+        return verdict_of(evidence(errors), evidence(NOISE), **{"max_slice_loss": 0.5, **limits})
+
+    (value,) = (found.value for found in at().rules if found.rule == rule)
+    assert value is not None
+    beyond = float(np.nextafter(value, -np.inf if upper else np.inf))
+
+    assert at(**{setting: value}).passed
+    assert at(**{setting: beyond}).refused_by == (rule,)
+
+
 def test_a_model_no_better_than_the_baseline_is_refused() -> None:
     challenger = evidence(NOISE)
 
@@ -114,6 +142,15 @@ def test_a_model_no_better_than_the_baseline_is_refused() -> None:
 
     assert verdict.refused_by == ("baseline",)
     assert "1.0% better than the best baseline" in verdict.summary
+
+
+@pytest.mark.parametrize(("baseline", "gain"), [(0.5, -1.0), (0.0, 0.0)])
+def test_a_baseline_that_hardly_errs_or_never_is_not_beaten(baseline: float, gain: float) -> None:
+    challenger = evidence(np.ones(ROWS))  # its RMSE is 1
+
+    (rule,) = (r for r in judge(challenger, None, baseline, LIMITS).rules if r.rule == "baseline")
+
+    assert rule.value == gain and not rule.passed
 
 
 def test_without_any_baseline_the_model_is_refused() -> None:
@@ -199,10 +236,41 @@ def test_a_loss_on_a_slice_that_may_be_chance_is_told_but_not_refused() -> None:
     assert "which may be chance" in slices.why
 
 
-def test_a_small_slice_is_not_judged() -> None:
-    errors = np.where(WINDOW[PICKUP_ZONE] == 7, NOISE * 1.2, NOISE * 0.5)
+def test_a_slice_that_neither_gains_nor_loses_is_no_loss_however_strict_the_limit() -> None:
+    assert verdict_of(
+        evidence(NOISE), evidence(NOISE), min_champion_gain=-1.0, max_slice_loss=-1.0
+    ).passed
 
-    assert verdict_of(evidence(errors), evidence(NOISE), min_slice_rows=ROWS).passed
+
+def test_a_small_slice_is_not_judged() -> None:
+    queens = WINDOW[PICKUP_ZONE] == 7
+    errors, rows = np.where(queens, NOISE * 1.2, NOISE * 0.5), int(queens.sum())
+    challenger = dataclasses.replace(
+        evidence(errors), labels=slice_labels(WINDOW)[["pickup borough"]]
+    )
+
+    assert verdict_of(challenger, evidence(NOISE), min_slice_rows=rows + 1).passed
+    judged = verdict_of(challenger, evidence(NOISE), min_slice_rows=rows)
+    assert judged.refused_by == ("slices",)
+    assert judged.summary.endswith("%)")  # one slice loses, and no more
+
+
+def test_the_slices_that_lose_beside_the_worst_are_counted() -> None:
+    errors = np.where(WINDOW[PICKUP_ZONE] == 7, NOISE * 1.2, NOISE * 0.5)
+    queens = pd.Categorical(WINDOW[PICKUP_ZONE] == 7)
+    for more in (1, 2):
+        labels = pd.DataFrame({f"dimension {number}": queens for number in range(more + 1)})
+        challenger = dataclasses.replace(evidence(errors), labels=labels)
+
+        summary = verdict_of(challenger, evidence(NOISE)).summary
+
+        assert summary.endswith(f", and {more} more slices lose")
+
+
+def test_no_table_line_ends_in_blanks() -> None:
+    lines = verdict_of(evidence(NOISE)).table().splitlines()
+
+    assert lines == [line.rstrip() for line in lines]
 
 
 def test_different_windows_are_not_compared() -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -92,3 +95,139 @@ def test_a_writer_at_work_is_left_alone(tmp_path: Path) -> None:
     finally:
         process.kill()
         process.wait()
+
+
+@pytest.fixture
+def steps(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int, str]]:
+    """Return what reaches the disk, in order: synced or renamed, which inode, and to what name."""
+    done: list[tuple[str, int, str]] = []
+    sync = os.fsync
+
+    def renaming(name: str) -> None:
+        rename = getattr(Path, name)
+
+        def call(path: Path, target: Path) -> Path:
+            done.append(("rename", path.stat().st_ino, f"{target.parent.name}/{target.name}"))
+            return rename(path, target)
+
+        monkeypatch.setattr(Path, name, call)
+
+    def synced(descriptor: int) -> None:
+        done.append(("sync", os.fstat(descriptor).st_ino, ""))
+        sync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", synced)
+    renaming("rename")
+    renaming("replace")
+    return done
+
+
+def open_below(folder: Path) -> list[str]:
+    """Return what this process has open in a folder, also what was removed since (on Linux)."""
+    found = []
+    for link in Path("/proc/self/fd").glob("*"):
+        with contextlib.suppress(FileNotFoundError):
+            found.append(str(link.readlink()))
+    return [path for path in found if path.startswith(str(folder))]
+
+
+def test_a_file_is_on_disk_before_it_gets_its_name(
+    tmp_path: Path, steps: list[tuple[str, int, str]]
+) -> None:
+    target = tmp_path / "file"
+
+    with atomic_file(target) as path:
+        path.write_text("content")
+        assert path.parent == tmp_path and path.name.startswith(TEMPORARY_PREFIX)
+
+    inode = target.stat().st_ino
+    assert steps == [("sync", inode, ""), ("rename", inode, f"{tmp_path.name}/file")]
+    assert not open_below(tmp_path)
+
+
+def test_a_folder_is_on_disk_before_it_gets_its_name_and_the_name_before_it_returns(
+    tmp_path: Path, steps: list[tuple[str, int, str]]
+) -> None:
+    target = tmp_path / "folder"
+
+    def write(folder: Path) -> None:
+        (folder / "deep").mkdir()
+        (folder / "deep" / "file").write_text("content")
+
+    for _ in range(2):
+        old = target.stat().st_ino if target.exists() else None
+        steps.clear()
+        atomic_folder(target, write)
+
+        inodes = {
+            path.stat().st_ino for path in (target, target / "deep", target / "deep" / "file")
+        }
+        assert {inode for kind, inode, _ in steps[:3] if kind == "sync"} == inodes
+        assert steps[-2:] == [
+            ("rename", target.stat().st_ino, f"{tmp_path.name}/folder"),
+            ("sync", tmp_path.stat().st_ino, ""),
+        ]
+        # what was there goes to a name that the next writer takes for a leftover
+        aside = [(inode, name) for kind, inode, name in steps[3:-2] if kind == "rename"]
+        assert [inode for inode, _ in aside] == ([old] if old else [])
+        assert all(name.startswith(TEMPORARY_PREFIX) for _, name in aside)
+    assert not open_below(tmp_path)
+
+
+def test_another_workplace_is_made_and_left_empty(tmp_path: Path) -> None:
+    workplace = tmp_path / "far" / "away"
+    with atomic_file(tmp_path / "file", workplace) as path:
+        assert path.parent == workplace and path.name.startswith(TEMPORARY_PREFIX)
+        path.touch()
+    assert names(tmp_path) == ["far", "file"] and names(workplace) == []
+
+
+def test_what_cannot_be_removed_stops_nobody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = tmp_path / "folder"
+    atomic_folder(target, lambda folder: None)
+
+    def refuse(*arguments: object, **named: object) -> None:
+        raise PermissionError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "rmdir", refuse)
+        atomic_folder(target, lambda folder: (folder / "new").touch())
+        with pytest.raises(RuntimeError, match="of the writer"):
+            atomic_folder(
+                target, lambda folder: (_ for _ in ()).throw(RuntimeError("of the writer"))
+            )
+    assert names(target) == ["new"]
+
+
+@pytest.mark.parametrize("folder", [False, True])
+def test_a_temporary_that_is_taken_for_a_leftover_is_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder: bool
+) -> None:
+    lock, taken = fcntl.flock, []
+
+    def take_first(descriptor: int, how: int) -> None:
+        if not taken:
+            taken.extend(tmp_path.iterdir())
+            shutil.rmtree(taken[0]) if folder else taken[0].unlink()
+        lock(descriptor, how)
+
+    monkeypatch.setattr(fcntl, "flock", take_first)
+    if folder:
+        atomic_folder(tmp_path / "it", lambda path: None)
+    else:
+        with atomic_file(tmp_path / "it") as path:
+            path.write_text("content")
+    assert taken and names(tmp_path) == ["it"]
+    assert not open_below(tmp_path)
+
+
+def test_a_writer_at_work_keeps_no_file_open_in_those_who_look(tmp_path: Path) -> None:
+    with atomic_file(tmp_path / "one") as path:
+        held = open_below(tmp_path)
+        with atomic_file(tmp_path / "two"):
+            assert path.exists()
+        assert open_below(tmp_path) == held
+        path.write_text("content")
+    assert not open_below(tmp_path)

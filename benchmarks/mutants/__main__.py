@@ -1,0 +1,173 @@
+"""Put small faults into the packages that decide, and count those that their tests notice.
+
+    make mutants                              every package (hours)
+    make mutants PACKAGE=mlops/records        one package
+    make mutants PACKAGE=… AGAIN=1            only the mutants that were not killed last time
+
+The score goes into MUTANTS.md, the mutants that were not killed into .mutants/PACKAGE.txt.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+from benchmarks.measuring import REPOSITORY
+
+SCORES = Path(__file__).parents[1] / "MUTANTS.md"
+_STATE = REPOSITORY / ".mutants"
+_ROW = "| `{0}` | {1} | {2:,} | {3:,} | {4:,} | {5:.1f} % | {6:.0f} |"
+
+
+@dataclass(frozen=True)
+class Package:
+    """What is mutated together, and the tests that ought to notice."""
+
+    sources: tuple[str, ...]  # patterns below the repository
+    tests: tuple[str, ...]
+
+
+def _orchestration(*names: str) -> tuple[str, ...]:
+    return tuple(f"mlops/orchestration/{name}.py" for name in names)
+
+
+PACKAGES: Mapping[str, Package] = {
+    "mlops/records": Package(("mlops/records/*.py",), ("tests/records",)),
+    "mlops/evaluation": Package(
+        tuple(f"mlops/evaluation/{name}.py" for name in ("gate", "verdict", "bootstrap")),
+        ("tests/evaluation/test_gate.py", "tests/evaluation/test_bootstrap.py"),
+    ),
+    "mlops/deployment": Package(("mlops/deployment/*.py",), ("tests/deployment",)),
+    "mlops/orchestration": Package(
+        _orchestration(
+            *("admission", "consumers", "exits", "interruption", "journal", "liveness", "lock"),
+            *("marks", "queue", "setbacks", "tail"),
+        ),
+        ("tests/orchestration",),
+    ),
+    "mlops/data": Package(
+        ("mlops/fingerprints.py", "mlops/data/windows.py", "mlops/data/store/*.py"),
+        ("tests/test_fingerprints.py", "tests/data/test_windows.py", "tests/data/store"),
+    ),
+    "mlops/monitoring": Package(("mlops/monitoring/*.py",), ("tests/monitoring",)),
+    "mlops/serving": Package(
+        ("mlops/serving/*.py", "mlops/gateway/*.py"), ("tests/serving", "tests/gateway")
+    ),
+}
+
+
+def main() -> int:
+    """Run packages one after the other, and write their scores."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.mutants", description=__doc__)
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument("packages", nargs="*", metavar="PACKAGE", help=f"of: {', '.join(PACKAGES)}")
+    parser.add_argument("--again", action="store_true", help="only those not killed last time")
+    parser.add_argument("--only", default="", help="only in files whose path contains this")
+    asked = parser.parse_args()
+    if unknown := sorted(set(asked.packages) - set(PACKAGES)):
+        parser.error(f"there is no package {unknown[0]!r}; there are: {', '.join(PACKAGES)}")
+    _STATE.mkdir(exist_ok=True)
+    for name in asked.packages or PACKAGES:
+        started = time.monotonic()
+        outcomes = run(name, again=asked.again, only=asked.only)
+        if outcomes is None:
+            return 1
+        row = score(name, outcomes, (time.monotonic() - started) / 60)
+        print(row)
+        if not asked.only and not asked.again:
+            SCORES.write_text(with_row(SCORES.read_text("utf-8"), row), encoding="utf-8")
+    return 0
+
+
+def run(name: str, *, again: bool, only: str) -> Mapping[str, str] | None:
+    """Try the mutants of a package; return each one's outcome by its text, or None on failure."""
+    from benchmarks.mutants.mutating import mutate
+
+    package, place = PACKAGES[name], _STATE / name.replace("/", ".")
+    shutil.rmtree(place, ignore_errors=True)
+    _copy_repository(place)
+    paths = sorted({path for pattern in package.sources for path in place.glob(pattern)})
+    mutants = [
+        mutant
+        for path in paths
+        if only in str(path.relative_to(place))
+        for mutant in mutate(place, path.relative_to(place))
+    ]
+    memory, log, left = (place.with_name(f"{place.name}.{kind}") for kind in ("json", "log", "txt"))
+    before = json.loads(memory.read_text("utf-8")) if memory.exists() else {}
+    known = {m.name: before.get(m.diff, "") for m in mutants} if again else {}
+    to_try = [m for m in mutants if known.get(m.name) not in ("killed", "timeout")]
+    print(f"{name}: {len(to_try):,} of {len(mutants):,} mutants in {len(paths)} files", flush=True)
+    tries, results = place / "to-try.json", place / "results"
+    tries.write_text(json.dumps([(m.name, m.function) for m in to_try]), encoding="utf-8")
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(place),
+        "MLOPS_HOME": str(place / ".mlops"),
+        "MUTANTS_TO_TRY": os.pathsep.join(map(str, (tries, results))),
+    }
+    command = [sys.executable, "-m", "pytest", *package.tests, "-q", "-p", "no:cacheprovider"]
+    command += ["-m", "not mage and not browser and not real_data", "-p", "no:xdist"]
+    command += ["-p", "benchmarks.mutants.running"]
+    with log.open("w") as output:
+        subprocess.run(command, cwd=place, env=environment, stdout=output, stderr=output)
+    if not results.exists():
+        print(f"The tests could not run: see {log}", file=sys.stderr)
+        return None
+    found = dict(map(json.loads, results.read_text("utf-8").splitlines()))
+    outcomes = {m.diff: found.get(m.name) or known.get(m.name) or "untried" for m in mutants}
+    memory.write_text(json.dumps({**before, **outcomes}, indent=0), encoding="utf-8")
+    alive = [f"{outcomes[m.diff]}: {m.diff}\n" for m in mutants if not _killed(outcomes[m.diff])]
+    left.write_text("\n".join(alive), encoding="utf-8")
+    shutil.rmtree(place)
+    return {m.name: outcomes[m.diff] for m in mutants}
+
+
+def _killed(outcome: str) -> bool:
+    return outcome in ("killed", "timeout")
+
+
+def _copy_repository(place: Path) -> None:
+    """Copy what git knows or would: the tests look at files of every kind."""
+    listing = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    listed = subprocess.run(listing, cwd=REPOSITORY, check=True, capture_output=True, text=True)
+    for name in listed.stdout.split("\0"):
+        source = REPOSITORY / name
+        if name and source.is_file():
+            (place / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(source, place / name)
+
+
+def score(name: str, outcomes: Mapping[str, str], minutes: float) -> str:
+    """Return the package's row of the table: a mutant that hangs its tests is killed."""
+    every = list(outcomes.values())
+    killed = sum(map(_killed, every))
+    share = 100 * killed / max(len(every), 1)
+    left = len(every) - killed
+    return _ROW.format(name, date.today(), len(every), killed, left, share, minutes)
+
+
+def with_row(text: str, row: str) -> str:
+    """Return the table with a package's row replaced, or added at its end."""
+    lines = text.splitlines()
+    key = row.split("|")[1]
+    rows: Sequence[int] = [i for i, line in enumerate(lines) if line.startswith("| `")]
+    same = [i for i in rows if lines[i].split("|")[1] == key]
+    if same:
+        lines[same[0]] = row
+    else:
+        lines.insert(rows[-1] + 1 if rows else len(lines), row)
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

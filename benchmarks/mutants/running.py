@@ -1,0 +1,175 @@
+"""A pytest plugin: one session runs the tests once, then each mutant's own tests in a fork of it.
+
+Nothing is imported twice, and what a session's fixtures made (a registry with models) serves every
+mutant. A fork runs the fastest tests that call the mutated function first, and ends with the first
+that fails.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import tempfile
+import time
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import hypothesis
+import pytest
+
+from benchmarks.mutants import active
+
+SECONDS_OF_TESTS = 30.0  # per mutant: beyond these the slowest tests are left out
+_SLACK = (6.0, 15.0)  # a fork may take so many times as long as its tests did, and seconds more
+
+
+class Forks:
+    """Runs the tests, then the mutants.
+
+    Args:
+        mutants: Name and function of each mutant to try.
+        results: Gets a line of JSON per mutant: its name, and "killed", "timeout" or "survived".
+        pending: Gets the names of what tests call.
+    """
+
+    def __init__(self, mutants: Sequence[tuple[str, str]], results: Path, pending: Path) -> None:
+        self.mutants, self.results, self.pending = mutants, results, pending
+        self.seconds: dict[str, float] = {}
+        self.callers: dict[str, list[pytest.Item]] = {}
+        self.failed = False
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_collection(self) -> None:
+        """Let hypothesis end with the first failure: it need be neither small nor remembered."""
+        phases = (hypothesis.Phase.explicit, hypothesis.Phase.generate)
+        parent = hypothesis.settings.get_profile("shared machines")
+        hypothesis.settings.register_profile(
+            "mutants", parent, phases=phases, database=None, derandomize=True
+        )
+        hypothesis.settings.load_profile("mutants")
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Note whether the test at work failed, and how long it takes."""
+        self.failed |= report.failed
+        self.seconds[report.nodeid] = self.seconds.get(report.nodeid, 0) + report.duration
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> bool:
+        """Run the tests once, then the mutants."""
+        terminal = session.config.pluginmanager.getplugin("terminalreporter")
+        usable = self._learn(session.items)
+        terminal.write_line(f"\n{len(usable)} of {len(session.items)} tests can run in forks")
+        with self.results.open("a", encoding="utf-8") as stream:
+            for number, (name, function) in enumerate(self.mutants, 1):
+                tests = self._tests_of(function, usable)
+                outcome = self._outcome(name, tests) if tests else "untested"
+                stream.write(json.dumps([name, outcome]) + "\n")
+                stream.flush()
+                if number % 50 == 0:
+                    terminal.write_line(f"{number} of {len(self.mutants)} mutants")
+        return True
+
+    def _learn(self, items: Sequence[pytest.Item]) -> set[str]:
+        """Run every test to see what it calls; return those that also pass in a fork."""
+        os.environ[active.CALLS] = str(self.pending)
+        passed = []
+        for item, following in zip(items, [*items[1:], items[0]], strict=True):
+            self.pending.write_text("")
+            active.seen.clear()
+            self.failed = False
+            item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
+            if self.failed:
+                continue
+            passed.append(item)
+            for function in set(self.pending.read_text().split()):
+                self.callers.setdefault(function, []).append(item)
+        del os.environ[active.CALLS]
+        self.pending.write_text("")
+
+        def note_passing() -> int:
+            for item, following in zip(passed, [*passed[1:], passed[0]], strict=True):
+                if self._passes([item], following):
+                    with self.pending.open("a") as stream:
+                        stream.write(f"{item.nodeid}\n")
+            return 0
+
+        if passed:
+            self._fork(note_passing, sum(self.seconds.values()), passed[0])
+        return set(self.pending.read_text().splitlines())
+
+    def _tests_of(self, function: str, usable: set[str]) -> list[pytest.Item]:
+        """Return the tests that call a function, fastest first, as many as there is time for."""
+        tests = [item for item in self.callers.get(function, ()) if item.nodeid in usable]
+        tests.sort(key=lambda item: self.seconds[item.nodeid])
+        chosen, total = [], 0.0
+        for item in tests:
+            total += self.seconds[item.nodeid]
+            if total > SECONDS_OF_TESTS and chosen:
+                break
+            chosen.append(item)
+        return chosen
+
+    def _outcome(self, name: str, tests: Sequence[pytest.Item]) -> str:
+        os.environ[active.MUTANT] = name
+        expected = sum(self.seconds[item.nodeid] for item in tests)
+        code = self._fork(lambda: 0 if self._passes(tests) else 1, expected, tests[0])
+        del os.environ[active.MUTANT]
+        return "timeout" if code is None else "killed" if code else "survived"
+
+    def _passes(self, tests: Sequence[pytest.Item], last: pytest.Item | None = None) -> bool:
+        """Whether tests pass; what the session's fixtures made is left to the parent."""
+        self.failed = False
+        stays = last or next((i for i in _others(tests)), tests[0])
+        for item, following in zip(tests, [*tests[1:], stays], strict=True):
+            item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
+            if self.failed:
+                return False
+        return True
+
+    def _fork(self, work: Any, expected: float, any_item: pytest.Item) -> int | None:
+        """Run work in a fork with temporary folders of its own; None if it takes too long."""
+        folder = Path(tempfile.mkdtemp(prefix="mutant-"))
+        child = os.fork()
+        if not child:
+            code = 1
+            try:
+                os.setsid()
+                manager = any_item.config.pluginmanager
+                manager.unregister(name="terminalreporter")
+                os.environ["TMPDIR"] = tempfile.tempdir = str(folder)
+                any_item.config._tmp_path_factory._basetemp = folder  # type: ignore[attr-defined]
+                code = work()
+            finally:
+                os._exit(code)
+        until = time.monotonic() + expected * _SLACK[0] + _SLACK[1]
+        try:
+            while True:
+                ended, status = os.waitpid(child, os.WNOHANG)
+                if ended:
+                    return os.waitstatus_to_exitcode(status)
+                if time.monotonic() > until:
+                    os.killpg(child, signal.SIGKILL)
+                    os.waitpid(child, 0)
+                    return None
+                time.sleep(0.005)
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(child, signal.SIGKILL)  # servers that its tests left behind
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _others(tests: Sequence[pytest.Item]) -> Iterable[pytest.Item]:
+    """Yield tests of other files than the last one's: its fixtures end before them."""
+    last = tests[-1]
+    return (item for item in last.session.items if item.path != last.path)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Take what to try from the environment, where the command left it."""
+    mutants, results = map(Path, os.environ["MUTANTS_TO_TRY"].split(os.pathsep))
+    tried = json.loads(mutants.read_text("utf-8"))
+    config.pluginmanager.register(Forks(tried, results, mutants.with_name("called")))
