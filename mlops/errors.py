@@ -165,5 +165,5 @@ def unwritable(folder: Path, error: OSError) -> ConfigurationError:
     """Return what to tell when the operating system does not let us write in a folder."""
     return ConfigurationError(
         f"{folder} cannot be written: {error.strerror or error}",
-        "make room in it or make it writable, or set MLOPS_HOME to another folder",
+        "free space or make it writable, or set MLOPS_HOME to another folder",
     )

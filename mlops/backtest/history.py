@@ -128,7 +128,9 @@ class Clock:
 
     def _between(self, start: datetime, end: datetime) -> Any:
         if end > self._now:
-            raise FutureAccessError(f"trips until {end} were asked for, but it is {self._now}")
+            raise FutureAccessError(
+                f"trips until {end} were requested, but the replay has only reached {self._now}"
+            )
         at = self._trips[PICKUP_AT].to_numpy()
         return (at >= _moment(start)) & (at < _moment(end))
 

@@ -79,8 +79,8 @@ class Replay:
         initial = self.settings.backtest.initial_months
         if len(self.months) <= initial:
             raise ConfigurationError(
-                f"{len(self.months)} months leave none to replay: the first {initial} are learned"
-                " from before",
+                f"{len(self.months)} months leave none to replay: the first {initial} train the"
+                " first model",
                 "move --from or --to, or lower backtest.initial_months",
             )
         clock = self.history.clock(month_bounds(self.months[initial])[0])
@@ -102,8 +102,8 @@ class Replay:
         verdict = pass_gate(challenger, None, self.settings, self.store)
         if not verdict.passed:
             raise GateRefusalError(
-                f"the first model was refused, and nothing would answer: {verdict.summary}",
-                "begin with more months (backtest.initial_months), or look at gate.*",
+                f"the gate refused the first model, so nothing can predict: {verdict.summary}",
+                "train on more months (backtest.initial_months), or check the limits in gate.*",
             )
         self.watcher.adopt(challenger.training, clock)
         return challenger.training

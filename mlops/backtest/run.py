@@ -29,7 +29,7 @@ def backtest(
     Args:
         settings: The source and everything else; see `BacktestSettings`.
         first: First month of data, ``YYYY-MM``.
-        last: Last month replayed.
+        last: Last month to replay.
         policies: Names of policies, at least one.
 
     Returns:

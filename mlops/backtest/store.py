@@ -16,7 +16,7 @@ from mlops.records.files import find_or_report, write_record
 
 Record = TypeVar("Record", bound=Reference)
 
-WAY_OUT: Final = "repeat the backtest: what is damaged is calculated again"
+WAY_OUT: Final = "repeat the backtest: it recomputes what is damaged"
 
 # The packages whose code decides a result.
 _PACKAGES = ("data", "features", "training", "evaluation", "monitoring", "backtest")

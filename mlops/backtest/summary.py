@@ -158,7 +158,7 @@ def latest_result(backtests: Path) -> BacktestResult | None:
     Raises:
         DamagedFileError: If its file is damaged.
     """
-    way_out = "repeat the backtest, which writes {path} anew: mlops backtest"
+    way_out = "repeat the backtest, which rewrites {path}: mlops backtest"
     folder = find_pointed(backtests / CURRENT, RESULT_FILE, way_out)
     return find_record(folder / RESULT_FILE, BacktestResult, way_out) if folder else None
 

@@ -77,8 +77,8 @@ def windows_of(
     for name in ("validation_start", "test_start"):
         if getattr(windows, name) is not None:
             raise ConfigurationError(
-                f"windows.{name} is a date, but a replay needs windows that move on with it",
-                "give windows.validation_days and windows.test_months or test_days",
+                f"windows.{name} is a date, but a replay needs windows that move with it",
+                "set windows.validation_days and windows.test_months or windows.test_days",
             )
     return plan_windows(months, windows)
 

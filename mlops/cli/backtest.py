@@ -33,22 +33,24 @@ def backtest(
     first: Annotated[
         Optional[str], typer.Option("--from", help="First month of data, YYYY-MM.")
     ] = None,
-    last: Annotated[Optional[str], typer.Option("--to", help="Last month replayed.")] = None,
+    last: Annotated[Optional[str], typer.Option("--to", help="Last month to replay.")] = None,
     policy: Annotated[
         Optional[list[str]],
         typer.Option(help=f"{', '.join(ALL)}; repeat for several. Default: all."),
     ] = None,
     source: Annotated[Optional[str], typer.Option(help="sample, tlc or path.")] = None,
-    location: Annotated[Optional[str], typer.Option(help="path only: folder or URL.")] = None,
+    location: Annotated[
+        Optional[str], typer.Option(help="With --source path: folder or URL.")
+    ] = None,
     set_: SetOption = None,
     as_json: AsJson = False,
 ) -> None:
     """Replay history month by month, and compare retraining policies.
 
-    The first months (backtest.initial_months) train the first model. Then each month's trips are
-    predicted by the champion of that day; labels arrive, monitoring looks, the policy decides, a
-    challenger is trained and the gate judges. Nothing sees its future. A replay that was stopped
-    goes on where it was.
+    The first months (backtest.initial_months) train the first model. In each later month the
+    champion of the day predicts, labels arrive, monitoring measures, the policy decides whether to
+    train a challenger, and the gate judges it. No step sees its future. Run the same command again
+    to continue an interrupted replay.
     """
     months = f"{first or last}..{last or first}" if first or last else None
     settings = settings_from(
@@ -65,7 +67,8 @@ def backtest(
     listed = settings.source.month_list
     if len(listed) < 2:
         raise ConfigurationError(
-            "--from and --to name a single month", "give at least one month to learn from before"
+            "--from and --to name a single month",
+            "start earlier: the replay needs at least one month to train the first model",
         )
 
     from mlops.backtest.run import backtest as run
@@ -85,7 +88,7 @@ def _show(result: "BacktestResult") -> None:
     show_rows(
         [{**row, "gate": row["gate"].split(":")[0]} for row in step_rows(result.steps)],
         as_json=False,
-        title="Month by month (minutes; windows in order of time, x: violated)",
+        title="Month by month (minutes; windows in chronological order, x: violated)",
     )
     show_rows([t.model_dump() for t in result.totals], as_json=False, title="Policies")
     found = {(aged.policy, aged.age_months): aged.rmse for aged in result.staleness}

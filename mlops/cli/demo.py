@@ -32,21 +32,24 @@ def register(app: typer.Typer) -> None:
 
 def drift(
     home: Annotated[
-        Optional[Path], typer.Option(help=f"Folder for everything. Default: {FOLDER} here.")
+        Optional[Path],
+        typer.Option(help=f"Folder of the demonstration. Default: {FOLDER} in the current one."),
     ] = None,
     exit_: Annotated[
         bool, typer.Option("--exit", help="Stop the servers at the end, without asking.")
     ] = False,
-    keep: Annotated[bool, typer.Option("--keep", help="Leave the folder in place.")] = False,
-    seed: Annotated[int, typer.Option(min=0, help="Another seed is another city.")] = 7,
-    small: Annotated[bool, typer.Option("--small", help="Fewer trips: half the time.")] = False,
+    keep: Annotated[bool, typer.Option("--keep", help="Keep the folder afterwards.")] = False,
+    seed: Annotated[int, typer.Option(min=0, help="Random seed of the simulated city.")] = 7,
+    small: Annotated[
+        bool, typer.Option("--small", help="Use fewer trips; takes half the time.")
+    ] = False,
 ) -> None:
     """Simulate drift, and watch the project detect it, retrain and recover.
 
-    Real servers, in a home and on ports of their own: your own home and servers are not touched.
-    A champion is trained; callers ask; a bridge is closed; monitoring finds it, retrains, and the
-    new version is watched as a canary and promoted. Takes two to four minutes; in the end the
-    servers stay up to look at, until Enter or Ctrl-C.
+    Real servers run in a home and on ports of their own, so yours are not touched. A champion
+    answers requests until a bridge closes. Monitoring detects the drift and starts a retraining; a
+    canary tests the new version before it is promoted. This takes two to four minutes. At the end
+    the servers keep running until you press Enter or Ctrl-C.
     """
     from dataclasses import replace
 
@@ -66,7 +69,7 @@ def drift(
     try:
         perform(folder, size, say, (lambda: None) if exit_ else _wait)
     except MlopsError:
-        print(f"What happened can be read in {folder}; the next demonstration clears it.")
+        print(f"The records are in {folder}; the next demonstration deletes them.")
         raise
     except BaseException:  # interrupted: nobody is going to read it
         remove(folder)
@@ -77,7 +80,10 @@ def drift(
 
 def _wait() -> None:
     """Wait for Enter or Ctrl-C."""
-    print("\nThe servers stay up: look around. Enter or Ctrl-C stops them.", flush=True)
+    print(
+        "\nThe servers keep running, so you can look around. Enter or Ctrl-C stops them.",
+        flush=True,
+    )
     try:
         if sys.stdin.isatty():
             sys.stdin.readline()

@@ -13,11 +13,11 @@ from mlops.settings import Settings, load_settings
 DEPLOY_CODES = (
     "Exit codes: 0 deployed, or champion already · 2 no such version, or a wrong option · "
     "5 refused by the gate · 7 another deployment is in progress · 8 registry problem · "
-    "10 refused by its artifact or canary, or rolled back"
+    "10 the artifact test or the canary failed, or it was rolled back"
 )
 ROLLBACK_CODES = (
     "Exit codes: 0 restored, or a deployment stopped · 7 another rollback is in progress · "
-    "8 nothing to go back to, or registry problem · 10 restored, but the endpoint answers wrong"
+    "8 no former champion, or registry problem · 10 restored, but the endpoint answers incorrectly"
 )
 
 
@@ -83,16 +83,16 @@ def deploy(
 def rollback(
     to: Annotated[
         Optional[int],
-        typer.Option(help="A former champion; else the previous one."),
+        typer.Option(help="Former champion to restore. Default: the previous one."),
     ] = None,
     reason: Annotated[str, typer.Option(help="Reason, recorded with the version.")] = "",
     set_: SetOption = None,
     as_json: AsJson = False,
 ) -> None:
-    """Restore the previous champion; a deployment in progress is stopped.
+    """Restore the previous champion, and stop a deployment in progress.
 
-    A deployment that has not promoted its version yet is only stopped: its champion is still
-    there. A rollback is not undone by another: name a version then, with --to.
+    If the deployment has not promoted its version yet, the champion stays. A second rollback does
+    not undo the first: use --to to name the version to restore.
     """
     overrides = overrides_from(set_)
     variables = {**overrides, **_who(reason), **({} if to is None else {"to_version": str(to)})}
@@ -139,7 +139,7 @@ def deployments(
         }
         for record in records.all()[:last]
     ]
-    empty = "nothing was deployed yet; deploy a version with: mlops deploy VERSION"
+    empty = "nothing has been deployed yet; deploy a version with: mlops deploy VERSION"
     show_rows(rows, as_json=as_json, title="Deployments", empty=empty)
 
 

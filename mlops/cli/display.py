@@ -45,7 +45,7 @@ class RunDisplay:
         elif isinstance(event, BlockProgress):
             self._progress(event)
         elif isinstance(event, BlockFinished) and event.status == "condition_failed":
-            self._line(event.pipeline, f"[dim]– {event.block} was not needed[/]")
+            self._line(event.pipeline, f"[dim]– {event.block} skipped[/]")
         elif isinstance(event, BlockFinished):
             good = event.status in GOOD
             mark = "[green]✓[/]" if good else "[red]✗[/]"

@@ -115,8 +115,8 @@ def check_packages(_: Settings) -> Check:
         if installed(name) != version
     ]
     if wrong:
-        return Check("packages", "fail", ", ".join(wrong), "make clean, then make run")
-    return Check("packages", "ok", f"{len(vital)} vital packages as locked in {lock.name}")
+        return Check("packages", "fail", ", ".join(wrong), "run: make clean, then make run")
+    return Check("packages", "ok", f"{len(vital)} key packages match {lock.name}")
 
 
 def installed(package: str) -> str | None:
@@ -176,9 +176,11 @@ def _port(name: str, host: str, port: int, setting: str, command: str) -> Check:
         try:
             taken = probe.connect_ex(("127.0.0.1" if host in ("", "0.0.0.0") else host, port)) == 0
         except OSError as error:
-            return Check(name, "fail", f"{host}: {error}", f"check the host beside {setting}")
+            return Check(
+                name, "fail", f"{host}: {error}", f"check the host that belongs to {setting}"
+            )
     if taken:
-        way_out = f"if that is not `{command}`: {command} --set {setting}={port + 1}"
+        way_out = f"if another program uses it: {command} --set {setting}={port + 1}"
         return Check(name, "warn", f"{port} is taken", way_out)
     return Check(name, "ok", f"{port} is free")
 

@@ -43,7 +43,7 @@ def source_of(
     test_day = (test_start + timedelta(hours=12)).normalize()
     if not train_start < start < test_day:
         raise ConfigurationError(
-            f"the files are not in order of time: training starts {train_start:%Y-%m-%d}, "
+            f"the files are not in chronological order: training starts {train_start:%Y-%m-%d}, "
             f"validation {start:%Y-%m-%d}, test {test_day:%Y-%m-%d}",
             "training trips must come before validation trips, and these before test trips",
         )

@@ -71,7 +71,7 @@ def models(
         rows,
         as_json=as_json,
         title="Versions (RMSE in minutes)",
-        empty="no version yet; make one with: mlops run",
+        empty="no version yet; train one with: mlops run",
     )
 
 
@@ -81,9 +81,9 @@ def adopt(
 ) -> None:
     """Trust a version whose model was not logged from this home.
 
-    Loading a model runs the code in it, so only models logged from this home are loaded. A version
-    from before that rule, from another home, or registered by hand needs your word for it. It is
-    not deployed by this: that is `mlops deploy`.
+    Loading a model runs the code in it, so only models that this home logged are loaded. Adopt a
+    version from another home, or one registered by hand, if you know where it comes from. To make
+    it the champion, use `mlops deploy` afterwards.
     """
     settings = load_settings()
 
@@ -135,9 +135,11 @@ def _show_last_verdict(path: Any, console: Console, as_json: bool) -> None:
     from mlops.evaluation.verdict import Verdict
     from mlops.records.files import find_record
 
-    verdict = find_record(path, Verdict, "judge models again, which writes {path} anew: mlops run")
+    verdict = find_record(path, Verdict, "run the gate again, which rewrites {path}: mlops run")
     if verdict is None:
-        raise RegistryError("no model was judged yet", "judge some with: mlops run")
+        raise RegistryError(
+            "the gate has not judged any model yet", "train and judge candidates with: mlops run"
+        )
     if as_json:
         print(verdict.model_dump_json(indent=1))
     else:

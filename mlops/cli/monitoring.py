@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from mlops.monitoring.report import Finding
 
 CODES = (
-    "Exit codes: 0 looked, and whatever was due is started · 2 no such window, or a wrong option · "
-    "3 trips could not be read · 6 the pipeline failed · 7 another run is busy · "
-    "8 registry problem · 12 a retraining or rollback is due that was not started: how to is shown"
+    "Exit codes: 0 measured, and the action that was due is started · 2 no such window, or a "
+    "wrong option · 3 trips could not be read · 6 the pipeline failed · 7 another run holds the "
+    "lock · 8 registry problem · 12 a retraining or rollback is due but was not started"
 )
 LAST = 20
 REASONS = 8
@@ -85,7 +85,7 @@ def _look(settings: Settings, overrides: dict[str, Any], as_json: bool) -> None:
         print(json.dumps(_content(windows, [decision] if decision else []), indent=1))
         raise typer.Exit(MonitoringError.exit_code if due else 0)
     console.print()
-    empty = "no window is new: nothing was answered, or too little (monitoring.min_window_trips)"
+    empty = "no new window: there are too few new answers (monitoring.min_window_trips)"
     show_rows(window_rows(windows), as_json=False, title="Windows", empty=empty, console=console)
     _tell(decision, console)
     if due:
@@ -97,7 +97,7 @@ def _look(settings: Settings, overrides: dict[str, Any], as_json: bool) -> None:
 
 def _tell(decision: "DecisionRecord | None", console: Console) -> None:
     if decision is None:
-        console.print("there is no champion to watch: train one with: mlops run")
+        console.print("there is no champion to monitor; train one with: mlops run")
         return
     decided = decision.decision
     held_back = f" ({decided.held_back} held back)" if decided.held_back else ""
@@ -131,7 +131,7 @@ def _show_window(settings: Settings, name: str, as_json: bool) -> None:
     families = dict.fromkeys(finding.family for finding in record.report.findings)
     quiet = [f for family in families if (f := worst(family)) and f.outcome == "ok"]
     shown = [*record.report.alarms, *quiet]
-    title = "Findings: alarms, and what came nearest to one"
+    title = "Findings: alarms and near misses"
     show_rows([_finding(f) for f in shown], as_json=False, title=title, console=console)
     console.print(f"{len(record.report.findings) - len(shown)} more: mlops monitor {name} --json")
 

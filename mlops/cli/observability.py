@@ -23,7 +23,7 @@ def register(app: typer.Typer) -> None:
 def observe(set_: SetOption = None) -> None:
     """Watch pipelines and models for Prometheus and the dashboards, until Ctrl-C.
 
-    `mlops up` does the same as one of its parts; this is for a machine where it does not run.
+    `mlops up` includes this. Use the command on a machine where `mlops up` does not run.
     """
     settings = settings_from(set_)
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")

@@ -64,14 +64,14 @@ def list_pipelines(as_json: AsJson = False) -> None:
     ),
 )
 def run_pipeline(
-    name: Annotated[str, typer.Argument(help="One of: mlops pipeline list.")],
+    name: Annotated[str, typer.Argument(help="Name of a pipeline from: mlops pipeline list.")],
     var: Annotated[
         Optional[list[str]],
         typer.Option("--var", metavar="NAME=VALUE", help="A setting or run-time variable."),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Run one pipeline through Mage, to the end."""
+    """Run one pipeline to its end."""
     if name not in pipeline_names():
         raise ConfigurationError(
             f"there is no pipeline {name!r}", f"choose one of: {', '.join(pipeline_names())}"
@@ -173,4 +173,4 @@ def status(
                 f"{manifest.extraction.taxi} {', '.join(manifest.extraction.months)}, "
                 f"built {manifest.created_at:%Y-%m-%d %H:%M} UTC"
             )
-    show_rows(runs, as_json=as_json, title="Last pipeline runs", empty="no pipeline ran yet")
+    show_rows(runs, as_json=as_json, title="Last pipeline runs", empty="no pipeline has run yet")

@@ -110,7 +110,7 @@ def _records(trips: str) -> list[dict[str, Any]] | None:
         path = Path(trips)
         if not path.exists():
             raise ConfigurationError(
-                f"{trips!r} is no file that exists, and no JSON", f"write e.g. '{ONE_TRIP}'"
+                f"{trips!r} is neither an existing file nor JSON", f"write e.g. '{ONE_TRIP}'"
             )
         if path.is_dir() or not trips.endswith(MEMORY_TYPES):
             return None
@@ -125,7 +125,7 @@ def _records(trips: str) -> list[dict[str, Any]] | None:
 
 def _from_file(path: Path) -> Any:
     if not path.is_file():
-        raise ConfigurationError(f"{path} is no file", "write - to read standard input")
+        raise ConfigurationError(f"{path} is not a file", "write - to read standard input")
     try:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:

@@ -32,17 +32,19 @@ def reproduce(
     version: Annotated[str, typer.Argument(help="A version or alias.")],
     exact: Annotated[
         bool,
-        typer.Option("--exact", help="With the code of the recorded commit, in a git worktree."),
+        typer.Option("--exact", help="Use the code of the recorded commit, in a git worktree."),
     ] = False,
-    threads: Annotated[int, typer.Option(min=0, help="For fitting; 0: as the receipt says.")] = 0,
+    threads: Annotated[
+        int, typer.Option(min=0, help="Threads for fitting; 0 means as many as the receipt says.")
+    ] = 0,
     set_: SetOption = None,
     as_json: AsJson = False,
 ) -> None:
-    """Make a version again from its receipt, and say whether it matches bit for bit.
+    """Rebuild a version from its receipt, and say whether it matches bit for bit.
 
     Environment, data, features, model, interval, predictions and metrics are compared in that
-    order. Exit code 0: the same from the data to the metrics; 13: not, with the first stage that
-    differs. Nothing is registered or changed.
+    order. The exit code is 0 if everything from the data to the metrics is equal, else 13, and the
+    first stage that differs is named. Nothing is registered or changed.
     """
     settings = settings_from(set_)
 
@@ -73,11 +75,10 @@ def reproduce(
 
 def _show(found: "Reproduction") -> None:
     rows = [
-        {"stage": stage.name, "": stage.outcome, "what was found": stage.summary}
-        for stage in found.stages
+        {"stage": stage.name, "": stage.outcome, "result": stage.summary} for stage in found.stages
     ]
-    made = f"made again by code {found.code[:12]} in {found.seconds:.1f} s"
-    show_rows(rows, as_json=False, title=f"Version {found.version} ({found.family}), {made}")
+    rebuilt = f"rebuilt with code {found.code[:12]} in {found.seconds:.1f} s"
+    show_rows(rows, as_json=False, title=f"Version {found.version} ({found.family}), {rebuilt}")
     if found.lacking:
         terminal().print(
             f"its receipt lacks {', '.join(found.lacking)}: it was written by an older release"

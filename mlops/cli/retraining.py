@@ -33,7 +33,7 @@ def retrain(
     force: Annotated[
         bool, typer.Option("--force", help="Train even if the source has no new month.")
     ] = False,
-    reason: Annotated[str, typer.Option(help="Reason, kept with the record.")] = "",
+    reason: Annotated[str, typer.Option(help="Reason, recorded with the retraining.")] = "",
     resume: Annotated[
         bool, typer.Option("--resume", help="Continue the last retraining that did not finish.")
     ] = False,
@@ -76,7 +76,9 @@ def retrain(
 
 
 def approve(
-    version: Annotated[int, typer.Argument(help="The version that waits; may be omitted.")] = 0,
+    version: Annotated[
+        int, typer.Argument(help="Default: the version that waits.", show_default=False)
+    ] = 0,
     reason: Annotated[str, typer.Option(help="Reason, recorded with the version.")] = "",
     show: Annotated[bool, typer.Option("--show", help="Only show the version that waits.")] = False,
     set_: SetOption = None,
@@ -92,7 +94,7 @@ def approve(
         waiting = f"version {pending.version}" if pending else "no version"
         raise ConfigurationError(
             f"{waiting} waits for approval" + (f", not version {version}" if version else ""),
-            "to deploy a version all the same: mlops deploy VERSION",
+            "to deploy any other version: mlops deploy VERSION",
         )
     content = pending.model_dump(mode="json")
     if show:

@@ -47,7 +47,7 @@ def run(
     ] = None,
     test_data: Annotated[
         Optional[Path],
-        typer.Option(help="A still later file for the gate; else the second half."),
+        typer.Option(help="A still later file for the gate. Default: the second half."),
     ] = None,
     families: Annotated[Optional[str], typer.Option(help="E.g. lasso,random_forest.")] = None,
     objectives: Annotated[Optional[str], typer.Option(help="E.g. squared_error.")] = None,
@@ -58,7 +58,7 @@ def run(
         Optional[int], typer.Option(help="Number of blocks that run at the same time.")
     ] = None,
     promote: Annotated[
-        bool, typer.Option("--promote", help="Let a winner that passes replace the champion.")
+        bool, typer.Option("--promote", help="Promote a winner that passes the gate to champion.")
     ] = False,
     allow_mismatch: AllowMismatch = False,
     rebuild: Annotated[
@@ -115,7 +115,7 @@ def run(
 
     note = objection(settings, promote=promote)
     if note:
-        console.print(f"[yellow]Note[/] {note} (--allow-mismatch lets it)")
+        console.print(f"[yellow]Note[/] {note} (--allow-mismatch permits it)")
     with begin_job(settings, {**overrides, "promote": promote}, resume=resume) as begun:
         console.print("[dim]loading Mage …[/]")
         job = run_main_job(settings, begun, RunDisplay(console), rebuild=rebuild)
@@ -143,20 +143,20 @@ def run(
         _show_outcome(console, settings, judgement, registered, scored, seconds)
         if champion is not None and champion.version != registered["champion"]:
             console.print(
-                f"[bold]Champion[/] version {champion.version} now: somebody deployed it or rolled "
-                "back to it while this job ran (mlops deployments)"
+                f"[bold]Champion[/] is version {champion.version}, which was deployed or restored "
+                "while this job ran (mlops deployments)"
             )
     if job.failed_candidates:
         causes = "; ".join(f"{name}: {why}" for name, why in job.failed_candidates.items())
         raise CandidateFailureError(
             f"{len(job.failed_candidates)} of the candidates failed, the others were compared: "
             f"{causes}",
-            "read its log and fix the cause; then try it again with: mlops run --resume",
+            "read the log and fix the cause; then train them again with: mlops run --resume",
         )
     if (promote or scored is None) and not judgement["verdict"]["passed"]:
         raise GateRefusalError(
             f"no new champion: {judgement['verdict']['summary']}",
-            "see every rule with: mlops models --verdict; then fix the data or search harder",
+            "see every rule with: mlops models --verdict; then fix the data or extend the search",
         )
 
 

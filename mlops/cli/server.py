@@ -28,8 +28,8 @@ def up(
 ) -> None:
     """Start Mage (editor, triggers, dashboards) and the MLflow UI as one group; Ctrl-C stops all.
 
-    Sign-in is on. The owner's password is generated at the first start and shown once. A part that
-    dies is started again.
+    Sign-in is on. The owner's password is generated at the first start and shown once. If one of
+    the servers stops unexpectedly, it is restarted.
     """
     settings = settings_from(set_)
 
@@ -42,7 +42,7 @@ def up(
 def mlflow(set_: SetOption = None) -> None:
     """Start MLflow's server alone, as `mlops up` does; Ctrl-C stops it.
 
-    It answers only requests that name it, and takes no files.
+    It answers only requests whose Host header names it, and accepts no files.
     """
     settings = settings_from(set_)
 

@@ -37,8 +37,8 @@ def serve(
 ) -> None:
     """Answer predictions over HTTP with the champion, until Ctrl-C.
 
-    A promotion takes effect within seconds, without a restart. API keys are needed; the first is
-    made at the first start and shown once.
+    A promotion takes effect within seconds, without a restart. Callers need an API key; the first
+    one is generated at the first start and shown once.
     """
     settings = settings_from(set_, {"serving.workers": workers, "serving.port": port})
     logging.basicConfig(format="%(asctime)s %(process)d %(levelname)s %(name)s: %(message)s")
@@ -50,18 +50,25 @@ def serve(
 
 
 def add(
-    name: Annotated[str, typer.Argument(help="Whose key it is; the prediction log calls it so.")],
+    name: Annotated[
+        str, typer.Argument(help="Name of the caller, recorded in the prediction log.")
+    ],
     days: Annotated[
-        Optional[float], typer.Option(help="Until it expires.", show_default="never")
+        Optional[float], typer.Option(help="Days until the key expires.", show_default="never")
     ] = None,
 ) -> None:
-    """Create a key and show it once. To rotate: add, let the caller change over, revoke the old."""
+    """Create a key and show it once.
+
+    To rotate a key, add a new one, let the caller switch to it, and revoke the old one.
+    """
     from mlops.serving.keys import add_key
 
     key, token = add_key(load_settings().served, name, days)
     print(token)
     until = f"until {key.expires_at:%Y-%m-%d %H:%M} UTC" if key.expires_at else "without end"
-    terminal(stderr=True).print(f"key {key.number} for {name}, {until}; it is stored nowhere")
+    terminal(stderr=True).print(
+        f"key {key.number} for {name}, {until}; it is shown only once, so keep it"
+    )
 
 
 def list_(as_json: AsJson = False) -> None:
@@ -80,11 +87,16 @@ def list_(as_json: AsJson = False) -> None:
         }
         for key in read_keys(load_settings().served)
     ]
-    show_rows(rows, as_json=as_json, empty="no key yet; make one with: mlops keys add NAME")
+    show_rows(rows, as_json=as_json, empty="no key yet; create one with: mlops keys add NAME")
 
 
 def revoke(
-    name: Annotated[str, typer.Argument(metavar="NAME|NUMBER", help="All of a name, or one.")],
+    name: Annotated[
+        str,
+        typer.Argument(
+            metavar="NAME|NUMBER", help="A name revokes all its keys, a number one key."
+        ),
+    ],
 ) -> None:
     """Revoke keys; servers refuse them within a second."""
     from mlops.serving.keys import revoke_keys

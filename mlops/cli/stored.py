@@ -145,7 +145,7 @@ def tables(settings: Settings, fault: Callable[[MlopsError], None]) -> str:
 _TABLES: Final[Mapping[str, str]] = {
     "prediction_log": "restore {path} from a backup, or remove it: its answers are lost",
     "predictions": "remove its folder and predict again: mlops predict",
-    "observability": "remove {path}: a running mlops up makes it again",
+    "observability": "remove {path}: a running mlops up rebuilds it",
 }
 INSPECTIONS: Final[Mapping[str, Inspection]] = {
     "Mage's history": mage_database,
@@ -180,7 +180,10 @@ def disposable(settings: Settings) -> tuple[str, str]:
     sizes = {path: _bytes(path) for path in folders if path.is_dir()}
     megabytes = sum(sizes.values()) / 1e6
     command = "rm -r " + " ".join(str(path) for path in sizes) if sizes else ""
-    return f"{megabytes:,.0f} MB can be made again", command and f"while nothing runs: {command}"
+    return (
+        f"{megabytes:,.0f} MB of caches can be deleted",
+        command and f"when nothing is running: {command}",
+    )
 
 
 class _Caught:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from mlops.orchestration.triggers import Trigger
 
 NOTES = """A request repeated with the same -H "Idempotency-Key: KEY" starts no second run.
-With "skip_if_running": true beside "pipeline_run", a run in progress is named instead."""
+With "skip_if_running": true beside "pipeline_run", it returns a run in progress instead."""
 
 
 def register(app: typer.Typer) -> None:
@@ -35,7 +35,7 @@ def register(app: typer.Typer) -> None:
 
 def triggers(
     show_tokens: Annotated[
-        bool, typer.Option("--show-tokens", help="Put the tokens into the commands.")
+        bool, typer.Option("--show-tokens", help="Show the tokens in the commands.")
     ] = False,
     write: Annotated[
         bool, typer.Option("--write", help="Write pipelines/*/triggers.yaml from the code.")
@@ -58,7 +58,7 @@ def triggers(
         console.print("\n".join(f"written {path}" for path in changed) or "nothing to write")
     if lint or write:
         trigger_lint.check()
-        console.print(f"{len(definitions.TRIGGERS)} triggers, nothing wrong")
+        console.print(f"{len(definitions.TRIGGERS)} triggers, no mistakes")
         return
     settings = load_settings()
     rows = trigger_rows(settings)
@@ -70,11 +70,11 @@ def triggers(
         return
     show_rows(rows, as_json=False, title=f"Triggers ({settings.environment})", console=console)
     if not commands:
-        console.print("The commands that start them appear after the first: mlops up")
+        console.print("The commands that start them appear after the first start of: mlops up")
     for pipeline, command in commands.items():
         console.print(f"\n[bold]{pipeline}[/]")
         console.print(command, markup=False)
-        console.print("[dim]how its run stands, by the number in the answer:[/]")
+        console.print("[dim]the state of its run, by the number in the answer:[/]")
         console.print(questions[pipeline], markup=False)
     if commands:
         console.print(f"\n{NOTES}", markup=False)

@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 from mlops.errors import ConfigurationError
 
 ALLOW: Final = "allow_mismatch"  # the setting and run-time variable
-_ALLOW_HINT: Final = f"to do it all the same: --allow-mismatch, or the variable {ALLOW}=true"
+_ALLOW_HINT: Final = f"to allow it anyway: --allow-mismatch, or the variable {ALLOW}=true"
 
 
 class TripOrigin(NamedTuple):
@@ -47,7 +47,7 @@ def require_scoring(learned: TripOrigin, trips: TripOrigin, whose: str, *, allow
     unfit = learned.taxi != trips.taxi or (learned.synthetic and not trips.synthetic)
     if unfit and not allow:
         raise ConfigurationError(
-            f"{whose} learned from {learned} and says nothing of {trips}",
+            f"{whose} learned from {learned} and cannot predict {trips}",
             f"train on such trips first: mlops run --source tlc --taxi {trips.taxi}; {_ALLOW_HINT}",
         )
 

@@ -41,7 +41,7 @@ def plan_windows(
         ConfigurationError: Naming the setting that leaves a window empty or out of order.
     """
     if not months:
-        raise ConfigurationError("source.months: there are no months to divide", "ask for a month")
+        raise ConfigurationError("source.months: there is no month", "name at least one month")
     months = sorted(set(months))
     start, end = month_bounds(months[0])[0], month_bounds(months[-1])[1]
     test_start = _test_start(months, windows)
@@ -52,7 +52,7 @@ def plan_windows(
             f" {test_start:%Y-%m-%d} on leaves no day for training or for test:"
             f" the data goes from {start:%Y-%m-%d} to {end - timedelta(days=1):%Y-%m-%d}",
             f"choose {'fewer days' if in_days else 'a date inside this period'},"
-            " or ask for more months",
+            " or request more months",
         )
     by_days = windows.validation_start is None
     validation_start = _midnight(windows.validation_start) or test_start - timedelta(
@@ -64,7 +64,7 @@ def plan_windows(
             f"windows.{name}: validation would start on {validation_start:%Y-%m-%d}, which is not"
             f" between the first day of training, {start:%Y-%m-%d}, and the start of test,"
             f" {test_start:%Y-%m-%d}",
-            "choose fewer days or ask for more months" if by_days else "choose a date between them",
+            "choose fewer days or request more months" if by_days else "choose a date between them",
         )
     return (
         Interval(start, validation_start),

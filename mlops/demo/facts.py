@@ -53,7 +53,7 @@ def live_rmse(windows: Sequence[WindowRecord]) -> float:
     ]
     rows = sum(finding.rows for finding in found)
     if not rows:
-        raise MlopsError("no trip of these windows has ended", "let the source have their month")
+        raise MlopsError("no trip of these windows has ended", "publish their month in the source")
     return math.sqrt(sum(f.rows * f.value**2 for f in found) / rows)
 
 
@@ -64,5 +64,5 @@ def required(found: T | None) -> T:
         MlopsError: If it is not.
     """
     if found is None:
-        raise MlopsError("a record of the demonstration is gone", "run it again")
+        raise MlopsError("a record of the demonstration is missing", "run it again")
     return found

@@ -55,7 +55,7 @@ class Story:
 
     def learn(self) -> None:
         """Train the first champion, as the README's first command does."""
-        with self._step("learn", "Two quiet months are learned: mlops run"):
+        with self._step("learn", "A model is trained on two normal months: mlops run"):
             self._city.publish(*LEARNED)
             outcome = self._servers.run("run")
             version = outcome["registered"]["champion"]
@@ -82,7 +82,7 @@ class Story:
 
     def be_quiet(self) -> None:
         """Answer a quiet month; its labels arrive; monitoring finds nothing."""
-        with self._step("quiet", f"{QUIET}: callers ask, trips end, nothing has changed"):
+        with self._step("quiet", f"{QUIET}: requests arrive, trips end, nothing has changed"):
             windows, decision = self._live_through(QUIET)
             self.facts.quiet = live_rmse(windows)
             self._say(
@@ -98,7 +98,7 @@ class Story:
 
     def close_the_bridge(self) -> None:
         """Answer a month in which every trip takes longer; monitoring must start a retraining."""
-        with self._step("drift", f"{CHANGED}: a bridge is closed, every trip takes 60 % longer"):
+        with self._step("drift", f"{CHANGED}: a bridge closes, every trip takes 60 % longer"):
             windows, decision = self._live_through(CHANGED)
             self.facts.drifted, self._worst = live_rmse(windows), windows[-1].window
             self._say(
@@ -123,7 +123,7 @@ class Story:
 
     def learn_again(self) -> None:
         """Wait while the new world is learned, judged, watched as a canary and promoted."""
-        with self._step("retrain", f"Retraining, run {self._retraining}; callers go on asking"):
+        with self._step("retrain", f"Retraining, run {self._retraining}; requests keep arriving"):
             later = self._city.requests(AFTER)
             with self._callers.trickle(later[: len(later) // 2]) as trickle:
                 report = self._servers.run("report", "window", self._worst)
@@ -152,7 +152,7 @@ class Story:
             )
             if decision.decision.step != "ok":
                 raise MlopsError(
-                    f"the new version is not at rest: {'; '.join(decision.decision.reasons)}",
+                    f"the new version still raises alarms: {'; '.join(decision.decision.reasons)}",
                     f"see the windows: mlops monitor --list (MLOPS_HOME={self.settings.home})",
                 )
             self._watch.observes("mlops_model_champion_version", self.facts.second)
@@ -180,7 +180,7 @@ class Story:
         asked = datetime.now(timezone.utc)
         known = {window.window for window in read_windows(self.settings)}
         answered = self._callers.ask(trips)
-        self._say(f"{answered.total():,} trips were asked about, version {champion} answered")
+        self._say(f"{answered.total():,} trips were requested, version {champion} answered")
         self._watch.logs(asked, answered.total())
         self._city.publish(month)
         self._say(f"the file of {month} appeared in the source: now the durations are known")

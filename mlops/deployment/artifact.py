@@ -62,7 +62,7 @@ def artifact_verdict(
     )
     size = saved_size_mb(model)
     rules = (
-        none_of("works", 0, "it loads, takes requests and compiles"),
+        none_of("works", 0, "it loads, accepts requests and compiles"),
         _finite(minutes),
         _plausible(minutes, model.shortest, model.longest),
         _parity(minutes, bundle),

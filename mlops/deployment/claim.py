@@ -65,7 +65,7 @@ def stored_claim(folder: Path) -> Claim | None:
     Raises:
         DamagedFileError: If its file is damaged.
     """
-    way_out = "remove {path}: whose it was, mlops deploy and mlops rollback read off the records"
+    way_out = "remove {path}: mlops deploy and mlops rollback find its owner in the records"
     return find_record(folder / _FILE, Claim, way_out)
 
 

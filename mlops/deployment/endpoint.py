@@ -94,9 +94,7 @@ class Endpoint:
         except requests.RequestException as error:
             return EndpointAnswer(problem=f"{type(error).__name__}: {str(error)[:200]}")
         except (KeyError, TypeError, ValueError) as error:
-            return EndpointAnswer(
-                problem=f"an answer that is none: {type(error).__name__}: {error}"
-            )
+            return EndpointAnswer(problem=f"not a valid answer: {type(error).__name__}: {error}")
 
     def _get(self, url: str, **options: Any) -> requests.Response:
         return self._session.get(url, timeout=TIMEOUT_SECONDS, **options)

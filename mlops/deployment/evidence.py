@@ -36,12 +36,12 @@ def require_deployable(
         )
     if info.receipt.gaps:
         raise GateRefusalError(
-            f"{title} cannot be made again: its receipt lacks {', '.join(info.receipt.gaps)}",
+            f"{title} cannot be reproduced: its receipt lacks {', '.join(info.receipt.gaps)}",
             "train it where its code is in git and its packages are locked",
         )
     if not info.verdict.passed:
         raise GateRefusalError(
-            f"{title} was not let pass by the gate: {info.verdict.summary}",
+            f"{title} did not pass the gate: {info.verdict.summary}",
             f"see every rule: mlops models {info.version}",
         )
     champion = registry.champion()
@@ -51,6 +51,6 @@ def require_deployable(
     if other and not other.allowed:
         raise GateRefusalError(
             f"{title} cannot replace version {champion.version if champion else ''}: {other.why}",
-            f"if you mean it: mlops deploy {info.version} --allow-mismatch",
+            f"to deploy it anyway: mlops deploy {info.version} --allow-mismatch",
         )
     return info

@@ -78,7 +78,7 @@ class Deployer:
         if dead and dead.state == "failing":
             self._restore_previous(dead)  # that much was decided already
         elif dead:
-            decision = f"its run had ended when {asked.by} asked for version {asked.what}"
+            decision = f"its run had ended when {asked.by} requested version {asked.what}"
             ledger.append(dead.id, "stopped", decision, by=asked.by)
         ledger.registry.mend_aliases()
         ledger.end_rollout(claim.deployment)
@@ -116,7 +116,7 @@ class Deployer:
         ledger = self.ledger
         champion = ledger.champion()
         if champion is None or champion == record.version:
-            why = "there is no champion" if champion is None else "it answers everything already"
+            why = "there is no champion" if champion is None else "it already answers everything"
             ledger.note(record.id, "canary_skipped", f"no canary: {why}")
             return
         done = {step.event for step in record.steps}
@@ -200,7 +200,7 @@ class Deployer:
                 record.id,
                 "left_unproven",
                 f"version {record.version} stays champion although {failure}; "
-                "there is none to go back to by itself",
+                "there is no earlier champion to restore",
             )
             return
         champion = ledger.champion()

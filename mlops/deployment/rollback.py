@@ -74,7 +74,7 @@ class Rollback(Deployer):
                 return _Plan(
                     champion,
                     f"deployment {unfinished.id} of version {unfinished.version} was stopped; "
-                    f"version {champion} never ceased to be champion",
+                    f"version {champion} stayed champion",
                     unfinished.version,
                 )
         version = ledger.registry.rollback_target(to)

@@ -37,7 +37,7 @@ def tell(record: DeploymentRecord, champion: int | None, *, can_undo: bool = Tru
     lines = [
         f"{record.kind.capitalize()} {record.id}: version {record.version}, champion before: "
         f"{before}",
-        f"  asked by {record.by}: {record.reason}",
+        f"  requested by {record.by}: {record.reason}",
         *(f"  {step.at:%H:%M:%S} {_mark(step.event)} {step.decision}" for step in record.steps),
     ]
     if not record.is_over:

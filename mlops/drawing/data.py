@@ -114,8 +114,8 @@ def draw_rules(table: pd.DataFrame, size: FigureSize = HALF) -> Drawing:
     on.grid(visible=False)
     obeyed = len(shown) - len(broken)
     handles = [
-        Patch(color=ROLES["quarantined"], label="set aside (quarantine)"),
-        Patch(color=ROLES["flagged"], label="kept, and flagged"),
+        Patch(color=ROLES["quarantined"], label="quarantined"),
+        Patch(color=ROLES["flagged"], label="kept and flagged"),
     ]
     if obeyed:
         handles.append(Patch(color="none", label=f"never broken: {obeyed} more rules"))
@@ -159,7 +159,11 @@ def draw_numbers(table: pd.DataFrame, size: FigureSize = FULL) -> Drawing:
         own = numbers[numbers["feature"] == name]
         edges = np.append(own["low"].to_numpy(), own["high"].iloc[-1])
         unit = own["unit"].iloc[0]
-        x = f"{unit}; the last bar is all beyond" if unit else "the last bar is all beyond"
+        x = (
+            f"{unit}; the last bar holds all larger values"
+            if unit
+            else "the last bar holds all larger values"
+        )
         label(on, title=own["meaning"].iloc[0], x=x, y="share of trips, %")
         on.stairs(100 * own["reference"], edges, fill=True, color=ROLES["reference"], alpha=0.45)
         on.stairs(100 * own["now"], edges, color=BLUE, lw=1.8)

@@ -34,7 +34,7 @@ _DARKEST: Final = 0.6  # opacity at which text on it is still legible
 
 
 @drawn(
-    "No candidate that grows step by step is recorded yet: `mlops run` trains boosted trees and"
+    "No candidate with a learning curve is recorded yet: `mlops run` trains boosted trees and"
     " forests."
 )
 def draw_curves(table: pd.DataFrame, size: FigureSize = FULL) -> Drawing:
@@ -104,7 +104,7 @@ def draw_contributions(table: pd.DataFrame, size: FigureSize = TALL) -> Drawing:
 
 
 def _contribution_bars(made: Figure, minutes: pd.Series[Any], rows: int) -> Drawing:
-    title = f"What features add to a prediction of {minutes.name}"
+    title = f"Contribution of each feature to predictions of {minutes.name}"
     on = axes(made, title=title, x=f"mean |contribution|, minutes (exact, {rows:,} trips)", y="")
     own = minutes.iloc[::-1]
     bars = on.barh(
@@ -132,7 +132,7 @@ def draw_residuals(table: pd.DataFrame, size: FigureSize = FULL) -> Drawing:
     made = figure(size)
     headline(
         made,
-        f"Errors of {family} on the {window} window: mean, standard deviation, and RMSE beside",
+        f"Errors of {family} on the {window} window: mean, standard deviation; RMSE at the right",
     )
     for on, dimension in zip(made.subplots(1, len(_SLICES), sharex=True), _SLICES, strict=True):
         own = shown[shown["dimension"] == dimension].iloc[::-1]

@@ -29,8 +29,8 @@ _FIRST: Final = "`mlops run` trains and registers the first model."
 _BESIDE: Final = 0.3  # how far families of one training lie from its place, at most
 # A champion's state in words: nobody should have to know ours.
 _STATES: Final = {
-    "ok": "all is well",
-    "warn": "look at it",
+    "ok": "healthy",
+    "warn": "needs attention",
     "retrain": "retraining",
     "rollback": "rolling back",
     "": "not monitored",
@@ -45,7 +45,7 @@ def draw_champion(table: pd.DataFrame) -> Drawing:
     if not row["version"]:
         return cards_html((Card("Champion", "none", _FIRST), *trouble))
     state = row["state"]
-    why = row["state_reason"] or "`mlops monitor` looks at what it answered"
+    why = row["state_reason"] or "`mlops monitor` measures its answers"
     decided = f"{row['decided_at']:{_MINUTE}}: " if state else ""
     by = f" by {row['promoted_by']}" if row["promoted_by"] else ""
     # The whole reason is in the trail: `mlops models`.
@@ -73,7 +73,7 @@ def draw_champion(table: pd.DataFrame) -> Drawing:
                 _minutes(row["rmse"]),
                 f"measured on {_trips(row['test_trips'])}{synthetic}"
                 if row["test_trips"] > 0
-                else "registered without a measurement",
+                else "registered without metrics",
             ),
             _live_card(row),
             Card("Age", _age(row["age_days"]), _learned(row)),
@@ -93,7 +93,7 @@ def draw_searches(table: pd.DataFrame, size: FigureSize = HALF) -> Drawing:
     """Draw the validation error of each family, training by training (table `searches`)."""
     made = figure(size)
     hollow = " (hollow: synthetic trips)" if table["synthetic"].any() else ""
-    on = axes(made, title=f"Validation RMSE, training by training{hollow}", x="", y="RMSE, minutes")
+    on = axes(made, title=f"Validation RMSE of each training{hollow}", x="", y="RMSE, minutes")
     trainings = sorted(table["training"].unique())
     places = {training: place for place, training in enumerate(trainings)}
     # Baselines are far off on purpose: a scale that holds them hides the differences that matter.
@@ -262,7 +262,5 @@ def _age(days: float) -> str:
 
 def _learned(row: Any) -> str:
     return (
-        ""
-        if pd.isna(row["learned_until"])
-        else f"learned trips until {row['learned_until']:{_DAY}}"
+        "" if pd.isna(row["learned_until"]) else f"training set until {row['learned_until']:{_DAY}}"
     )

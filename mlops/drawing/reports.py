@@ -26,7 +26,7 @@ def calibration(bins: pd.DataFrame) -> Drawing:
     made = figure(COLUMN)
     on = axes(
         made,
-        title="What happened to trips of similar predictions",
+        title="Actual durations by predicted duration",
         x="predicted duration, minutes",
         y="actual duration, minutes",
     )
@@ -34,7 +34,7 @@ def calibration(bins: pd.DataFrame) -> Drawing:
         bins["predicted"], bins["low"], bins["high"], color=SKY, alpha=0.3, label="8 trips in 10"
     )
     end = float(max(bins["high"].max(), bins["predicted"].max()))
-    on.plot([0, end], [0, end], color=GREY, linestyle="--", label="predicted as it happened")
+    on.plot([0, end], [0, end], color=GREY, linestyle="--", label="perfect prediction")
     on.plot(bins["predicted"], bins["actual"], color=BLUE, marker="o", label="mean")
     on.set(xlim=(0, None), ylim=(0, None))
     legend(made, on)

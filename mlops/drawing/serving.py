@@ -199,7 +199,7 @@ def draw_comparison(table: pd.DataFrame) -> Drawing:
             for v, f in zip(table["version"], table["family"], strict=True)
         ],
     )
-    heading = "Versions side by side" if len(table) > 1 else "The version that answered"
+    heading = "Versions side by side" if len(table) > 1 else "Version that answered"
     span = f"{row['since']:{_MINUTE}} to {row['until']:%H:%M} UTC"
     return Html(
         f"<p><b>{heading}</b>, {span}</p>"

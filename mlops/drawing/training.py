@@ -87,7 +87,7 @@ def draw_pace(table: pd.DataFrame, size: FigureSize = TALL) -> Drawing:
     made = figure(size)
     on = axes(
         made,
-        title="What search time brings",
+        title="Best error over search time",
         x="search time, seconds (logarithmic)",
         y="best RMSE so far, minutes",
     )
@@ -140,7 +140,7 @@ def draw_parameters(table: pd.DataFrame, size: FigureSize = FULL) -> Drawing:
     families = list(dict.fromkeys(table["family"]))[:BESIDE]
     most = min(int(table.groupby("family").size().max()), _PARAMETERS)
     made = figure(size)
-    headline(made, "Parameters that mattered: rank correlation with the loss of a trial")
+    headline(made, "Influential parameters: rank correlation with the loss of a trial")
     places = np.atleast_1d(made.subplots(1, len(families), sharex=True))
     for on, family in zip(places, families, strict=True):
         own = table[table["family"] == family]
@@ -157,8 +157,8 @@ def draw_parameters(table: pd.DataFrame, size: FigureSize = FULL) -> Drawing:
         on.grid(visible=False)
         on.tick_params(axis="y", length=0)
     made.supxlabel(
-        "below 0: larger is better, above: smaller is better; within the band chance alone gives"
-        " as much in 19 of 20 searches",
+        "Negative: larger values do better. Positive: smaller values do better. The band holds 95 %"
+        " of correlations that arise by chance.",
         fontsize=11,
     )
     return made

@@ -1,4 +1,4 @@
-"""What the gate decided: a small table of rule, value, limit and reason, kept with the model."""
+"""The gate's verdict: a small table of rule, value, limit and reason, kept with the model."""
 
 from __future__ import annotations
 

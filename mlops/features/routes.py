@@ -192,7 +192,7 @@ class RouteHistory:
             last = day[0] if self._last_day is None else self._last_day
             if (np.diff(day, prepend=last) < 0).any():
                 raise DataQualityError(
-                    f"{PICKUP_AT}: the trips go back in time: they would see their own future",
+                    f"{PICKUP_AT}: the trips are not in order of pickup",
                     "sort the trips by pickup, and let the rule pickup_outside_month quarantine",
                 )
             self._last_day = int(day[-1])
@@ -206,7 +206,7 @@ class RouteHistory:
     def _known_on(self, day: int) -> Sums:
         """Return the sums over trips that ended before a day; yesterday's weigh one each."""
         if self._summed_day is not None and day <= self._summed_day:
-            raise ValueError("history cannot be read for a day before one already summed")
+            raise ValueError("history cannot be read for a day before the last one read")
         for ended in sorted(d for d in self._ended if d < day):
             if self._summed_day is not None:
                 self._sums *= self._keep_per_day ** (ended - self._summed_day)

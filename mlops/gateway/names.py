@@ -61,10 +61,10 @@ class KnownNames:
         """Return why a request is refused; empty if it is not."""
         hosts = [value.decode("latin-1") for name, value in headers if name == b"host"]
         if len(hosts) != 1 or _name(hosts[0]) not in self._names:
-            return "the request names another host: ask by a name that this server knows"
+            return "unknown Host: address the server by one of its own names"
         for name, value in headers:
             if name == b"origin" and urlsplit(value.decode("latin-1")).netloc != hosts[0]:
-                return "the request comes from another site's page"
+                return "the request comes from a page of another site"
         return ""
 
 

@@ -80,7 +80,7 @@ class PredictionSummary(Reference):
             )
         if self.rejected:
             reasons = ", ".join(f"{name} {n:,}" for name, n in self.rejected_by_reason.items())
-            lines.append(f"{self.rejected:,} rows set aside ({reasons}) in {self.rejected_uri}")
+            lines.append(f"{self.rejected:,} rows quarantined ({reasons}) in {self.rejected_uri}")
         return "\n".join([*lines, *([self.remark] if self.remark else [])])
 
 

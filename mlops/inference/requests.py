@@ -41,7 +41,8 @@ def parse_requests(
         broken = str(bad[REASONS].iloc[0]).split("; ")
         meanings = [meaning_of(r, settings.validation) for r in RULES if r.name in broken]
         raise DataQualityError(
-            f"record {bad.index[0]} breaks {'; '.join(broken)}", f"see that {'; '.join(meanings)}"
+            f"record {bad.index[0]} breaks {'; '.join(broken)}",
+            f"make sure that {'; '.join(meanings)}",
         )
     return requests, frame
 

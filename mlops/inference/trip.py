@@ -65,18 +65,20 @@ class TripRequest(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    trip_id: TripId | None = Field(None, description="Comes back with the answer.")
+    trip_id: TripId | None = Field(None, description="Returned with the answer.")
     pickup_at: WallClock
     pickup_zone: Zone
     dropoff_zone: Zone
     trip_distance: Number | None = Field(
-        None, description="Estimated miles. Without it the distance comes from the route's history."
+        None, description="Estimated miles. If it is missing, the route's usual distance is used."
     )
-    passenger_count: Number | None = Field(None, description="A whole number of people.")
+    passenger_count: Number | None = Field(
+        None, description="Number of passengers, a whole number."
+    )
     rate_code: Number | None = Field(
         None,
         description="Tariff: 1 standard, 2 JFK, 3 Newark, 4 Nassau or Westchester, 5 negotiated,"
         " 6 group ride, 99 unknown.",
     )
-    trip_type: Number | None = Field(None, description="1 is a street hail, 2 a dispatch.")
+    trip_type: Number | None = Field(None, description="1 is a street hail, 2 is a dispatch.")
     vendor_id: Number | None = Field(None, description="Provider of the taxi's meter.")

@@ -92,5 +92,5 @@ def _files(settings: Settings, months: list[str], today: date) -> dict[str, tupl
     try:
         return month_files(settings, months_there(settings.source, months, today, settings.cache))
     except MlopsError as error:
-        progress.report(f"no labels can be asked for now: {error.message}")
+        progress.report(f"no labels can be requested now: {error.message}")
         return {}

@@ -129,7 +129,7 @@ def _new_months(
         months = months_after(settings.source, f"{before:%Y-%m}", to_wall_clock(now).date())
         return month_files(settings, months)
     except MlopsError as error:
-        progress.report(f"no new months can be asked for now: {error.message}")
+        progress.report(f"no new months can be requested now: {error.message}")
         return {}
 
 

@@ -90,11 +90,15 @@ def _of_observer(refreshed: Refreshed, problems: Mapping[str, str]) -> Iterator[
         "Time of the last refresh",
         seconds_of(refreshed.world.at),
     )
-    yield single("mlops_observer_refresh_seconds", "How long that took", refreshed.seconds)
-    yield single("mlops_observer_problems", "What could not be made, in all", len(problems))
+    yield single(
+        "mlops_observer_refresh_seconds", "Duration of the last refresh", refreshed.seconds
+    )
+    yield single(
+        "mlops_observer_problems", "Tables and metric groups that could not be built", len(problems)
+    )
     yield gauge(
         "mlops_observer_problem",
-        "1 for a table or a group of metrics that could not be made; the log says why",
+        "1 for a table or metric group that could not be built; the log says why",
         [({"part": name}, 1) for name in sorted(problems)],
     )
 

@@ -21,7 +21,7 @@ def version_metrics(world: ObservedWorld) -> Iterator[Metric]:
     champion = world.champion
     yield single(
         "mlops_model_champion_version",
-        "Number of the version that answers; 0 if there is none",
+        "Number of the champion version; 0 if there is none",
         champion.version if champion else 0,
     )
     verdicts = Counter(
@@ -31,7 +31,7 @@ def version_metrics(world: ObservedWorld) -> Iterator[Metric]:
     )
     yield gauge(
         "mlops_model_gate_verdicts",
-        "Registered versions by what the gate said of them",
+        "Registered versions by the gate's verdict",
         [({"verdict": verdict}, verdicts[verdict]) for verdict in ("passed", "refused")],
     )
     if champion is None:
@@ -41,13 +41,13 @@ def version_metrics(world: ObservedWorld) -> Iterator[Metric]:
     learned_until = from_wall_clock(receipt.windows["test"].end) if receipt else None
     yield gauge(
         "mlops_model_champion_info",
-        "1 for the version that answers",
+        "1 for the champion, with its version and family",
         [({"version": champion.version, "family": family}, 1)],
     )
     moments = {
-        "promoted": ("When it became champion", champion.promoted_at),
-        "registered": ("When it was registered", champion.created_at),
-        "learned_until": ("End of the trips it knows", learned_until),
+        "promoted": ("Time at which the champion was promoted", champion.promoted_at),
+        "registered": ("Time at which the champion was registered", champion.created_at),
+        "learned_until": ("End of the champion's training set", learned_until),
     }
     for name, (meaning, at) in moments.items():
         yield single(f"mlops_model_champion_{name}_timestamp_seconds", meaning, seconds_of(at))
@@ -57,8 +57,8 @@ def version_metrics(world: ObservedWorld) -> Iterator[Metric]:
         for name, meaning, value in (
             ("rmse_minutes", "Root mean squared error", errors.rmse),
             ("mae_minutes", "Mean absolute error", errors.mae),
-            ("bias_minutes", "Mean of predicted - actual", errors.bias),
-            ("coverage", "Share of trips within their interval", coverage),
+            ("bias_minutes", "Mean of predicted minus actual duration", errors.bias),
+            ("coverage", "Share of trips within their prediction interval", coverage),
         ):
             yield single(f"mlops_model_offline_{name}", f"{meaning} in the test window", value)
 
@@ -69,7 +69,7 @@ def deployment_metrics(world: ObservedWorld) -> Iterator[Metric]:
     counts = Counter((record.kind, record.state) for record in records if record.is_over)
     yield gauge(
         "mlops_model_deployments",
-        "Deployments and rollbacks by how they ended",
+        "Deployments and rollbacks by outcome",
         [
             ({"kind": kind, "outcome": outcome}, counts[kind, outcome])
             for kind in KINDS

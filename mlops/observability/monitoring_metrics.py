@@ -22,8 +22,8 @@ FAMILIES: Final[tuple[Family, ...]] = get_args(Family)
 PERFORMANCE: Final = {
     "rmse": ("_minutes", "Root mean squared error"),
     "mae": ("_minutes", "Mean absolute error"),
-    "bias": ("_minutes", "Mean of predicted - actual"),
-    "coverage": ("", "Share of trips within their interval"),
+    "bias": ("_minutes", "Mean of predicted minus actual duration"),
+    "coverage": ("", "Share of trips within their prediction interval"),
 }
 
 
@@ -36,7 +36,7 @@ def window_metrics(world: ObservedWorld) -> Iterator[Metric]:
     )
     yield single(
         "mlops_model_window_size_trips",
-        "Number of answers that complete a window",
+        "Number of answers in a complete window",
         world.settings.monitoring.window_trips,
     )
     if not own:
@@ -50,20 +50,20 @@ def window_metrics(world: ObservedWorld) -> Iterator[Metric]:
     )
     yield gauge(
         "mlops_model_window_trips",
-        "Answers in the latest window, and of those the ones whose duration is known",
+        "Answers in the latest window: all, and those whose actual duration is known",
         [({"trips": "answered"}, latest.trips), ({"trips": "labelled"}, latest.labelled)],
     )
     served = [window.end for window in own if window.origin == "served"]
     yield single(
         "mlops_model_served_until_timestamp_seconds",
-        "Time until which answers of the online server were monitored",
+        "Time of the last monitored answer of the online server",
         seconds_of(max(served, default=None)),
     )
     answered = sum(window.trips for window in own)
     labelled = sum(window.labelled for window in own)
     yield single(
         "mlops_model_labelled_share",
-        "Share of all monitored answers whose duration is known",
+        "Share of all monitored answers whose actual duration is known",
         labelled / answered if answered else None,
     )
     yield from _drift(latest)
@@ -84,12 +84,12 @@ def _alarms(windows: Sequence[WindowRecord]) -> Iterator[Metric]:
     )
     yield gauge(
         "mlops_model_alarm_windows",
-        "Windows in a row with such an alarm",
+        "Number of consecutive windows with an alarm of the family",
         [({"family": each}, streak.windows if streak else 0) for each, streak in streaks.items()],
     )
     yield gauge(
         "mlops_model_alarm_since_timestamp_seconds",
-        "Start of the first of these windows",
+        "Start of the first consecutive window with an alarm of the family",
         [({"family": each}, seconds_of(s.since)) for each, s in streaks.items() if s],
     )
 
@@ -107,7 +107,7 @@ def _drift(window: WindowRecord) -> Iterator[Metric]:
     )
     yield gauge(
         "mlops_model_drift_psi_limit",
-        "The index from which on it is an alarm",
+        "Limit of the population stability index that raises an alarm",
         [({"feature": finding.subject}, finding.limit) for finding in found],
     )
 
@@ -135,12 +135,12 @@ def _staleness(windows: Sequence[WindowRecord]) -> Iterator[Metric]:
     found = _latest(windows, _is("staleness", "model", "age"))
     yield single(
         "mlops_model_staleness_days",
-        "From the last trip the champion knows to the latest window",
+        "Age of the champion: time from the end of its training set to the latest window",
         _of(found, "value"),
     )
     yield single(
         "mlops_model_staleness_limit_days",
-        "From which on it is an alarm",
+        "Age of the champion that raises an alarm",
         _of(found, "limit"),
     )
 
@@ -163,26 +163,26 @@ def decision_metrics(world: ObservedWorld) -> Iterator[Metric]:
     last = world.decisions[-1]
     yield single(
         "mlops_model_last_monitoring_timestamp_seconds",
-        "When monitoring looked last, whether or not there was anything new",
+        "Time of the last run of monitoring, with or without new windows",
         seconds_of(last.looked_at),
     )
     yield single(
         "mlops_model_last_decision_timestamp_seconds",
-        "When what is in force was decided",
+        "Time of the decision in force",
         seconds_of(last.decision.at),
     )
     yield gauge(
         "mlops_model_decision",
-        "1 for what was decided last",
+        "1 for the step that monitoring decided on last",
         [({"step": step}, last.decision.step == step) for step in SEVERITY],
     )
     yield gauge(
         "mlops_model_decision_held_back",
-        "1 for what was not done because of a cool-down",
+        "1 for a step that the cool-down holds back",
         [({"step": step}, last.decision.held_back == step) for step in SEVERITY[2:]],
     )
     yield single(
         "mlops_model_decision_problem",
-        "1 if what was decided last could not be started",
+        "1 if the action decided on last could not be started",
         bool(last.problem),
     )

@@ -23,11 +23,11 @@ STATES: Final = ("initial", "running", "completed", "failed", "cancelled")
 # Folders of the store, by the name that people know the product by.
 PRODUCTS: Final = {"training_set": TRAINING_SETS, "route_statistics": "route_statistics"}
 TRAINING_SET: Final = {
-    "rows": "Rows in it",
-    "refused_rows": "Rows read that the data contract kept out",
+    "rows": "Rows in the training set",
+    "refused_rows": "Rows that the data contract quarantined",
     "refused_share": "Share of the rows read that were quarantined",
-    "until_timestamp_seconds": "End of the trips in it",
-    "synthetic": "1 if its trips are generated",
+    "until_timestamp_seconds": "End of the trips in the training set",
+    "synthetic": "1 if the trips of the training set are synthetic",
 }
 _LOOK_AHEAD: Final = 8  # runs to come: enough to meet a weekend
 
@@ -37,7 +37,7 @@ def pipeline_metrics(world: ObservedWorld) -> Iterator[Metric]:
     totals = world.totals
     yield gauge(
         "mlops_pipeline_runs",
-        "Runs there ever were, by the state they are in",
+        "Pipeline runs since the beginning, by state",
         [
             ({"pipeline": pipeline, "state": state}, own.get(state, 0))
             for pipeline, own in _counts(totals).items()
@@ -48,14 +48,14 @@ def pipeline_metrics(world: ObservedWorld) -> Iterator[Metric]:
         last = totals[totals["status"] == state].set_index("pipeline")["last_at"]
         yield gauge(
             f"mlops_pipeline_last_{name}_timestamp_seconds",
-            f"When the last run that {state} ended",
+            f"Time at which the last run that {state} ended",
             [({"pipeline": pipeline}, seconds_of(at)) for pipeline, at in last.items()],
         )
     runs = world.runs
     done = runs[runs["status"] == "completed"].groupby("pipeline")["seconds"].last()
     yield gauge(
         "mlops_pipeline_last_duration_seconds",
-        "How long the last run took that completed",
+        "Duration of the last completed run",
         [({"pipeline": pipeline}, seconds) for pipeline, seconds in done.items()],
     )
     running = runs[runs["status"] == "running"].groupby("pipeline")["started_at"].min()
@@ -83,7 +83,7 @@ def _schedules(world: ObservedWorld) -> Iterator[Metric]:
         promised[trigger.pipeline] = max(promised.get(trigger.pipeline, 0), trigger.sla_seconds)
     yield gauge(
         "mlops_pipeline_promised_seconds",
-        "How long a run may take",
+        "Longest duration that the pipeline's triggers allow a run",
         [({"pipeline": pipeline}, seconds) for pipeline, seconds in promised.items()],
     )
     intervals: dict[str, float] = {}
@@ -97,12 +97,12 @@ def _schedules(world: ObservedWorld) -> Iterator[Metric]:
             since[name] = min(since.get(name, begun), begun)
     yield gauge(
         "mlops_pipeline_interval_seconds",
-        "How often its schedules start it, if one of them is active",
+        "Interval at which active schedules start the pipeline",
         [({"pipeline": pipeline}, seconds) for pipeline, seconds in intervals.items()],
     )
     yield gauge(
         "mlops_pipeline_scheduled_since_timestamp_seconds",
-        "Since when it has a schedule",
+        "Time since which the pipeline has had an active schedule",
         [({"pipeline": pipeline}, at) for pipeline, at in since.items()],
     )
 
@@ -120,7 +120,7 @@ def product_metrics(world: ObservedWorld) -> Iterator[Metric]:
     """Yield the age of the data products, whether or not what they hold can be read."""
     yield gauge(
         "mlops_data_product_published_timestamp_seconds",
-        "When it was last built, or found to be as it was",
+        "Time at which the data product was last published or confirmed",
         [({"product": name}, at) for name, at in world.read(_PUBLISHED).items()],
     )
 

@@ -85,7 +85,7 @@ class SignIn(ApiListHandler):  # type: ignore[misc]
         if self.request.method != "POST":
             return refuse(self, 405, "send a POST")
         if _from_another_site(self.request):
-            return refuse(self, 403, "refused: the request comes from another site's page")
+            return refuse(self, 403, "refused: the request comes from a page of another site")
         forwarded = self.request.headers.get("X-Forwarded-For", "")
         address = client_address(self.request.remote_ip, forwarded, self._behind_proxy)
         wait = math.ceil(self._limit.wait_seconds(address))
@@ -132,7 +132,7 @@ def for_the_signed_in(handler: type[Any]) -> type[Any]:
                 return refuse(self, 401, "sign in first")
             # A page of another site, or port, in the same browser would bring the cookie along.
             if _from_another_site(self.request):
-                return refuse(self, 403, "refused: the request comes from another site's page")
+                return refuse(self, 403, "refused: the request comes from a page of another site")
             problem = forms.problem(self.request)
             return refuse_error(self, 200, problem) if problem else super().prepare()
 

@@ -21,17 +21,13 @@ def data_section(facts: CardFacts) -> DocumentSection:
     """Tell what the version learned from, and what it was measured on."""
     receipt, manifest = facts.info.receipt, facts.manifest
     if receipt is None:
-        return DocumentSection("Data", (Text("What it learned from is not known."),))
+        return DocumentSection("Data", (Text("Its training set is not known."),))
     blocks: list[Block] = [
         Text(
-            f"It learned from {receipt.taxi}-taxi trips"
-            + (
-                " that were generated."
-                if receipt.synthetic
-                else " as the city publishes them (TLC)."
-            )
-            + " Time is divided, never shuffled: what judges the model lies after everything it"
-            " learned from."
+            f"It was trained on {receipt.taxi}-taxi trips"
+            + (" that are synthetic." if receipt.synthetic else " as published by the city (TLC).")
+            + " The windows follow each other in time: the trips that judge the model are later"
+            " than all that trained it."
         ),
         windows_table(receipt.windows),
     ]
@@ -61,7 +57,7 @@ def deployment_section(facts: CardFacts) -> DocumentSection:
         blocks.append(
             DocumentTable(
                 "Changes of the champion that concern this version, newest first",
-                ("when", "what", "by way of", "by", "why"),
+                ("time", "change", "kind", "by", "reason"),
                 rows,
                 frozenset(range(5)),
             )
@@ -81,7 +77,7 @@ def deployment_section(facts: CardFacts) -> DocumentSection:
         blocks.append(
             DocumentTable(
                 "Deployments and rollbacks of this version, newest first",
-                ("id", "kind", "state", "by", "asked because", "decided last"),
+                ("id", "kind", "state", "by", "reason", "last decision"),
                 told,
                 frozenset(range(6)),
             )

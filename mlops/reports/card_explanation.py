@@ -18,13 +18,13 @@ _SHOWN_PARTS: Final = 6
 def explanation_section(facts: CardFacts) -> DocumentSection:
     """Tell what the version looks at, on the whole and for three trips."""
     found = facts.examination
-    title = "What it looks at"
+    title = "Explanation"
     if found is None:
         return DocumentSection(title, ())
     explained = found.explained
     if explained is None:
         return DocumentSection(
-            title, (Text(f"It cannot be explained exactly: {found.unexplained}."),)
+            title, (Text(f"Its predictions cannot be explained exactly: {found.unexplained}."),)
         )
     shown = explained.importance[:_SHOWN_FEATURES]
     scale = Scale(0.0, max([value for _, value in shown] + [0.01]))
@@ -41,8 +41,8 @@ def explanation_section(facts: CardFacts) -> DocumentSection:
         Text(
             "By how many minutes each input moves a prediction up or down on average. These are"
             f" exact Shapley values on {count(explained.rows)} trips of the test window (S. M."
-            " Lundberg et al., Nature Machine Intelligence 2020). They tell what the model uses,"
-            " not what causes a trip to take long."
+            " Lundberg et al., Nature Machine Intelligence 2020). They show what the model uses,"
+            " not what makes a trip long."
         ),
         DocumentTable(
             f"The {len(shown)} inputs that matter most; the others move it by"
@@ -75,7 +75,7 @@ def _example(example: Example) -> tuple[Block, ...]:
     scale = Scale.over([0.0, rest, *(value for _, value in shown)])
     parts = [(words.feature(name), value) for name, value in shown]
     parts.append((f"the other {len(example.contributions) - len(shown)} inputs", rest))
-    rows = [(Cell("where it starts: an average trip"), Cell(decimal(example.base)))]
+    rows = [(Cell("base value: an average trip"), Cell(decimal(example.base)))]
     rows += [
         (Cell(name), Cell(decimal(value, signed=True), mark=bar(value, scale)))
         for name, value in parts

@@ -13,21 +13,21 @@ def intended_use(facts: CardFacts) -> tuple[Block, ...]:
     return (
         Items(
             (
-                f"For: telling a passenger or a dispatcher how long a {taxi} trip between two of"
-                " the city's taxi zones will take; planning with many such estimates.",
-                "For whom: riders, dispatchers, planners; through the online server or in batches.",
+                f"Use: estimating the duration of {taxi} trips between two of the city's taxi"
+                " zones, for a single trip or for planning with many.",
+                "Users: riders, dispatchers and planners, through the online server or in batches.",
             )
         ),
-        Text("Not made for, and not tested for:"),
+        Text("Out of scope and not tested:"),
         Items(
             (
-                "fares, fines or the pay and judgement of drivers: a slow trip says nothing of"
-                " whoever drove it;",
-                "emergency or medical transport, where an unusually long trip is what matters;",
-                "trips outside of New York's taxi zones, other kinds of vehicle, or trips of less"
-                " than a minute or more than an hour: those were not learned from;",
-                "days unlike any it learned from, such as a blizzard or a marathon: monitoring"
-                " tells when the world has changed, afterwards.",
+                "setting fares or fines, or judging or paying drivers: a slow trip is no evidence"
+                " about its driver;",
+                "emergency or medical transport, where the unusually long trips matter most;",
+                "trips outside New York's taxi zones, in other kinds of vehicle, or of less than a"
+                " minute or more than an hour: the training set has none;",
+                "exceptional days such as a blizzard or a marathon: monitoring detects them only"
+                " afterwards.",
             )
         ),
     )
@@ -38,14 +38,14 @@ def ethics() -> tuple[Block, ...]:
     return (
         Items(
             (
-                "The data hold no names, addresses or payment of anybody, only zones, times and"
-                " distances. They hold nothing of who rode either, so that fairness to people by"
-                " age, sex, income or origin can be neither measured nor claimed.",
-                "Where a trip begins and ends may stand in for who lives there: errors are"
-                " therefore shown by borough, and by time. Boroughs with few trips have wide"
-                " intervals, and the model had little to learn them from.",
-                "The model learns how the city moved. Where streets were slow or taxis rare, it"
-                " will expect that to go on.",
+                "The data contains zones, times and distances, but no names, addresses or payment"
+                " details. It does not describe the riders, so fairness by age, sex, income or"
+                " origin can be neither measured nor claimed.",
+                "Where a trip begins and ends can be a proxy for the people who live there, so"
+                " errors are shown by borough and by time. Boroughs with few trips have wide"
+                " confidence intervals and little training data.",
+                "The model reproduces past traffic. Where streets were slow or taxis rare, it"
+                " predicts the same for the future.",
             )
         ),
     )
@@ -57,12 +57,12 @@ def caveats(facts: CardFacts) -> tuple[Block, ...]:
     if facts.synthetic:
         said.append("The trips are synthetic: do not quote these numbers as if they were real.")
     said += [
-        "In history, the distance is the meter's, known only after the trip; in a request it is an"
-        " estimate. How good that estimate is decides how much of the measured quality remains.",
-        "The intervals treat one hour as independent of the next. Days of one week may be alike,"
-        " which would make true intervals somewhat wider.",
-        "Groups are compared one by one at 95%: among twenty groups that are treated alike, one"
-        " will look different by chance.",
+        "The training set has the meter's distance, known only after the trip; a request has an"
+        " estimate. Predictions are as good as measured here only if that estimate is good.",
+        "The confidence intervals treat hours as independent. If the days of a week are alike, the"
+        " true intervals are somewhat wider.",
+        "Groups are compared one by one at the 95% level: of twenty groups without a true"
+        " difference, one is expected to look different by chance.",
     ]
     if facts.examination is not None:
         days = (facts.examination.end - facts.examination.start).days + 1

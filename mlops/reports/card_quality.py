@@ -37,15 +37,15 @@ def quality_section(facts: CardFacts) -> DocumentSection:
     found, evaluation = facts.examination, facts.info.evaluation
     if found is None:
         if evaluation is None:
-            return DocumentSection("Quality", (Text("How well it predicts is not known."),))
+            return DocumentSection("Quality", (Text("Its errors are not known."),))
         metrics = evaluation.metrics
         rows = [
             ("mean absolute error", minutes(metrics.mae)),
             ("root mean squared error (RMSE)", minutes(metrics.rmse)),
-            ("nine trips in ten within", minutes(metrics.p90_error)),
+            ("90th percentile error", minutes(metrics.p90_error)),
             ("bias (positive: too long)", minutes(metrics.bias, signed=True)),
-            ("error as a share of the duration", percent(metrics.mape)),
-            ("variance explained (R²)", percent(metrics.r2)),
+            ("mean error relative to the duration (MAPE)", percent(metrics.mape)),
+            ("explained variance (R²)", percent(metrics.r2)),
         ]
         table = DocumentTable(
             "Errors on the test window, as registered",
@@ -55,9 +55,9 @@ def quality_section(facts: CardFacts) -> DocumentSection:
         return DocumentSection("Quality", (table,))
     errors = found.overall
     rows4 = [
-        _measure("mean absolute error", errors.mae, "how far off a prediction is on average"),
-        _measure("RMSE", errors.rmse, "like the mean absolute error, but large errors weigh more"),
-        _measure("nine trips in ten within", found.p90, "one trip in ten is further off"),
+        _measure("mean absolute error", errors.mae, "average size of an error"),
+        _measure("RMSE", errors.rmse, "weighs large errors more"),
+        _measure("90th percentile error", found.p90, "one trip in ten has a larger error"),
         _measure("bias", errors.bias, "positive: predicted too long on average", signed=True),
     ]
     table = DocumentTable(
@@ -67,8 +67,8 @@ def quality_section(facts: CardFacts) -> DocumentSection:
         frozenset({0, 3}),
     )
     share = Text(
-        f"On average {percent(errors.relative.value)} of a trip's duration is in error (95%"
-        f" interval {percent_span(errors.relative.low, errors.relative.high)})."
+        f"The mean error is {percent(errors.relative.value)} of a trip's duration (95% interval"
+        f" {percent_span(errors.relative.low, errors.relative.high)})."
         + (
             f" The model explains {percent(evaluation.metrics.r2)} of the variance (R²)."
             if evaluation is not None
@@ -122,9 +122,9 @@ def groups_section(facts: CardFacts) -> DocumentSection:
         Text(
             "Nobody should be served much worse because of where they live or when they travel."
             f" Groups with fewer than {count(facts.min_rows)} trips are shown but not compared. The"
-            " dotted line in each drawing is all trips together"
-            f" ({minutes(found.overall.mae.value)}). Amber is a bias that is certainly not zero, or"
-            f" a range that certainly holds less than the {NOMINAL_COVERAGE:.0%} it promises."
+            " dotted line in each drawing is the error over all trips"
+            f" ({minutes(found.overall.mae.value)}). Amber marks a bias that is significantly not"
+            f" zero, or a coverage that is significantly below {NOMINAL_COVERAGE:.0%}."
         ),
     )
     dimensions = list(dict.fromkeys(group.dimension for group in found.groups[1:]))
@@ -156,7 +156,7 @@ def _group_table(found: Examination, dimension: str, min_rows: int) -> DocumentT
     return DocumentTable(
         f"Errors by {title}, minutes",
         (title, "trips", "mean duration", "mean absolute error", "95% interval",
-         "bias", "95% interval of the bias", "within their range"),
+         "bias", "95% interval of the bias", "within their interval"),
         rows,
     )  # fmt: skip
 
@@ -190,7 +190,7 @@ def _interval(estimate: Estimate, rows: int, *, signed: bool = False) -> Cell:
 def _stored_slices(slices: Sequence[SliceMetrics]) -> DocumentTable:
     return DocumentTable(
         "Errors by slice, as registered, minutes",
-        ("cut by", "slice", "trips", "mean absolute error", "RMSE", "bias"),
+        ("dimension", "slice", "trips", "mean absolute error", "RMSE", "bias"),
         tuple(
             (
                 Cell(each.dimension),
@@ -210,9 +210,7 @@ def ranges_section(facts: CardFacts) -> DocumentSection:
     """Tell how honest the range around predictions is."""
     found = facts.examination
     if found is None or found.overall.coverage is None or found.width is None:
-        return DocumentSection(
-            "Prediction ranges", (Text("Its predictions come without a range."),)
-        )
+        return DocumentSection("Prediction intervals", (Text("It gives no prediction intervals."),))
     coverage = found.overall.coverage
     short = [
         g for g in found.groups[1:]
@@ -220,16 +218,18 @@ def ranges_section(facts: CardFacts) -> DocumentSection:
     ]  # fmt: skip
     worst = min(short, key=lambda g: g.coverage.value if g.coverage else 1.0, default=None)
     said = (
-        f"A range should hold the actual duration of {NOMINAL_COVERAGE:.0%} of trips. It held"
-        f" {percent(coverage.value)} (95% interval {percent_span(coverage.low, coverage.high)})"
-        f" and was {minutes(found.width)} wide on average."
+        f"The prediction interval should contain the actual duration of {NOMINAL_COVERAGE:.0%} of"
+        f" trips. It contained {percent(coverage.value)} (95% interval"
+        f" {percent_span(coverage.low, coverage.high)}) and was {minutes(found.width)} wide on"
+        " average."
     )
     if worst is not None and worst.coverage is not None:
         said += (
-            f" It promises too much for {count(len(short))} of the groups above, most of all for"
-            f" {words.dimension(worst.dimension)} {worst.group}: {percent(worst.coverage.value)}"
+            f" Its coverage is significantly too low in {count(len(short))} of the groups above,"
+            f" lowest for {words.dimension(worst.dimension)} {worst.group}:"
+            f" {percent(worst.coverage.value)}"
             f" ({percent_span(worst.coverage.low, worst.coverage.high)})."
         )
     else:
-        said += " No group above is certainly short of that."
-    return DocumentSection("Prediction ranges", (Text(said),))
+        said += " In no group above is its coverage significantly too low."
+    return DocumentSection("Prediction intervals", (Text(said),))

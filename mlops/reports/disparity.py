@@ -77,8 +77,8 @@ def briefly(found: Disparity) -> str:
     certainty = "" if found.sure else ", which may be chance"
     group = f"{words.dimension(found.dimension)} {worst.group}"
     return (
-        f"It does worst for trips with {group}: it is wrong by"
-        f" {minutes(worst.mae.value)} there, and by {minutes(rest)} for all others{certainty}."
+        f"It is worst for trips with {group}: its mean absolute error is"
+        f" {minutes(worst.mae.value)} there, and {minutes(rest)} for all others{certainty}."
     )
 
 
@@ -88,13 +88,13 @@ def in_words(found: Disparity, overall: GroupErrors) -> str:
     assert gap is not None
     rest = worst.mae.value - gap.value
     said = [
-        f"By {words.dimension(found.dimension)}, {worst.group} is predicted worst: wrong by"
-        f" {minutes(worst.mae.value)} on average, all other trips by {minutes(rest)}"
+        f"By {words.dimension(found.dimension)}, {worst.group} is predicted worst: the mean"
+        f" absolute error is {minutes(worst.mae.value)}, for all other trips {minutes(rest)}"
         f" (difference {decimal(gap.value, signed=True)}, 95% interval"
         f" {span(gap.low, gap.high, signed=True)} min)."
     ]
     if not found.sure:
-        said.append("The interval includes no difference: this may be chance.")
+        said.append("The interval includes zero: this may be chance.")
     said.append(_relative(worst, overall))
     if worst.bias.excludes(0):
         direction = "too long" if worst.bias.value > 0 else "too short"
@@ -112,7 +112,7 @@ def _relative(worst: GroupErrors, overall: GroupErrors) -> str:
         f" trips; its error is {percent(share)} of that, against {percent(usual)}"
     )
     if share <= usual:
-        return f"{lasting}: the difference comes from longer trips."
+        return f"{lasting}: the length of the trips explains the difference."
     if worst.relative.low <= usual:
-        return f"{lasting}: about what its length explains."
-    return f"{lasting}: it is worse than its length explains."
+        return f"{lasting}: the length of the trips may explain the difference."
+    return f"{lasting}: the length of the trips does not explain the difference."

@@ -35,7 +35,7 @@ from mlops.training.artifact import TripDurationModel
 EXPLAINED_TRIPS: Final = 400
 _PLACES: Final = 400
 _BINS: Final = 10
-_EXAMPLES: Final = {"A short trip": 0.1, "A middling trip": 0.5, "A long trip": 0.9}
+_EXAMPLES: Final = {"A short trip": 0.1, "A medium trip": 0.5, "A long trip": 0.9}
 
 
 class Bin(Result):

@@ -93,7 +93,7 @@ class WindowFacts:
     Attributes:
         record: What was found.
         made_at: With time zone.
-        info: The version that answered; None if the registry does not know it.
+        info: Version that answered; None if the registry does not know it.
         history: Windows of the same version up to this one, the latest last.
         decision: The last decision that looked at the window; None if none did yet.
         missing: Sentences: what is not known, and why.

@@ -73,7 +73,7 @@ def gather_selection(settings: Settings, run: str = "") -> RunFacts:
             f"there is no model selection {run!r} on record"
             if run
             else "no model selection is on record yet",
-            f"choose one of: {', '.join(known)}" if known else "make one with: mlops run",
+            f"choose one of: {', '.join(known)}" if known else "create one with: mlops run",
         )
     missing: list[str] = []
     manifest = None
@@ -84,7 +84,7 @@ def gather_selection(settings: Settings, run: str = "") -> RunFacts:
     found = {each.family: load_insight(settings, each.run_id) for each in selection.candidates}
     silent = [family for family, insight in found.items() if insight is None]
     if silent:
-        missing.append(f"Nothing is recorded of the search of {', '.join(silent)}.")
+        missing.append(f"There is no record of the search of {', '.join(silent)}.")
     return RunFacts(
         selection=selection,
         made_at=datetime.now(timezone.utc),
@@ -114,7 +114,7 @@ def gather_window(settings: Settings, name: str = "") -> WindowFacts:
     except RegistryError as error:
         missing.append(f"The registry cannot be reached ({error.message}).")
     if info is None and not missing:
-        missing.append(f"The registry does not know version {record.version} any more.")
+        missing.append(f"The registry no longer has version {record.version}.")
     deciding = [
         each
         for each in read_decisions(settings)
@@ -138,7 +138,7 @@ def gather_window(settings: Settings, name: str = "") -> WindowFacts:
 
 def _window(windows: Sequence[WindowRecord], name: str) -> WindowRecord:
     if not windows:
-        raise RegistryError("no window has been monitored yet", "look at some with: mlops monitor")
+        raise RegistryError("no window has been monitored yet", "measure one with: mlops monitor")
     if not name:
         return windows[-1]
     found = next((window for window in windows if window.window == name), None)
@@ -176,8 +176,8 @@ def _examine(
         return examine(model, read_window(manifest, "test"), info.version)
     except Exception as error:  # a model's file or a snapshot may be damaged in any way
         missing.append(
-            f"The model could not be asked again ({_said(error)}): what was stored at registration"
-            " is shown instead."
+            f"The model could not be evaluated again ({_said(error)}): the values stored at"
+            " registration are shown instead."
         )
         return None
 

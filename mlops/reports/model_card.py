@@ -61,7 +61,7 @@ def model_card(facts: CardFacts) -> Document:
         groups_section(facts),
         ranges_section(facts),
         explanation_section(facts),
-        DocumentSection("What the gate decided", _gate(facts)),
+        DocumentSection("The gate's verdict", _gate(facts)),
         deployment_section(facts),
         live_section(facts),
         DocumentSection("Ethical considerations", ethics()),
@@ -91,26 +91,24 @@ def _lead(facts: CardFacts) -> tuple[str, ...]:
         errors = found.overall
         said.append(
             f"On {count(errors.rows)} trips of {day(found.start)} to {day(found.end)} that it had"
-            f" never seen, it was wrong by {minutes(errors.mae.value)} on average; such a trip"
-            f" takes {minutes(errors.actual)}. Nine trips in ten were predicted to within"
+            f" never seen, its mean absolute error was {minutes(errors.mae.value)}; their mean"
+            f" duration was {minutes(errors.actual)}. Nine predictions in ten were off by at most"
             f" {minutes(found.p90.value)}."
         )
         if errors.coverage is not None:
             said.append(
-                f"With each prediction comes a range that should hold {NOMINAL_COVERAGE:.0%} of"
-                f" actual durations; it held {percent(errors.coverage.value)}."
+                f"Its prediction intervals should contain {NOMINAL_COVERAGE:.0%} of the actual"
+                f" durations; they contained {percent(errors.coverage.value)}."
             )
     elif info.evaluation is not None:
         metrics = info.evaluation.metrics
         said.append(
-            f"On {count(metrics.rows)} trips that it had never seen, it was wrong by"
-            f" {minutes(metrics.mae)} on average. Nine trips in ten were predicted to within"
+            f"On {count(metrics.rows)} trips that it had never seen, its mean absolute error was"
+            f" {minutes(metrics.mae)}. Nine predictions in ten were off by at most"
             f" {minutes(metrics.p90_error)}."
         )
     else:
-        said.append(
-            "How well it does so is not known: it was registered by hand, without evidence."
-        )
+        said.append("Its errors are not known: it was registered by hand, without an evaluation.")
     worst = found and largest_of(found.groups, FAIRNESS, facts.min_rows)
     return " ".join(said), *((briefly(worst),) if worst else ()), _standing(facts)
 
@@ -131,7 +129,7 @@ def _standing(facts: CardFacts) -> str:
 def _notices(facts: CardFacts) -> tuple[Notice, ...]:
     found = [SYNTHETIC] if facts.synthetic else []
     if facts.missing:
-        found.append(Notice("Not everything is known.", " ".join(facts.missing)))
+        found.append(Notice("Some data is missing.", " ".join(facts.missing)))
     if facts.info.verdict is not None and not facts.info.verdict.passed:
         found.append(Notice("The gate refused this version.", facts.info.verdict.summary, "bad"))
     return tuple(found)
@@ -145,18 +143,18 @@ def _tiles(facts: CardFacts) -> tuple[Tile, ...]:
         tiles = [
             Tile("Mean absolute error", minutes(errors.mae.value), _sure(errors.mae)),
             Tile("RMSE", minutes(errors.rmse.value), _sure(errors.rmse)),
-            Tile("9 in 10 within", minutes(found.p90.value), _sure(found.p90)),
+            Tile("90th percentile error", minutes(found.p90.value), _sure(found.p90)),
             Tile("Bias", minutes(errors.bias.value, signed=True), "positive: predicted too long"),
         ]
         if errors.coverage is not None:
             coverage = percent(errors.coverage.value)
-            tiles.append(Tile("Within their range", coverage, f"promised: {NOMINAL_COVERAGE:.0%}"))
+            tiles.append(Tile("Interval coverage", coverage, f"nominal: {NOMINAL_COVERAGE:.0%}"))
     elif info.evaluation is not None:
         metrics = info.evaluation.metrics
         tiles = [
             Tile("Mean absolute error", minutes(metrics.mae), "as registered"),
             Tile("RMSE", minutes(metrics.rmse), "as registered"),
-            Tile("9 in 10 within", minutes(metrics.p90_error), "as registered"),
+            Tile("90th percentile error", minutes(metrics.p90_error), "as registered"),
         ]
     if info.evaluation is not None:
         tiles.append(
@@ -177,20 +175,23 @@ def _details(facts: CardFacts) -> tuple[Block, ...]:
     info, receipt = facts.info, facts.info.receipt
     rows = [
         ("Version", Cell(str(info.version))),
-        ("Names it has", Cell(", ".join(info.aliases) or "none")),
+        ("Aliases", Cell(", ".join(info.aliases) or "none")),
         ("Kind of model", Cell(family(receipt.family) if receipt else "not known")),
         ("Registered", Cell(moment(info.created_at))),
-        ("Experiment run (MLflow)", Cell(info.run_id or "none", code=bool(info.run_id))),
+        ("MLflow run", Cell(info.run_id or "none", code=bool(info.run_id))),
     ]
     if info.evaluation is not None:
         rows += [
-            ("One prediction takes", Cell(f"{milliseconds(info.evaluation.latency_ms)} (median)")),
+            (
+                "Latency of one prediction",
+                Cell(f"{milliseconds(info.evaluation.latency_ms)} (median)"),
+            ),
             ("Size on disk", Cell(megabytes(info.evaluation.size_mb))),
         ]
     what = Text(
-        "It reads what is known at pickup: time, zones, the estimated distance, passengers, tariff"
-        " and trip type, and what past trips say of the route and the hour. It answers with minutes"
-        " and a range. Which company's meter a cab carries plays no part."
+        "The inputs are known at pickup: time, zones, the estimated distance, passengers, tariff,"
+        " trip type, and the history of the route and the hour. The output is a duration in minutes"
+        " with a prediction interval. The vendor of the meter is not an input."
     )
     return what, FactList(tuple(rows))
 
@@ -198,7 +199,7 @@ def _details(facts: CardFacts) -> tuple[Block, ...]:
 def _gate(facts: CardFacts) -> tuple[Block, ...]:
     verdict = facts.info.verdict
     if verdict is None:
-        return (Text("The gate never saw this version: it was registered by hand."),)
+        return (Text("The gate has not judged this version: it was registered by hand."),)
     return Text(f"{verdict.summary[:1].upper()}{verdict.summary[1:]}."), verdict_table(verdict)
 
 
@@ -206,8 +207,8 @@ def _receipt(facts: CardFacts) -> tuple[Block, ...]:
     if facts.info.receipt is None:
         return (
             Text(
-                "There is no receipt: the version was registered by hand, so neither its data nor"
-                " its code are known and it cannot be made again."
+                "There is no receipt: the version was registered by hand, so its data and code are"
+                " unknown and it cannot be reproduced."
             ),
         )
     return receipt_blocks(facts.info.receipt, f"mlops reproduce {facts.info.version}")

@@ -30,14 +30,14 @@ from mlops.reports.window_errors import errors_section
 
 _STEPS: Final[Mapping[str, tuple[str, Tone]]] = {
     "ok": ("nothing to do", "good"),
-    "warn": ("tell a person", "warn"),
-    "retrain": ("train again", "bad"),
+    "warn": ("notify", "warn"),
+    "retrain": ("retrain", "bad"),
     "rollback": ("roll back", "bad"),
 }
 _OUTCOMES: Final[Mapping[str, tuple[str, Tone]]] = {
-    "ok": ("as usual", "good"),
+    "ok": ("no alarm", "good"),
     "alarm": ("alarm", "bad"),
-    "unjudged": ("too little known", "quiet"),
+    "unjudged": ("not judged", "quiet"),
 }
 _SHOWN_REASONS: Final = 6
 
@@ -46,15 +46,13 @@ def monitoring_window(facts: WindowFacts) -> Document:
     """Write the report of a window."""
     record = facts.record
     sections = (
-        DocumentSection("What was decided", _decision(facts)),
+        DocumentSection("Decision", _decision(facts)),
         errors_section(facts),
         DocumentSection("Drift by feature", _drift(record.report.findings)),
         *(_family(name, record.report.findings) for name in words.MONITORED if name not in _OWN),
-        DocumentSection("How to read this", _reading()),
+        DocumentSection("How to read this report", _reading()),
     )
-    missing = (
-        (Notice("Not everything is known.", " ".join(facts.missing)),) if facts.missing else ()
-    )
+    missing = (Notice("Some data is missing.", " ".join(facts.missing)),) if facts.missing else ()
     return Document(
         kind="Monitoring report",
         title=f"Version {record.version}, {_when(facts)}",
@@ -82,22 +80,22 @@ def _lead(facts: WindowFacts) -> tuple[str, ...]:
         else "trips of the source that the version predicted afterwards"
     )
     first = (
-        f"{count(record.trips)} {what} were compared with the world that version {record.version}"
-        " was made for."
+        f"{count(record.trips)} {what} were compared with the reference profile of version"
+        f" {record.version}."
     )
     alarms = len(report.reasons)
     found = (
-        f"{count(alarms)} {'thing is' if alarms == 1 else 'things are'} beyond what chance makes,"
-        f" first of all: {words.finding(report.alarms[0])}."
+        f"{count(alarms)} {'alarm was' if alarms == 1 else 'alarms were'} raised, first of all:"
+        f" {words.finding(report.alarms[0])}."
         if alarms
         else "Nothing was unusual."
     )
     error = next((f for f in report.findings if _is_overall(f, "rmse")), None)
     live = (
-        f"Of {count(record.labelled)} trips the actual duration is known: their RMSE is"
-        f" {minutes(error.value)}, {minutes(error.reference)} was expected."
+        f"The actual duration of {count(record.labelled)} trips is known: their RMSE is"
+        f" {minutes(error.value)}; {minutes(error.reference)} was expected."
         if error is not None
-        else "How long these trips took is not known yet."
+        else "The actual durations of these trips are not known yet."
     )
     return f"{first} {found}", live
 
@@ -119,7 +117,7 @@ def _tiles(facts: WindowFacts) -> tuple[Tile, ...]:
             f"of {count(len(report.findings))} findings",
             "bad" if report.alarms else "good",
         ),
-        Tile("Answers", count(record.trips), f"{count(report.refused)} of them unanswerable"),
+        Tile("Answers", count(record.trips), f"{count(report.refused)} of them refused"),
         Tile(
             "Durations known", count(record.labelled), f"{percent(_share(record))} of the answers"
         ),
@@ -144,7 +142,7 @@ def _share(record: WindowRecord) -> float:
 def _decision(facts: WindowFacts) -> tuple[Block, ...]:
     made = facts.decision
     if made is None:
-        return (Text("No decision has been based on this window yet."),)
+        return (Text("No decision is based on this window yet."),)
     decision = made.decision
     step, tone = _STEPS[decision.step]
     rows = [("Decision", Cell(step, tone)), ("When", Cell(moment(decision.at)))]
@@ -156,14 +154,14 @@ def _decision(facts: WindowFacts) -> tuple[Block, ...]:
     if made.problem:
         rows.append(("Could not be started", Cell(made.problem, "bad")))
     if made.command:
-        rows.append(("To do the same", Cell(made.command, code=True)))
+        rows.append(("Command", Cell(made.command, code=True)))
     seen = ", ".join(outcome.window for outcome in decision.windows)
-    rows.append(("Windows it is based on", Cell(seen)))
+    rows.append(("Windows considered", Cell(seen)))
     said = {f.why: words.finding(f) for f in facts.record.report.findings}
     reasons = tuple(said.get(reason, reason) for reason in decision.reasons)
     more = reasons[_SHOWN_REASONS:]
     rest = (Fold(f"{count(len(more))} more reasons", (Items(more),)),) if more else ()
-    return FactList(tuple(rows)), Text("Because:"), Items(reasons[:_SHOWN_REASONS]), *rest
+    return FactList(tuple(rows)), Text("Reasons:"), Items(reasons[:_SHOWN_REASONS]), *rest
 
 
 def _drift(findings: Sequence[Finding]) -> tuple[Block, ...]:
@@ -173,16 +171,15 @@ def _drift(findings: Sequence[Finding]) -> tuple[Block, ...]:
     subjects = list(dict.fromkeys(f.subject for f in own))
     rows = tuple(_drift_row(name, [f for f in own if f.subject == name]) for name in subjects)
     table = DocumentTable(
-        "Distance of each distribution from its reference, the strangest first; a full bar is the"
-        " limit",
-        ("what is watched", "PSI", "JS, or KS of numbers", "Wasserstein", "verdict"),
+        "Distance of each distribution from its reference, largest first; a full bar is the limit",
+        ("column", "PSI", "JS, or KS of numbers", "Wasserstein", "verdict"),
         rows,
         frozenset({0, 4}),
     )
     said = Text(
-        "PSI and JS compare shares of categories or of bins, KS and Wasserstein whole distributions"
-        " of numbers; none of them is zero even without a change, so each limit is what chance"
-        " makes of it in a window of this size, and never less than what is worth a name."
+        "PSI and JS compare shares of categories or bins, KS and Wasserstein whole distributions of"
+        " numbers. None of them is zero even without a change, so each limit allows for chance in a"
+        " window of this size, and is never below the smallest change that matters."
     )
     return said, table, _all_findings(own)
 
@@ -238,7 +235,7 @@ def _findings_table(caption: str, own: Sequence[Finding]) -> DocumentTable:
     )
     return DocumentTable(
         caption,
-        ("what", "found", "usual", "limit", "rows", "verdict"),
+        ("measure", "value", "expected", "limit", "rows", "verdict"),
         rows,
         frozenset({0, 5}),
     )
@@ -247,13 +244,13 @@ def _findings_table(caption: str, own: Sequence[Finding]) -> DocumentTable:
 def _reading() -> tuple[Block, ...]:
     return (
         Text(
-            "An alarm needs two things: a number that quiet history of this very model does not"
-            " show, with all its numbers together allowed one false alarm in twenty windows; and a"
-            " change that is large enough to matter. “Too little known” means that there are too"
-            " few trips, or that history says nothing of how much a number varies."
+            "An alarm needs two things: a value that the normal history of this version does not"
+            " show, with at most one false alarm in twenty windows over all values together; and a"
+            " change that is large enough to matter. “Not judged” means that there are too few"
+            " trips, or that the history does not show how much a value varies."
         ),
         Text(
-            "Errors are measured when trips have ended and their records have arrived. Until then"
-            " a window shows what was asked and answered, not whether it was right."
+            "Errors are measured once the records of the ended trips have arrived. Until then a"
+            " window shows requests and predictions, not whether these were right."
         ),
     )

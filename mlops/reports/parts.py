@@ -23,15 +23,15 @@ from mlops.reports.numbers import (
 
 SYNTHETIC: Final = Notice(
     "Synthetic data.",
-    "Everything here was learned from and measured on generated trips, not on real ones. The"
-    " numbers say nothing of how well real trips would be predicted.",
+    "Training and evaluation used synthetic trips, not real ones. The numbers do not show how well"
+    " real trips would be predicted.",
     "bad",
 )
 
 _ROLES: Final[Mapping[str, str]] = {
-    "train": "learned from",
-    "validation": "guides the search, then learned from as well",
-    "test": "never learned from: every error in this report was measured on it",
+    "train": "training",
+    "validation": "guides the search, then training",
+    "test": "never trained on; every error in this report was measured on it",
 }
 _SENSES: Final[Mapping[str, str]] = {"<=": "at most", ">=": "at least", ">": "more than"}
 
@@ -44,8 +44,8 @@ def outcome(passed: bool, yes: str = "passed", no: str = "refused") -> Cell:
 def verdict_table(verdict: Verdict) -> DocumentTable:
     """Return every rule of the gate."""
     return DocumentTable(
-        caption="What the gate asked of the model, and found",
-        columns=("rule", "found", "asked", "verdict", "why"),
+        caption="Rules of the gate",
+        columns=("rule", "value", "limit", "verdict", "reason"),
         rows=tuple(
             (
                 Cell(rule.rule),
@@ -74,8 +74,8 @@ def rule_value(value: float | None, rule: RuleResult) -> str:
 def windows_table(windows: Mapping[str, Window]) -> DocumentTable:
     """Return how time was divided."""
     return DocumentTable(
-        caption="How time was divided (pickups, local time)",
-        columns=("window", "from", "to", "trips", "what for"),
+        caption="Windows (pickups, local time)",
+        columns=("window", "from", "to", "trips", "use"),
         rows=tuple(
             (
                 Cell(name),
@@ -118,21 +118,21 @@ def quality_blocks(quality: QualityReport) -> tuple[Block, ...]:
     """Return what the data contract set aside."""
     sentence = Text(
         f"{count(quality.rows_read)} trips were read; {count(quality.rows_quarantined)}"
-        f" ({percent(quality.bad_share)}) break a rule of the data contract, were set aside with"
-        f" their reasons and not learned from; {count(quality.rows_kept)} were kept."
+        f" ({percent(quality.bad_share)}) violate the data contract and were quarantined with their"
+        f" reasons; {count(quality.rows_kept)} were kept."
     )
     broken = [rule for rule in quality.rules if rule.rows]
     if not broken:
         return (sentence,)
     table = DocumentTable(
-        caption="Rules that trips broke (a trip may break several)",
-        columns=("rule", "trips", "share of those read", "what was done", "the rule in words"),
+        caption="Violated rules (a trip may violate several)",
+        columns=("rule", "trips", "share of rows read", "action", "meaning"),
         rows=tuple(
             (
                 Cell(rule.rule),
                 Cell(count(rule.rows)),
                 Cell(percent(rule.share)),
-                Cell("set aside" if rule.action == "quarantine" else "kept, flagged"),
+                Cell("quarantined" if rule.action == "quarantine" else "flagged"),
                 Cell(rule.meaning),
             )
             for rule in sorted(broken, key=lambda rule: -rule.rows)
@@ -148,7 +148,7 @@ def receipt_blocks(receipt: Receipt, reproduce: str) -> tuple[Block, ...]:
         (
             Notice(
                 "Not exactly reproducible.",
-                "Files of the code differed from the commit when it was made (+dirty).",
+                "The code had uncommitted changes (+dirty).",
             ),
         )
         if receipt.dirty
@@ -166,15 +166,15 @@ def receipt_blocks(receipt: Receipt, reproduce: str) -> tuple[Block, ...]:
                 Cell(", ".join(f"{name} {found}" for name, found in receipt.packages.items())),
             ),
             (
-                "Made by",
+                "Created by",
                 Cell(
                     f"pipeline {receipt.pipeline}, run {receipt.pipeline_run_id}"
                     if receipt.pipeline
-                    else "hand, outside of a pipeline"
+                    else "hand, outside a pipeline"
                 ),
             ),
             ("Written", Cell(moment(receipt.created_at))),
-            ("Make it again", Cell(reproduce, code=True)),
+            ("Command to reproduce it", Cell(reproduce, code=True)),
         )
     )
     return (*dirty, facts, params_fold(receipt.params))
@@ -184,7 +184,7 @@ def params_fold(params: Mapping[str, Any]) -> Fold:
     """Return hyperparameters, closed."""
     rows = tuple((Cell(name, code=True), Cell(_param(value))) for name, value in params.items())
     table = DocumentTable("Hyperparameters", ("name", "value"), rows, frozenset({0}))
-    return Fold(f"Hyperparameters ({len(rows)})", (table,) if rows else (Text("It has none."),))
+    return Fold(f"Hyperparameters ({len(rows)})", (table,) if rows else (Text("None."),))
 
 
 def _param(value: Any) -> str:

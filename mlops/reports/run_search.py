@@ -27,13 +27,13 @@ def search(facts: RunFacts) -> Iterator[Block]:
     from mlops.reports.drawings import chart
 
     yield Text(
-        f"{count(len(table))} trials were made. Each fits a candidate with other hyperparameters on"
+        f"{count(len(table))} trials were run. Each fits a candidate with other hyperparameters on"
         " the train window and measures it on the validation window; later trials look where"
         " earlier ones did well (tree-structured Parzen estimator)."
     )
     yield Chart(
         chart(search_progress(table)),
-        "The best RMSE on validation that each search had found after so many trials, minutes.",
+        "Best RMSE on validation so far, by number of trials, minutes.",
     )
     winner = facts.insights.get(facts.selection.winner)
     if winner is not None and winner.trials:

@@ -44,20 +44,18 @@ def training_run(facts: RunFacts) -> Document:
     """Write the report of a selection."""
     selection = facts.selection
     sections = (
-        DocumentSection("What came of it", _outcome(selection)),
-        DocumentSection("What the gate decided", _gate(selection)),
+        DocumentSection("Outcome", _outcome(selection)),
+        DocumentSection("The gate's verdict", _gate(selection)),
         DocumentSection("Data", _data(facts)),
         DocumentSection("Candidates", _candidates(selection)),
         DocumentSection("The search", tuple(search(facts))),
         DocumentSection(
-            "What the winner looks at", tuple(features(facts.insights.get(selection.winner)))
+            "Explanation of the winner", tuple(features(facts.insights.get(selection.winner)))
         ),
         DocumentSection("Errors by slice", _slices(selection.evaluation.slices, facts.min_rows)),
         DocumentSection("Receipt", receipt_blocks(selection.receipt, _again(selection))),
     )
-    missing = (
-        (Notice("Not everything is known.", " ".join(facts.missing)),) if facts.missing else ()
-    )
+    missing = (Notice("Some data is missing.", " ".join(facts.missing)),) if facts.missing else ()
     return Document(
         kind="Training report",
         title=f"Model selection, run {selection.run}",
@@ -74,11 +72,12 @@ def _lead(selection: Selection) -> tuple[str, ...]:
     measured = [c for c in selection.candidates if c.metrics is not None]
     learned = sum(not candidate.baseline for candidate in measured)
     return (
-        f"{count(len(measured))} ways of predicting how long a {selection.receipt.taxi}-taxi trip"
-        f" takes were compared, {count(learned)} that learn and {count(len(measured) - learned)}"
-        f" simple ones that these must beat. The winner is {family(selection.winner)}"
-        f" ({selection.winner}): on {count(metrics.rows)} trips from {day(test.start)} on, which it"
-        f" had never seen, it was wrong by {minutes(metrics.mae)} on average.",
+        f"{count(len(measured))} candidates for predicting how long a"
+        f" {selection.receipt.taxi}-taxi trip takes were compared: {count(learned)} models and"
+        f" {count(len(measured) - learned)} baselines that a model must beat. The winner is"
+        f" {family(selection.winner)} ({selection.winner}): on {count(metrics.rows)} trips from"
+        f" {day(test.start)} on, which it had never seen, its mean absolute error was"
+        f" {minutes(metrics.mae)}.",
         _result(selection),
     )
 
@@ -90,7 +89,7 @@ def _result(selection: Selection) -> str:
         return f"The gate refused it, so nothing was registered: {selection.verdict.summary}."
     became = "became champion at once" if selection.outcome.promoted else "is the challenger"
     return (
-        f"The gate let it pass and it was registered as version {selection.outcome.version}, which"
+        f"It passed the gate and was registered as version {selection.outcome.version}, which"
         f" {became}."
     )
 
@@ -104,7 +103,7 @@ def _tiles(selection: Selection) -> tuple[Tile, ...]:
         Tile("Gate", "passed" if passed else "refused", "", "good" if passed else "bad"),
         Tile("Mean absolute error", minutes(metrics.mae), "of the winner, on the test window"),
         Tile("RMSE", minutes(metrics.rmse), "of the winner, on the test window"),
-        Tile("Within their range", coverage, "promised: 80%"),
+        Tile("Interval coverage", coverage, "nominal: 80%"),
         Tile("One prediction", milliseconds(evaluation.latency_ms), "median"),
         Tile("Size", megabytes(evaluation.size_mb), "of the model on disk"),
     )
@@ -113,13 +112,13 @@ def _tiles(selection: Selection) -> tuple[Tile, ...]:
 def _outcome(selection: Selection) -> tuple[Block, ...]:
     outcome = selection.outcome
     against = (
-        f"It was compared with version {selection.champion}, the champion of that moment."
+        f"It was compared with version {selection.champion}, the champion at that time."
         if selection.champion is not None
         else "There was no champion to compare it with."
     )
     why = (
         "The winner is the learning candidate with the smallest error on the validation window."
-        " The test window only judges it: choosing by it would make its own result too good."
+        " The test window only judges it: choosing by it would make its error look too small."
     )
     said = f"{outcome.summary[:1].upper()}{outcome.summary[1:]}." if outcome else _result(selection)
     return Text(said), Text(f"{why} {against}")
@@ -148,7 +147,7 @@ def _candidates(selection: Selection) -> tuple[Block, ...]:
     rows = tuple(_candidate(each, selection.winner, scale) for each in selection.candidates)
     table = DocumentTable(
         "Candidates by their error on validation, minutes",
-        ("candidate", "validation RMSE", "test RMSE", "test MAE", "9 in 10 within", "bias",
+        ("candidate", "validation RMSE", "test RMSE", "test MAE", "90th percentile error", "bias",
          "trials", "refit, s"),
         rows,
     )  # fmt: skip
@@ -160,8 +159,8 @@ def _candidates(selection: Selection) -> tuple[Block, ...]:
     words = tuple(
         (Cell(each.family, code=True), Cell(family(each.family))) for each in selection.candidates
     )
-    legend = DocumentTable("Candidates in words", ("name", "what it is"), words, frozenset({0, 1}))
-    return (table, *failed, Fold("What the names mean", (legend,)))
+    legend = DocumentTable("Model families", ("family", "description"), words, frozenset({0, 1}))
+    return (table, *failed, Fold("Model families", (legend,)))
 
 
 def _candidate(each: Compared, winner: str, scale: Scale) -> tuple[Cell, ...]:

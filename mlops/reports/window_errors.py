@@ -26,7 +26,7 @@ _NAMES: Final[Mapping[str, str]] = {
     "rmse": "RMSE",
     "mae": "mean absolute error",
     "bias": "bias (positive: too long)",
-    "coverage": "within their range",
+    "coverage": "within their interval",
 }
 
 
@@ -35,7 +35,7 @@ def errors_section(facts: WindowFacts) -> DocumentSection:
     title = "Performance on delayed labels"
     own = [f for f in facts.record.report.findings if f.family == "performance"]
     if not own:
-        said = "None of these trips has ended and been recorded yet: their errors are not known."
+        said = "The actual durations of these trips are not known yet."
         return DocumentSection(title, (Text(said),))
     blocks: list[Block] = [_overall([f for f in own if f.subject == _ALL])]
     measured = [(w, f) for w in facts.history if (f := live_error(w)) is not None]
@@ -67,7 +67,7 @@ def _overall(own: Sequence[Finding]) -> DocumentTable:
     )
     return DocumentTable(
         f"Errors of {count(own[0].rows if own else 0)} trips whose duration is known",
-        ("measure", "found", "95% interval", "expected", "limit", "verdict"),
+        ("measure", "value", "95% interval", "expected", "limit", "verdict"),
         rows,
         frozenset({0, 5}),
     )
@@ -94,8 +94,8 @@ def _slices(dimension: str, own: Sequence[Finding]) -> DocumentTable:
         if (name, "mae") in found
     )
     return DocumentTable(
-        f"Mean absolute error by {dimension}; the dotted line is what was expected",
-        (dimension, "trips", "found", "95% interval", "expected", "bias", "within their range",
+        f"Mean absolute error by {dimension}; the dotted line is the expected value",
+        (dimension, "trips", "value", "95% interval", "expected", "bias", "within their interval",
          "verdict"),
         rows,
         frozenset({0, 7}),
@@ -134,5 +134,5 @@ def _verdict_of(own: Sequence[Finding]) -> Cell:
         names = ", ".join(_SHORT.get(f.statistic, "") for f in own if f.outcome == "alarm")
         return Cell(f"alarm: {names}", "bad")
     if all(f.outcome == "unjudged" for f in own):
-        return Cell("too little known", "quiet")
-    return Cell("as usual", "good")
+        return Cell("not judged", "quiet")
+    return Cell("no alarm", "good")

@@ -10,7 +10,7 @@ from mlops.monitoring.report import Finding
 from mlops.reports.numbers import in_unit
 
 FAMILIES: Final[Mapping[str, str]] = {
-    "global_mean": "the mean duration of all past trips, whatever is asked",
+    "global_mean": "the mean duration of all past trips",
     "route_median": "the median duration of past trips of the same route",
     "linear_regression": "a linear regression",
     "lasso": "a linear regression with an L1 penalty (lasso)",
@@ -24,20 +24,20 @@ FAMILIES: Final[Mapping[str, str]] = {
 }
 
 FEATURES: Final[Mapping[str, str]] = {
-    "route_trips": "how often the route was driven before",
+    "route_trips": "number of earlier trips on the route",
     "route_minutes": "usual minutes of the route",
     "route_pace": "usual minutes per mile of the route",
     "route_miles": "usual miles of the route",
-    "pickup_trips": "how many trips begin in the pickup zone",
-    "dropoff_trips": "how many trips end in the drop-off zone",
+    "pickup_trips": "number of trips that begin in the pickup zone",
+    "dropoff_trips": "number of trips that end in the drop-off zone",
     "pickup_pace": "usual minutes per mile from the pickup zone",
     "dropoff_pace": "usual minutes per mile to the drop-off zone",
-    "pickup_x": "where the pickup lies on the map (x)",
-    "pickup_y": "where the pickup lies on the map (y)",
-    "pickup_z": "where the pickup lies on the map (z)",
-    "dropoff_x": "where the drop-off lies on the map (x)",
-    "dropoff_y": "where the drop-off lies on the map (y)",
-    "dropoff_z": "where the drop-off lies on the map (z)",
+    "pickup_x": "position of the pickup on the map (x)",
+    "pickup_y": "position of the pickup on the map (y)",
+    "pickup_z": "position of the pickup on the map (z)",
+    "dropoff_x": "position of the drop-off on the map (x)",
+    "dropoff_y": "position of the drop-off on the map (y)",
+    "dropoff_z": "position of the drop-off on the map (z)",
     "straight_miles": "miles in a straight line",
     "bearing": "direction of the trip",
     "pickup_hour_pace": "minutes per mile from the pickup zone at this hour",
@@ -50,11 +50,11 @@ FEATURES: Final[Mapping[str, str]] = {
     "passengers": "number of passengers",
     "rate_code": "tariff of the trip",
     "trip_type": "street hail or dispatch",
-    "codes_missing": "passengers and tariff are not given",
-    "miles": "distance that was given",
-    "likely_miles": "distance, given or usual for the route",
-    "miles_over_route": "distance against the route's usual one",
-    "miles_over_straight": "distance against the straight line",
+    "codes_missing": "whether passengers and tariff are missing",
+    "miles": "distance in the request",
+    "likely_miles": "distance in the request, or else the route's usual one",
+    "miles_over_route": "distance relative to the route's usual one",
+    "miles_over_straight": "distance relative to the straight line",
     "minutes_at_route_pace": "minutes at the route's usual pace",
     "minutes_at_pickup_pace": "minutes at the pickup zone's usual pace",
     "minutes_at_dropoff_pace": "minutes at the drop-off zone's usual pace",
@@ -64,7 +64,7 @@ MEASURES: Final[Mapping[str, str]] = {
     "mae": "mean absolute error",
     "rmse": "root mean squared error",
     "bias": "mean of predicted minus actual",
-    "coverage": "share of trips inside of their predicted range",
+    "coverage": "share of trips within their prediction interval",
     "psi": "population stability index",
     "js": "Jensen–Shannon divergence",
     "ks": "Kolmogorov–Smirnov distance",
@@ -84,7 +84,7 @@ MONITORED: Final[Mapping[str, str]] = {
 
 _DIMENSIONS: Final[Mapping[str, str]] = {"hour": "part of the day"}
 _SHORT: Final[Mapping[str, str]] = {
-    **{"mae": "mean absolute error", "rmse": "RMSE", "coverage": "share within the range"},
+    **{"mae": "mean absolute error", "rmse": "RMSE", "coverage": "share within the interval"},
     **{"psi": "PSI", "js": "JS", "ks": "KS", "wasserstein": "Wasserstein distance"},
 }
 _WATCHED: Final = {feature.name: feature.meaning for feature in WATCHED}

@@ -122,17 +122,17 @@ class ServingMetrics:
             "mlops_serving_requests", "Requests", ("endpoint", "status"), registry=registry
         )
         self.answers = Counter(
-            "mlops_serving_answers", "Requests a model answered", by_version, registry=registry
+            "mlops_serving_answers", "Requests answered by a model", by_version, registry=registry
         )
         self.errors = Counter(
             "mlops_serving_errors",
-            "Failures of a model: exception, not_finite, load",
+            "Failures of a model by kind: exception, not_finite, load",
             (*by_version, "error"),
             registry=registry,
         )
         self.seconds = Histogram(
             "mlops_serving_seconds",
-            "Time of an answered request in the server",
+            "Time that the server takes for an answered request",
             by_version,
             buckets=SECONDS,
             registry=registry,
@@ -146,23 +146,25 @@ class ServingMetrics:
         )
         self.model_info = Gauge(
             "mlops_serving_model_info",
-            "1 where a worker holds the version in the role, 0 where none does any more",
+            "1 if a worker holds the version in the role, 0 if none does any longer",
             by_version,
             multiprocess_mode="livemax",
             registry=registry,
         )
         self.log_dropped = Counter(
-            "mlops_serving_log_dropped", "Answers missing in the prediction log", registry=registry
+            "mlops_serving_log_dropped",
+            "Answers missing from the prediction log",
+            registry=registry,
         )
         self.shadow_dropped = Counter(
-            "mlops_serving_shadow_dropped", "Requests a busy shadow never saw", registry=registry
+            "mlops_serving_shadow_dropped", "Requests that a busy shadow skipped", registry=registry
         )
         self.cpu_seconds = Counter(
             "mlops_serving_cpu_seconds", "Processor time of the workers", registry=registry
         )
         self.resident = Gauge(
             "mlops_serving_resident_bytes",
-            "Memory of the workers; what they share counts for each",
+            "Memory of the workers; shared memory counts once per worker",
             multiprocess_mode="livesum",
             registry=registry,
         )

@@ -46,7 +46,7 @@ from mlops.training.refitting import refit
 
 
 class Judgement(Reference):
-    """What the gate decided, and all that registering needs."""
+    """The gate's verdict, and all that registering needs."""
 
     candidates: tuple[RefitReport, ...]  # best validation RMSE first, failures last
     untrained: tuple[FailedCandidate, ...] = ()  # whose training failed

@@ -67,7 +67,7 @@ def look_for_new_data(variables: Variables) -> dict[str, Any]:
     months = settings.source.month_list
     if "source.months" in given:
         decision = RetrainingDecision(
-            needed=True, reason=reason or "months were asked for", months=months, new_months=()
+            needed=True, reason=reason or "months were requested", months=months, new_months=()
         )
     else:
         had = months_learned(settings)

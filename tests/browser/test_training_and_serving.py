@@ -30,13 +30,13 @@ SKLEARN = {
     ),
     "Learning curves": ("random_forest", "trees", "best on validation"),
     "Errors by slice": ("on the validation window", "evening rush", "predicted - actual, minutes"),
-    "Parameters that mattered": ("alpha", "19 of 20 searches", "5 trials"),
+    "Influential parameters": ("alpha", "95 % of correlations", "5 trials"),
 }
 XGBOOST = {
     "Candidates of the last run": ("Candidates of run 5", "squared_error"),
     "Learning curves": ("squared_error", "rounds", "train"),
-    "Feature contributions": ("prediction of squared_error", "mean |contribution|, minutes"),
-    "Parameters that mattered": ("learning_rate",),
+    "Feature contributions": ("predictions of squared_error", "mean |contribution|, minutes"),
+    "Influential parameters": ("learning_rate",),
 }
 SELECTION = {
     "Candidates of the last selection": ("winner", "4.641"),
@@ -44,7 +44,7 @@ SELECTION = {
     "Errors of the newest version by slice": ("on the test window", "Manhattan"),
 }
 SERVING = {
-    "Now": ("not reached", "version 1", "version 2", "canary", "10.1 / s", "ms"),
+    "Current state": ("not reached", "version 1", "version 2", "canary", "10.1 / s", "ms"),
     "Champion and canary": ("champion", "canary", "squared_error", "mean prediction, min", "20.2"),
     "Requests": ("requests per second", "200 /predict"),
     "Latency": ("champion v1 p50", "canary v2 p99", "milliseconds"),

@@ -51,7 +51,7 @@ def test_a_block_that_is_not_needed_has_not_failed(
 
     display(BlockFinished("monitoring", "start_what_was_decided", "condition_failed", 0.0))
 
-    assert "start_what_was_decided was not needed" in output.getvalue()
+    assert "start_what_was_decided skipped" in output.getvalue()
     assert "✗" not in output.getvalue()
 
 

@@ -136,7 +136,7 @@ def test_what_is_due_and_not_started_is_an_exit_code_with_the_command(
     else:
         assert "a rollback is due, but monitoring.act is off" in err
         assert f"by hand: {command}" in err
-        assert "no window is new" in out
+        assert "no new window" in out
 
 
 def test_without_a_champion_it_says_how_to_get_one(
@@ -147,7 +147,7 @@ def test_without_a_champion_it_says_how_to_get_one(
     code, out, _ = call(capsys)
 
     assert code == 0
-    assert "there is no champion to watch: train one with: mlops run" in out
+    assert "there is no champion to monitor; train one with: mlops run" in out
 
 
 def test_it_lists_what_was_found_and_decided(

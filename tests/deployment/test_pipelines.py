@@ -254,7 +254,7 @@ def test_a_version_that_may_not_be_deployed_fails_the_first_block_by_name(mage: 
     for variables, named in (
         ({}, "version, alias: one of them is needed"),
         ({"version": 99}, "version: there is no version '99'"),
-        ({"version": "4"}, "not let pass by the gate"),
+        ({"version": "4"}, "did not pass the gate"),
     ):
         failed = mage.run("deployment", **variables)
         assert named in failed["errors"]["resolve_version"]

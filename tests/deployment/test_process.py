@@ -82,7 +82,7 @@ def test_what_fails_leaves_the_champion_that_was(
 def test_a_first_champion_that_answers_wrong_stays_for_want_of_another(office: Any) -> None:
     office.world.smoke_passes = False
 
-    with pytest.raises(DeploymentError, match="none to go back to"):
+    with pytest.raises(DeploymentError, match="no earlier champion to restore"):
         office.deploy(1)
 
     assert office.champion == 1
@@ -105,7 +105,7 @@ def test_without_a_server_canary_and_smoke_test_are_skipped_on_record(running: A
     [
         ("99", ConfigurationError, "version: there is no version '99'"),
         ("nobody", ConfigurationError, "alias: there is no version 'nobody'"),
-        ("4", GateRefusalError, "not let pass by the gate"),
+        ("4", GateRefusalError, "did not pass the gate"),
         ("5", GateRefusalError, "no receipt and no verdict"),
         ("6", GateRefusalError, "its receipt lacks code_commit"),
     ],

@@ -67,7 +67,7 @@ def test_a_rollback_during_the_canary_stops_it_and_keeps_the_champion(office: An
     assert office.champion == 1
     assert Registry(office.settings).rollout() is None
     assert rolled_back[0].state == "unchanged"
-    assert "version 1 never ceased to be champion" in rolled_back[0].summary
+    assert "version 1 stayed champion" in rolled_back[0].summary
     stopped = Records(office.settings.deployments).newest(lambda r: r.version == 2)
     assert stopped is not None
     assert (stopped.state, stopped.steps[-1].by) == ("stopped", "bob")

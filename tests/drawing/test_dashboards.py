@@ -309,7 +309,7 @@ def test_a_champion_registered_by_hand_has_no_sentence_with_a_hole() -> None:
     bare = champion(1).assign(family="", test_trips=np.nan, rmse=np.nan, synthetic=False)
     page = str(overview.draw_champion(TABLES["champion"].shaped(bare)))
 
-    assert "registered without a measurement" in page and "family unknown" in page
+    assert "registered without metrics" in page and "family unknown" in page
 
 
 def test_baselines_do_not_flatten_the_others() -> None:

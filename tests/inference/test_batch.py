@@ -185,7 +185,7 @@ def test_a_file_of_bad_rows_only_is_not_fatal(
     summary = scored(model, [tmp_path / "a.parquet"], config)
     assert (summary.rows, summary.rejected, summary.minutes) == (0, 10, None)
     assert pd.read_parquet(summary.predictions_uri).empty
-    assert "10 rows set aside" in summary.summary
+    assert "10 rows quarantined" in summary.summary
 
 
 @pytest.mark.parametrize("fault", ["model", "source"])

@@ -89,7 +89,7 @@ def test_a_damaged_file_leaves_labels_out(
     )
 
     assert Arrivals(settings, ["2024-02"], NOW).found(["2024-02"]) == {"2024-02": ""}
-    assert "no labels can be asked for now" in capsys.readouterr().out
+    assert "no labels can be requested now" in capsys.readouterr().out
 
 
 def test_strays_ask_for_no_month() -> None:

@@ -42,9 +42,9 @@ def test_the_worst_against_all_others_is_named_with_its_interval() -> None:
 
     assert found is not None and found.worst.group == "Bronx" and found.sure
     said = in_words(found, ALL)
-    assert "Bronx is predicted worst: wrong by 4.50 min on average" in said
-    assert "all other trips by 2.60 min (difference +1.90, 95% interval +1.80 to +2.00 min)" in said
-    assert "worse than its length explains" in said
+    assert "Bronx is predicted worst: the mean absolute error is 4.50 min" in said
+    assert "all other trips 2.60 min (difference +1.90, 95% interval +1.80 to +2.00 min)" in said
+    assert "the length of the trips does not explain the difference" in said
     assert "predicted 0.60 min too long" in said
 
 
@@ -54,7 +54,7 @@ def test_longer_trips_are_an_explanation() -> None:
     found = largest_disparity(groups, "pickup borough", 200)
 
     assert found is not None
-    assert "the difference comes from longer trips" in in_words(found, ALL)
+    assert "the length of the trips explains the difference" in in_words(found, ALL)
 
 
 def test_a_share_that_may_be_the_usual_one_is_not_held_against_a_group() -> None:
@@ -63,7 +63,7 @@ def test_a_share_that_may_be_the_usual_one_is_not_held_against_a_group() -> None
     found = largest_disparity(groups, "pickup borough", 200)
 
     assert found is not None
-    assert "about what its length explains" in in_words(found, ALL)
+    assert "the length of the trips may explain the difference" in in_words(found, ALL)
 
 
 def test_what_may_be_chance_is_called_so() -> None:
@@ -100,7 +100,7 @@ def test_the_largest_of_all_is_said_in_one_sentence() -> None:
 
     assert found is not None
     assert briefly(found) == (
-        "It does worst for trips with pickup borough Bronx: it is wrong by 4.50 min there, and by"
-        " 2.60 min for all others."
+        "It is worst for trips with pickup borough Bronx: its mean absolute error is"
+        " 4.50 min there, and 2.60 min for all others."
     )
     assert largest_of(groups, ("nothing",), 200) is None

@@ -55,7 +55,7 @@ def test_a_window_is_logged_to_the_run_of_its_version(
     assert made.path == tmp_path / "deep" / "window.html"
     assert "2024-03-02" in made.title
     assert logged(made) == made.path.read_text(encoding="utf-8")
-    assert "train again" in logged(made)
+    assert "retrain" in logged(made)
     # another one by its name
     first = make_report(project.settings, "window", make_window(0).window, tmp_path / "a.html")
     assert "2024-03-01" in first.title

@@ -38,9 +38,9 @@ def test_a_card_tells_everything_in_order(
         "Data",
         "Quality",
         "Fairness by place and time",
-        "Prediction ranges",
-        "What it looks at",
-        "What the gate decided",
+        "Prediction intervals",
+        "Explanation",
+        "The gate's verdict",
         "Deployments",
         "Live performance",
         "Ethical considerations",
@@ -49,14 +49,14 @@ def test_a_card_tells_everything_in_order(
     ]
     assert facts.manifest is not None and facts.examination is not None and facts.missing == ()
     overall = facts.examination.overall
-    assert f"it was wrong by {overall.mae.value:.2f} min on average" in page.text
+    assert f"mean absolute error was {overall.mae.value:.2f} min" in page.text
     for known in (
         "Synthetic data.",
         "Version 1 predicts how many minutes a green-taxi trip",
         "It is the champion",
         facts.manifest.sha256,
         facts.manifest.extraction.files[0].sha256,
-        "It does worst for trips with",
+        "It is worst for trips with",
         "By pickup borough",
         "By drop-off borough",
         "Errors by part of the day",
@@ -83,10 +83,10 @@ def test_a_version_registered_by_hand_has_a_card(
 
     page = read_page(render(model_card(facts)))
 
-    assert "How well it does so is not known" in page.text
+    assert "Its errors are not known" in page.text
     assert "There is no receipt" in page.text
-    assert "The gate never saw this version" in page.text
-    assert "Not everything is known. Nothing is." in page.text
+    assert "The gate has not judged this version" in page.text
+    assert "Some data is missing. Nothing is." in page.text
     assert "in place of version 4" in page.text
     # What people wrote is read, not run.
     assert page.text.count(by_hand.promotion_reason) == 2
@@ -102,7 +102,7 @@ def test_without_its_snapshot_a_card_shows_what_was_stored(
 
     evaluation = facts.info.evaluation
     assert evaluation is not None
-    assert f"wrong by {evaluation.metrics.mae:.2f} min on average" in page.text
+    assert f"mean absolute error was {evaluation.metrics.mae:.2f} min" in page.text
     assert "as registered" in page.text and "The snapshot is gone." in page.text
     # The receipt still names the source files.
     assert facts.sources[0].sha256 in page.text

@@ -34,12 +34,12 @@ def test_a_selection_is_told_from_data_to_version(
     for known in (
         "Model selection, run 7",
         "Synthetic data.",
-        "3 ways of predicting",
+        "3 candidates for predicting",
         "squared_error (winner)",
         "global_mean (baseline)",
         "registered as version 1, which became champion at once",
         "There was no champion to compare it with.",
-        "2 trials were made",
+        "2 trials were run",
         "The 2 trials of squared_error",
         "inputs that move the winner's predictions most",
         "Winner by pickup borough",
@@ -63,7 +63,7 @@ def test_a_refusal_is_the_first_thing_that_is_said(
 
     assert "refused it, so nothing was registered: refused by latency" in report.lead[1]
     page = read_page(render(report))
-    assert "compared with version 3, the champion of that moment" in page.text
+    assert "compared with version 3, the champion at that time" in page.text
     assert "mlops reproduce" not in page.text
 
 

@@ -194,7 +194,7 @@ def _wanted(columns: Collection[str] | None, labels: bool) -> list[str]:
     known = TRIP_COLUMNS if labels else REQUEST_COLUMNS
     unknown = [name for name in columns or () if name not in known]
     if unknown:
-        raise ValueError(f"not columns of a trip: {unknown}; there are {list(known)}")
+        raise ValueError(f"not columns of a trip: {unknown}; choose from {list(known)}")
     return list(columns or known)
 
 
@@ -237,9 +237,8 @@ def _position_of(
     if len(found) > 1:
         shown = " and ".join(table.fields[place][0] for place in found)
         raise SourceError(
-            f"{path}: the columns {shown} mean the same ({names[-1]}), and it is not said which one"
-            " counts",
-            "remove or rename the one that does not",
+            f"{path}: the columns {shown} all hold {names[-1]}",
+            "keep one of them; remove or rename the others",
         )
     return next((place for place in found if table.fields[place][0].lower() in wanted), None)
 
@@ -249,7 +248,7 @@ def _missing_column(table: Table, path: str | Path, taxi: str, name: str) -> Sou
     for other, columns in TLC_COLUMNS.items():
         if other != taxi and next(iter(columns)).lower() in in_file:
             return SourceError(
-                f"{path}: this is a {other} file, but {taxi} trips were asked for"
+                f"{path}: this is a {other} file, but {taxi} trips were requested"
                 f" (no column {name})",
                 f"set the taxi type to {other}, or give a {taxi} file",
             )

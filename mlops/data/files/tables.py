@@ -92,7 +92,7 @@ def open_table(path: str | Path) -> Iterator[Table]:
     except _UNREADABLE as error:
         raise SourceError(
             f"{path}: cannot be read: {str(error).strip() or type(error).__name__}",
-            "the file is damaged, unreachable or no table of trips: fix it or fetch it again",
+            "the file is damaged, unreachable or not a table of trips: repair it or fetch it again",
         ) from error
 
 
@@ -128,7 +128,7 @@ def files_of(path: str | Path) -> list[Path]:
     )
     if not parts:
         raise SourceError(
-            f"{path}: this folder has no files of trips in it", "give a file, or a folder of parts"
+            f"{path}: this folder contains no files of trips", "give a file, or a folder of parts"
         )
     return parts
 

@@ -107,7 +107,7 @@ def _is_published(session: requests.Session, source: SourceSettings, month: str)
         status = session.head(url, timeout=source.timeout_seconds, allow_redirects=True).status_code
     except requests.RequestException as error:
         raise SourceError(
-            f"{url}: cannot be asked for: {error}", "check the network and source.base_url"
+            f"{url}: cannot be requested: {error}", "check the network and source.base_url"
         ) from error
     if status not in (200, *_MISSING):
         raise SourceError(f"{url}: the server answered {status}", "check source.base_url")

@@ -92,7 +92,7 @@ def _url_of_month(location: str, taxi: str, month: str) -> str | None:
     found = [url for url in candidates if _exists(url)]
     if len(found) > 1:
         raise SourceError(
-            f"{' and '.join(found)} are both the {taxi} trips of {month}", "keep one of them"
+            f"{' and '.join(found)} both hold the {taxi} trips of {month}", "keep one of them"
         )
     return found[0] if found else None
 

@@ -68,7 +68,7 @@ def fetch(source: SourceSettings, cache_root: Path) -> tuple[SourceFile, ...]:
         there = ", ".join(file.month for file in files) or "none"
         raise SourceError(
             f"{source.base_url}: no {source.taxi} trips for {', '.join(missing)}"
-            f" (of the months asked for, there are: {there})",
+            f" (of the requested months, these exist: {there})",
             "the TLC publishes a month about two months late: ask for earlier ones with --months",
         )
     return tuple(files)
@@ -167,7 +167,7 @@ def _refuse(response: requests.Response, url: str, part: Path, done: int) -> Non
     if status == 416 or (status == 206 and not answered.startswith(f"bytes {done}-")):
         # The part is as long as the file or longer, or the server continues somewhere else.
         part.unlink(missing_ok=True)
-        raise _TransientError("the server cannot continue the download")
+        raise _TransientError("the server cannot resume the download")
     if status in _TRANSIENT:
         raise _TransientError(
             f"the server answered {status} {response.reason}",

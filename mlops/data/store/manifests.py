@@ -22,7 +22,7 @@ QUARANTINE: Final = "quarantine"
 CURRENT: Final = "current"  # file holding the hash published last
 # The sections of the settings that decide what a training set holds.
 RECIPE: Final = ("source", "validation", "windows", "features")
-_REBUILD: Final = "build the training set again, which writes {path} anew: mlops run --rebuild"
+_REBUILD: Final = "rebuild the training set, which rewrites {path}: mlops run --rebuild"
 
 
 def load_manifest(reference: str | Path, settings: Settings | None = None) -> TrainingSetManifest:
@@ -45,7 +45,10 @@ def load_manifest(reference: str | Path, settings: Settings | None = None) -> Tr
     if settings is not None and re.fullmatch(r"[0-9a-f]{6,64}", str(reference)):
         found = sorted((settings.store / TRAINING_SETS).glob(f"{reference}*/"))
         if len(found) > 1:
-            raise MlopsError(f"{reference}: {len(found)} training sets begin so", "give more of it")
+            raise MlopsError(
+                f"{reference}: {len(found)} training sets begin with it",
+                "give more characters of the hash",
+            )
         folder = found[0] if found else folder
     manifest = find_record(folder / MANIFEST, TrainingSetManifest, _REBUILD)
     if manifest is None:

@@ -66,7 +66,7 @@ def reason_to_build(settings: Settings) -> str:
         return error.message
     last = last_publication(settings)
     if last is None:
-        return "it is not known what the training set in use was made from"
+        return "the inputs of the training set in use are unknown"
     asked = _recipe(settings)
     changed = [
         f"{section}.{name}"

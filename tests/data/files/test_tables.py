@@ -214,14 +214,14 @@ def test_a_folder_is_its_parts(make_trips: Any, tmp_path: Path) -> None:
     "second", ["Trip_Distance", "trip_distance", "pickup_at", "tpep_pickup_datetime", "TRIP_ID"]
 )
 def test_of_two_columns_none_is_chosen(make_trips: Any, tmp_path: Path, second: str) -> None:
-    # Given a file with two columns that mean the same
+    # Given a file with two columns that all hold
     trips = make_trips(2).rename(columns=NAMES).assign(trip_id=["a", "b"])
     table = pa.Table.from_pandas(trips, preserve_index=False)
     names = [*table.column_names, second]
     table = pa.table([*table.columns, table.column(names.index("lpep_pickup_datetime"))], names)
     pq.write_table(table, tmp_path / "trips.parquet")
     # Then reading names both
-    with pytest.raises(SourceError, match=f"trips.parquet: the columns .*{second}.* mean the same"):
+    with pytest.raises(SourceError, match=f"trips.parquet: the columns .*{second}.* all hold "):
         [*iter_requests(tmp_path / "trips.parquet", "green", 10)]
 
 

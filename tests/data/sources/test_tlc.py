@@ -269,7 +269,7 @@ def test_no_network_names_the_ways_without_it(ask: Any, waits: list[float]) -> N
 
 
 def test_every_missing_month_is_named_with_those_that_are_there(ask: Any, server: FakeTlc) -> None:
-    with pytest.raises(SourceError, match=r"2024-02, 2024-03 .*there are: 2024-01\)") as caught:
+    with pytest.raises(SourceError, match=r"2024-02, 2024-03 .*these exist: 2024-01\)") as caught:
         extract(ask(months="2024-01..2024-03"))
     assert "two months late" in caught.value.hint
 

@@ -101,7 +101,7 @@ def test_a_damaged_record_means_that_nothing_is_known(asked: dict[str, Any]) -> 
     for content in ("", "{}", "[1", "null"):
         (config.store / "training_sets" / "request.json").write_text(content)
         assert last_publication(config) is None
-        assert "not known" in reason_to_build(config)
+        assert "unknown" in reason_to_build(config)
         assert recipe_in_force(config, {"months": "2024-01"}) == {"source.months": "2024-01"}
 
 
