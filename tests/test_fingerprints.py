@@ -102,6 +102,7 @@ NEUTRAL = {
     *(
         "records/files.py",
         "records/atomic.py",
+        "records/parquet.py",
         "data/references.py",
         "data/__init__.py",
         "__init__.py",

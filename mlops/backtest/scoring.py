@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import pandas as pd
+import pyarrow as pa
 
 from mlops.backtest.history import Clock, content_sha256
-from mlops.backtest.store import Store, key_of
+from mlops.backtest.store import WAY_OUT, Store, key_of
 from mlops.backtest.training import Training, model_of
 from mlops.data.months import month_bounds
 from mlops.data.references import Reference
 from mlops.data.trips import TARGET
+from mlops.errors import DamagedFileError
 from mlops.evaluation.metrics import interval_metrics, regression_metrics
 from mlops.records.atomic import atomic_file
+from mlops.records.files import report
+from mlops.records.parquet import read_table, write_table
 from mlops.settings import Settings
 from mlops.training.artifact import OUTPUTS
 
@@ -44,11 +48,16 @@ def predictions_of(
     requests = clock.requests(*month_bounds(month))
     key = key_of("predictions", champion.key, content_sha256(requests))
     path = store.path("predictions", key, ".parquet")
-    if not path.exists():
-        predicted = model_of(champion, settings, store).predict(requests)
-        with atomic_file(path) as temporary:
-            predicted.to_parquet(temporary, compression="zstd")
-    return pd.read_parquet(path)
+    if path.exists():
+        try:
+            known: pd.DataFrame = read_table(path, WAY_OUT).to_pandas()
+            return known
+        except DamagedFileError as error:
+            report(error)
+    predicted = model_of(champion, settings, store).predict(requests)
+    with atomic_file(path) as temporary:
+        write_table(pa.Table.from_pandas(predicted), temporary, compression="zstd")
+    return predicted
 
 
 def live_performance(predictions: pd.DataFrame, ended: pd.DataFrame) -> Live:

@@ -37,12 +37,22 @@ class Store:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
+    @property
+    def start_over(self) -> str:
+        """What a person does about a damaged file that a later step of a replay needs."""
+        return f"remove {self._folder}, then repeat the backtest, which calculates everything again"
+
     def path(self, kind: str, key: str, suffix: str) -> Path:
         """Return where a result of a kind lies, or is to lie."""
         return self._folder / kind / f"{key}{suffix}"
 
     def remembered(
-        self, kind: str, key: str, record: type[Record], make: Callable[[], Record]
+        self,
+        kind: str,
+        key: str,
+        record: type[Record],
+        make: Callable[[], Record],
+        is_whole: Callable[[Record], bool] = lambda record: True,
     ) -> Record:
         """Return a stored record, or make and store it.
 
@@ -51,10 +61,11 @@ class Store:
             key: As from `key_of`.
             record: Type of the record.
             make: Called unless the record is there and can be read.
+            is_whole: Tells whether what belongs to a record is still as it was.
         """
         path = self.path(kind, key, ".json")
         stored = find_or_report(path, record, WAY_OUT)
-        if stored is None:
+        if stored is None or not is_whole(stored):
             stored = make()
             write_record(path, stored)
         return stored

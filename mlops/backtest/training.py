@@ -19,10 +19,11 @@ import pandas as pd
 
 from mlops import progress
 from mlops.backtest.history import Clock, content_sha256
-from mlops.backtest.store import WAY_OUT, Store, key_of
+from mlops.backtest.store import Store, key_of
 from mlops.cores import usable_cores
 from mlops.data.months import month_bounds
 from mlops.data.references import Reference
+from mlops.data.sources.cache import sha256_of
 from mlops.data.trips import PICKUP_AT, TARGET
 from mlops.data.windows import Interval, plan_windows
 from mlops.errors import ConfigurationError
@@ -31,7 +32,7 @@ from mlops.evaluation.gate import judge
 from mlops.evaluation.metrics import regression_metrics
 from mlops.evaluation.verdict import Verdict
 from mlops.features.routes import RouteHistory, RouteStatistics
-from mlops.records.files import read_record
+from mlops.records.files import damaged, read_record
 from mlops.registry.receipts import code_commit, lock_hash
 from mlops.settings import Settings, WindowSettings
 from mlops.training.artifact import TripDurationModel
@@ -58,6 +59,7 @@ class Training(Reference):
     test_rows: int
     baseline_rmse: float | None  # of the best baseline on test
     data_sha256: str
+    artifact_sha256: str  # of the model's file
     seconds: float  # search, refits and interval
 
 
@@ -113,12 +115,17 @@ def train(clock: Clock, months: Sequence[str], settings: Settings, store: Store)
         settings.features.model_dump(),
     )  # fmt: skip
 
+    path = store.path("trainings", key, ".model")
+
     def make() -> Training:
         return _Fit(known, intervals, settings.model_copy(update={"training": search})).outcome(
-            key, clock.now, tuple(months), data, store.path("trainings", key, ".model")
+            key, clock.now, tuple(months), data, path
         )
 
-    training = store.remembered("trainings", key, Training, make)
+    def is_whole(training: Training) -> bool:
+        return path.is_file() and sha256_of(path) == training.artifact_sha256
+
+    training = store.remembered("trainings", key, Training, make, is_whole)
     test = _within(known, intervals[2])
     return Challenger(training, test)
 
@@ -178,6 +185,7 @@ class _Fit:
             test_rows=len(self.test),
             baseline_rmse=min(floors, default=None),
             data_sha256=data,
+            artifact_sha256=sha256_of(target),
             seconds=seconds,
         )
 
@@ -207,19 +215,30 @@ class _Fit:
 
 
 @lru_cache(maxsize=4)
-def load_model(path: Path, threads: int) -> TripDurationModel:
+def _load_model(path: Path, sha256: str, threads: int, way_out: str) -> TripDurationModel:
     """Read a model of the store; policies that share it read it once."""
+    if not path.is_file() or sha256_of(path) != sha256:
+        raise damaged(path, "it is not what was written", way_out)
     return TripDurationModel.load(path, threads)
 
 
 def read_training(key: str, store: Store) -> Training:
-    """Return the record of a training that is in the store."""
-    return read_record(store.path("trainings", key, ".json"), Training, WAY_OUT)
+    """Return the record of a training that is in the store.
+
+    Raises:
+        DamagedFileError: If it is damaged.
+    """
+    return read_record(store.path("trainings", key, ".json"), Training, store.start_over)
 
 
 def model_of(training: Training, settings: Settings, store: Store) -> TripDurationModel:
-    """Return the model of a training."""
-    return load_model(store.path("trainings", training.key, ".model"), settings.training.threads)
+    """Return the model of a training.
+
+    Raises:
+        DamagedFileError: If its file is gone or damaged.
+    """
+    path, threads = store.path("trainings", training.key, ".model"), settings.training.threads
+    return _load_model(path, training.artifact_sha256, threads, store.start_over)
 
 
 def pass_gate(

@@ -10,14 +10,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, Final
 
 import requests
 
 from mlops.deployment.traffic import Scrape, parse_metrics
-from mlops.serving.keys import add_key
+from mlops.serving.keys import add_key, hash_of, read_keys
 from mlops.settings import Settings
 
 TOKEN_VARIABLE: Final = "MLOPS_SERVING_TOKEN"
@@ -104,7 +106,7 @@ class Endpoint:
 
 
 def deployment_token(served: Path) -> str:
-    """Return the token by which deployments ask; make it and its key when there is none.
+    """Return the token by which deployments ask; make it and its key unless there is a valid one.
 
     Args:
         served: The serving folder, `settings.served`.
@@ -113,10 +115,13 @@ def deployment_token(served: Path) -> str:
     if given:
         return given
     file = served / _TOKEN_FILE
-    try:
-        return file.read_text(encoding="utf-8").strip()
-    except FileNotFoundError:
-        _, token = add_key(served, KEY_NAME)
+    with suppress(FileNotFoundError):
+        kept = file.read_bytes().strip()
+        now, digest = datetime.now(timezone.utc), hash_of(kept).hex()
+        # One that is damaged, or older than the file of keys, opens no door.
+        if any(key.sha256 == digest and key.is_valid(now) for key in read_keys(served)):
+            return kept.decode()
+    _, token = add_key(served, KEY_NAME)
     temporary = file.with_suffix(f".{os.getpid()}")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "w", encoding="utf-8") as stream:

@@ -9,12 +9,13 @@ from typing import Final
 
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from mlops import fingerprints, progress
 from mlops.data.references import FeatureTable, TripPart, ValidatedTrips
+from mlops.data.store.content import STAGED_ANEW
 from mlops.features.routes import AS_OF_COLUMNS, RouteHistory
 from mlops.records.atomic import atomic_file
+from mlops.records.parquet import read_table, write_table
 from mlops.settings import Settings
 
 # Raise with every change of what a column means: it is part of a training set's name. (What is
@@ -44,7 +45,7 @@ def build_features(validated: ValidatedTrips, settings: Settings) -> FeatureTabl
     folder = settings.staging / _key(validated, settings) / "features"
     parts = []
     for part in sorted(validated.parts, key=lambda part: part.month):
-        trips = pd.read_parquet(part.uri)
+        trips = read_table(part.uri, STAGED_ANEW).to_pandas()
         known = history.annotate(trips)
         target = folder / f"{part.month}.parquet"
         _write(pd.concat([trips, known], axis=1), target)
@@ -69,4 +70,4 @@ def _key(validated: ValidatedTrips, settings: Settings) -> str:
 
 def _write(trips: pd.DataFrame, target: Path) -> None:
     with atomic_file(target) as path:
-        pq.write_table(pa.Table.from_pandas(trips, preserve_index=False), path, compression="lz4")
+        write_table(pa.Table.from_pandas(trips, preserve_index=False), path, compression="lz4")

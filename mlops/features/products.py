@@ -11,6 +11,7 @@ import pandas as pd
 from mlops import fingerprints
 from mlops.data.references import RouteStatisticsManifest, TrainingSetManifest
 from mlops.data.store.snapshots import publish_folder, read_window
+from mlops.errors import MlopsError
 from mlops.features.routes import RouteStatistics
 from mlops.settings import FeatureSettings, Settings
 
@@ -22,7 +23,8 @@ def publish_route_statistics(
 ) -> RouteStatisticsManifest:
     """Compute and publish route history up to validation, up to test, and up to the end.
 
-    The same training set and settings give the same hash; a published product is not rebuilt.
+    The same training set and settings give the same hash; a published product is rebuilt only if
+    it is damaged.
 
     Args:
         training_set: The trips to learn routes from.
@@ -44,7 +46,15 @@ def publish_route_statistics(
         for name, statistics in frozen.items():
             statistics.save(folder / f"{name}.npz")
 
-    folder = publish_folder(PRODUCT, sha256, write, settings)
+    def intact(folder: Path) -> bool:
+        try:
+            for name in boundaries:
+                RouteStatistics.load(folder / f"{name}.npz")
+        except MlopsError:
+            return False
+        return True
+
+    folder = publish_folder(PRODUCT, sha256, write, settings, intact)
     return RouteStatisticsManifest(
         sha256=sha256,
         uri=str(folder),

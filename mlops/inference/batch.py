@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import pandas as pd
 import pyarrow as pa
-from pydantic import ConfigDict
+from pydantic import ConfigDict, Field
 
 from mlops import fingerprints, progress
 from mlops.cores import usable_cores
@@ -66,6 +66,7 @@ class PredictionSummary(Reference):
     seconds: float
     rows_per_second: float
     remark: str = ""  # what is odd about the files
+    written: dict[str, str] = Field(default_factory=dict)  # file → SHA-256
 
     @property
     def summary(self) -> str:
@@ -168,6 +169,7 @@ def score(
             rejected_by_reason=dict(output.reasons.most_common()),
             minutes=output.distribution(),
             remark=remark,
+            written={file.name: sha256_of(file) for file in sorted(temporary.iterdir())},
             seconds=seconds,
             rows_per_second=(output.rows + output.rejected) / seconds,
             **constants,
@@ -236,8 +238,14 @@ def _data_hash(sources: Sequence[SourceFile], taxi: str, settings: Settings) -> 
 
 
 def _stored(folder: Path) -> PredictionSummary | None:
-    file = folder / _SUMMARY
-    return find_or_report(file, PredictionSummary, "the file is predicted again")
+    """Return the summary of a batch, if the files it speaks of are as they were written."""
+    found = find_or_report(folder / _SUMMARY, PredictionSummary, "its trips are predicted again")
+    for name, sha256 in found.written.items() if found else ():
+        file = folder / name
+        if not file.is_file() or sha256_of(file) != sha256:
+            progress.report(f"{file} was changed or damaged; its trips are predicted again")
+            return None
+    return found
 
 
 @dataclass(frozen=True, eq=False)

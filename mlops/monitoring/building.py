@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import pandas as pd
-import pyarrow.parquet as pq
 
 from mlops import progress
 from mlops.data.months import month_bounds
 from mlops.data.references import TrainingSetManifest
+from mlops.data.store.content import STAGED_ANEW
 from mlops.data.store.manifests import load_manifest
 from mlops.data.trips import PICKUP_AT, REQUEST_COLUMNS, TARGET, TRIP_COLUMNS
 from mlops.errors import MlopsError, RegistryError
@@ -23,6 +23,7 @@ from mlops.monitoring.learning import build_profile
 from mlops.monitoring.profile import ReferenceProfile
 from mlops.monitoring.records import last_change, read_decisions, read_windows
 from mlops.monitoring.windows import TripWindow
+from mlops.records.parquet import read_table
 from mlops.registry.versions import Registry, VersionInfo
 from mlops.settings import Settings
 
@@ -121,7 +122,7 @@ def read_history(
         paths += sorted(str(path) for path in Path(set_aside).glob("*.parquet"))
     columns = [*TRIP_COLUMNS, TARGET]
     inside = [(PICKUP_AT, ">=", start), (PICKUP_AT, "<", reference_end(manifest))]
-    tables = [pq.read_table(path, columns=columns, filters=inside) for path in paths]
+    tables = [read_table(path, STAGED_ANEW, columns, inside) for path in paths]
     trips = pd.concat([table.to_pandas() for table in tables], ignore_index=True)
     trips = trips.sort_values(PICKUP_AT, kind="stable", ignore_index=True)
     predictions = model.predict(trips[list(REQUEST_COLUMNS)])

@@ -13,15 +13,14 @@ from typing import Any, Final, cast
 
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from mlops.data.files.conversion import NO_ZONE
 from mlops.data.trips import DROPOFF_AT, FARE, PICKUP_AT, REQUEST_COLUMNS, TARGET
-from mlops.errors import MlopsError
 from mlops.evaluation.results import Result
 from mlops.inference.trip import NEW_YORK
 from mlops.monitoring.records import Origin
 from mlops.records.atomic import atomic_file
+from mlops.records.parquet import read_table, write_table
 from mlops.serving.log_rows import AT, MILES, MINUTES
 from mlops.settings import Settings
 
@@ -101,7 +100,7 @@ def stage(
     path = settings.staging / "monitoring" / f"{name}.parquet"
     table = pa.Table.from_pandas(_typed(rows), preserve_index=False)
     with atomic_file(path) as temporary:
-        pq.write_table(table, temporary, compression="zstd")
+        write_table(table, temporary, compression="zstd")
     labelled = int(rows[TARGET].notna().sum()) if TARGET in rows else 0
     return StagedWindow(
         name=name,
@@ -125,16 +124,10 @@ def read_staged(window: StagedWindow) -> pd.DataFrame:
         ``miles_used``; the labels `LABELS`, missing row by row, if any is known at all.
 
     Raises:
-        MlopsError: If the file is gone or damaged.
+        DamagedFileError: If the file is gone or damaged.
     """
-    try:
-        # Of this file alone: its folder's name is no partition.
-        frame: pd.DataFrame = pq.ParquetFile(window.uri).read().to_pandas()
-    except (OSError, pa.ArrowException) as error:
-        raise MlopsError(
-            f"{window.uri}: the staged window cannot be read: {error}",
-            "run the monitoring again: it stages what it needs",
-        ) from error
+    way_out = "run the monitoring again, which stages what it needs: mlops monitor"
+    frame: pd.DataFrame = read_table(window.uri, way_out).to_pandas()
     return frame
 
 

@@ -222,10 +222,12 @@ def _newest(world: ObservedWorld) -> tuple[str, pd.DataFrame] | None:
         return None
     end = month_bounds(manifest.extraction.months[-1])[1]
     start = max(end - _NEWEST, manifest.test.start)
-    import pyarrow.parquet as pq
+    from mlops.data.store.content import STAGED_ANEW
+    from mlops.records.parquet import read_table
 
     part = max(manifest.parts, key=lambda part: part.month)
-    found = pq.read_table(part.uri, filters=[(PICKUP_AT, ">=", start), (PICKUP_AT, "<", end)])
+    inside = [(PICKUP_AT, ">=", start), (PICKUP_AT, "<", end)]
+    found = read_table(part.uri, STAGED_ANEW, filters=inside)
     return f"{len(found):,} trips {_span(start, end)}, the newest learned from", found.to_pandas()
 
 
@@ -237,10 +239,11 @@ def _parts(
     manifest: TrainingSetManifest | None, columns: tuple[str, ...]
 ) -> Iterator[tuple[str, pd.DataFrame]]:
     """Yield the months of a training set one by one: together they may be many trips."""
-    import pyarrow.parquet as pq
+    from mlops.data.store.content import STAGED_ANEW
+    from mlops.records.parquet import read_table
 
     for part in sorted(manifest.parts if manifest else (), key=lambda part: part.month):
-        yield part.month, pq.read_table(part.uri, columns=list(columns)).to_pandas()
+        yield part.month, read_table(part.uri, STAGED_ANEW, columns).to_pandas()
 
 
 TABLES: Final[Mapping[str, ObservedTable]] = {

@@ -233,6 +233,8 @@ def run_follower(settings: Settings) -> None:
             tidied = time.monotonic()
             try:
                 compact_log(settings)
+            except DamagedFileError as error:
+                logger.error("the prediction log cannot be compacted: %s", error)
             except Exception:
                 logger.exception("the prediction log cannot be compacted")
         time.sleep(settings.serving.poll_seconds)

@@ -23,8 +23,11 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from mlops.records.atomic import atomic_file
+from mlops.records.files import damaged
+from mlops.records.parquet import write_table
 from mlops.serving.log_rows import AT, REPETITIVE, SCHEMA
 
+WAY_OUT: Final = "restore {path} from a backup, or remove it: the answers in it are lost"
 _REPLACES: Final = b"mlops.replaces"
 _ROW_GROUP: Final = 131_072
 _DAY_MICROSECONDS: Final = 86_400_000_000
@@ -50,7 +53,7 @@ class ParquetSink:
             target.parent.mkdir(parents=True, exist_ok=True)
             # Not beside its target: looking for leftovers among all files of a day takes long.
             with atomic_file(target, workplace=self._folder) as temporary:
-                pq.write_table(of_day, temporary, compression="zstd", use_dictionary=REPETITIVE)
+                write_table(of_day, temporary, compression="zstd", use_dictionary=REPETITIVE)
 
     def close(self) -> None:
         """Nothing stays open."""
@@ -62,7 +65,11 @@ def _day_folder(folder: Path, day: int) -> Path:
 
 
 def read_parquet(folder: Path, start: datetime, end: datetime, columns: Sequence[str]) -> Any:
-    """Read answers given from ``start`` to before ``end``, by time, each once."""
+    """Read answers given from ``start`` to before ``end``, by time, each once.
+
+    Raises:
+        DamagedFileError: If a file is damaged: without it, other answers would be the newest.
+    """
     first, last = (int(moment.timestamp() // 86_400) for moment in (start, end))
     days = [_day_folder(folder, day) for day in range(first, last + 1)]
     tables = [
@@ -101,13 +108,28 @@ def _files(day: Path) -> tuple[set[str], list[Path]]:
 
 def _read(file: Path, columns: Sequence[str] | None = None) -> Any:
     # Small files, and maybe a forked process: Arrow's threads cost more than they give.
-    with pq.ParquetFile(file) as opened:
+    with (
+        _naming(file),
+        pq.ParquetFile(file, page_checksum_verification=True) as opened,
+    ):
         return opened.read(columns, use_threads=False)
 
 
 def _replaces(file: Path) -> list[str]:
-    names: list[str] = json.loads(pq.read_metadata(file).metadata[_REPLACES])
+    with _naming(file):
+        names: list[str] = json.loads(pq.read_metadata(file).metadata[_REPLACES])
     return names
+
+
+@contextmanager
+def _naming(file: Path) -> Iterator[None]:
+    """Name the file that is damaged; one that is gone was joined with others."""
+    try:
+        yield
+    except FileNotFoundError:
+        raise
+    except (OSError, pa.ArrowException, ValueError, LookupError, TypeError) as error:
+        raise damaged(file, str(error), WAY_OUT) from error
 
 
 def compact(day: Path, at_least: int = 2) -> int:
@@ -134,7 +156,10 @@ def compact(day: Path, at_least: int = 2) -> int:
         with (
             atomic_file(target, workplace=day.parent) as temporary,
             pq.ParquetWriter(
-                temporary, schema, compression="zstd", use_dictionary=REPETITIVE
+                *(temporary, schema),
+                compression="zstd",
+                use_dictionary=REPETITIVE,
+                write_page_checksum=True,
             ) as output,
         ):
             for table in _batches(parts):

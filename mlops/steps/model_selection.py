@@ -18,7 +18,7 @@ from mlops.data.origins import TripOrigin, replacement
 from mlops.data.references import Reference, TrainingSetManifest
 from mlops.data.store.manifests import load_manifest
 from mlops.data.store.snapshots import read_window
-from mlops.errors import PipelineFailureError
+from mlops.errors import DamagedFileError, MlopsError, PipelineFailureError
 from mlops.evaluation.evaluate import gather_evidence
 from mlops.evaluation.gate import judge
 from mlops.evaluation.results import Evaluation
@@ -147,16 +147,26 @@ def _with_interval(
     It is that of the candidate of quantiles. Where none took part, one is fitted with the family's
     defaults: errors of the winner alone cover some boroughs two times in three.
     """
-    model = TripDurationModel.load(Path(winner.model))
+    model = _staged(winner.model)
     quantiles = next((report for report in finished if report.family == QUANTILES_FAMILY), None)
     fit = {"seed": settings.training.seed, "threads": threads(settings)}
     if quantiles:
-        bounds = TripDurationModel.load(Path(quantiles.model))
+        bounds = _staged(quantiles.model)
     else:
         progress.report("fitting quantiles for the interval")
         bounds = refit(manifest, model.encoder.statistics, QUANTILES_FAMILY, {}, **fit)
     origin = IntervalOrigin(family=bounds.family, params=dict(bounds.params), **fit)
     return model.with_interval_of(bounds), origin
+
+
+def _staged(file: str) -> TripDurationModel:
+    """Read a model that an earlier block of the run wrote."""
+    try:
+        return TripDurationModel.load(Path(file))
+    except MlopsError as error:
+        raise DamagedFileError(
+            error.message, "refit all candidates: mlops pipeline run model_selection", Path(file)
+        ) from error
 
 
 def _compared(report: RefitReport) -> Compared:
@@ -213,7 +223,7 @@ def register(judgement: Mapping[str, Any], variables: Variables) -> dict[str, An
             "summary": summary,
         }
     manifest = load_manifest(Path(judged.candidates[0].training_set))
-    model, test = TripDurationModel.load(Path(judged.model)), read_window(manifest, "test")
+    model, test = _staged(judged.model), read_window(manifest, "test")
     run_id = log_candidate(
         settings,
         manifest=manifest,

@@ -15,7 +15,6 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 from pydantic import BaseModel
 
 from mlops import fingerprints, progress
@@ -38,6 +37,7 @@ from mlops.data.trips import DROPOFF_AT, PICKUP_AT, TARGET, TRIP_COLUMNS, TRIP_T
 from mlops.errors import DataQualityError, SourceError
 from mlops.records.atomic import atomic_file
 from mlops.records.files import find_or_report, write_record
+from mlops.records.parquet import write_table
 from mlops.settings import Settings, ValidationSettings
 
 REASONS: Final = "reasons"
@@ -51,6 +51,7 @@ class _MonthCount(BaseModel):
     kept: int
     days_covered: float  # share of the month's days with a kept trip
     broken: dict[str, int]  # rule → rows
+    files: dict[str, str]  # staged with it, by place: SHA-256
 
 
 def validate(extraction: Extraction, settings: Settings) -> ValidatedTrips:
@@ -154,10 +155,13 @@ def _count_file(folder: Path, month: str) -> Path:
 
 
 def _finished(folder: Path, month: str) -> _MonthCount | None:
-    marker = _count_file(folder, month)
-    if not _clean(folder, month).exists():
-        return None
-    return find_or_report(marker, _MonthCount, "the month is validated again")
+    count = find_or_report(_count_file(folder, month), _MonthCount, "the month is validated again")
+    for name, sha256 in count.files.items() if count else ():
+        file = folder / name
+        if not file.is_file() or cache.sha256_of(file) != sha256:
+            progress.report(f"{file} was changed or damaged; {month} is validated again")
+            return None
+    return count
 
 
 def _validate_month(
@@ -176,16 +180,23 @@ def _validate_month(
     rejecting = {n: mask for n, mask in broken.items() if rules[n].action == "quarantine"}
     bad = np.logical_or.reduce([np.zeros(len(trips), bool), *rejecting.values()])
     kept = trips[~bad] if bad.any() else trips
+    clean, set_aside = _clean(folder, month), folder / "quarantine" / f"{month}.parquet"
+    set_aside.unlink(missing_ok=True)
     if bad.any():
         names = np.repeat([file.name for file in files], [len(frame) for frame in frames])
         extra = {REASONS: reasons_of(rejecting, bad), SOURCE: names[bad]}
-        _write(trips[bad].assign(**extra), folder / "quarantine" / f"{month}.parquet")
-    _write(kept, _clean(folder, month))
+        _write(trips[bad].assign(**extra), set_aside)
+    _write(kept, clean)
     count = _MonthCount(
         read=len(trips),
         kept=len(kept),
         days_covered=_days_covered(kept[PICKUP_AT], month),
         broken={name: int(mask.sum()) for name, mask in broken.items()},
+        files={
+            str(file.relative_to(folder)): cache.sha256_of(file)
+            for file in (clean, set_aside)
+            if file.exists()
+        },
     )
     write_record(_count_file(folder, month), count)
     progress.report("validated", month=month, kept=count.kept, read=count.read)
@@ -215,7 +226,7 @@ def _write(trips: pd.DataFrame, target: Path) -> None:
     table = pa.Table.from_pandas(trips, preserve_index=False)
     table = table.sort_by([(name, "ascending") for name in TRIP_COLUMNS])
     with atomic_file(target) as path:
-        pq.write_table(table, path, compression="lz4")
+        write_table(table, path, compression="lz4")
 
 
 def _days_covered(pickups: pd.Series[Any], month: str) -> float:

@@ -8,13 +8,17 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from mlops.data.trips import PICKUP_AT
+from mlops.records.parquet import read_table
+
+# What a person does about damaged files between the source and a training set, or of one.
+STAGED_ANEW: Final = "build the training set again: mlops run --rebuild"
 
 
 def read_canonical(path: str | Path) -> Any:
@@ -25,8 +29,11 @@ def read_canonical(path: str | Path) -> Any:
 
     Returns:
         The table, nulls last, with NaN as null and without negative zeros.
+
+    Raises:
+        DamagedFileError: If the file is gone or damaged.
     """
-    table = pq.read_table(path, partitioning=None).replace_schema_metadata(None)
+    table = read_table(path, STAGED_ANEW).replace_schema_metadata(None)
     for index, field in enumerate(table.schema):
         if pa.types.is_floating(field.type):
             # Adding zero turns -0.0 into 0.0; from_pandas turns every NaN into null.

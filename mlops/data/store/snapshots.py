@@ -16,8 +16,6 @@ from typing import Any, Final, Literal
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from mlops.data.references import (
     Extraction,
@@ -26,7 +24,12 @@ from mlops.data.references import (
     TripPart,
     Window,
 )
-from mlops.data.store.content import column_types, read_canonical, values_sha256
+from mlops.data.store.content import (
+    STAGED_ANEW,
+    column_types,
+    read_canonical,
+    values_sha256,
+)
 from mlops.data.store.manifests import (
     CURRENT,
     MANIFEST,
@@ -39,9 +42,10 @@ from mlops.data.store.manifests import (
 )
 from mlops.data.trips import PICKUP_AT
 from mlops.data.windows import Interval, plan_windows
-from mlops.errors import DataQualityError, MlopsError
+from mlops.errors import DamagedFileError, DataQualityError, MlopsError
 from mlops.records.atomic import atomic_folder
 from mlops.records.files import write_pointer, write_record
+from mlops.records.parquet import read_table, write_table
 from mlops.settings import Settings
 
 # Measured on a month of green trips with 23 columns: zstd without dictionaries is the smallest
@@ -96,7 +100,7 @@ def publish_training_set(
 
     def write(temporary: Path) -> None:
         for part in parts:
-            pq.write_table(
+            write_table(
                 read_canonical(part.uri), temporary / f"part-{part.month}.parquet", **_PARQUET
             )
         if table.quality.quarantine_uri:
@@ -149,12 +153,15 @@ def read_window(
 
     Returns:
         The trips, sorted by pickup within each month.
+
+    Raises:
+        DamagedFileError: If a part is gone or damaged.
     """
     intervals = [getattr(manifest, name) for name in (window, *more)]
     inside = [[(PICKUP_AT, ">=", i.start), (PICKUP_AT, "<", i.end)] for i in intervals]
     paths = [part.uri for part in manifest.parts]
-    table = pq.read_table(paths, columns=None if columns is None else list(columns), filters=inside)
-    return table.to_pandas()  # type: ignore[no-any-return]
+    frame: pd.DataFrame = read_table(paths, STAGED_ANEW, columns, inside).to_pandas()
+    return frame
 
 
 def verify(manifest: TrainingSetManifest) -> None:
@@ -167,8 +174,8 @@ def verify(manifest: TrainingSetManifest) -> None:
         found = _content_sha256(
             manifest.parts, manifest.windows, manifest.extraction, manifest.feature_version
         )
-    except (OSError, pa.ArrowException) as error:
-        found = str(error)
+    except DamagedFileError as error:
+        found = error.message
     if found != manifest.sha256:
         raise DataQualityError(
             f"{manifest.uri}: the training set is damaged: its content hashes to {found}",
@@ -189,7 +196,7 @@ def _windows(parts: Sequence[TripPart], planned: Sequence[Interval]) -> dict[str
     train, validation, test = planned
     first, last, rows = train.start, test.end, np.zeros(3, dtype=int)
     for part in parts:
-        pickups = pq.read_table(part.uri, columns=[PICKUP_AT]).column(0).to_numpy()
+        pickups = read_table(part.uri, STAGED_ANEW, [PICKUP_AT]).column(0).to_numpy()
         if len(pickups):
             first = min(first, pickups.min().item())
             last = max(last, pickups.max().item() + timedelta(microseconds=1))
