@@ -10,12 +10,12 @@ The score goes into MUTANTS.md, the mutants that were not killed into .mutants/P
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -25,7 +25,7 @@ from benchmarks.measuring import REPOSITORY
 
 SCORES = Path(__file__).parents[1] / "MUTANTS.md"
 _STATE = REPOSITORY / ".mutants"
-_ROW = "| `{0}` | {1} | {2:,} | {3:,} | {4:,} | {5:.1f} % | {6:.0f} |"
+_ROW = "| `{0}` | {1} | {2:,} | {3:,} | {4:,} | {5:,} | {6:.1f} % |"
 
 
 @dataclass(frozen=True)
@@ -49,8 +49,8 @@ PACKAGES: Mapping[str, Package] = {
     "mlops/deployment": Package(("mlops/deployment/*.py",), ("tests/deployment",)),
     "mlops/orchestration": Package(
         _orchestration(
-            *("admission", "consumers", "exits", "interruption", "journal", "liveness", "lock"),
-            *("marks", "queue", "setbacks", "tail"),
+            *("acting", "admission", "exits", "interruption", "journal", "liveness", "lock"),
+            *("logs", "marks", "parts", "processes", "queue", "tail", "tokens"),
         ),
         ("tests/orchestration",),
     ),
@@ -77,13 +77,15 @@ def main() -> int:
         parser.error(f"there is no package {unknown[0]!r}; there are: {', '.join(PACKAGES)}")
     _STATE.mkdir(exist_ok=True)
     for name in asked.packages or PACKAGES:
-        started = time.monotonic()
         outcomes = run(name, again=asked.again, only=asked.only)
         if outcomes is None:
             return 1
-        row = score(name, outcomes, (time.monotonic() - started) / 60)
+        row = score(name, outcomes)
         print(row)
-        if not asked.only and not asked.again:
+        if untried := list(outcomes.values()).count("untried"):
+            print(f"{untried:,} were not tried: go on with --again", file=sys.stderr)
+            return 130
+        if not asked.only:
             SCORES.write_text(with_row(SCORES.read_text("utf-8"), row), encoding="utf-8")
     return 0
 
@@ -118,7 +120,8 @@ def run(name: str, *, again: bool, only: str) -> Mapping[str, str] | None:
     command = [sys.executable, "-m", "pytest", *package.tests, "-q", "-p", "no:cacheprovider"]
     command += ["-m", "not mage and not browser and not real_data", "-p", "no:xdist"]
     command += ["-p", "benchmarks.mutants.running"]
-    with log.open("w") as output:
+    # What was found until Ctrl-C is kept: `--again` goes on from there.
+    with log.open("w") as output, contextlib.suppress(KeyboardInterrupt):
         subprocess.run(command, cwd=place, env=environment, stdout=output, stderr=output)
     if not results.exists():
         print(f"The tests could not run: see {log}", file=sys.stderr)
@@ -147,13 +150,12 @@ def _copy_repository(place: Path) -> None:
             shutil.copy2(source, place / name)
 
 
-def score(name: str, outcomes: Mapping[str, str], minutes: float) -> str:
+def score(name: str, outcomes: Mapping[str, str]) -> str:
     """Return the package's row of the table: a mutant that hangs its tests is killed."""
     every = list(outcomes.values())
-    killed = sum(map(_killed, every))
+    hung, killed = every.count("timeout"), sum(map(_killed, every))
     share = 100 * killed / max(len(every), 1)
-    left = len(every) - killed
-    return _ROW.format(name, date.today(), len(every), killed, left, share, minutes)
+    return _ROW.format(name, date.today(), len(every), killed, hung, len(every) - killed, share)
 
 
 def with_row(text: str, row: str) -> str:

@@ -12,10 +12,10 @@ TABLE = "# Scores\n\n| Package |\n|---|\n"
 def test_a_package_is_scored_by_what_its_tests_notice() -> None:
     outcomes = {"a": "killed", "b": "timeout", "c": "survived", "d": "untested"}
 
-    row = score("mlops/records", outcomes, 1.6)
+    row = score("mlops/records", outcomes)
 
     assert row.startswith("| `mlops/records` | ")
-    assert row.endswith(" | 4 | 2 | 2 | 50.0 % | 2 |")
+    assert row.endswith(" | 4 | 2 | 1 | 2 | 50.0 % |")
 
 
 def test_a_row_takes_the_place_of_the_packages_last_one() -> None:

@@ -107,6 +107,7 @@ def test_the_last_days_may_be_test_so_that_most_of_the_last_month_is_learned_fro
         (WindowSettings(validation_days=62), "windows.validation_days"),
         (WindowSettings(validation_start=date(2024, 2, 1)), "windows.validation_start"),
         (WindowSettings(validation_start=date(2023, 11, 1)), "windows.validation_start"),
+        (WindowSettings(validation_start=date(2023, 12, 1)), "windows.validation_start"),
     ],
 )
 def test_an_empty_or_disordered_window_is_refused_by_its_setting(
@@ -119,3 +120,21 @@ def test_an_empty_or_disordered_window_is_refused_by_its_setting(
 def test_no_months_are_refused() -> None:
     with pytest.raises(ConfigurationError, match=r"source\.months"):
         plan_windows([], WindowSettings())
+
+
+def test_as_many_months_as_are_tested_leave_a_quarter_of_their_days() -> None:
+    _, _, test = plan_windows(MONTHS, WindowSettings(test_months=3))
+    assert test == (datetime(2024, 3, 1) - timedelta(days=22), datetime(2024, 3, 1))  # of 91 days
+    _, _, test = plan_windows(MONTHS, WindowSettings(test_months=2))
+    assert test.start == datetime(2024, 1, 1)
+
+
+def test_a_refusal_says_how_far_the_data_goes() -> None:
+    with pytest.raises(ConfigurationError) as refused:
+        plan_windows(MONTHS, WindowSettings(test_days=91))
+    assert "from 2023-12-01 on" in refused.value.message
+    assert "goes from 2023-12-01 to 2024-02-29" in refused.value.message
+    assert "fewer days" in refused.value.hint
+    with pytest.raises(ConfigurationError) as refused:
+        plan_windows(MONTHS, WindowSettings(test_start=date(2024, 3, 1)))
+    assert "a date inside" in refused.value.hint

@@ -6,9 +6,11 @@ import subprocess
 import sys
 import textwrap
 import time
+from types import SimpleNamespace
 
 import pytest
 
+from mlops.orchestration import queue as queue_module
 from mlops.orchestration.queue import ForkQueue, JobPlan
 
 
@@ -192,3 +194,126 @@ def test_jobs_and_their_children_die_with_a_killed_parent(tmp_path, helpers):
     parent.kill()
     parent.wait()
     assert helpers.gone(pids)
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """A clock set by hand, and the signals that were sent; the processes are real."""
+    sent, really = [], queue_module._signal_group
+    clock = SimpleNamespace(now=1_000.0, sent=sent)
+
+    def send(pid, number):
+        sent.append(number)
+        really(pid, number)
+
+    monkeypatch.setattr(
+        queue_module, "time", SimpleNamespace(monotonic=lambda: clock.now, sleep=time.sleep)
+    )
+    monkeypatch.setattr(queue_module, "_signal_group", send)
+    return clock
+
+
+def stubborn(ready):
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    ready.touch()
+    time.sleep(60)
+
+
+def start_stubborn(queue, tmp_path):
+    queue.enqueue("a", stubborn, tmp_path / "ready")
+    queue.tick()
+    while not (tmp_path / "ready").exists():
+        time.sleep(0.01)
+
+
+def test_who_is_asked_to_end_is_killed_after_the_grace_and_not_before(queue, tmp_path, clock):
+    start_stubborn(queue, tmp_path)
+    queue.kill_job("a")
+    clock.now += 3
+    queue.kill_job("a")  # to ask again does not put it off
+    clock.now += 2
+    queue.tick()
+    assert clock.sent == [signal.SIGTERM]
+    clock.now += 0.1
+    queue.tick()
+    assert clock.sent == [signal.SIGTERM, signal.SIGKILL]
+    end = run_down(queue)["a"]
+    assert end.exit_code == -signal.SIGKILL and not end.timed_out
+    assert end.seconds == pytest.approx(5.1)
+
+
+def test_time_is_over_after_its_limit_and_not_at_it(tmp_path, clock):
+    queue = ForkQueue(1, lambda job_id, _: JobPlan(tmp_path / "log", timeout_seconds=10))
+    start_stubborn(queue, tmp_path)
+    clock.now += 10
+    queue.tick()
+    assert clock.sent == []
+    clock.now += 0.1
+    queue.tick()
+    queue.tick()
+    assert clock.sent == [signal.SIGTERM]
+    clock.now += 5.1
+    queue.tick()
+    assert run_down(queue)["a"].timed_out
+
+
+def test_what_takes_no_worker_starts_at_once_and_a_worker_that_is_free_is_used(tmp_path):
+    queue = ForkQueue(2, lambda job_id, _: JobPlan(tmp_path / "log", waits=job_id.startswith("w")))
+    for name in ("w1", "a", "w2", "b", "w3", "c"):
+        queue.enqueue(name, time.sleep, 60)
+    assert queue.tick()[1] == ["w1", "a", "w2", "b", "w3"]
+    assert queue.tick() == ([], [])
+    queue.kill_job("a")
+    started = []
+    while not started:
+        started = queue.tick()[1]
+    assert started == ["c"]
+    assert queue.has_job("b") and not queue.has_job("a")
+    queue.stop()
+
+
+def test_an_end_that_somebody_else_has_seen_is_a_failure(queue):
+    queue.enqueue("a", int)
+    queue.tick()
+    os.waitpid(queue._running["a"].pid, 0)
+    ended, _ = queue.tick()
+    assert [(end.job_id, end.exit_code) for end in ended] == [("a", 1)]
+
+
+def test_before_a_fork_connections_are_let_go_and_the_job_is_run_as_told(tmp_path):
+    before = []
+
+    def run(target, *arguments, **named):
+        print("run as told")
+        return target(*arguments, **named)
+
+    queue = ForkQueue(
+        1,
+        lambda job_id, arguments: JobPlan(tmp_path / "deep" / str(arguments[0])),
+        run,
+        before_fork=lambda: before.append(1),
+    )
+    queue.enqueue("a", print, "log", end="!")
+    queue.enqueue("b", print, "log2")
+    assert before == []
+    run_down(queue)
+    assert before == [1, 1]
+    assert (tmp_path / "deep" / "log").read_text() == "run as told\nlog!"
+    assert (tmp_path / "deep" / "log").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_log_is_gone_on_with_and_holds_errors_in_their_place(queue, tmp_path):
+    def speak():
+        print("out")
+        print("err", file=sys.stderr)
+        print("ünd", end="")
+
+    (tmp_path / "a.log").write_text("before\n")
+    queue.enqueue("a", speak)
+    run_down(queue)
+    assert (tmp_path / "a.log").read_text() == "before\nout\nerr\nünd"
+
+
+def test_a_job_that_leaves_by_itself_is_not_a_success_by_accident(queue, tmp_path):
+    queue.enqueue("a", sys.exit, "no")
+    assert run_down(queue)["a"].exit_code == 1

@@ -84,6 +84,23 @@ def test_missing_numbers_and_zeros_have_one_form() -> None:
     assert one([float("nan"), 0.0]) != one([0.0, float("nan")])
 
 
+def test_rows_of_one_instant_have_one_order_by_their_values() -> None:
+    times = pa.array([5, 5, 5], pa.timestamp("us"))
+
+    def of(numbers: list[float], others: list[int]) -> pa.Table:
+        return pa.table({"b": others, "pickup_at": times, "a": pa.array(numbers, pa.float64())})
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "year=2024" / "t"  # a name that means nothing
+        path.parent.mkdir()
+        pq.write_table(of([2, float("nan"), 1], [7, 7, 7]), path)
+        found = read_canonical(path)
+
+    assert found.column_names == ["b", "pickup_at", "a"]
+    assert found.column("a").to_pylist() == [1, 2, None]
+    assert hash_of(of([3, 1, 2], [1, 0, 0])) == hash_of(of([2, 3, 1], [0, 1, 0]))
+
+
 def test_text_has_no_canonical_bytes(tmp_path: Path) -> None:
     pq.write_table(
         pa.table({"pickup_at": pa.array([1], pa.timestamp("us")), "t": ["a"]}), tmp_path / "t"

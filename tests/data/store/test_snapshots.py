@@ -17,7 +17,7 @@ import pytest
 
 from mlops.data.contract.validation import validate
 from mlops.data.references import FeatureTable, TrainingSetManifest
-from mlops.data.store import snapshots
+from mlops.data.store import manifests, snapshots
 from mlops.data.store.manifests import current_training_set, load_manifest
 from mlops.data.store.snapshots import publish_folder, publish_training_set, read_window, verify
 from mlops.errors import DataQualityError, MlopsError
@@ -148,8 +148,44 @@ def test_no_row_is_outside_of_all_windows(make_table: Any, config: Settings) -> 
     # When it is published
     manifest = publish_training_set(table, lenient, "c0ffee")
     # Then the train window reaches back to it
-    assert manifest.train.start < datetime(2024, 1, 1)
+    first = pd.read_parquet(manifest.parts[0].uri)["pickup_at"].min()
+    assert manifest.train.start == first < datetime(2024, 1, 1)
+    assert manifest.test.end == datetime(2024, 3, 1)
     assert sum(getattr(manifest, n).rows for n in snapshots.WINDOWS) == manifest.rows == 598
+
+
+def test_the_test_window_reaches_to_the_very_last_trip(make_table: Any, config: Settings) -> None:
+    # Given a trip that begins long after the last month
+    def late(trips: pd.DataFrame) -> pd.DataFrame:
+        trips.loc[1, ["pickup_at", "dropoff_at"]] += pd.Timedelta(days=90)
+        return trips
+
+    rules = config.validation.model_copy(update={"actions": {"pickup_outside_month": "ignore"}})
+    lenient = config.model_copy(update={"validation": rules})
+    table = make_table(late)
+    kept = validate(table.extraction, lenient)
+    table = table.model_copy(update={"parts": kept.parts, "quality": kept.quality})
+    manifest = publish_training_set(table, lenient, "c0ffee")
+
+    last = max(pd.read_parquet(part.uri)["pickup_at"].max() for part in manifest.parts)
+    assert manifest.test.end == last + pd.Timedelta(microseconds=1)
+    assert read_window(manifest, "test")["pickup_at"].max() == last
+
+
+def test_a_trip_at_a_boundary_is_counted_where_it_is_read(
+    make_table: Any, config: Settings
+) -> None:
+    def at_boundaries(trips: pd.DataFrame) -> pd.DataFrame:
+        boundary = pd.Timestamp("2024-01-25")
+        trips.loc[1:2, "pickup_at"] = [boundary, boundary - pd.Timedelta(microseconds=1)]
+        trips.loc[1:2, "dropoff_at"] = trips.loc[1:2, "pickup_at"] + pd.Timedelta(minutes=9)
+        return trips
+
+    manifest = publish_training_set(make_table(at_boundaries), config, "c0ffee")
+
+    assert manifest.validation.start == datetime(2024, 1, 25)
+    for name in snapshots.WINDOWS:
+        assert getattr(manifest, name).rows == len(read_window(manifest, name))
 
 
 def test_the_hash_forgets_the_order_of_rows_and_the_layout_of_files(
@@ -194,6 +230,30 @@ def test_a_manifest_is_found_by_folder_and_by_hash(
     assert load_manifest(published.sha256[:8], config) == published
     with pytest.raises(MlopsError, match="no training set"):
         load_manifest("0" * 64, config)
+
+
+def test_a_hash_that_several_begin_with_is_refused(
+    published: TrainingSetManifest, config: Settings
+) -> None:
+    short, folder = published.sha256[:6], Path(published.uri)
+    shutil.copytree(folder, folder.with_name(short + "0" * 58))
+
+    with pytest.raises(MlopsError, match=f"{short}: 2 training sets begin so"):
+        load_manifest(short, config)
+    assert load_manifest(folder, config) == published, "a folder is no hash"
+    with pytest.raises(MlopsError, match="no training set here"):
+        load_manifest(published.sha256[:5], config)
+
+
+def test_what_has_no_rows_set_aside_names_none(
+    published: TrainingSetManifest, config: Settings
+) -> None:
+    clean = published.quality.model_copy(update={"quarantine_uri": None})
+
+    assert manifests.quality_at(clean, Path("/store")).quarantine_uri is None
+    assert manifests.quality_at(published.quality, Path("/store")).quarantine_uri == (
+        "/store/quarantine"
+    )
 
 
 def test_a_store_may_be_moved(published: TrainingSetManifest, tmp_path: Path) -> None:
