@@ -50,9 +50,15 @@ PACKAGES: Mapping[str, Package] = {
     "mlops/orchestration": Package(
         _orchestration(
             *("acting", "admission", "exits", "interruption", "journal", "liveness", "lock"),
-            *("logs", "marks", "parts", "processes", "queue", "tail", "tokens"),
+            *("logs", "marks", "parts", "queue", "tail", "tokens"),
         ),
-        ("tests/orchestration",),
+        tuple(
+            f"tests/orchestration/test_{name}.py"
+            for name in (
+                *("acting", "admission", "exits", "interruption", "liveness", "lock", "logs"),
+                *("main_job", "parts", "queue", "tail", "triggers"),
+            )
+        ),
     ),
     "mlops/data": Package(
         ("mlops/fingerprints.py", "mlops/data/windows.py", "mlops/data/store/*.py"),

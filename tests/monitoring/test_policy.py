@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import get_args
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -167,3 +168,86 @@ def test_nothing_is_done_twice_about_the_same_windows_even_without_a_cool_down()
     # but a new window with the same change does
     later = WindowOutcome(window="w9", version="3", end=NOW, violated=frozenset({"drift"}))
     assert decide([*seen, later], OLD, [done], NOW, hasty).step == "retrain"
+
+
+@pytest.mark.parametrize(
+    ("age", "step"),
+    [(timedelta(days=7), "rollback"), (timedelta(days=7, seconds=1), "warn")],
+)
+def test_a_champion_is_young_up_to_its_limit(age: timedelta, step: str) -> None:
+    champion = YOUNG.model_copy(update={"promoted_at": NOW - age})
+
+    assert decided({"performance"}, champion=champion).step == step
+
+
+@pytest.mark.parametrize(
+    "change", [{"previous_gain": 0.0}, {"previous_gain": None}, {"previous": None}]
+)
+def test_without_a_certain_gain_there_is_nothing_to_go_back_to(change: dict[str, None]) -> None:
+    champion = YOUNG.model_copy(update=change)
+
+    assert decided({"performance"}, champion=champion).step == "warn"
+
+
+@pytest.mark.parametrize(
+    ("done", "hours", "step", "held_back"),
+    [
+        ("retrain", 0, "warn", "retrain"),
+        ("retrain", 47.99, "warn", "retrain"),
+        ("retrain", 48, "retrain", None),
+        ("rollback", 47.99, "warn", "retrain"),
+        ("rollback", 48, "retrain", None),
+        ("retrain", -1, "retrain", None),  # what is yet to come forbids nothing
+    ],
+)
+def test_a_cool_down_lasts_as_long_as_it_is_set(
+    done: str, hours: float, step: str, held_back: str | None
+) -> None:
+    actions = [Action(step=done, at=NOW - timedelta(hours=hours))]  # type: ignore[arg-type]
+
+    decision = decided({"drift"}, {"drift"}, actions=actions)
+
+    assert (decision.step, decision.held_back) == (step, held_back)
+
+
+def test_the_last_action_is_the_one_that_forbids_and_the_worst_step_the_one_held_back() -> None:
+    done = [
+        Action(step="rollback", at=NOW - timedelta(hours=3)),
+        Action(step="rollback", at=NOW - timedelta(hours=5)),
+    ]
+
+    decision = decided({"performance"}, {"performance"}, champion=YOUNG, actions=done)
+
+    assert (decision.step, decision.held_back) == ("warn", "rollback")
+    assert "after the rollback of 2024-03-01 09:00 no rollback is started" in decision.reasons[0]
+    assert "after the rollback of 2024-03-01 09:00 no retrain is started" in decision.reasons[1]
+
+
+def test_of_several_trainings_about_the_same_windows_the_last_is_named() -> None:
+    hasty = LIMITS.model_copy(update={"cool_down_hours": 0})
+    seen = windows({"drift"}, {"drift"})
+    done = [
+        Action(step="retrain", at=NOW - timedelta(days=days), windows=frozenset({"w1"}))
+        for days in (2, 9)
+    ]
+
+    assert "the retrain of 2024-02-28 12:00" in decide(seen, OLD, done, NOW, hasty).reasons[0]
+
+
+def test_windows_are_judged_in_the_order_of_their_ends() -> None:
+    first, second, third = windows({"drift"}, {"drift"}, set())
+
+    decision = decide([third, first, second], OLD, [], NOW, LIMITS)
+
+    assert decision.step == "ok"
+    assert [w.window for w in decision.windows] == ["w0", "w1", "w2"]
+    assert decision.reasons == ("nothing unusual in the latest window",)
+
+
+def test_a_training_needs_what_it_can_mend_in_the_latest_window() -> None:
+    assert decided({"drift"}, {"drift"}, {"quality"}).step == "warn"
+    reasons = decided({"drift"}, {"quality"}, {"performance", "quality"}).reasons
+    assert reasons[0] == (
+        "2 of the last 3 windows, and the latest, show a change of drift and performance"
+    )
+    assert "performance is odd" in reasons and "quality is odd" in reasons

@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -97,6 +98,70 @@ def test_without_the_need_for_a_key_everybody_enters(tmp_path: Path) -> None:
     door = open_door(tmp_path, **{"serving.require_key": False})
     assert door.caller([]) == ""
     assert door.caller([(b"x-api-key", b"stale")]) == ""
+
+
+def test_keys_are_read_again_only_if_their_file_is_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add_key(tmp_path / "serving", "team")
+    door = open_door(tmp_path)
+    read: list[Path] = []
+    monkeypatch.setattr(access, "read_keys", lambda served: read.append(served) or ())
+
+    door.reload()
+    assert read == []
+    add_key(tmp_path / "serving", "other")
+    door.reload()
+    door.reload()
+    assert read == [tmp_path / "serving"]
+
+
+@pytest.mark.parametrize(
+    ("hashes", "named"),
+    [
+        (["ab" * 32, "ab" * 31 + "a"], "number 2"),
+        (["AB" * 32], "number 1"),
+        (["ab" * 33], "number 1"),
+        ([f"{number:064x}" for number in range(4_097)], "4097 are too many"),
+    ],
+)
+def test_a_hash_that_is_none_and_too_many_are_refused(hashes: list[str], named: str) -> None:
+    with pytest.raises(ConfigurationError, match=named):
+        access.configured_keys(load_settings({"serving.key_hashes": hashes}))
+
+
+def test_configured_keys_are_counted_apart_from_those_of_the_file() -> None:
+    hashes = [f"{number:064x}" for number in range(4_096)]
+    found = access.configured_keys(load_settings({"serving.key_hashes": hashes}))
+
+    assert [key.number for key in found] == list(range(4_096, 8_192))
+    assert [found[0].name, found[-1].name] == ["configured-1", "configured-4096"]
+    limiter = RateLimiter(1, 1)
+    assert limiter.wait_seconds(found[-1].number) == 0
+    assert limiter.wait_seconds(1) == 0
+
+
+def test_the_first_header_with_a_key_counts_and_blanks_do_not(tmp_path: Path) -> None:
+    _, token = add_key(tmp_path / "serving", "team")
+    door = open_door(tmp_path)
+    bearer = (b"authorization", b"bEaReR   " + token.encode() + b" ")
+    assert door.caller([(b"host", b"x"), bearer]) == "team"
+    assert refused(door, (b"x-api-key", b"no"), bearer) == 401
+    assert door.caller([(b"authorization", b"Basic x"), (b"x-api-key", token.encode())]) == "team"
+
+
+def test_a_token_comes_back_after_its_interval_and_a_pause_fills_the_burst(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = [100.0]
+    monkeypatch.setattr(access, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    limiter = RateLimiter(4, 3)
+
+    assert [limiter.wait_seconds(5) for _ in range(4)] == [0, 0, 0, pytest.approx(0.25)]
+    now[0] += 0.25
+    assert [limiter.wait_seconds(5) for _ in range(2)] == [0, pytest.approx(0.25)]
+    now[0] += 60
+    assert [limiter.wait_seconds(5) > 0 for _ in range(4)] == [False, False, False, True]
 
 
 def test_each_key_has_its_own_limit(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import shutil
 from collections.abc import Callable
@@ -167,6 +168,22 @@ def test_a_broken_artifact_replaces_nothing_and_is_tried_again_later(world: Worl
     world.now += 6
     state = world.step()
     assert (state.champion.version, state.problem) == (2, "")
+
+
+def test_the_wait_before_a_broken_artifact_is_tried_again_doubles_up_to_its_longest(
+    world: World,
+) -> None:
+    world.registry.champion, world.broken[2] = 2, MlopsError("is not a whole model")
+
+    tries = []
+    for world.now in range(0, 1_300, 5):
+        before = len(world.made)
+        world.step()
+        if len(world.made) > before:
+            tries.append(world.now)
+
+    waits = [later - earlier for earlier, later in itertools.pairwise(tries)]
+    assert waits == [5, 10, 20, 40, 80, 160, 300, 300, 300]
 
 
 def test_a_wish_taken_back_is_no_problem_any_more(world: World) -> None:

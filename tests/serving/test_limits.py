@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,8 @@ from mlops.data.contract.rules import RULES, rules_in_force
 from mlops.data.contract.schema import broken_rules, trip_schema
 from mlops.data.trips import REQUEST_COLUMNS
 from mlops.inference.trip import NEW_YORK, TripRequest
-from mlops.serving.errors import RequestError
+from mlops.serving import limits
+from mlops.serving.errors import MAX_PROBLEMS, FieldsError, Problem, RequestError
 from mlops.serving.limits import RequestRules
 from mlops.settings import load_settings
 
@@ -102,3 +104,138 @@ def test_an_action_changed_in_the_settings_is_followed() -> None:
     assert "zone_unknown" in RULES_OF_REQUESTS.check(trip, AS_OF)
     with pytest.raises(RequestError, match="zone_unknown"):
         RequestRules.of(changed).check(trip, AS_OF)
+
+
+ORDINARY = {
+    "pickup_at": AS_OF,
+    "pickup_zone": 74,
+    "dropoff_zone": 161,
+    "trip_distance": 3.2,
+    "passenger_count": 1.0,
+    "rate_code": 1.0,
+}
+EXACT = RequestRules.of(
+    load_settings(
+        {
+            "serving.max_days_ahead": 40_000,
+            "serving.max_days_before": 40_000,
+            "validation.max_distance_miles": 80,
+            "validation.max_passengers": 6,
+        }
+    )
+)
+
+
+@pytest.mark.parametrize(
+    ("field", "within", "beyond"),
+    [
+        ("pickup_zone", (1, 263), (0, 264)),
+        ("dropoff_zone", (1, 263), (0, 264)),
+        ("trip_distance", (0.01, 80.0, None), (0.0, -0.01, 80.01)),
+        ("passenger_count", (1.0, 6.0), (0.0, 7.0, 1.5, None)),
+        ("rate_code", (1.0, 6.0), (0.0, 1.5, 8.0, None)),
+    ],
+)
+def test_only_what_may_break_a_rule_is_looked_at_one_by_one(
+    field: str, within: tuple[Any, ...], beyond: tuple[Any, ...]
+) -> None:
+    values = [*within, *beyond]
+    requests = [TripRequest(**{**ORDINARY, field: value}) for value in values]
+
+    found = EXACT._remarkable(columns_of(requests), AS_OF)
+
+    assert found.tolist() == [False] * len(within) + [True] * len(beyond)
+    broken = [set(EXACT._broken(request)) != set() for request in requests]
+    assert broken == found.tolist()
+
+
+@pytest.fixture
+def window(monkeypatch: pytest.MonkeyPatch) -> tuple[datetime, datetime]:
+    window = datetime(2024, 1, 1), datetime(2024, 6, 1)
+    monkeypatch.setattr(limits, "_window", lambda *arguments: window)
+    return window
+
+
+@pytest.mark.parametrize(
+    ("at", "refused"),
+    [
+        (datetime(2024, 1, 1), False),
+        (datetime(2023, 12, 31, 23, 59, 59, 999_999), True),
+        (datetime(2024, 6, 1), False),
+        (datetime(2024, 6, 1, 0, 0, 0, 1), True),
+    ],
+)
+def test_the_first_and_the_last_moment_can_be_predicted(
+    window: tuple[datetime, datetime], at: datetime, refused: bool
+) -> None:
+    trip = TripRequest(**{**ORDINARY, "pickup_at": at})
+
+    for check in (
+        lambda: EXACT.check(trip, AS_OF),
+        lambda: EXACT.check_columns(columns_of([trip]), AS_OF),
+    ):
+        if refused:
+            with pytest.raises(RequestError, match="from 2024-01-01 00:00 to 2024-06-01 00:00"):
+                check()
+        else:
+            check()
+    assert EXACT._remarkable(columns_of([trip]), AS_OF).tolist() == [refused]
+
+
+def test_the_window_is_of_the_model_and_of_now(monkeypatch: pytest.MonkeyPatch) -> None:
+    rules = RequestRules.of(load_settings())
+
+    first, last = rules.window(AS_OF)
+
+    assert first == AS_OF - timedelta(days=rules.days_before)
+    ahead = last - datetime.now(NEW_YORK).replace(tzinfo=None)
+    assert abs(ahead - timedelta(days=rules.days_ahead)) < timedelta(minutes=5)
+    # "now" is looked up once a minute
+    looks: list[float] = []
+    monkeypatch.setattr(limits, "_window", lambda *arguments: looks.append(arguments[-1]))
+    for second in (60.0, 119.9, 120.0):
+        monkeypatch.setattr(limits, "time", SimpleNamespace(time=lambda now=second: now))
+        rules.window(AS_OF)
+    assert looks == [1.0, 1.0, 2.0]
+
+
+def test_a_list_of_wrong_trips_is_read_until_enough_is_wrong(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    wrong = TripRequest(**{**ORDINARY, "pickup_zone": 0, "trip_distance": -1.0})
+    judged: list[str] = []
+    really = RequestRules._judged
+
+    def judge(self: RequestRules, trip: Any, as_of: datetime, place: str) -> Any:
+        judged.append(place)
+        return really(self, trip, as_of, place)
+
+    monkeypatch.setattr(RequestRules, "_judged", judge)
+    with pytest.raises(FieldsError) as caught:
+        EXACT.check_columns(columns_of([wrong] * 100), AS_OF)
+
+    assert judged == [f"trips.{place}." for place in range(MAX_PROBLEMS // 2)]
+    assert len(caught.value.problems) == MAX_PROBLEMS
+    assert caught.value.problems[-1].field == "trips.9.trip_distance"
+
+
+def test_what_can_be_read_of_a_broken_request_is_judged_and_the_rest_is_not() -> None:
+    unreadable = Problem("trips.1.pickup_at", "is no time")
+    error = FieldsError([unreadable], [("trips.1.", {"pickup_zone": 0, "trip_distance": -1.0})])
+
+    found = EXACT.with_broken_rules(error, AS_OF)
+
+    assert [problem.field for problem in found.problems] == [
+        "trips.1.pickup_at",
+        "trips.1.pickup_zone",
+        "trips.1.trip_distance",
+    ]
+
+
+def test_a_rule_that_several_fields_break_is_flagged_once() -> None:
+    trip = TripRequest(**{**ORDINARY, "pickup_zone": 264, "dropoff_zone": 265})
+
+    assert EXACT.check(trip, AS_OF) == ("zone_unknown",)
+    assert EXACT.check_columns(columns_of([trip]), AS_OF) == {0: ("zone_unknown",)}
+    ordinary = TripRequest(**ORDINARY)
+    assert EXACT.check_columns(columns_of([ordinary]), AS_OF) == {}
