@@ -36,27 +36,28 @@ class Package:
     tests: tuple[str, ...]
 
 
-def _orchestration(*names: str) -> tuple[str, ...]:
-    return tuple(f"mlops/orchestration/{name}.py" for name in names)
+def _in(folder: str, *names: str) -> tuple[str, ...]:
+    return tuple(f"mlops/{folder}/{name}.py" for name in names)
 
 
 PACKAGES: Mapping[str, Package] = {
     "mlops/records": Package(("mlops/records/*.py",), ("tests/records",)),
     "mlops/evaluation": Package(
-        tuple(f"mlops/evaluation/{name}.py" for name in ("gate", "verdict", "bootstrap")),
+        _in("evaluation", "gate", "verdict", "bootstrap"),
         ("tests/evaluation/test_gate.py", "tests/evaluation/test_bootstrap.py"),
     ),
     "mlops/deployment": Package(("mlops/deployment/*.py",), ("tests/deployment",)),
     "mlops/orchestration": Package(
-        _orchestration(
+        _in(
+            "orchestration",
             *("acting", "admission", "exits", "interruption", "journal", "liveness", "lock"),
             *("logs", "marks", "parts", "queue", "tail", "tokens"),
         ),
         tuple(
             f"tests/orchestration/test_{name}.py"
             for name in (
-                *("acting", "admission", "exits", "interruption", "liveness", "lock", "logs"),
-                *("main_job", "parts", "queue", "tail", "triggers"),
+                *("acting", "admission", "exits", "journal", "liveness", "lock", "logs"),
+                *("main_job", "marks", "parts", "queue", "signals", "tail", "triggers"),
             )
         ),
     ),
@@ -65,8 +66,29 @@ PACKAGES: Mapping[str, Package] = {
         ("tests/test_fingerprints.py", "tests/data/test_windows.py", "tests/data/store"),
     ),
     "mlops/monitoring": Package(("mlops/monitoring/*.py",), ("tests/monitoring",)),
+    # What decides, counts and waits; whether compiled models predict alike, other tests prove.
     "mlops/serving": Package(
-        ("mlops/serving/*.py", "mlops/gateway/*.py"), ("tests/serving", "tests/gateway")
+        (
+            *_in(
+                "serving",
+                *("access", "answering", "app", "complaints", "errors", "follower", "http", "keys"),
+                *("limits", "log_parquet", "log_reading", "log_rows", "metrics"),
+                *("prediction_log", "requests", "routing", "shadows", "state", "supervisor"),
+                "worker",
+            ),
+            "mlops/gateway/*.py",
+        ),
+        (
+            *(
+                f"tests/serving/test_{name}.py"
+                for name in (
+                    *("access", "app", "complaints", "follower", "keys", "limits", "log_parquet"),
+                    *("one_trip", "prediction_log", "requests", "routing", "shadows"),
+                    "supervisor",
+                )
+            ),
+            "tests/gateway",
+        ),
     ),
 }
 

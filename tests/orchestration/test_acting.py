@@ -31,6 +31,7 @@ class Mage:
     fails_before: bool = False
     fails_after: bool = False
     pause: Callable[[], Any] = lambda: None
+    since_when: set[timedelta] = field(default_factory=set)
 
     def start(self, settings: Settings, pipeline: str, variables: dict[str, Any]) -> int:
         if self.fails_before:
@@ -43,9 +44,11 @@ class Mage:
         return number
 
     def given(self, settings: Settings, pipeline: str, since: datetime) -> Any:
+        self.since_when.add(NOW - since)
         return [(number, given) for number, name, given in self.runs if name == pipeline]
 
     def since(self, settings: Settings, since: datetime) -> Any:
+        self.since_when.add(NOW - since)
         return [{"run": n, "pipeline": name, "status": "running"} for n, name, _ in self.runs]
 
 
@@ -94,6 +97,9 @@ def test_it_starts_what_was_decided_and_notes_the_run(
     assert given["by"] == "monitoring"
     assert given["reason"] == "monitoring: 2 of the last 3 windows show drift"
     assert sorted(given) == sorted(["by", "reason", "monitoring_decision", *more])
+    assert given.get("force", True) is True
+    # clocks of two machines may differ by minutes, and no run takes longer than three days
+    assert mage.since_when == {timedelta(minutes=5), timedelta(days=3)}
 
 
 @pytest.mark.parametrize("step", ["ok", "warn"])

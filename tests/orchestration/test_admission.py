@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import string
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 
 from mlops.data.locations import location_of
 from mlops.errors import ConfigurationError, MlopsError
+from mlops.orchestration import admission
 from mlops.orchestration.admission import (
     PIPELINES,
     accepted_names,
@@ -80,6 +82,14 @@ def test_every_field_of_the_form_is_accepted() -> None:
         ("sklearn_training", {"training.overrides": {"lasso": {"alpha": "x"}}}, ["not a number"]),
         ("model_selection", {"promote": "maybe"}, ["promote", "maybe", "true or false"]),
         ("retraining", {"force": [True]}, ["force"]),
+        ("deployment", {"version": [1]}, ["version: one value is needed"]),
+        ("deployment", {"reason": {"a": 1}}, ["reason: one value is needed"]),
+        ("predict", {"pickup_zone": 74, "dropoff_zone": 161}, ["no champion"]),
+        (
+            "batch_inference",
+            {"source": "path", "location": "/no/where", "score_months": "2024-01"},
+            ["/no/where"],
+        ),
         ("retraining", {"families": "global_mean", "objectives": []}, ["baselines", "lasso"]),
         ("data_preparation", {"validation.actions": {"sped": "flag"}}, ["sped", "speed_too_high"]),
         ("data_preparation", {"months": "2024-13"}, ["months", "2024-13"]),
@@ -156,6 +166,8 @@ def test_what_mage_adds_and_pipelines_of_other_people_are_let_pass() -> None:
         ({"families": [], "objectives": []}, "baselines"),
         ({"source": "path"}, "source.location"),
         ({"windows.validation_days": 90}, "windows.validation_days"),
+        ({"validation.actions": {"sped": "flag"}}, "speed_too_high"),
+        ({"training.overrides": {"lasso": {"alfa": 1}}}, "alfa"),
     ],
 )
 def test_the_main_job_is_refused_for_any_of_its_pipelines(
@@ -175,6 +187,26 @@ def test_a_replay_needs_families_that_exist() -> None:
     with pytest.raises(ConfigurationError, match="nothing_fits"):
         check_backtest(load_settings({"backtest.families": "nothing_fits"}))
     check_backtest(Settings())
+    with pytest.raises(MlopsError, match=r"source\.location"):
+        check_backtest(load_settings({"source": "path"}))
+
+
+def test_only_the_tlc_has_no_months_to_come_and_the_present_one_may_be_asked_for() -> None:
+    this_month = f"{date.today():%Y-%m}"
+    asked = {"source": "tlc", "months": this_month}
+    check_run("data_preparation", asked)
+    check_run("data_preparation", {"source": "sample", "months": "2200-01"})
+
+
+def test_without_months_the_last_one_is_scored(
+    empty_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[Any] = []
+    monkeypatch.setattr(admission, "_check_source", lambda settings, months: seen.append(months))
+    monkeypatch.setattr(admission, "require_champion", lambda settings: None)
+    check_run("batch_inference", {"months": "2024-01..2024-03"})
+    check_run("batch_inference", {"months": "2024-01..2024-03", "score_months": "2023-05"})
+    assert seen == [("2024-03",), ("2023-05",)]
 
 
 @given(st.text(string.ascii_lowercase + "_.", min_size=1, max_size=30))

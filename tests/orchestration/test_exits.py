@@ -50,6 +50,62 @@ def test_what_nobody_has_come_back_for_is_removed_after_a_week(settings: Setting
     assert recent.exists()
 
 
+def test_what_is_a_week_old_to_the_second_stays(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = staged(settings, "validated-abc")
+    os.utime(folder, (1_000_000, 1_000_000))
+    now = 1_000_000 + 7 * 86_400
+    monkeypatch.setattr(exits, "time", SimpleNamespace(time=lambda: now))
+    exits.clean_up(settings, ended(9, succeeded=False))
+    assert folder.exists()
+    now += 1
+    exits.clean_up(settings, ended(9, succeeded=False))
+    assert not folder.exists()
+
+
+def test_a_folder_that_cannot_be_removed_ends_no_run(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, age in (("selection/1", 0), ("validated-abc", 8)):
+        (staged(settings, name, age) / "file").touch()
+    os.utime(settings.staging / "validated-abc", (0, 0))
+
+    def refuse(*arguments: Any, **named: Any) -> None:
+        raise PermissionError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "rmdir", refuse)
+        exits.clean_up(settings, ended(1, succeeded=True))
+    assert (settings.staging / "selection" / "1").exists()
+
+
+@pytest.mark.parametrize("pipeline", ["retraining", "deployment"])
+def test_the_record_of_a_retraining_is_closed_with_the_first_error(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, pipeline: str
+) -> None:
+    closed: list[tuple[Any, ...]] = []
+    monkeypatch.setattr(exits, "close_record", lambda *arguments: closed.append(arguments))
+    blocks = tuple(SimpleNamespace(block=name, error=f"{name} broke") for name in "ab")
+    result: Any = SimpleNamespace(
+        pipeline=pipeline, run_id=3, status="failed", failed_blocks=blocks
+    )
+
+    exits.close_retraining(settings, result)
+
+    wanted = [(settings, 3, "failed", "a: a broke")] if pipeline == "retraining" else []
+    assert closed == wanted
+
+
+def test_a_pipeline_that_works_again_is_told(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[tuple[Any, ...]] = []
+    monkeypatch.setattr(exits.events, "run_succeeded", lambda *arguments: told.append(arguments))
+    exits.tell(settings, ended(5, succeeded=True))
+    assert told == [(settings, "model_selection")]
+
+
 def test_nothing_staged_is_no_problem(settings: Settings) -> None:
     exits.run_ended(settings, ended(1, succeeded=True))
 

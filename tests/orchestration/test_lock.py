@@ -106,10 +106,21 @@ def test_the_holder_replaces_what_a_longer_note_said(tmp_path):
     lock = HomeLock(path, "short")
     lock.acquire()
     holder = lock.holder()
+    assert lock.holder() == HomeLock(path, "anybody").holder()
     lock.release()
     assert (holder["pid"], holder["purpose"]) == (os.getpid(), "short")
     since = datetime.fromisoformat(holder["since"])
     assert timedelta(0) <= datetime.now(timezone.utc) - since < timedelta(minutes=5)
+
+
+def test_without_a_wait_it_is_refused_at_once_in_folders_that_are_made(tmp_path, monkeypatch):
+    clock = SimpleNamespace(monotonic=time.monotonic, sleep=lambda seconds: pytest.fail("waits"))
+    monkeypatch.setattr(lock_module, "time", clock)
+    first = HomeLock(tmp_path / "very" / "deep" / "lock", "first")
+    first.acquire()
+    with pytest.raises(BusyError):
+        HomeLock(first.path, "second").acquire()
+    first.release()
 
 
 @pytest.mark.parametrize("note", ["[1]", "null", "7", '"text"', "", "{"])
