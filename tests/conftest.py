@@ -59,6 +59,8 @@ from mlops.settings import FeatureSettings, Settings, TrainingSettings, load_set
 from mlops.training.artifact import TripDurationModel
 from mlops.training.tuning import tune
 
+pytest_plugins = ["tests.warm_processes"]
+
 # The one reason to skip that holds in CI too: whoever runs it may not have the real months.
 NO_REAL_MONTHS = "no real TLC months"
 
