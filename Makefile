@@ -19,39 +19,39 @@ export PYTHONWARNINGS ?= ignore::SyntaxWarning
 help: ## list the tasks
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
-run: $(RUNTIME) ## the main job on the bundled sample: raw trips to champion to predictions
+run: $(RUNTIME) ## run the main job on the bundled sample, from raw trips to predictions
 	@$(BIN)/mlops run --source sample
 
-up: $(RUNTIME) ## Mage's editor, its scheduler and the MLflow UI
+up: $(RUNTIME) ## start Mage's editor, its scheduler and the MLflow UI
 	@$(BIN)/mlops up
 
-demo-drift: $(RUNTIME) ## the world changes: watch it being noticed, learned and mended (two minutes)
+demo-drift: $(RUNTIME) ## simulate drift, and watch it being detected and the model retrained (two minutes)
 	@$(BIN)/mlops demo drift
 
-# Files of tests run side by side, one per core, so that what a file shares is made once.
+# Test files run in parallel, one per core, so that fixtures of a file are built once.
 SIDE_BY_SIDE := -n auto --dist loadfile
 
-test: $(DEV) ## every test
+test: $(DEV) ## run every test
 	@$(BIN)/python -m pytest $(SIDE_BY_SIDE)
 
-test-fast: $(DEV) ## the tests that need neither Mage nor a browser
+test-fast: $(DEV) ## run the tests that need neither Mage nor a browser
 	@$(BIN)/python -m pytest $(SIDE_BY_SIDE) -m "not mage and not browser"
 
-lint: $(DEV) ## style, types, and what editors leave behind
+lint: $(DEV) ## check style, types and the trigger files
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/mlops triggers --lint
 
-format: $(DEV) ## let the formatter have its way
+format: $(DEV) ## format the code
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
-bench: $(DEV) ## side-by-side measurements, written to benchmarks/RESULTS.md
+bench: $(DEV) ## measure side by side, and write benchmarks/RESULTS.md
 	@$(BIN)/python -m benchmarks
 
 # The tool and its packages stay out of the environment of the project.
-mutants: $(MUTANTS)/.ready ## what the tests fail to notice (hours; PACKAGE=mlops/records: one package)
+mutants: $(MUTANTS)/.ready ## measure which faults the tests do not detect (hours; PACKAGE=mlops/records limits it)
 	@nice -n 10 $(MUTANTS)/bin/python -m benchmarks.mutants $(PACKAGE) $(if $(AGAIN),--again)
 
 lock: $(DEV) ## resolve the lock files again (hashes and versions, no addresses)

@@ -18,7 +18,7 @@ EXIT_CODES: Final[Mapping[int, str]] = {
     6: "a pipeline failed",
     7: "another run holds the lock",
     8: "the tracking server or the model registry has a problem",
-    9: "a server did not start, or ended by itself",
+    9: "a server did not start, or stopped unexpectedly",
     10: "a version was not deployed, or was rolled back",
     11: "a message was not delivered",
     12: "monitoring calls for an action that was not started",

@@ -1,4 +1,4 @@
-"""How long work says what it is doing: one JSON line per step, read by whoever is watching.
+"""How long work reports its progress: one JSON line per step.
 
 The headless engine gives each block's process a file through ``MLOPS_PROGRESS_FILE``; without it
 a step is only logged. Either way the step appears in the block's own log.

@@ -128,9 +128,7 @@ class Clock:
 
     def _between(self, start: datetime, end: datetime) -> Any:
         if end > self._now:
-            raise FutureAccessError(
-                f"trips until {end} were requested, but the replay has only reached {self._now}"
-            )
+            raise FutureAccessError(f"trips until {end} are not known yet: it is {self._now}")
         at = self._trips[PICKUP_AT].to_numpy()
         return (at >= _moment(start)) & (at < _moment(end))
 

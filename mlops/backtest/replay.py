@@ -3,7 +3,7 @@
 A month under one policy is a step. The champion of its beginning answers its requests; at its end
 the labels that have arrived are looked at, the policy decides, and a challenger may be trained,
 judged and promoted. Each step is one file under the hash of all that it depends on, so a killed
-replay goes on where it was.
+replay continues where it stopped.
 """
 
 from __future__ import annotations

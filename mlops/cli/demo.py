@@ -32,17 +32,14 @@ def register(app: typer.Typer) -> None:
 
 def drift(
     home: Annotated[
-        Optional[Path],
-        typer.Option(help=f"Folder of the demonstration. Default: {FOLDER} in the current one."),
+        Optional[Path], typer.Option(help=f"Folder of the demonstration. Default: {FOLDER}.")
     ] = None,
     exit_: Annotated[
         bool, typer.Option("--exit", help="Stop the servers at the end, without asking.")
     ] = False,
     keep: Annotated[bool, typer.Option("--keep", help="Keep the folder afterwards.")] = False,
     seed: Annotated[int, typer.Option(min=0, help="Random seed of the simulated city.")] = 7,
-    small: Annotated[
-        bool, typer.Option("--small", help="Use fewer trips; takes half the time.")
-    ] = False,
+    small: Annotated[bool, typer.Option("--small", help="Fewer trips, half the time.")] = False,
 ) -> None:
     """Simulate drift, and watch the project detect it, retrain and recover.
 
@@ -62,7 +59,7 @@ def drift(
         print(f"[{time.monotonic() - started:5.1f} s]  {line}" if line else "", flush=True)
 
     folder = (home or Path(FOLDER)).expanduser().resolve()
-    # A terminal that closes, or whoever ends this process, ends the servers too.
+    # A terminal that closes, or a signal to this process, ends the servers too.
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.default_int_handler)
     size = replace(SMALL if small else DemoSize(), seed=seed)
@@ -80,10 +77,7 @@ def drift(
 
 def _wait() -> None:
     """Wait for Enter or Ctrl-C."""
-    print(
-        "\nThe servers keep running, so you can look around. Enter or Ctrl-C stops them.",
-        flush=True,
-    )
+    print("\nThe servers keep running: look around. Enter or Ctrl-C stops them.", flush=True)
     try:
         if sys.stdin.isatty():
             sys.stdin.readline()

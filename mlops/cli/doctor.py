@@ -33,7 +33,7 @@ class Check:
 
     check: str
     result: Literal["ok", "warn", "fail"]
-    found: str
+    details: str
     what_to_do: str = ""
 
 
@@ -176,9 +176,7 @@ def _port(name: str, host: str, port: int, setting: str, command: str) -> Check:
         try:
             taken = probe.connect_ex(("127.0.0.1" if host in ("", "0.0.0.0") else host, port)) == 0
         except OSError as error:
-            return Check(
-                name, "fail", f"{host}: {error}", f"check the host that belongs to {setting}"
-            )
+            return Check(name, "fail", f"{host}: {error}", f"check the host next to {setting}")
     if taken:
         way_out = f"if another program uses it: {command} --set {setting}={port + 1}"
         return Check(name, "warn", f"{port} is taken", way_out)
@@ -254,7 +252,7 @@ def check_champion(settings: Settings) -> Check:
     """The alias in MLflow names our champion, and its model can be loaded."""
     standing = look_up(settings)
     if standing is None:
-        return Check("champion", "warn", "the registry cannot be asked", "see: mlops models")
+        return Check("champion", "warn", "the registry cannot be read", "see: mlops models")
     if trouble := champion_trouble(settings):
         message, _, way_out = trouble.partition("; ")
         return Check("champion", "warn", message, way_out)

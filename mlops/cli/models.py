@@ -137,9 +137,7 @@ def _show_last_verdict(path: Any, console: Console, as_json: bool) -> None:
 
     verdict = find_record(path, Verdict, "run the gate again, which rewrites {path}: mlops run")
     if verdict is None:
-        raise RegistryError(
-            "the gate has not judged any model yet", "train and judge candidates with: mlops run"
-        )
+        raise RegistryError("the gate has judged no model yet", "train some with: mlops run")
     if as_json:
         print(verdict.model_dump_json(indent=1))
     else:

@@ -164,21 +164,21 @@ def _show_past(settings: Settings, as_json: bool) -> None:
 
 def window_rows(windows: "Sequence[WindowRecord]") -> list[dict[str, Any]]:
     """Describe windows, one row each."""
-    return [{**_summary(r), "worst_of_each_family": "\n".join(_worst(r))} for r in windows]
+    return [{**_summary(r), "worst_of_each_kind": "\n".join(_worst(r))} for r in windows]
 
 
 def _summary(record: "WindowRecord") -> dict[str, Any]:
     return {
         "window": record.window,
         "trips": record.trips,
-        "ended": record.labelled,
+        "labelled": record.labelled,
         **_errors(record),
         "alarms": len(record.report.alarms),
     }
 
 
 def _first(record: "WindowRecord") -> str:
-    return next(iter(record.report.reasons), "nothing unusual")
+    return next(iter(record.report.reasons), "no alarm")
 
 
 def _errors(record: "WindowRecord") -> dict[str, str]:
@@ -186,8 +186,8 @@ def _errors(record: "WindowRecord") -> dict[str, str]:
     for found in record.report.findings:
         if (found.family, found.subject, found.statistic) == wanted:
             around = f" ({found.interval[0]:.2f}–{found.interval[1]:.2f})" if found.interval else ""
-            return {"live_RMSE": f"{found.value:.2f}{around}", "usual": f"{found.reference:.2f}"}
-    return {"live_RMSE": "", "usual": ""}
+            return {"live_RMSE": f"{found.value:.2f}{around}", "expected": f"{found.reference:.2f}"}
+    return {"live_RMSE": "", "expected": ""}
 
 
 def _worst(record: "WindowRecord") -> Iterator[str]:
@@ -201,7 +201,7 @@ def _worst(record: "WindowRecord") -> Iterator[str]:
         family for family in families if family not in report.violated and report.worst(family)
     ]
     if quiet:
-        yield f"quiet: {', '.join(quiet)}"
+        yield f"no alarm: {', '.join(quiet)}"
 
 
 def _finding(finding: "Finding") -> dict[str, Any]:
@@ -212,12 +212,12 @@ def _finding(finding: "Finding") -> dict[str, Any]:
 
     interval = finding.interval
     return {
-        "family": finding.family,
+        "kind": finding.family,
         "subject": finding.subject,
         "statistic": finding.statistic,
         "value": shown(finding.value),
         "interval": f"{shown(interval[0])} – {shown(interval[1])}" if interval else "",
-        "usual": shown(finding.reference),
+        "expected": shown(finding.reference),
         "limit": shown(finding.limit),
         "trips": finding.rows,
         "outcome": finding.outcome,

@@ -91,7 +91,7 @@ def run_pipeline(
 
 
 def _again(name: str, var: Sequence[str] | None, runs: Sequence[int]) -> str:
-    """Return the command that goes on with a run, or starts it if there is none yet."""
+    """Return the command that continues a run, or starts it if there is none yet."""
     if runs:
         return f"mlops pipeline resume {runs[0]}"
     options = (part for assignment in var or () for part in ("--var", assignment))

@@ -222,7 +222,7 @@ def _show_outcome(
         predictions = scored["summary"]
     elif registered["champion"] is not None:
         champion = registered["champion"]
-        predictions = f"none, because version {champion}, the champion, knows no such trips"
+        predictions = f"none, because version {champion}, the champion, was trained on other trips"
     console.print(f"[bold]Predictions[/] {predictions}")
     console.print(f"[bold]Time[/] {seconds:.0f} s")
     console.print()

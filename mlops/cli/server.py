@@ -35,7 +35,7 @@ def up(
 
     from mlops.orchestration.server import serve
 
-    # A pipe holds back what is not flushed: whoever reads it waits for the addresses.
+    # A pipe holds back what is not flushed, and its reader waits for the addresses.
     serve(settings, say=lambda line: print(line, flush=True), reset_password=reset_password)
 
 

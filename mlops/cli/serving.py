@@ -50,9 +50,7 @@ def serve(
 
 
 def add(
-    name: Annotated[
-        str, typer.Argument(help="Name of the caller, recorded in the prediction log.")
-    ],
+    name: Annotated[str, typer.Argument(help="Name of the caller, for the prediction log.")],
     days: Annotated[
         Optional[float], typer.Option(help="Days until the key expires.", show_default="never")
     ] = None,
@@ -66,9 +64,7 @@ def add(
     key, token = add_key(load_settings().served, name, days)
     print(token)
     until = f"until {key.expires_at:%Y-%m-%d %H:%M} UTC" if key.expires_at else "without end"
-    terminal(stderr=True).print(
-        f"key {key.number} for {name}, {until}; it is shown only once, so keep it"
-    )
+    terminal(stderr=True).print(f"key {key.number} for {name}, {until}; it is shown only once")
 
 
 def list_(as_json: AsJson = False) -> None:
@@ -91,12 +87,7 @@ def list_(as_json: AsJson = False) -> None:
 
 
 def revoke(
-    name: Annotated[
-        str,
-        typer.Argument(
-            metavar="NAME|NUMBER", help="A name revokes all its keys, a number one key."
-        ),
-    ],
+    name: Annotated[str, typer.Argument(metavar="NAME|NUMBER", help="Caller or number of a key.")],
 ) -> None:
     """Revoke keys; servers refuse them within a second."""
     from mlops.serving.keys import revoke_keys

@@ -180,10 +180,7 @@ def disposable(settings: Settings) -> tuple[str, str]:
     sizes = {path: _bytes(path) for path in folders if path.is_dir()}
     megabytes = sum(sizes.values()) / 1e6
     command = "rm -r " + " ".join(str(path) for path in sizes) if sizes else ""
-    return (
-        f"{megabytes:,.0f} MB of caches can be deleted",
-        command and f"when nothing is running: {command}",
-    )
+    return f"{megabytes:,.0f} MB of caches", command and f"while nothing is running: {command}"
 
 
 class _Caught:

@@ -1,6 +1,6 @@
 """What `source.location` names, known before anything is opened or loaded.
 
-The reader of files asks, and so does whoever refuses a request before work begins.
+The reader of files asks, and so do the checks before work begins.
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ def places_of_month(location: str, taxi: str, month: str) -> list[str]:
 def require_there(location: str, taxi: str, months: Iterable[str]) -> None:
     """Make sure that what a location names on this machine is there.
 
-    What lies elsewhere is left to whoever reads it.
+    Other places are left to their reader.
 
     Args:
         location: As in the settings.

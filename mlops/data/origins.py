@@ -1,7 +1,7 @@
 """Which trips a model learned from and which it is asked about: real or synthetic, of which taxi.
 
 A model says nothing of another taxi's trips, and one that learned from generated trips says nothing
-of real ones. Whoever wants that all the same says so: `Settings.allow_mismatch`.
+of real ones. Only this setting permits it: `Settings.allow_mismatch`.
 """
 
 from __future__ import annotations

@@ -28,7 +28,7 @@ _STOP_SECONDS: Final = 30.0
 _LAST_LINES: Final = 12
 # Below the ports that systems give to outgoing connections: none is lost before a server listens.
 _PORTS: Final = range(20_000, 32_000)
-# What says where and how the project of whoever watches works.
+# What says where and how the user's own project works.
 _FOREIGN: Final = ("MLOPS_", "MAGE_")
 
 
@@ -148,7 +148,7 @@ class Servers:
 
 @contextlib.contextmanager
 def own_environment() -> Iterator[None]:
-    """Let the settings of whoever watches not reach this process and those it starts."""
+    """Keep the user's own settings from this process and those it starts."""
     foreign = {k: v for k, v in os.environ.items() if k.startswith(_FOREIGN)}
     for name in foreign:
         del os.environ[name]

@@ -87,7 +87,7 @@ def _plausible(minutes: npt.NDArray[np.float64], shortest: float, longest: float
     return none_of(
         "plausible",
         bad,
-        f"{bad} of {len(minutes)} golden answers lie outside of {shortest:.1f} to {longest:.1f} "
+        f"{bad} of {len(minutes)} golden answers lie outside {shortest:.1f} to {longest:.1f} "
         "minutes or of their own interval",
     )
 

@@ -50,7 +50,7 @@ class Claim(Reference):
         )
 
     def is_busy(self) -> BusyError:
-        """Return what to tell whoever wants it too."""
+        """Return the message for a second claimant."""
         where = f"pipeline run {self.run.id}" if self.run.id else f"process {self.pid}"
         return BusyError(
             f"{self.kind} {self.deployment} of version {self.version} is in progress "

@@ -26,7 +26,7 @@ def require_deployable(
     if not registry.is_trusted(info):
         raise UntrustedArtifactError(
             f"{name}: the model of version {info.version} was not logged from this home",
-            f"if you know where it comes from, accept it: mlops adopt {info.version}",
+            f"if you know where it comes from, trust it: mlops adopt {info.version}",
         )
     title = f"{name}: version {info.version}"
     if info.receipt is None or info.verdict is None:

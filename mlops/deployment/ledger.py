@@ -66,7 +66,7 @@ class Ledger:
     def open(
         self, kind: Kind, version: int, from_version: int | None, asked: Asked
     ) -> DeploymentRecord:
-        """Claim, and open a record; only under the lock, whoever had the claim before."""
+        """Claim, and open a record; only under the lock, even if the claim is taken."""
         record = DeploymentRecord(
             id=self.records.new_id(version),
             kind=kind,

@@ -33,7 +33,7 @@ class Deployer:
 
     Args:
         ledger: Records, the claim and the registry.
-        world: The artifact, the server and whoever wants to know; tests replace it.
+        world: The artifact, the server and the notifications; tests replace it.
     """
 
     ledger: Ledger

@@ -105,7 +105,7 @@ class DeploymentRecord(Reference):
         return self.model_copy(update={"steps": (*self.steps, step)})
 
     def require_success(self) -> None:
-        """Raise what a finished deployment that did not succeed means to whoever waits for it.
+        """Raise what a finished deployment that did not succeed means to its caller.
 
         Raises:
             DeploymentError: With the reason.
@@ -130,7 +130,7 @@ class Records:
 
     @property
     def _files(self) -> RecordFolder[DeploymentRecord]:
-        way_out = "restore {path} from a backup, or remove it: only that entry of the list is lost"
+        way_out = "restore {path} from a backup, or remove it: only this entry of the list is lost"
         return RecordFolder(self.folder, DeploymentRecord, way_out, "[0-9]*.json")
 
     def save(self, record: DeploymentRecord) -> None:

@@ -2,7 +2,7 @@
 
 A rollback undoes the latest change. If that is a deployment in progress that has not moved the
 champion yet, stopping it is the rollback. Else the last promotion is undone. A rollback is never
-undone by another: whoever wants a certain version back names it. It wins over a deployment that is
+undone by another: to restore a certain version, name it. It wins over a deployment that is
 in progress or stuck: it takes its claim and ends its canary.
 """
 

@@ -159,11 +159,7 @@ def draw_numbers(table: pd.DataFrame, size: FigureSize = FULL) -> Drawing:
         own = numbers[numbers["feature"] == name]
         edges = np.append(own["low"].to_numpy(), own["high"].iloc[-1])
         unit = own["unit"].iloc[0]
-        x = (
-            f"{unit}; the last bar holds all larger values"
-            if unit
-            else "the last bar holds all larger values"
-        )
+        x = f"{unit}; the last bar holds the rest" if unit else "the last bar holds the rest"
         label(on, title=own["meaning"].iloc[0], x=x, y="share of trips, %")
         on.stairs(100 * own["reference"], edges, fill=True, color=ROLES["reference"], alpha=0.45)
         on.stairs(100 * own["now"], edges, color=BLUE, lw=1.8)

@@ -41,7 +41,7 @@ _STATES: Final = {
 def draw_champion(table: pd.DataFrame) -> Drawing:
     """Draw who answers requests and how it does, from the table `champion`."""
     row: Any = table.iloc[0]
-    trouble = (Card("Alias in MLflow", state_html("warn", "look at it"), row["trouble"], 2),)
+    trouble = (Card("Alias in MLflow", state_html("warn", "needs attention"), row["trouble"], 2),)
     if not row["version"]:
         return cards_html((Card("Champion", "none", _FIRST), *trouble))
     state = row["state"]

@@ -134,8 +134,8 @@ def draw_deployments(table: pd.DataFrame) -> Drawing:
 
 
 @drawn(
-    "Monitoring has decided nothing yet: `mlops monitor` looks at the newest answers and says what"
-    " should follow."
+    "Monitoring has decided nothing yet: `mlops monitor` measures the newest answers and decides"
+    " what to do."
 )
 def draw_decisions(table: pd.DataFrame) -> Drawing:
     """Show the last decisions of monitoring and what followed (table `decisions`)."""

@@ -3,7 +3,7 @@
 An HTTP parser keeps the head of a request until it is complete, and an event loop waits for the
 rest for ever: without bounds a few slow or endless heads take all memory or all file handles. Here
 each head has a size and a time, each body a time, and when there are too many connections, the one
-that has waited longest for a head makes room: whoever sends a request at once always gets through.
+that has waited longest for a head makes room: a prompt request always gets through.
 """
 
 from __future__ import annotations

@@ -72,9 +72,7 @@ class TripRequest(BaseModel):
     trip_distance: Number | None = Field(
         None, description="Estimated miles. If it is missing, the route's usual distance is used."
     )
-    passenger_count: Number | None = Field(
-        None, description="Number of passengers, a whole number."
-    )
+    passenger_count: Number | None = Field(None, description="Passengers, a whole number.")
     rate_code: Number | None = Field(
         None,
         description="Tariff: 1 standard, 2 JFK, 3 Newark, 4 Nassau or Westchester, 5 negotiated,"

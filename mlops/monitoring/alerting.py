@@ -1,7 +1,7 @@
 """What people are told of what monitoring found and did: one story per kind of trouble.
 
 The kinds are those with one remedy each. A story begins with the champion's first abnormal window,
-goes on with what was done about it, under whichever version, and ends with a quiet one.
+continues with what was done about it, under any version, and ends with a quiet one.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ WORDS: Final[Mapping[Family, str]] = {
     "performance": "worse predictions",
     "drift": "drift",
     "labels": "a different distribution of durations",
-    "staleness": "an old model",
+    "staleness": "an outdated model",
     "quality": "broken data",
-    "stability": "impossible predictions",
-    "skew": "answers that training code computes differently",
+    "stability": "implausible predictions",
+    "skew": "answers that differ from the training code's",
     "serving": "a slow or failing server",
 }
 # Those who ask for a prediction suffer from it now.
@@ -154,7 +154,7 @@ def alert_of(
         facts={
             "since": f"{since:%Y-%m-%d %H:%M %Z}",
             "windows": f"{max(s.windows for s in streaks)} in a row, the latest {latest.window}",
-            "trips": f"{latest.trips:,}, {latest.labelled:,} of them ended",
+            "trips": f"{latest.trips:,}, {latest.labelled:,} with known duration",
             "details": f"mlops monitor {latest.window}",
         },
         link=f"{settings.pages_url}{DASHBOARD}",

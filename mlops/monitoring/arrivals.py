@@ -1,7 +1,7 @@
 """Which months of the source are there by now, and their trips: how labels arrive.
 
 A month that the source does not have yet is no error: its labels have not arrived. A source that
-cannot be asked is said to be so, and monitoring goes on without labels.
+cannot be reached is reported, and monitoring continues without labels.
 """
 
 from __future__ import annotations

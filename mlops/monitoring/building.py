@@ -97,8 +97,7 @@ def reference_start(
         return changed_at, f"reference since the change of {changed_at:%Y-%m-%d}"
     return (
         max(start, end - LEAST_HISTORY),
-        f"the change of {changed_at:%Y-%m-%d} is too recent for a reference of its own:"
-        " it begins earlier",
+        f"the change of {changed_at:%Y-%m-%d} is too recent: the reference begins earlier",
     )
 
 

@@ -66,7 +66,7 @@ def _sound_windows(settings: Settings, now: datetime) -> tuple[WindowRecord, ...
         if named is None or named[2] < horizon:
             progress.report(str(error))
             continue
-        progress.report(f"{error.message}; it and those after it are measured again")
+        progress.report(f"{error.message}; it and the later windows are measured again")
         records = tuple(
             record
             for record in records

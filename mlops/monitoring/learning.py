@@ -112,8 +112,8 @@ def build_profile(
     if "drift" not in calibration.limits:
         raise DataQualityError(
             f"the {len(at):,} trips from {profile.start:%Y-%m-%d} to {profile.end:%Y-%m-%d} are too"
-            " few to learn what is quiet",
-            f"build the profile on three weeks or more, with {_SIZES[0]:,} trips in each half week",
+            " few to learn alarm limits",
+            f"use three weeks or more for the profile, with {_SIZES[0]:,} trips in each half week",
         )
     return profile.model_copy(update={"calibration": calibration})
 

@@ -51,7 +51,7 @@ class Measurement(NamedTuple):
         unit: Of value and reference.
         interval: Confidence interval of the value, if there is one.
         yardstick: What a change of the value is large or small against, in the same unit.
-        limit: Set by whoever measured it; None: by its family.
+        limit: Set where it was measured; None: by its family.
     """
 
     family: Family

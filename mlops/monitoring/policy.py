@@ -218,9 +218,9 @@ def _blocked(
         )
     if found := [action for action in before if recent and recent[-1].window in action.windows]:
         last = max(found, key=lambda action: action.at)
-        return f"the {last.step} of {last.at:%Y-%m-%d %H:%M} concerned the same windows"
+        return f"the {last.step} of {last.at:%Y-%m-%d %H:%M} was for the same windows"
     return None
 
 
 def _quiet(recent: Sequence[WindowOutcome]) -> str:
-    return "nothing unusual in the latest window" if recent else "no window has been measured"
+    return "no alarm in the latest window" if recent else "no window has been measured"

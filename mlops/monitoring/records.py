@@ -170,12 +170,12 @@ def last_change(
 
 
 def _windows(settings: Settings) -> RecordFolder[WindowRecord]:
-    way_out = "restore {path} from a backup; or remove it, and mlops monitor goes on without it"
+    way_out = "restore {path} from a backup; or remove it, mlops monitor then continues without it"
     return RecordFolder(settings.monitored / "windows", WindowRecord, way_out)
 
 
 def _decisions(settings: Settings) -> RecordFolder[DecisionRecord]:
-    way_out = "restore {path} from a backup; or remove it, and mlops monitor decides anew"
+    way_out = "restore {path} from a backup; or remove it, mlops monitor then decides again"
     return RecordFolder(settings.monitored / "decisions", DecisionRecord, way_out)
 
 

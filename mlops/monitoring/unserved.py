@@ -67,7 +67,9 @@ def source_windows(
     served = _served(champion.version, records, staged)
     for month, files in _new_months(settings, since, now).items():
         if any(is_synthetic(f.uri) for f in files) != champion.synthetic:
-            progress.report(f"{month} is left out: version {champion.version} knows no such trips")
+            progress.report(
+                f"{month} is left out: version {champion.version} was trained on other trips"
+            )
             continue
         trips = _trips(files, settings, month, since)
         at = _microseconds(trips)

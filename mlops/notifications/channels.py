@@ -92,7 +92,7 @@ class Webhook:
         except requests.ConnectionError:
             raise ChannelError(_UNREACHABLE, passing=True) from None
         except (requests.RequestException, ValueError):
-            raise ChannelError("the address is no URL that can be posted to") from None
+            raise ChannelError("the address is not an HTTP URL") from None
         answer.close()
         if not 200 <= answer.status_code < 300:
             passing = answer.status_code >= 500 or answer.status_code == 429

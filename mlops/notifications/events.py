@@ -46,7 +46,9 @@ def run_failed(
         run_id: Mage's number of the run.
         failures: The blocks at fault, if any is known.
     """
-    first = failures[0] if failures else BlockFailure("", "no block says why", settings.logs)
+    first = (
+        failures[0] if failures else BlockFailure("", "no block reported an error", settings.logs)
+    )
     where = f" in {first.block}" if first.block else ""
     facts = {"pipeline": pipeline, "run": str(run_id), "log": str(first.log)}
     if failures[1:]:
@@ -76,7 +78,7 @@ def run_late(settings: Settings, pipeline: str, run_id: int, sla_seconds: int) -
         kind="sla",
         incident=f"sla:{pipeline}:{run_id}",
         title=f"{pipeline} takes longer than {_duration(sla_seconds)}",
-        text="It still runs.",
+        text="It is still running.",
         facts={"pipeline": pipeline, "run": str(run_id), "promised": _duration(sla_seconds)},
         link=_page_of(settings, pipeline, run_id),
         command="mlops status",
@@ -140,7 +142,7 @@ def rolled_back(
         facts: More of them.
     """
     now = f": version {restored} is champion again" if restored is not None else ""
-    title = f"version {version} was taken back{now}"
+    title = f"version {version} was rolled back{now}"
     alert = Alert(
         kind="rollback",
         incident=f"rollback:{deployment or f'{version}-{restored}'}",

@@ -199,7 +199,7 @@ def _rebinned(shares: Any, points: Any, edges: Any) -> Any:
 
 
 def _reference(world: ObservedWorld) -> ReferenceProfile | None:
-    """Return the champion's profile if it is at hand; whoever monitors brings it here."""
+    """Return the champion's profile if it is here; monitoring brings it."""
     from mlops.registry.profiles import profile_at_hand
 
     return profile_at_hand(world.settings, world.champion.run_id) if world.champion else None

@@ -90,12 +90,8 @@ def _of_observer(refreshed: Refreshed, problems: Mapping[str, str]) -> Iterator[
         "Time of the last refresh",
         seconds_of(refreshed.world.at),
     )
-    yield single(
-        "mlops_observer_refresh_seconds", "Duration of the last refresh", refreshed.seconds
-    )
-    yield single(
-        "mlops_observer_problems", "Tables and metric groups that could not be built", len(problems)
-    )
+    yield single("mlops_observer_refresh_seconds", "Length of the last refresh", refreshed.seconds)
+    yield single("mlops_observer_problems", "Parts that could not be built", len(problems))
     yield gauge(
         "mlops_observer_problem",
         "1 for a table or metric group that could not be built; the log says why",

@@ -77,20 +77,17 @@ def _alarms(windows: Sequence[WindowRecord]) -> Iterator[Metric]:
     yield gauge(
         "mlops_model_alarms",
         "Statistics beyond their limits in the latest window where they could be judged",
-        [
-            ({"family": each}, len(streak.alarms) if streak else 0)
-            for each, streak in streaks.items()
-        ],
+        [({"kind": each}, len(streak.alarms) if streak else 0) for each, streak in streaks.items()],
     )
     yield gauge(
         "mlops_model_alarm_windows",
-        "Number of consecutive windows with an alarm of the family",
-        [({"family": each}, streak.windows if streak else 0) for each, streak in streaks.items()],
+        "Number of consecutive windows with an alarm of this kind",
+        [({"kind": each}, streak.windows if streak else 0) for each, streak in streaks.items()],
     )
     yield gauge(
         "mlops_model_alarm_since_timestamp_seconds",
-        "Start of the first consecutive window with an alarm of the family",
-        [({"family": each}, seconds_of(s.since)) for each, s in streaks.items() if s],
+        "Start of the first consecutive window with an alarm of this kind",
+        [({"kind": each}, seconds_of(s.since)) for each, s in streaks.items() if s],
     )
 
 
@@ -113,7 +110,7 @@ def _drift(window: WindowRecord) -> Iterator[Metric]:
 
 
 def _performance(windows: Sequence[WindowRecord]) -> Iterator[Metric]:
-    what = "in the latest window whose trips have ended"
+    what = "in the latest window with known durations"
     for statistic, (unit, meaning) in PERFORMANCE.items():
         found = _latest(windows, _is("performance", "all trips", statistic))
         low, high = (found and found.interval) or (None, None)

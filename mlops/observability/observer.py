@@ -21,7 +21,7 @@ def observe(
 
     Args:
         settings: ``settings.observability`` says how often, and where metrics are told.
-        stop: Set by whoever wants it to end; by default it goes on for ever.
+        stop: Set it to end; by default it runs for ever.
         ready: Called once metrics are told.
 
     Raises:

@@ -83,7 +83,7 @@ def read_table(settings: Settings, name: str) -> pd.DataFrame:
     except FileNotFoundError:
         return table.empty
     except (OSError, KeyError, ValueError, TypeError) as error:
-        logger.warning("%s cannot be read; a running `mlops up` writes it anew: %s", name, error)
+        logger.warning("%s cannot be read; a running `mlops up` rewrites it: %s", name, error)
         return table.empty
 
 

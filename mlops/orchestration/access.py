@@ -37,7 +37,7 @@ def private_secret(path: Path) -> str:
         content = path.read_bytes().strip() if path.exists() else None
         if content is None or not _SECRET.fullmatch(content):
             if content is not None:
-                logger.warning("%s: the secret is damaged; a new one is made", path)
+                logger.warning("%s: the secret is damaged and is replaced", path)
             temporary = path.with_name(f"{path.name}.new")
             temporary.unlink(missing_ok=True)
             file = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

@@ -1,7 +1,7 @@
 """Does what monitoring has decided: starts the pipeline for it, exactly once.
 
 A kill between the start and the note of it must not start a second run. So each run is given the
-decision it follows from, and whoever comes back looks for it first.
+decision it follows from, and a second attempt looks for it first.
 """
 
 from __future__ import annotations

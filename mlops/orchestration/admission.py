@@ -140,7 +140,7 @@ def _check_names(pipeline: str, variables: Variables) -> None:
                     f"{name}: {value!r} is neither true nor false", "send true or false"
                 )
             if isinstance(value, (dict, list)):
-                raise ConfigurationError(f"{name}: one value is needed, not {value!r}", "send one")
+                raise ConfigurationError(f"{name}: give one value, not {value!r}", "send one")
         elif name not in _OF_MAGE and not is_setting(ALIASES.get(name, name)):
             meant = did_you_mean(name, accepted_names(pipeline))
             meant = f"{meant} " if meant else ""
@@ -174,7 +174,7 @@ def _check_source(settings: Settings, months: tuple[str, ...] = ()) -> None:
     source, months = settings.source, months or settings.source.month_list
     if source.kind == "tlc" and months[-1] > f"{date.today():%Y-%m}":
         raise SourceError(
-            f"source.months: {months[-1]} has not been yet", "ask for months that have passed"
+            f"source.months: {months[-1]} is in the future", "choose months in the past"
         )
     if source.kind == "path":
         require_there(source.location, source.taxi, months)
@@ -183,8 +183,8 @@ def _check_source(settings: Settings, months: tuple[str, ...] = ()) -> None:
 def _xgboost(settings: Settings, variables: Variables) -> None:
     if not settings.training.objectives:
         raise ConfigurationError(
-            "training.objectives: no objective is named, so there is nothing to train",
-            "name one, e.g. objectives=squared_error",
+            "training.objectives is empty, so there is nothing to train",
+            "name at least one, e.g. objectives=squared_error",
         )
 
 

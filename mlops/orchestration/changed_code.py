@@ -58,7 +58,7 @@ class CodeWatch:
         self._changed = changed
         self._lock.release()
         if not changed:
-            self._say("the files are again those that the server runs: it starts blocks again")
+            self._say("the files match the running server again: it starts blocks again")
             return
         text = _sentence(changed)
         self._lock = HomeLock(self._path, text)
@@ -85,7 +85,7 @@ def require_unchanged() -> None:
     changed = changed_sources()
     if changed:
         raise ServerError(  # in one line: `mlops up` shows the last of a part's log
-            f"{_named(changed)} changed since `mlops up` began, and this part would mix old and "
+            f"{_named(changed)} changed since `mlops up` started, and this part would mix old and "
             "new code: restart `mlops up`"
         )
 

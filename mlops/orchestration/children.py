@@ -2,7 +2,7 @@
 
 A child belongs to the run whose block starts it. Whoever drives that run, the server's scheduler
 or a headless engine, drives the child as well, and cancels it when the parent ends first. A block
-that is started again, after a kill or by a retry, finds its child and goes on with it. Such a block
+that is started again, after a kill or by a retry, finds its child and continues it. Such a block
 needs ``configuration: {waits: true}``, so that it holds no worker while its child needs one.
 """
 
@@ -68,7 +68,7 @@ def run_child(
 def wait_for(
     run_id: int, is_abandoned: Callable[[PipelineRun], bool] = lambda run: False
 ) -> PipelineRun:
-    """Return a run once it has ended, whoever drives it, or is abandoned."""
+    """Return a run once it has ended, in any process, or is abandoned."""
     from mlops.orchestration import runs
 
     while True:

@@ -66,7 +66,7 @@ class Conductor:
             runs.close(run)
 
     def stale_runs(self) -> tuple[StaleRun, ...]:
-        """Return the marked runs in progress; a child goes on with its parent, not by itself."""
+        """Return the marked runs in progress; a child continues with its parent, not by itself."""
         runs.forget()
         return tuple(
             StaleRun(run.id, run.pipeline_uuid, run.started_at.isoformat(timespec="seconds"))

@@ -37,7 +37,7 @@ Watcher = Callable[[Event], None]
 
 
 def deploy(settings: Settings, variables: Mapping[str, Any], watch: Watcher) -> DeploymentRecord:
-    """Run the pipeline `deployment`, or go on with one of this version that was killed.
+    """Run the pipeline `deployment`, or continue one of this version that was killed.
 
     Args:
         settings: The configuration.

@@ -81,7 +81,7 @@ class SignIn(ApiListHandler):  # type: ignore[misc]
         self._limit, self._behind_proxy = limit, behind_proxy
 
     def prepare(self) -> Any:
-        """Refuse other sites' pages, and whoever has tried too often."""
+        """Refuse other sites' pages, and callers that have tried too often."""
         if self.request.method != "POST":
             return refuse(self, 405, "send a POST")
         if _from_another_site(self.request):

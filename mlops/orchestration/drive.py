@@ -86,7 +86,7 @@ class Drive:
 
         Raises:
             KeyboardInterrupt: On SIGINT, once blocks are stopped and runs cancelled.
-            SystemExit: On SIGTERM, likewise.
+            SystemExit: On SIGTERM, too.
         """
         get_job_manager().queue = self._queue
         setbacks.install()
@@ -164,7 +164,7 @@ class Drive:
                 active.scheduler.schedule()
                 if self._status(active) == runs.RunStatus.RUNNING and not self._jobs_of(active):
                     runs.fail_run(
-                        active.scheduler.pipeline_run, "nothing that is left can start: see above"
+                        active.scheduler.pipeline_run, "no remaining block can start: see above"
                     )
         if self._status(active) != runs.RunStatus.RUNNING:
             for job_id in self._jobs_of(active):

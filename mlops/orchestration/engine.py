@@ -112,7 +112,7 @@ class Engine:
             BusyError: If another engine works in this home.
             ConfigurationError: If a pipeline cannot run as asked; then none is started.
             KeyboardInterrupt: On Ctrl-C, after blocks were stopped and runs marked cancelled.
-            SystemExit: On SIGTERM, likewise.
+            SystemExit: On SIGTERM, too.
         """
         with self._at_work():
             return self._conductor.run(requests)

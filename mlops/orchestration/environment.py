@@ -30,7 +30,7 @@ LOG_BYTES = 5_000_000
 MIGRATION_SECONDS = 120
 DATABASE_WAY_OUT = (
     "stop mlops up; restore {path} from a backup, or move it away (mv {path} {path}.damaged): Mage "
-    "begins anew without its list of runs and its users; data, models and deployments are kept"
+    "then starts without its list of runs and its users; data, models and deployments are kept"
 )
 
 
@@ -70,7 +70,7 @@ def prepare(settings: Settings, project: Path) -> None:
         for name in bound:
             if os.environ.get(name) != wanted[name]:
                 raise ConfigurationError(
-                    f"{name}: this process already works with {os.environ.get(name)}",
+                    f"{name}: this process already uses {os.environ.get(name)}",
                     f"start another process for {wanted[name]}",
                 )
     keep_private(settings.home)
@@ -166,7 +166,7 @@ class _Unwrapped(logging.Formatter):
 class NoQueue:
     """The queue of a process that drives no run: it never has a job.
 
-    Whoever drives runs puts a queue of his own into Mage's job manager.
+    The process that drives runs puts its own queue into Mage's job manager.
     """
 
     def has_job(self, *args: object, **kwargs: object) -> bool:

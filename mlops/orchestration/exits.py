@@ -1,4 +1,4 @@
-"""What is done whenever a run has ended, however it ended and whoever drove it.
+"""What is done whenever a run has ended, in any way and in any process.
 
 Blocks cannot do it: a block that was killed runs no handler. The drivers call `run_ended` once per
 run that they saw end; a hook that fails is logged and costs neither the run nor the other hooks.

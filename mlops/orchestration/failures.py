@@ -23,7 +23,7 @@ def require_success(result: PipelineResult, go_on: str) -> None:
         return
     if not result.failed_blocks:
         raise PipelineFailureError(
-            f"{result.pipeline} run {result.run_id} {result.status}", f"go on: {go_on}"
+            f"{result.pipeline} run {result.run_id} {result.status}", f"continue with: {go_on}"
         )
     failed = result.failed_blocks[0]
     kind, text = _kind_of(failed.error)

@@ -50,6 +50,6 @@ def interruptible(go_on: Callable[[], str]) -> Iterator[None]:
 
 def _interruption(command: str) -> InterruptionError:
     return InterruptionError(
-        "interrupted: the blocks at work were stopped, and nothing is half-written",
+        "interrupted: running blocks were stopped, and nothing is half-written",
         f"continue with: {command}",
     )

@@ -1,4 +1,4 @@
-"""The processes in which blocks run, whoever drives them. Import only after `environment.boot`."""
+"""The processes in which blocks run. Import only after `environment.boot`."""
 
 from __future__ import annotations
 
@@ -62,6 +62,6 @@ def why(end: JobEnd) -> str:
         )
     if end.exit_code < 0:
         name = signal.Signals(-end.exit_code).name
-        memory = ", often because memory ran out" if name == "SIGKILL" else ""
-        return f"the block's process was ended by {name}{memory}"
+        memory = ", often because of too little memory" if name == "SIGKILL" else ""
+        return f"the block's process was killed by {name}{memory}"
     return f"the block's process ended with code {end.exit_code} and no result: see its log"

@@ -53,9 +53,7 @@ class Journal(BaseModel):
             DamagedFileError: If its file is damaged.
         """
         path = _path(settings)
-        journal = find_record(
-            path, cls, "start again with: mlops run; what is in the store is kept"
-        )
+        journal = find_record(path, cls, "start a new job with: mlops run; the store is kept")
         if journal is None:
             raise ConfigurationError(
                 f"there is no interrupted job in {path.parent}", "start one with: mlops run"

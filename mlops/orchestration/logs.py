@@ -34,7 +34,7 @@ def begin() -> None:
 
 
 class TimedLines(io.TextIOBase):
-    """A text stream whose lines begin with the time, unless they have one or go on with another.
+    """A text stream whose lines begin with the time, unless they have one or continue another.
 
     Args:
         stream: Where the lines go.

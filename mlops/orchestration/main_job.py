@@ -1,7 +1,7 @@
 """The main job: data products, both trainings, selection and predictions, in order, resumable.
 
 Every stage is a run of a real Mage pipeline. A small journal under the home remembers which run
-belongs to which stage, so that a killed job goes on where it stopped.
+belongs to which stage, so that a killed job continues where it stopped.
 """
 
 from __future__ import annotations

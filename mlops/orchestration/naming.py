@@ -16,7 +16,7 @@ def product_lock(name: str) -> str:
 
 
 def run_logs(logs: Path, pipeline: str, run_id: int) -> Path:
-    """Return the folder of a run's logs, the same for whoever drives or resumes it."""
+    """Return the folder of a run's logs, the same when it is resumed."""
     return logs / f"{run_id:04d}-{pipeline}"
 
 

@@ -104,7 +104,7 @@ class Parts:
                 self._start(part, again=True)
             elif part.again_at is None and not part.announced and part.is_up():
                 part.announced = True
-                self._say(f"{part.name} is up again")
+                self._say(f"{part.name} is running again")
 
     def _start(self, part: ServerProcess, *, again: bool) -> None:
         part.started_at, part.again_at, part.announced = self._clock(), None, False
@@ -117,7 +117,7 @@ class Parts:
         lines = self._last_lines(part.name)
         self._say(
             f"{part.name} {_how(end)}: {lines[-1].strip() if lines else 'it wrote nothing'}\n"
-            f"  it is started again in {part.wait:.0f} s; its log: {self._log(part.name)}"
+            f"  it restarts in {part.wait:.0f} s; its log: {self._log(part.name)}"
         )
         part.wait = min(2 * part.wait, LONGEST_WAIT_SECONDS)
 
@@ -139,5 +139,5 @@ class Parts:
 
 def _how(end: JobEnd) -> str:
     if end.exit_code >= 0:
-        return f"ended by itself with code {end.exit_code}"
-    return f"was ended by {signal.Signals(-end.exit_code).name}"
+        return f"stopped unexpectedly with code {end.exit_code}"
+    return f"was killed by {signal.Signals(-end.exit_code).name}"

@@ -38,7 +38,7 @@ def run_retraining(
     last = newest_record(settings) if resume else None
     if resume and (last is None or last.ended_well):
         raise ConfigurationError(
-            "there is no retraining to go on with", "start one with: mlops retrain"
+            "there is no retraining to continue", "start one with: mlops retrain"
         )
     ensure_tracking(settings)
     before = newest_record(settings)

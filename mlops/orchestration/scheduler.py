@@ -90,9 +90,9 @@ class Scheduler:
         changed = bool(changed_sources())
         if changed != self._paused:
             logger.warning(
-                "files have changed: no block starts before `mlops up` is restarted"
+                "files have changed: restart `mlops up` to start further blocks"
                 if changed
-                else "the files are as they were: blocks start again"
+                else "the files are unchanged again: blocks start again"
             )
         self._paused = changed
         self._queue.workers = 0 if changed else self._settings.engine.workers

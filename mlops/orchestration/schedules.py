@@ -113,7 +113,7 @@ class Schedules:
 
     def _recorded(self) -> set[tuple[str, str]]:
         """Return the triggers that files put here at the last start or change."""
-        way_out = "triggers that were removed from the files since then: switch them off in Mage"
+        way_out = "removed from the files since then; switch them off in Mage"
         recorded = find_or_report(self._record, _Names, way_out)
         return set(recorded.root) if recorded else set()
 

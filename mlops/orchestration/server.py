@@ -111,11 +111,11 @@ def serve(
         if not stop_wanted():
             say(f"Mage    {mage_url}  sign in as {server.owner_email}")
             if owner_marker.exists() and chosen is None:
-                say(f"        password {password}  (shown this once: keep it)")
+                say(f"        password {password}  (shown only this once: keep it)")
             elif reset_password:
                 say(f"        no password was reset: there is no user {server.owner_email}")
             elif chosen is None:
-                say("        forgotten the password? stop, then: mlops up --reset-password")
+                say("        to reset the password, stop and run: mlops up --reset-password")
             owner_marker.unlink(missing_ok=True)
             say(f"MLflow  {mlflow_url}")
             say(f"metrics {metrics_url}")

@@ -58,7 +58,7 @@ def start_pipeline(
         except requests.Timeout:
             raise ServerError(
                 f"{settings.mage_url} does not answer within {timeout_seconds:g} s",
-                "look at the server's load and log, or restart it: mlops up",
+                "check the server's load and log, or restart it: mlops up",
             ) from None
         except requests.RequestException:
             raise ServerError(f"no server answers at {settings.mage_url}", _START) from None

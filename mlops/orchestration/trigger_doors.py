@@ -1,4 +1,4 @@
-"""The doors for whoever has a trigger's token: start a run, and ask how it stands.
+"""The routes for holders of a trigger's token: start a run, and read its state.
 
 Import only after `environment.boot`.
 """
@@ -53,7 +53,7 @@ def rules(settings: Settings) -> list[Any]:
 
 
 class _ForToken(BaseHandler):  # type: ignore[misc]
-    """Answers whoever has the trigger's token, and nobody else."""
+    """Answers callers that have the trigger's token, and nobody else."""
 
     method = ""
 
@@ -104,9 +104,7 @@ class TriggerDoor(_ForToken):
             return refuse(self, 400, f"{KEY_HEADER}: it has more than {_MAX_KEY} characters")
         if key and (run := self._run_of_key(key)) is not None:
             if run.metrics[_KEY]["variables"] != asked.variables:
-                problem = (
-                    f"{KEY_HEADER}: it belongs to run {run.id}, which was asked something else"
-                )
+                problem = f"{KEY_HEADER}: it belongs to run {run.id}, whose request was different"
                 return refuse(self, 422, problem)
             return self._tell(run, started=False)
         if asked.skip_if_running and (run := self._in_progress()) is not None:
@@ -151,7 +149,7 @@ class TriggerDoor(_ForToken):
 
 
 class RunDoor(_ForToken):
-    """Says how a run stands to whoever may start runs of its pipeline."""
+    """Reports a run's state to callers that may start runs of its pipeline."""
 
     method = "GET"
 

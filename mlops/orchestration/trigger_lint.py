@@ -82,9 +82,9 @@ def problems_of_files(project: Path) -> Iterator[str]:
             if entry.get("schedule_type") == "time" and not is_cron(str(interval)):
                 yield f"{where}: {interval!r} is not a cron expression"
             if entry.get("status") == "active" and not entry.get("last_enabled_at"):
-                yield f"{where}: without last_enabled_at Mage writes the file anew"
+                yield f"{where}: without last_enabled_at Mage rewrites the file"
             if entry.get("token"):
-                yield f"{where}: a token does not belong into a file that git tracks"
+                yield f"{where}: a token must not be in a file that git tracks"
 
 
 def _fans_out(metadata: Path) -> bool:

@@ -31,7 +31,7 @@ class Trigger(BaseModel):
         pipeline: What it starts.
         name: Unique among the pipeline's triggers.
         kind: ``time``: by ``cron``, where ``environments`` say so; ``api``: by a POST with a token.
-        description: For whoever reads the list.
+        description: Shown in the list of triggers.
         cron: When, in UTC; of a ``time`` trigger only.
         timeout_seconds: A run that takes longer fails.
         sla_seconds: A run that takes longer is told about.
@@ -68,14 +68,14 @@ TRIGGERS: Final[tuple[Trigger, ...]] = (
         name="daily",
         kind="time",
         cron="30 4 * * *",
-        description="Score what is new, every night.",
+        description="Score new trips every night.",
     ),
     Trigger(
         pipeline="retraining",
         name="weekly",
         kind="time",
         cron="0 1 * * 1",
-        description="Train again every Monday, whether or not there is a new month.",
+        description="Retrain every Monday, with or without a new month.",
         timeout_seconds=8 * HOURS,
         sla_seconds=4 * HOURS,
         variables={"force": True, "reason": "the weekly retraining"},
@@ -85,14 +85,14 @@ TRIGGERS: Final[tuple[Trigger, ...]] = (
         name="new_data",
         kind="time",
         cron="0 6 * * *",
-        description="Look every morning whether the source has a month not learned from.",
+        description="Check every morning for new months, and retrain if there are any.",
         timeout_seconds=8 * HOURS,
         sla_seconds=4 * HOURS,
         variables={"reason": "new data"},
     ),
     _api(
         "retraining",
-        "Train again if there is a new month, or with force in any case.",
+        "Retrain if there is a new month, or in any case with force.",
         timeout_seconds=8 * HOURS,
         sla_seconds=4 * HOURS,
         example={"force": True, "reason": "a new fare zone"},
@@ -102,37 +102,37 @@ TRIGGERS: Final[tuple[Trigger, ...]] = (
         name="hourly",
         kind="time",
         cron="7 * * * *",
-        description="Look every hour at what the champion answered, and act on it.",
+        description="Monitor the champion's answers every hour, and start the action that is due.",
         timeout_seconds=HOURS,
         sla_seconds=HOURS // 2,
     ),
     _api(
         "monitoring",
-        "Look now at what the champion answered; with monitoring.act false, only tell.",
+        "Monitor now; with monitoring.act false, only report the action that is due.",
         timeout_seconds=HOURS,
         sla_seconds=HOURS // 2,
         example={"monitoring.act": False},
     ),
     _api(
         "deployment",
-        "Make a version the champion: tested, watched as a canary, taken back if it does worse.",
+        "Make a version the champion after a test and a canary; roll back if it does worse.",
         example={"version": "12", "reason": "better on airport trips"},
     ),
     _api(
         "rollback",
-        "Restore the previous champion, and end any deployment in progress.",
+        "Restore the previous champion, and stop a deployment in progress.",
         timeout_seconds=600,
         sla_seconds=120,
         example={"reason": "complaints about short trips"},
     ),
     _api(
         "batch_inference",
-        "Score months with the champion.",
+        "Score the given months with the champion.",
         example={"score_months": "2024-02"},
     ),
     _api(
         "predict",
-        "Predict one trip, as the form does; a server answers faster.",
+        "Predict one trip, as the form does; the online server is faster.",
         example={"pickup_zone": 74, "dropoff_zone": 138},
     ),
     _api(
@@ -140,7 +140,7 @@ TRIGGERS: Final[tuple[Trigger, ...]] = (
         "Build the training set.",
         example={"months": "2023-12..2024-02"},
     ),
-    _api("route_statistics", "Build the history of routes for the training set."),
+    _api("route_statistics", "Build the route statistics of the training set."),
     _api(
         "sklearn_training",
         "Search and train the scikit-learn families.",
@@ -159,7 +159,7 @@ TRIGGERS: Final[tuple[Trigger, ...]] = (
     ),
     _api(
         "model_selection",
-        "Judge every candidate of the training set; register the winner.",
+        "Evaluate every candidate, and register the winner if it passes the gate.",
         allow_blocks_to_fail=True,
         example={"promote": False},
     ),

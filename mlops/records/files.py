@@ -138,7 +138,7 @@ def report(error: DamagedFileError) -> None:
 
 
 def refuse(error: DamagedFileError) -> NoReturn:
-    """Raise the error: for those who must not go on without the file."""
+    """Raise the error: for readers that cannot continue without the file."""
     raise error
 
 

@@ -1,6 +1,6 @@
 """SQLite databases of the home: opened for reading without a driver, and checked for damage.
 
-A damaged file leads to one sentence that names it, whoever meets it first.
+A damaged file leads to one sentence that names it, in every command.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ def check_database(database: Path, way_out: str, *, whole: bool = False) -> None
         return
     size = database.stat().st_size
     if size == 0:
-        logger.warning("%s: the database is empty; it is filled anew", database)
+        logger.warning("%s: the database is empty; it is filled again", database)
         return
     thorough = whole or size <= _CHECKED_BYTES
     query = "PRAGMA quick_check(1)" if thorough else "SELECT 'ok' FROM sqlite_master LIMIT 1"

@@ -158,7 +158,7 @@ class Catalogue:
         return last.aliases.get(alias) if last else None
 
     def _alias(self, name: str) -> int | None:
-        """Return the version that an alias names in MLflow, whoever set it."""
+        """Return the version that an alias names in MLflow."""
         found = self._found(self._client.get_model_version_by_alias, name)
         return int(found.version) if found else None
 

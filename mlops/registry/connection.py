@@ -39,8 +39,8 @@ _ENVIRONMENT: Final[dict[str, str]] = {
     "GIT_PYTHON_REFRESH": "quiet",
 }
 DATABASE_WAY_OUT: Final = (
-    "restore {path} from a backup; or stop what uses it, move it away (mv {path} {path}.damaged) "
-    "and train anew: mlops run; a running server goes on with the versions it has"
+    "restore {path} from a backup; or stop the servers, move it away (mv {path} {path}.damaged) "
+    "and train again: mlops run; a running server keeps the versions it has"
 )
 _BUSY_SECONDS: Final = 20  # MLflow's own patience with a locked SQLite file
 # Databases seen ready by this process or, before the fork, by its parent: looking takes 0.1 s.
@@ -226,7 +226,7 @@ def note_loss(settings: Settings) -> None:
     if not file.exists():
         lost = MlopsError(
             f"{file}: the database is gone, and with it all versions; {artifacts} has models",
-            f"restore {file} from a backup, or train anew: mlops run",
+            f"restore {file} from a backup, or train again: mlops run",
         )
         logger.warning("%s", lost)
     elif file.stat().st_size == 0:

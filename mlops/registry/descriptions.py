@@ -12,17 +12,17 @@ if TYPE_CHECKING:
 
 NOTE: Final = "mlflow.note.content"
 EXPERIMENT: Final = (
-    "How long does a New York taxi trip take, asked at pickup? One run per candidate: a family of "
-    "models, searched on the train window and compared by RMSE (minutes) on the validation window. "
-    "Its trials are nested below it. Runs named “… refit” were fitted again on both windows and "
-    "measured on the untouched test window; versions of the registered model come from them.\n\n"
+    "How long does a New York taxi trip take, asked at pickup? One run per candidate: its model "
+    "family is searched on the train window and compared by RMSE (minutes) on the validation "
+    "window; its trials are nested below it. Runs named “… refit” were refitted on both windows "
+    "and measured on the untouched test window; the registered versions come from them.\n\n"
     "Group by the tag `mlops.job` to see the candidates of one training, or by `mlops.data_hash` "
-    "to see all candidates of one training set: only those can be compared."
+    "to see all candidates of one training set; only those are comparable."
 )
 MODEL: Final = (
-    "Minutes a taxi trip takes, with an interval that holds 8 of 10 trips. The alias `champion` "
-    "answers requests, `challenger` passed the gate last, and `previous_champion` is what "
-    "`mlops rollback` restores. `mlops models VERSION` shows metrics, slices, verdict and receipt."
+    "Predicts how many minutes a taxi trip takes, with an 80 % prediction interval. The alias "
+    "`champion` answers requests, `challenger` passed the gate last, and `previous_champion` is "
+    "what `mlops rollback` restores. `mlops models VERSION` shows all about a version."
 )
 EXPERIMENT_TAGS: Final = {NOTE: EXPERIMENT, "mlflow.experimentKind": "custom_model_development"}
 

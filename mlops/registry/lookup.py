@@ -71,7 +71,7 @@ class Standing:
 
 
 def look_up(settings: Settings) -> Standing | None:
-    """Return how the model stands; None if the registry cannot be asked in this way.
+    """Return how the model stands; None if the registry cannot be read in this way.
 
     A registry that was never used has no versions.
 
@@ -139,7 +139,7 @@ def stray_alias(
     return (
         f"the alias {CHAMPION!r} in MLflow names version {named}, which was not promoted from "
         f"this home: {stays}, because anybody who can write to MLflow can move an alias; "
-        f"to accept version {named}: {accept}{correct}"
+        f"to trust version {named}: {accept}{correct}"
     )
 
 
@@ -187,10 +187,10 @@ def _require_champion(settings: Settings, standing: Standing | None) -> None:
 
 
 def no_version(standing: Standing, asked: str) -> ConfigurationError:
-    """Return what to tell whoever asks for a version that does not exist."""
+    """Return the error for a version that does not exist."""
     if not standing.versions:
         return ConfigurationError(
-            f"there is no version {asked!r}: no model was registered yet",
+            f"there is no version {asked!r}: no model has been registered yet",
             "train and register one: mlops run",
         )
     numbers = ", ".join(map(str, sorted(standing.versions)))

@@ -52,7 +52,7 @@ def load_profile(settings: Settings, version: int | str) -> ReferenceProfile:
     # None if there is none that this code can read.
     profile = find_logged(connect(settings), info.run_id, FILE_NAME, ReferenceProfile)
     if profile is None:
-        # Needs what learning needs; whoever finds a profile at hand does not load all that.
+        # Needs what learning needs; a stored profile is read without all that.
         from mlops.monitoring.building import build_for
 
         profile = build_for(settings, info.version)

@@ -1,6 +1,6 @@
-"""The source in force: what follows a training goes on with the source that the champion knows.
+"""The source in force: what follows a training uses the source of the champion.
 
-Whoever trains from a folder must not name it again for monitoring, retraining, batches or replays.
+A folder given to a training need not be named again for monitoring, retraining, batches or replays.
 So the settings of the champion's training set, kept in its receipt, stand in for every setting of
 the source that nobody has given explicitly: by option, run-time variable or environment.
 """
@@ -55,8 +55,8 @@ def remember(asked: SourceSettings, learned: Mapping[str, Any]) -> SourceSetting
         first = error.errors()[0]
         name = ".".join(str(part) for part in first["loc"])
         raise ConfigurationError(
-            f"the champion's training set was made with source.{name}={first.get('input')!r}, "
-            "which is not accepted any more",
+            f"the champion's training set was built with source.{name}={first.get('input')!r}, "
+            "which is no longer accepted",
             f"name the source explicitly, e.g. --set source.{name}=VALUE",
         ) from error
 
@@ -69,7 +69,7 @@ def source_in_force(settings: Settings) -> SourceInForce:
 
     Raises:
         ConfigurationError: If the remembered source is not valid any more.
-        RegistryError: If the registry cannot be asked.
+        RegistryError: If the registry cannot be read.
     """
     asked = settings.source
     if set(SourceSettings.model_fields) <= asked.model_fields_set:

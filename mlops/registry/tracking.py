@@ -162,7 +162,7 @@ def close_abandoned_runs(settings: Settings) -> int:
         )
         abandoned = [r for r in running if has_ended(r.data.tags.get(_WRITER_TAG, ""))]
         for run in abandoned:
-            client.set_tag(run.info.run_id, ERROR_TAG, "its process ended before it did")
+            client.set_tag(run.info.run_id, ERROR_TAG, "its process ended before the run did")
             client.set_terminated(run.info.run_id, status="KILLED")
     return len(abandoned)
 

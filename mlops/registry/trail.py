@@ -31,7 +31,7 @@ SYNTHETIC: Final = "mlops.synthetic"  # the tag that says whether its trips were
 # MLflow's databases hold 5 000 characters per tag, and people's words are copied to one.
 MAX_REASON: Final = 2_000
 _TRAIL_WAY_OUT: Final = (
-    "restore {path} from a backup; or remove it: then this change of the champion is forgotten"
+    "restore {path} from a backup; or remove it: this change of the champion is then forgotten"
 )
 _ROLLOUT_WAY_OUT: Final = "remove {path}: the canary or shadow ends"
 
@@ -167,7 +167,7 @@ def require_target(
         name_one = f"restore a former champion ({numbers}): mlops rollback --to {former[-1]}"
     if to is not None:
         if to not in versions:
-            raise RegistryError(f"to_version: there is no version {to} (any more)", name_one)
+            raise RegistryError(f"to_version: there is no version {to}", name_one)
         if to != champion and to not in former:
             raise RegistryError(
                 f"to_version: version {to} never was champion, so it cannot be restored",
@@ -177,7 +177,7 @@ def require_target(
     target = rollback_target(trail)
     if target is not None and target not in versions:
         raise RegistryError(
-            f"version {target}, the champion before version {champion}, is gone from the registry",
+            f"version {target}, the champion before version {champion}, is not in the registry",
             name_one,
         )
     if target is not None:
@@ -188,7 +188,7 @@ def require_target(
             raise RegistryError(
                 f"version {target}, the champion before version {champion}, learned from synthetic "
                 "trips",
-                f"if it shall serve all the same: mlops rollback --to {target}",
+                f"to restore it anyway: mlops rollback --to {target}",
             )
         return target
     if trail and trail[0].kind == "rollback":
@@ -198,4 +198,4 @@ def require_target(
             f"rollback ({last.reason}); another one would bring version {last.previous} back",
             name_one,
         )
-    raise RegistryError("there is no champion before the present one", name_one)
+    raise RegistryError("there is no previous champion", name_one)

@@ -17,7 +17,7 @@ from mlops.records.folder import RecordFolder
 from mlops.settings import Settings
 
 _WAY_OUT = (
-    "restore {path} from a backup, or remove it and accept the version again: mlops adopt VERSION"
+    "restore {path} from a backup, or remove it and trust the version again: mlops adopt VERSION"
 )
 
 
@@ -81,7 +81,7 @@ def require_trusted(settings: Settings, source: str) -> TrustedArtifact:
         raise UntrustedArtifactError(
             f"the model at {source} was not logged from this home, so it is not loaded: loading a "
             "model runs code",
-            "if you know where it comes from, accept it: mlops adopt VERSION",
+            "if you know where it comes from, trust it: mlops adopt VERSION",
         )
     return known
 
@@ -98,7 +98,7 @@ def verified(known: TrustedArtifact, content: bytes) -> bytes:
             f"the model at {known.source} is not the one that was logged: its SHA-256 is {digest}, "
             f"recorded is {known.sha256}; it is not loaded",
             "restore the file from a backup, deploy another version, or, if you know who changed "
-            "it, accept it: mlops adopt VERSION",
+            "it, trust it: mlops adopt VERSION",
         )
     return content
 

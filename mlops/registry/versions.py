@@ -99,7 +99,7 @@ class Registry(Catalogue):
 
         Args:
             version: A number or an alias.
-            reason: Why, for whoever reads it later.
+            reason: Why, for the record.
             by: Who or what decided.
 
         Raises:
@@ -115,7 +115,7 @@ class Registry(Catalogue):
         A rollback is not undone by another: after one, say where ``to``.
 
         Args:
-            reason: Why, for whoever reads it later.
+            reason: Why, for the record.
             by: Who or what decided.
             to: A former champion; if it is champion already nothing changes.
 

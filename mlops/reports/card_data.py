@@ -116,7 +116,7 @@ def live_section(facts: CardFacts) -> DocumentSection:
         for window, finding in reversed(measured[-_LAST_WINDOWS:])
     )
     table = DocumentTable(
-        "RMSE of the last windows whose trips have ended, minutes",
+        "RMSE of the last windows with known durations, minutes",
         ("window", "until", "trips", "RMSE", "95% interval", "expected", "verdict"),
         rows,
         frozenset({0, 1, 6}),

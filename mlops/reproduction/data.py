@@ -30,21 +30,21 @@ def find_data(
         scratch: Folder for a training set built anew; the store is left as it is.
 
     Returns:
-        What was found, and the training set, or None if there is none to go on with.
+        The result, and the training set, or None if there is none.
     """
     evidence: list[Evidence] = []
     try:
         manifest = load_manifest(settings.store / TRAINING_SETS / receipt.data_hash)
         verify(manifest)
-        how = "in the store, its content hashed again"
+        how = "in the store, with the same hash"
     except (MlopsError, ValueError) as gone:
         problem = gone.message if isinstance(gone, MlopsError) else str(gone)
         try:
             manifest = rebuild(receipt, settings, scratch)
         except MlopsError as error:
-            summary = f"{problem}; and it cannot be built from its source: {error.message}"
+            summary = f"{problem}; it cannot be rebuilt from its source: {error.message}"
             return Stage(name=DATA, outcome="differs", summary=summary), None
-        how = f"built from its source again ({problem})"
+        how = f"rebuilt from its source ({problem})"
         evidence += _sources(receipt, manifest)
     hashes = Evidence(what="training set", recorded=receipt.data_hash, found=manifest.sha256)
     evidence = [hashes, *evidence, *_windows(receipt, manifest)]

@@ -29,10 +29,10 @@ def compare_environment(receipt: Receipt, threads: int) -> Stage:
         Evidence(what="threads", recorded=str(receipt.threads or "unknown"), found=str(threads)),
         Evidence(what="processor", recorded=receipt.cpu or "unknown", found=cpu()),
     ]
-    return compared(ENVIRONMENT, evidence, "the code, packages, threads and processor of then")
+    return compared(ENVIRONMENT, evidence, "the same code, packages, threads and processor")
 
 
 def _code(receipt: Receipt) -> str:
     here = code_commit()
     same_but_unknown = receipt.dirty and here == receipt.code_commit
-    return f"{here}, maybe with other uncommitted changes" if same_but_unknown else here
+    return f"{here}, possibly with other uncommitted changes" if same_but_unknown else here

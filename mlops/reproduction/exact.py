@@ -64,7 +64,7 @@ def reproduce_exactly(
     except (ValueError, KeyError) as error:
         raise MlopsError(
             f"code {commit[:12]}: mlops reproduce {version} failed: {done.stdout.strip()[:500]}",
-            "read the lines above, or try the present code: leave --exact out",
+            "read the lines above, or omit --exact to use the present code",
         ) from error
 
 
@@ -79,12 +79,12 @@ def _commit(receipt: Receipt) -> str:
         raise ConfigurationError(
             f"--exact: the version was made by commit {commit[:12]} with changes that were never"
             " committed",
-            "leave --exact out: the present code is then used",
+            "omit --exact to use the present code",
         )
     if known.returncode:
         raise ConfigurationError(
             f"--exact: this repository has no commit {commit}",
-            "fetch it: git fetch; or leave --exact out: the present code is then used",
+            "fetch it: git fetch; or omit --exact to use the present code",
         )
     return commit
 
@@ -95,14 +95,14 @@ def _check(folder: Path, commit: str) -> None:
     if theirs != lock_hash():
         raise ConfigurationError(
             f"--exact: commit {commit[:12]} locks other packages than the present code",
-            f"install them beside: git worktree add ../exact {commit[:12]} && cd ../exact && make"
-            " .venv/.runtime; then run .venv/bin/mlops reproduce there with MLOPS_HOME set to"
-            " this home",
+            f"install them: git worktree add ../exact {commit[:12]} && cd ../exact && make"
+            " .venv/.runtime; then run .venv/bin/mlops reproduce there with MLOPS_HOME set to this"
+            " home",
         )
     if not (folder / "mlops" / "reproduction").is_dir():
         raise ConfigurationError(
-            f"--exact: commit {commit[:12]} is from before there was mlops reproduce",
-            "leave --exact out: the present code is then used",
+            f"--exact: commit {commit[:12]} does not have mlops reproduce",
+            "omit --exact to use the present code",
         )
 
 
@@ -121,7 +121,7 @@ def _worktree(commit: str) -> Iterator[Path]:
         if added.returncode:
             raise ConfigurationError(
                 f"--exact: commit {commit[:12]} cannot be checked out: {added.stderr.strip()}",
-                "leave --exact out: the present code is then used",
+                "omit --exact to use the present code",
             )
         try:
             yield folder

@@ -43,7 +43,7 @@ def reproduce(version: int | str, settings: Settings, threads: int = 0) -> Repro
     if info.receipt is None or info.evaluation is None:
         raise RegistryError(
             f"version {info.version} was registered by hand: no receipt is stored with it",
-            "name a version that a selection has registered; list them with: mlops models",
+            "choose a version that a selection registered; list them with: mlops models",
         )
     original = _Original(model, info.receipt, info.evaluation)
     threads = threads or info.receipt.threads or usual_threads(settings)

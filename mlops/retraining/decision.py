@@ -29,7 +29,7 @@ def decide(
     """Decide whether to train again.
 
     The window grows with each new month until it holds ``max_months``; from then on it moves. It
-    never becomes shorter than it was: whoever asked for more months keeps them.
+    never becomes shorter than it was: more months, once requested, are kept.
 
     Args:
         had: The months of the training set in use; none if there is none.

@@ -116,7 +116,7 @@ class Door:
             raise RequestError(
                 429,
                 "X-API-Key",
-                f"the key {key.name} asks more often than"
+                f"the key {key.name} sends requests more often than"
                 f" {self.settings.serving.requests_per_second:g} times per second",
                 {"Retry-After": str(math.ceil(wait))},
             )

@@ -46,9 +46,9 @@ _POSTS: Final[dict[str, tuple[str, tuple[type[BaseModel], ...]]]] = {
     "/validate": ("Check a request without predicting", (Validation,)),
 }
 _ERRORS: Final = {
-    "400": "the caller left before the body was whole",
+    "400": "the caller disconnected before the body was complete",
     "401": "no valid API key",
-    "408": "the body did not arrive",
+    "408": "the body did not arrive in time",
     "413": "too many trips or bytes",
     "415": "not JSON by its content type",
     "422": "a field is wrong",

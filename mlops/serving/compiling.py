@@ -33,9 +33,9 @@ def compile_apart(settings: Settings, info: VersionInfo, target: Path) -> None:
     child = context.Process(target=_compile, args=(settings, info, target, theirs), daemon=True)
     child.start()
     theirs.close()
-    hint = "look at the model's artifact, or promote another version"
+    hint = "check the model's artifact, or promote another version"
     try:
-        said = f"it takes over {COMPILE_SECONDS} s"
+        said = f"it takes more than {COMPILE_SECONDS} s"
         if ours.poll(COMPILE_SECONDS):
             said, known = ours.recv()
             hint = known.replace("VERSION", str(info.version)) or hint

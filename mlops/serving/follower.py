@@ -107,7 +107,7 @@ class RegistryFollower:
         champion, beside = old.champion, None
         if number is None and champion is not None:
             problems.append(
-                f"the registry names no champion any more: version {champion.version} stays"
+                f"the registry no longer names a champion: version {champion.version} stays"
             )
         elif number is not None:
             champion, problem = self._served(number, None, old.champion)
@@ -259,7 +259,7 @@ def _last_state(settings: Settings) -> ServingState:
     try:
         found = read_state(settings.served)
     except DamagedFileError as error:
-        logger.error("%s; it is written anew", error.message)
+        logger.error("%s; it is rewritten", error.message)
         found = None
     return found or ServingState(updated_at=datetime.now(timezone.utc), problem="starting")
 

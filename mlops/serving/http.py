@@ -71,7 +71,7 @@ async def read_body(scope: Scope, receive: Receive, limit: int) -> bytes:
     body: bytes = message.get("body", b"")
     if not message.get("more_body"):
         if message["type"] == "http.disconnect":
-            raise RequestError(400, "body", "the caller left")
+            raise RequestError(400, "body", "the caller disconnected")
         return _bounded(body, limit)
     try:
         return await asyncio.wait_for(_rest(body, receive, limit), BODY_SECONDS)
@@ -86,7 +86,7 @@ async def _rest(body: bytes, receive: Receive, limit: int) -> bytes:
     while more:
         message = await receive()
         if message["type"] == "http.disconnect":
-            raise RequestError(400, "body", "the caller left")
+            raise RequestError(400, "body", "the caller disconnected")
         parts.append(message.get("body", b""))
         size += len(parts[-1])
         if size > limit:

@@ -60,7 +60,7 @@ def read_keys(served: Path) -> tuple[ApiKey, ...]:
     Raises:
         DamagedFileError: If the file is damaged.
     """
-    way_out = "restore {path}, or remove it and make new keys with: mlops keys add NAME"
+    way_out = "restore {path}, or remove it and create new keys with: mlops keys add NAME"
     stored = find_record(key_file(served), KeyFile, way_out)
     return stored.keys if stored else ()
 
@@ -82,10 +82,12 @@ def add_key(served: Path, name: str, days: float | None = None) -> tuple[ApiKey,
     """
     if not name or len(name) > 64 or not name.replace("-", "").replace("_", "").isalnum():
         raise ConfigurationError(
-            f"the name {name!r} cannot name a key", "use letters, digits, - and _, at most 64"
+            f"the name {name!r} is not valid for a key", "use letters, digits, - and _, at most 64"
         )
     if days is not None and days <= 0:
-        raise ConfigurationError(f"--days {days:g}: must be positive", "leave it out for no end")
+        raise ConfigurationError(
+            f"--days {days:g}: must be positive", "omit it for a key that never expires"
+        )
     token = PREFIX + secrets.token_urlsafe(32)
     now = datetime.now(timezone.utc)
 
@@ -93,7 +95,7 @@ def add_key(served: Path, name: str, days: float | None = None) -> tuple[ApiKey,
         number = max((key.number for key in keys), default=0) + 1
         if number >= MAX_KEYS:
             raise ConfigurationError(
-                f"{key_file(served)}: {number} keys were made, more than can be told apart",
+                f"{key_file(served)}: {number} keys were created, more than can be numbered",
                 "remove the oldest revoked ones from the file",
             )
         expires = now + timedelta(days=days) if days is not None else None

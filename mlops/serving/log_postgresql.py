@@ -132,7 +132,7 @@ def _plain_url(url: str) -> str:
         parse_dsn(plain)
     except ProgrammingError:
         raise ConfigurationError(  # without the cause, which quotes the password
-            "prediction_log.database_url: this is no address of a PostgreSQL database",
+            "prediction_log.database_url: this is not the address of a PostgreSQL database",
             "set it to postgresql://user:password@host:port/database (percent-encoded)",
         ) from None
     return plain

@@ -152,9 +152,7 @@ class ServingMetrics:
             registry=registry,
         )
         self.log_dropped = Counter(
-            "mlops_serving_log_dropped",
-            "Answers missing from the prediction log",
-            registry=registry,
+            "mlops_serving_log_dropped", "Answers that were not logged", registry=registry
         )
         self.shadow_dropped = Counter(
             "mlops_serving_shadow_dropped", "Requests that a busy shadow skipped", registry=registry

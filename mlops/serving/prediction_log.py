@@ -38,7 +38,7 @@ class Sink(Protocol):
         """Store a part of `SCHEMA` once, however often it is given under the same name.
 
         Raises:
-            ValueError: If the part itself is at fault, so that trying again is in vain.
+            ValueError: If the part itself is at fault, so that a retry is pointless.
             Exception: If it could not be stored now.
         """
 
@@ -123,7 +123,7 @@ class PredictionLog:
                     self._queue.append(answers)
         except Exception:
             self.dropped += 1
-            self._complain("answers that make no sense were not logged")
+            self._complain("malformed answers were not logged")
 
     @property
     def waiting(self) -> int:

@@ -41,16 +41,14 @@ class Prediction(_ReplyBody):
 
     trip_id: int | str | None = Field(None, description="The trip's id, if the request has one.")
     prediction_minutes: float = Field(description="Minutes from pickup to dropoff.")
-    lower_minutes: float | None = Field(
-        description="Lower bound of the interval in which 80 of 100 such trips lie."
-    )
-    upper_minutes: float | None = Field(description="Upper bound of the same interval.")
+    lower_minutes: float | None = Field(description="Lower bound of the 80 % prediction interval.")
+    upper_minutes: float | None = Field(description="Upper bound of the 80 % prediction interval.")
     distance_source: Annotated[
         str | None, Field(description="route_history if the request has no distance.")
     ] = None
-    miles: float | None = Field(None, description="The distance used, if it is not the request's.")
+    miles: float | None = Field(None, description="The distance used, if the request has none.")
     flags: list[str] = Field(
-        [], description="Rules of the data contract that the trip breaks without being refused."
+        [], description="Rules of the data contract that the trip violates without being refused."
     )
 
 
@@ -101,10 +99,10 @@ class Validation(_ReplyBody):
 class ZoneReply(_ReplyBody):
     """A taxi zone of New York."""
 
-    zone: int = Field(description="The number that requests name.")
+    zone: int = Field(description="The zone's number in requests.")
     name: str
     borough: str
-    known: bool = Field(description="Whether the number names a place; 264 and 265 do not.")
+    known: bool = Field(description="Whether the number is a place; 264 and 265 are not.")
 
 
 class ErrorProblem(_ReplyBody):
@@ -147,4 +145,4 @@ class ModelReply(_ReplyBody):
     champion: ServedVersion
     beside: ServedVersion | None = Field(None, description="the version of the rollout")
     rollout: Rollout | None = None
-    problem: str = Field("", description="why the registry cannot be followed at present")
+    problem: str = Field("", description="why the registry cannot be followed at the moment")

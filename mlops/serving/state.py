@@ -55,7 +55,7 @@ def read_state(folder: Path) -> ServingState | None:
     Raises:
         DamagedFileError: If the file is damaged; a running server writes it anew.
     """
-    way_out = "start the server, which writes {path} anew: mlops serve"
+    way_out = "start the server, which rewrites {path}: mlops serve"
     return find_record(state_file(folder), ServingState, way_out)
 
 
@@ -65,7 +65,7 @@ def problem_in(folder: Path) -> str:
         state = read_state(folder)
     except DamagedFileError as error:
         return error.message
-    return state.problem if state else "the registry was not read yet"
+    return state.problem if state else "the registry has not been read yet"
 
 
 def write_state(folder: Path, state: ServingState) -> None:

@@ -184,9 +184,9 @@ def _greet(settings: Settings, token: str | None, say: Callable[[str], None]) ->
     say(f"answers  http://{shown}:{serving.port}  (POST /predict; GET /model, /openapi.json)")
     say(f"metrics  http://{serving.metrics_host}:{serving.metrics_port}/metrics")
     if token:
-        say(f"API key  {token}  (shown this once: keep it; more with: mlops keys add NAME)")
+        say(f"API key  {token}  (shown only this once: keep it; more with: mlops keys add NAME)")
     if not serving.require_key:
-        say("no API key is needed: anyone who reaches the port may ask")
+        say("no API key is needed: anyone who reaches the port can send requests")
     say("Ctrl-C stops everything")
 
 

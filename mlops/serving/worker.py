@@ -86,7 +86,7 @@ class Follower:
     def _load(self) -> Lineup | None:
         state = read_state(self._folder)
         if state is None or state.champion is None:
-            problem = state.problem if state else "the registry was not read yet"
+            problem = state.problem if state else "the registry has not been read yet"
             self._application.reason = problem or "no version is champion yet"
             return None
         champion = self._version(state.champion, "champion")

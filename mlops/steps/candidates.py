@@ -113,7 +113,7 @@ def _is_known(candidate: Candidate) -> bool:
         family_of(candidate.family)
     except ConfigurationError:
         progress.report(
-            f"{candidate.family} takes no part: the code has no such family any more",
+            f"{candidate.family} is left out: the code no longer has this family",
             trained_by=run,
         )
         return False

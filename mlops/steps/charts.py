@@ -74,7 +74,7 @@ def _read(table: str, path: Path) -> pd.DataFrame:
     except (OSError, KeyError, ValueError, TypeError) as error:
         raise MlopsError(
             f"{path}: cannot be read ({str(error).splitlines()[0]})",
-            "delete it: `mlops up` makes it again within seconds",
+            "delete it: `mlops up` rebuilds it within seconds",
         ) from error
 
 

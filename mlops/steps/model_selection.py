@@ -243,8 +243,7 @@ def register(judgement: Mapping[str, Any], variables: Variables) -> dict[str, An
     elif champion is not None and champion.version != judged.champion:
         summary += (
             f"; version {champion.version} has become champion since the gate compared it with "
-            f"version {judged.champion}: let it judge again with: mlops pipeline run "
-            "model_selection"
+            f"version {judged.champion}; run the gate again: mlops pipeline run model_selection"
         )
     elif champion is not None:
         summary += f"; version {champion.version} stays champion (promote with --promote)"

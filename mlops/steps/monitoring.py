@@ -38,7 +38,7 @@ def collect_windows(variables: Variables) -> dict[str, Any]:
     progress.report(source.summary)
     now = datetime.now(timezone.utc)
     staged = collect(source.settings, now)
-    progress.report("windows to look at", windows=len(staged))
+    progress.report("windows to measure", windows=len(staged))
     return {"at": now.isoformat(), "windows": [window.model_dump(mode="json") for window in staged]}
 
 
@@ -97,7 +97,7 @@ def decide(measured: Mapping[str, Any], variables: Variables) -> dict[str, Any]:
             ),
         )
     if record is None:
-        progress.report("there is no champion to watch yet")
+        progress.report("there is no champion to monitor yet")
         return {"record": None, "start": False}
     progress.report(f"{record.decision.step}: {record.decision.reasons[0]}")
     start = is_due(record) and settings.monitoring.act

@@ -78,7 +78,7 @@ def predict(variables: Variables) -> dict[str, Any]:
     """
     settings = load_settings(variables, strict=False)
     if not _given(variables):
-        progress.report("no trip was described: this is an example; set its zones as variables")
+        progress.report("no trip was given, so this is an example; set its zones as variables")
     trip = trip_or_example(variables)
     model, champion = Registry(settings).load("champion")
     _, request = parse_requests([trip], settings)
@@ -170,8 +170,8 @@ def why(model: TripDurationModel, version: int, request: pd.DataFrame) -> str:
     minutes = dict(zip(found.features, found.contributions[0], strict=True))
     parts = {group: sum(minutes[name] for name in names) for group, names in GROUPS.items()}
     ranked = sorted(parts.items(), key=lambda part: -abs(part[1]))
-    told = ", ".join(f"{group} {value:+.1f}" for group, value in ranked)
-    return f"from {found.base:.1f} minutes on average: {told}"
+    contributions = ", ".join(f"{group} {value:+.1f}" for group, value in ranked)
+    return f"average {found.base:.1f} minutes, changed by {contributions}"
 
 
 def _this_minute(now: datetime | None) -> str:

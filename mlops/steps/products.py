@@ -32,7 +32,7 @@ def find_product(name: str, *sources: Any) -> dict[str, Any]:
         if manifest.get("product") == name:
             return dict(manifest)
     raise MlopsError(
-        f"the data product {name} was not handed to this block",
+        f"this block did not receive the data product {name}",
         f"run `mlops run`, or trigger the pipeline that builds {name} once, then try again",
     )
 

@@ -31,7 +31,7 @@ def profile_version(registered: Mapping[str, Any], variables: Variables) -> dict
     """
     version = registered["version"]
     if version is None:
-        return {"version": None, "profiled": False, "summary": "no new version: nothing to profile"}
+        return {"version": None, "profiled": False, "summary": "there is no new version to profile"}
     settings = load_settings(variables, strict=False)
     try:
         with threadpool_limits(threads(settings)):

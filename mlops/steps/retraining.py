@@ -208,7 +208,7 @@ def record(
     begun = read_record(settings, _run_id(variables))
     if begun is None:
         raise ConfigurationError(
-            f"the record of run {_run_id(variables)} is gone from {settings.home}",
+            f"the record of run {_run_id(variables)} is missing in {settings.home}",
             "keep MLOPS_HOME the same while a run is in progress",
         )
     changes = {

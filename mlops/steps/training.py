@@ -194,7 +194,7 @@ def insight_or_none(
         return gain_insight(model, trips, predicted, window, search)
     except Exception:  # any library may raise anything here
         traceback.print_exc()
-        print(f"{model.family}: its dashboards stay without explanations, see above")
+        print(f"{model.family}: its dashboards have no explanations, see above")
         return None
 
 
@@ -230,7 +230,7 @@ def collect(reports: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
             "read the log of a child block; fix the cause; run `mlops run --resume`",
         )
     for report in failed:
-        print(f"{report.family} failed and takes no part: {report.error}")
+        print(f"{report.family} failed and is left out: {report.error}")
     return {"candidates": [report.model_dump(mode="json") for report in [*finished, *failed]]}
 
 

@@ -194,7 +194,7 @@ class TripDurationModel:
             ValueError: If the two models do not encode requests the same way.
         """
         if self.encoder.statistics.sha256 != quantiles.encoder.statistics.sha256:
-            raise ValueError("the model of quantiles knows other route statistics than the model")
+            raise ValueError("the quantile model has other route statistics than the model")
         return replace(self, interval=quantiles.interval)
 
     def save(self, path: Path) -> None:
@@ -232,7 +232,8 @@ class TripDurationModel:
             kind, model = pickle.loads(content)
         except Exception as error:  # a damaged pickle may raise anything
             raise MlopsError(
-                f"{source}: is not a whole model: {type(error).__name__}: {error}", "train it again"
+                f"{source}: is not a complete model: {type(error).__name__}: {error}",
+                "train it again",
             ) from error
         if kind != _FORMAT or model.features != FEATURES:
             raise MlopsError(

@@ -59,8 +59,8 @@ def require_candidates(training: TrainingSettings) -> None:
     if all(family_of(name).baseline for name in (*training.families, *training.objectives)):
         learners = [family.name for family in FAMILIES.values() if not family.baseline]
         raise ConfigurationError(
-            "training.families, training.objectives: nothing but baselines would be trained, and "
-            "the gate refuses a model that does not beat them",
+            "training.families, training.objectives: only baselines would be trained, and the gate "
+            "refuses a model that does not beat them",
             f"name a family ({', '.join(learners)}) or an objective ({', '.join(OBJECTIVES)})",
         )
 

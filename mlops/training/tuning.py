@@ -127,7 +127,7 @@ def tune(
         raise MlopsError(
             f"{family}: all {len(search.trials)} trials failed; the first:"
             f" {search.trials[0].error}",
-            f"look at training.overrides.{family} and at the training trips",
+            f"check training.overrides.{family} and the training trips",
         )
     params = search.best.params
     model = TripDurationModel.fit(

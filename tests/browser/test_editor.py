@@ -28,7 +28,7 @@ OTHERS = {
 def test_the_first_click_in_the_playground_answers_and_changes_nothing(workshop: Any) -> None:
     open_block(workshop, "predict", "predict_trip").click()
 
-    for text in ("no trip was described: this is an example", "from 74 East Harlem North"):
+    for text in ("no trip was given, so this is an example", "from 74 East Harlem North"):
         workshop.page.get_by_text(text).first.wait_for(timeout=PATIENCE)
     save(workshop)
     assert workshop.changed() == ""

@@ -40,7 +40,7 @@ def test_a_taken_port_is_named_with_a_way_out() -> None:
 
     # then the finding names it
     assert check.result == "warn"
-    assert str(port) in check.found
+    assert str(port) in check.details
     assert "server.mage_port" in check.what_to_do
 
 
@@ -75,7 +75,7 @@ def test_a_database_out_of_reach_fails_without_showing_the_password() -> None:
     check = doctor.check_mage_database(load_settings({"server.database_url": url}))
 
     assert check.result == "fail"
-    assert "hidden-word" not in check.found
+    assert "hidden-word" not in check.details
 
 
 def test_a_check_that_raises_does_not_hide_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -87,7 +87,7 @@ def test_a_check_that_raises_does_not_hide_the_others(monkeypatch: pytest.Monkey
     found = {check.check: check for check in doctor.run_checks(load_settings())}
 
     assert found["disk"].result == "fail"
-    assert "disk on fire" in found["disk"].found
+    assert "disk on fire" in found["disk"].details
     assert found["python"].result == "ok"
 
 
@@ -122,8 +122,8 @@ def test_the_image_of_the_online_server_can_be_examined_without_mage(lived_in: S
 
     assert "Traceback" not in done.stderr
     checks = {check["check"]: check for check in json.loads(done.stdout)}
-    assert "serving.txt" in checks["packages"]["found"]
+    assert "serving.txt" in checks["packages"]["details"]
     assert "serving port" in checks and "Mage's port" not in checks
-    assert [c for c in checks.values() if "Error" in c["found"]] == []
-    assert "bundles" in checks["serving"]["found"]
+    assert [c for c in checks.values() if "Error" in c["details"]] == []
+    assert "bundles" in checks["serving"]["details"]
     assert "training set" in checks

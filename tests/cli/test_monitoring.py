@@ -71,19 +71,19 @@ def test_a_row_has_the_errors_and_the_worst_of_each_family(make_window: Maker) -
         {
             "window": "v3-served-20240301T000000",
             "trips": 5_000,
-            "ended": 4_900,
+            "labelled": 4_900,
             "live_RMSE": "5.00 (3.50–4.50)",
-            "usual": "4.00",
+            "expected": "4.00",
             "alarms": 2,
-            "worst_of_each_family": (
+            "worst_of_each_kind": (
                 "drift: drift is odd: 5 min (limit 4.5)\n"
                 "performance: performance is odd: 5 min (limit 4.5)\n"
-                "quiet: quality, labels"
+                "no alarm: quality, labels"
             ),
         }
     ]
     (unlabelled,) = window_rows([make_window(1)])
-    assert (unlabelled["live_RMSE"], unlabelled["usual"]) == ("", "")
+    assert (unlabelled["live_RMSE"], unlabelled["expected"]) == ("", "")
 
 
 def test_many_reasons_are_told_where_to_read_them(

@@ -94,5 +94,5 @@ def test_a_family_that_the_code_does_not_have_any_more_takes_no_part(
     assert sorted(item["family"] for item in items) == ["global_mean", "lasso"]
     assert len(names) == 2
     said = capsys.readouterr().out
-    assert "gone_forest takes no part: the code has no such family any more" in said
+    assert "gone_forest is left out: the code no longer has this family" in said
     assert "lasso: trained by run 12 of sklearn_training" in said

@@ -89,7 +89,7 @@ def move_alias(settings: Settings) -> None:
 
 
 def test_without_a_stranger_nobody_speaks_of_the_alias(settings: Settings, run: Run) -> None:
-    assert doctors_word(run)["found"] == "version 1"
+    assert doctors_word(run)["details"] == "version 1"
     assert "alias" not in run("status").said
     assert "Alias" not in tile(settings)
     assert server_says(settings) == ""
@@ -101,8 +101,8 @@ def test_an_alias_that_was_moved_is_named_with_what_counts_and_what_to_do(
     move_alias(settings)
 
     said = doctors_word(run)
-    assert said["result"] == "warn" and "names version 2" in said["found"]
-    assert "version 1 stays champion" in said["found"]
+    assert said["result"] == "warn" and "names version 2" in said["details"]
+    assert "version 1 stays champion" in said["details"]
     for words in (run("status").said, said["what_to_do"], tile(settings), server_says(settings)):
         assert "mlops adopt 2 &amp;&amp;" in words or "mlops adopt 2 &&" in words
         assert "to correct the alias: mlops deploy 1" in words
@@ -121,14 +121,14 @@ def test_a_home_from_before_promotions_were_kept_says_how_to_go_on(
         *(run("status").said, doctors_word(run)["what_to_do"], predicted.said),
         *(tile(settings), server_says(settings)),
     ):
-        assert "to accept version 1: mlops adopt 1" in words
+        assert "to trust version 1: mlops adopt 1" in words
         assert words.count("mlops deploy 1") == 1
 
     # When that is done, then it serves
     assert run("adopt", "1", "--yes").code == 0
     Registry(settings).promote(1, "as deploy does", "ann")
     assert run("predict", TRIP).code == 0
-    assert doctors_word(run)["found"] == "version 1"
+    assert doctors_word(run)["details"] == "version 1"
 
 
 def test_a_champion_whose_digest_is_gone_is_not_loaded_and_says_so(
@@ -178,7 +178,7 @@ def test_a_version_whose_files_changed_is_loaded_only_once_adopted_again(
         refused = run("predict", TRIP)
         assert refused.code == 15
         assert "is not the one that was logged" in refused.said
-        assert "accept it: mlops adopt 1" in refused.said
+        assert "trust it: mlops adopt 1" in refused.said
 
         adopted = run("adopt", "1", "--yes")
         assert adopted.code == 0 and "next: mlops deploy 1" in adopted.said

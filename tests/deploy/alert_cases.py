@@ -130,7 +130,7 @@ CASES = (
             champion("live_rmse_minutes"): "4.1x4 7.25x9 4.2x10",
             champion("live_rmse_limit_minutes"): "5.5x30",
             champion("live_rmse_expected_minutes"): "4x30",
-            champion('alarm_since_timestamp_seconds{family="performance"}'): "86400x30",
+            champion('alarm_since_timestamp_seconds{kind="performance"}'): "86400x30",
         },
         silent=(3,),
         fires=8,
@@ -140,12 +140,12 @@ CASES = (
     Case(
         "InputDrift",
         {
-            champion('alarms{family="drift"}'): "0x4 3x9 0x10",
+            champion('alarms{kind="drift"}'): "0x4 3x9 0x10",
             champion('drift_psi{feature="trip_distance"}'): "0.01x4 0.62x9 0.01x10",
             champion('drift_psi_limit{feature="trip_distance"}'): "0.1x30",
             champion('drift_psi{feature="vendor_id"}'): "0.02x30",
             champion('drift_psi_limit{feature="vendor_id"}'): "0.1x30",
-            champion('alarm_since_timestamp_seconds{family="drift"}'): "86400x30",
+            champion('alarm_since_timestamp_seconds{kind="drift"}'): "86400x30",
         },
         silent=(3,),
         fires=8,
@@ -163,9 +163,9 @@ CASES = (
     Case(
         "WindowAlarm",
         {
-            champion('alarms{family="quality"}'): "0x4 2x9 0x10",
-            champion('alarms{family="performance"}'): "0x30",
-            champion('alarm_since_timestamp_seconds{family="quality"}'): "86400x30",
+            champion('alarms{kind="quality"}'): "0x4 2x9 0x10",
+            champion('alarms{kind="performance"}'): "0x30",
+            champion('alarm_since_timestamp_seconds{kind="quality"}'): "86400x30",
         },
         silent=(3,),
         fires=8,

@@ -85,7 +85,7 @@ def test_a_story_tells_what_was_decided_and_how_to_undo_it(records: Records) -> 
     lines = tell(record, champion=2)
 
     assert "version 2, champion before: version 1" in lines[0]
-    assert lines[1] == "  asked by ann: better on airports"
+    assert lines[1] == "  requested by ann: better on airports"
     assert [line.split()[1] for line in lines[2:-1]] == ["✓", "–", "✓", "✓", "✓"]
     assert lines[-1] == "Version 2 is champion. Undo: mlops rollback"
     assert tell(record, champion=2, can_undo=False)[-1] == "Version 2 is champion."

@@ -46,7 +46,7 @@ def test_only_a_former_champion_can_be_restored(office: Any) -> None:
     with pytest.raises(RegistryError, match="no champion yet"):
         office.roll_back()
     office.deploy(1)
-    with pytest.raises(RegistryError, match="no champion before"):
+    with pytest.raises(RegistryError, match="no previous champion"):
         office.roll_back()
     with pytest.raises(RegistryError, match="to_version: version 2 never was champion"):
         office.roll_back(to=2)

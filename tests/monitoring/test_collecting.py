@@ -230,7 +230,7 @@ def test_a_source_that_cannot_be_asked_only_leaves_labels_out(
     staged = collect(settings, LATER)
 
     assert [(w.rows, w.labelled) for w in staged] == [(1_000, 0)]
-    assert "no labels can be asked for now" in capsys.readouterr().out
+    assert "no labels can be requested now" in capsys.readouterr().out
 
 
 def test_a_month_that_cannot_be_read_leaves_only_its_labels_out(

@@ -63,7 +63,7 @@ def test_the_same_history_gives_the_same_profile(world: Any) -> None:
 
 
 def test_a_history_too_short_is_refused_with_what_is_needed(world: Any) -> None:
-    with pytest.raises(DataQualityError, match="too few to learn what is quiet"):
+    with pytest.raises(DataQualityError, match="too few to learn alarm limits"):
         build_profile(
             world.history.rows(slice(0, 1_500)),
             "7",
@@ -127,7 +127,7 @@ def test_trips_that_all_begin_at_once_are_no_history(world: Any) -> None:
     at = world.history.trips["pickup_at"]
     trips = world.history.trips.iloc[:5_000].assign(pickup_at=at.iloc[0])
 
-    with pytest.raises(DataQualityError, match="learn what is quiet"):
+    with pytest.raises(DataQualityError, match="learn alarm limits"):
         build_profile(
             world.window(trips), "7", world.profile.tested_from, (1.0, 60.0), world.settings
         )

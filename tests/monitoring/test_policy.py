@@ -163,7 +163,7 @@ def test_nothing_is_done_twice_about_the_same_windows_even_without_a_cool_down()
     # given what led to a retraining before, then it leads to none again
     again = decide(seen, OLD, [done], NOW, hasty)
     assert (again.step, again.held_back) == ("warn", "retrain")
-    assert "concerned the same windows" in again.reasons[0]
+    assert "was for the same windows" in again.reasons[0]
 
     # but a new window with the same change does
     later = WindowOutcome(window="w9", version="3", end=NOW, violated=frozenset({"drift"}))

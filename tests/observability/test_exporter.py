@@ -203,13 +203,13 @@ def test_windows_are_told_by_the_latest_where_each_family_could_be_judged(
     assert page("mlops_model_windows") == 4
     alarms = {"drift": 1, "performance": 1, "quality": 0, "skew": 0}
     for family, many in alarms.items():
-        assert page("mlops_model_alarms", family=family) == many
+        assert page("mlops_model_alarms", kind=family) == many
     since = "mlops_model_alarm_since_timestamp_seconds"
     first = datetime(2024, 3, 1, tzinfo=timezone.utc)
-    assert page(since, family="drift") == (first + timedelta(hours=2)).timestamp()
-    assert page(since, family="performance") == (first + timedelta(hours=1)).timestamp()
-    assert page(since, family="quality") is None
-    assert page("mlops_model_alarm_windows", family="performance") == 2
+    assert page(since, kind="drift") == (first + timedelta(hours=2)).timestamp()
+    assert page(since, kind="performance") == (first + timedelta(hours=1)).timestamp()
+    assert page(since, kind="quality") is None
+    assert page("mlops_model_alarm_windows", kind="performance") == 2
     names = ("", "_lower", "_upper", "_limit", "_expected")
     live = [page(f"mlops_model_live_rmse{name}_minutes") for name in names]
     assert live == [5.0, 3.5, 4.5, 4.5, 4.0]

@@ -147,7 +147,7 @@ def test_a_server_starts_no_block_of_changed_code_and_stamps_what_it_imported(
         assert f"runs the code of commit {imported[:10]}, but mlops/errors.py has changed" in told
         assert told.strip() in _status(toy, here)
         log = toy.home / "logs" / "server" / "scheduler.log"
-        toy.wait_for(lambda: "no block starts" in log.read_text())
+        toy.wait_for(lambda: "restart `mlops up` to start" in log.read_text())
         # and the block ends well, but the next one does not start
         go.touch()
         toy.wait_for(lambda: _blocks(toy, first)["extract"] == "COMPLETED")
@@ -165,8 +165,8 @@ def test_a_server_starts_no_block_of_changed_code_and_stamps_what_it_imported(
         assert "has changed since" in server.popen.stdout.readline()
         second = _run(server, toy)
         os.kill(json.loads((toy.home / "scheduler.lock").read_text())["pid"], signal.SIGKILL)
-        assert "scheduler was ended by SIGKILL" in server.popen.stdout.readline()
-        assert "started again in 1 s" in server.popen.stdout.readline()
+        assert "scheduler was killed by SIGKILL" in server.popen.stdout.readline()
+        assert "restarts in 1 s" in server.popen.stdout.readline()
         told = server.popen.stdout.readline()
         assert "mlops/errors.py has changed since `mlops up` began" in told and "restart" in told
         assert _blocks(toy, second) == {}

@@ -68,8 +68,8 @@ def test_a_part_that_dies_is_started_again_and_both_are_said(stage: Stage) -> No
     # When it dies, then it is said how, where its log is, and when it comes back
     stage.die()
     stage.until(lambda: len(stage.said) == 1)
-    assert "worker was ended by SIGKILL" in stage.said[0]
-    assert "started again in 1 s" in stage.said[0]
+    assert "worker was killed by SIGKILL" in stage.said[0]
+    assert "restarts in 1 s" in stage.said[0]
     assert str(stage.folder / "worker.log") in stage.said[0]
     # and it does not before that
     stage.now = 0.9
@@ -79,7 +79,7 @@ def test_a_part_that_dies_is_started_again_and_both_are_said(stage: Stage) -> No
     stage.now = 1.1
     stage.until(stage.pid_file.exists)
     stage.until(lambda: len(stage.said) == 2)
-    assert stage.said[1] == "worker is up again"
+    assert stage.said[1] == "worker is running again"
     # and it knows that this is not the first time
     assert (stage.folder / "worker.log").read_text().split("\n")[:2] == [
         "again: False",
@@ -95,7 +95,7 @@ def test_while_it_fails_the_wait_doubles_up_to_a_minute(stage: Stage) -> None:
     waits = []
     for number in range(1, 10):
         stage.until(lambda number=number: len(stage.said) == number)  # type: ignore[misc]
-        waits.append(float(stage.said[-1].partition("again in ")[2].split()[0]))
+        waits.append(float(stage.said[-1].partition("restarts in ")[2].split()[0]))
         stage.now += waits[-1]
     assert waits == [1, 2, 4, 8, 16, 32, 60, 60, 60]
     assert waits[-1] == LONGEST_WAIT_SECONDS
@@ -106,8 +106,8 @@ def test_while_it_fails_the_wait_doubles_up_to_a_minute(stage: Stage) -> None:
     stage.until(stage.pid_file.exists)
     stage.now += STEADY_SECONDS + 1
     stage.die()
-    stage.until(lambda: "was ended" in stage.said[-1])
-    assert "started again in 1 s" in stage.said[-1]
+    stage.until(lambda: "was killed" in stage.said[-1])
+    assert "restarts in 1 s" in stage.said[-1]
 
 
 def test_what_never_was_up_ends_the_start_with_its_last_lines(stage: Stage) -> None:
@@ -116,7 +116,7 @@ def test_what_never_was_up_ends_the_start_with_its_last_lines(stage: Stage) -> N
     with pytest.raises(ServerError, match="the database is away") as caught:
         stage.start()
 
-    assert "worker ended by itself with code 1" in caught.value.message
+    assert "worker stopped unexpectedly with code 1" in caught.value.message
 
 
 def test_a_part_that_is_not_up_in_time_ends_the_start(

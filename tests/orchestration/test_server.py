@@ -154,9 +154,9 @@ def test_no_process_outlives_its_server_and_the_password_is_told_only_once(up, s
     scheduler = json.loads(lock.read_text())["pid"]
     os.kill(scheduler, signal.SIGKILL)
     said = iter(again.popen.stdout.readline, "")
-    assert "scheduler was ended by SIGKILL" in next(said)
-    assert "started again in 1 s" in next(said)
-    assert "scheduler is up again" in next(said)
+    assert "scheduler was killed by SIGKILL" in next(said)
+    assert "restarts in 1 s" in next(said)
+    assert "scheduler is running again" in next(said)
     assert json.loads(lock.read_text())["pid"] != scheduler
     assert again.stop() == 0
     # When the owner's password is lost, a new one is given and told.

@@ -101,7 +101,7 @@ def test_a_name_given_twice_and_children_that_would_kill_each_other_are_named(
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("token: null", "token: secret", "a token does not belong"),
+        ("token: null", "token: secret", "a token must not be in a file"),
         ("last_enabled_at: 2024-01-01 00:00:00", "x: 1", "without last_enabled_at"),
         ("30 4 * * *", "30 25 * * *", "'30 25 * * *' is not a cron expression"),
         ("sla: 3600", "sla: 7200", "differs from the code"),

@@ -311,7 +311,7 @@ def test_an_alias_that_a_stranger_moves_makes_no_champion(
     # Given nobody promoted anything here
     client.set_registered_model_alias(name, "champion", str(second))
     assert registry.champion() is None
-    assert registry.stray_alias().endswith(f"to accept version {second}: mlops deploy {second}")
+    assert registry.stray_alias().endswith(f"to trust version {second}: mlops deploy {second}")
     assert champion_trouble(registry._settings) == registry.stray_alias()
     with pytest.raises(RegistryError, match="not promoted from this home"):
         registry.load("champion")

@@ -76,10 +76,10 @@ def test_the_recorded_commit_runs_and_leaves_no_worktree(
 @pytest.mark.parametrize(
     ("commit", "says", "hint"),
     [
-        ("with+dirty", "never committed", "leave --exact out"),
+        ("with+dirty", "never committed", "omit --exact"),
         ("unknown", "has no commit", "git fetch"),
         ("other packages", "locks other packages", "git worktree add"),
-        ("before", "before there was mlops reproduce", "leave --exact out"),
+        ("before", "does not have mlops reproduce", "omit --exact"),
     ],
 )
 def test_what_cannot_be_exact_is_said(

@@ -116,7 +116,7 @@ def test_a_training_set_that_is_gone_is_built_from_its_source(
     found = reproduce(1, linear.settings)
 
     data = found.stages[STAGES.index(DATA)]
-    assert data.outcome == "same" and "built from its source again" in data.summary
+    assert data.outcome == "same" and "rebuilt from its source" in data.summary
     assert found.matches
     assert not without_data.exists()
 

@@ -81,7 +81,7 @@ def test_a_damaged_file_leaves_the_keys_in_force(tmp_path: Path) -> None:
     _, token = add_key(tmp_path / "serving", "team")
     door = open_door(tmp_path)
     key_file(tmp_path / "serving").write_text("{")
-    with pytest.raises(DamagedFileError, match="make new keys with: mlops keys add"):
+    with pytest.raises(DamagedFileError, match="create new keys with: mlops keys add"):
         door.reload()
     assert door.caller([(b"x-api-key", token.encode())]) == "team"
 

@@ -35,10 +35,10 @@ def info_of(source: str) -> VersionInfo:
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (b"not a pickle", "whole model"),
+        (b"not a pickle", "complete model"),
         # A pickle that ends the process that loads it: os._exit(3).
         (b"cposix\n_exit\n(I3\ntR.", "code 3"),
-        (b"", "whole model"),
+        (b"", "complete model"),
     ],
 )
 def test_hostile_artifacts_end_only_the_child(tmp_path: Path, content: bytes, said: str) -> None:
@@ -63,7 +63,7 @@ def test_an_artifact_that_hangs_is_given_up(
     monkeypatch.setattr(compiling, "COMPILE_SECONDS", 1)
     settings = Settings(home=tmp_path / "home")
     trust(settings, source.as_uri(), content)
-    with pytest.raises(MlopsError, match="over 1 s"):
+    with pytest.raises(MlopsError, match="more than 1 s"):
         compile_apart(settings, info_of(source.as_uri()), bundles_folder(settings) / "v1")
 
 

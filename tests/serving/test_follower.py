@@ -201,7 +201,7 @@ def test_a_champion_that_is_not_named_any_more_stays(world: World) -> None:
     world.registry.champion = None
     state = world.step()
     assert state.champion.version == 1
-    assert "no champion any more" in state.problem
+    assert "no longer names a champion" in state.problem
 
 
 def test_a_version_that_does_not_exist_is_said(world: World) -> None:

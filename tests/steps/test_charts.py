@@ -74,7 +74,7 @@ def test_a_table_that_cannot_be_read_is_named(observed: Path, wrong: str) -> Non
     page = chart("gate", draw)
 
     assert 'class="problem"' in page and f"{path}: cannot be read" in page
-    assert "delete it: <code>mlops up</code> makes it again" in page
+    assert "delete it: <code>mlops up</code> rebuilds it" in page
 
 
 def test_a_mistake_of_a_person_is_said_with_what_to_do(

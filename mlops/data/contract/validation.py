@@ -3,7 +3,7 @@
 One month is in memory at a time. Each finished month is staged under a key made of the source
 files, the limits and the code with its rules, so that a retry continues where it stopped and
 nothing stale is ever taken for fresh. The files are those that lie there now: who mends one after
-it was extracted goes on with the mended one, under its own key.
+it was extracted continues with the corrected one, under its own key.
 """
 
 from __future__ import annotations
@@ -287,7 +287,7 @@ def _refuse_bad_batch(
             "the batch breaks the data contract; nothing was published\n"
             + "\n".join(f"  {problem}" for problem in problems)
             + f"\n{quality_table(quality)}",
-            "look at the rows"
+            "check the rows"
             + (f" in {quality.quarantine_uri}" if quality.quarantine_uri else " of the source")
             + "; fix the source, or change validation.* if the limit is wrong",
         )

@@ -52,8 +52,8 @@ def _about_month(taken: Any, other: Any, month: str) -> str:
     outside, fewer = _outside(taken, start, end), _outside(other, start, end)
     if outside <= _STRAYS + 3 * fewer:
         return ""
-    others = f"(read the other way: {fewer:,})"
-    return f"{outside:,} of {len(taken):,} trips lie outside of {month} {others}"
+    others = f"(on the other clock: {fewer:,})"
+    return f"{outside:,} of {len(taken):,} trips lie outside {month} {others}"
 
 
 def _outside(times: Any, start: datetime, end: datetime) -> int:
@@ -66,7 +66,7 @@ def _about_hours(taken: Any, other: Any) -> str:
     quiet, real = _quietest(taken), _quietest(other)
     if quiet is None or real is None or quiet in _QUIETEST or real not in _QUIETEST:
         return ""
-    return f"the quietest hours of the day begin at {quiet}:00 (read the other way: at {real}:00)"
+    return f"the quietest hours of the day begin at {quiet}:00 (on the other clock: at {real}:00)"
 
 
 def _quietest(times: Any) -> int | None:

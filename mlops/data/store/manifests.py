@@ -45,10 +45,7 @@ def load_manifest(reference: str | Path, settings: Settings | None = None) -> Tr
     if settings is not None and re.fullmatch(r"[0-9a-f]{6,64}", str(reference)):
         found = sorted((settings.store / TRAINING_SETS).glob(f"{reference}*/"))
         if len(found) > 1:
-            raise MlopsError(
-                f"{reference}: {len(found)} training sets begin with it",
-                "give more characters of the hash",
-            )
+            raise MlopsError(f"{reference}: {len(found)} training sets match", "give more digits")
         folder = found[0] if found else folder
     manifest = find_record(folder / MANIFEST, TrainingSetManifest, _REBUILD)
     if manifest is None:

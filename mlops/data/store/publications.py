@@ -1,4 +1,4 @@
-"""What the training set in use was asked by, whoever asked: kept beside it, written with it.
+"""The request behind the training set in use: kept beside it, written with it.
 
 The name of a training set is the hash of its content, and the same content may come from different
 requests. Whether a request is answered already is therefore not the manifest's to tell.
