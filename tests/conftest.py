@@ -24,6 +24,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
+from mlops.cores import usable_cores
 from mlops.data.files.reading import read_trips
 from mlops.data.months import month_bounds
 from mlops.data.references import (
@@ -105,6 +106,20 @@ class FileProgress:
 def pytest_configure(config: pytest.Config) -> None:
     if config.getoption("numprocesses", None) and not hasattr(config, "workerinput"):
         config.pluginmanager.register(FileProgress(config))
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """Two files more than there are cores: those that run servers mostly wait."""
+    return usable_cores() + 2
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the files that run servers: they take longest."""
+    slow = {
+        i.path for i in items if i.get_closest_marker("mage") or i.get_closest_marker("browser")
+    }
+    items.sort(key=lambda item: item.path not in slow)
 
 
 @pytest.hookimpl(trylast=True)
