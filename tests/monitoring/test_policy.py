@@ -241,7 +241,7 @@ def test_windows_are_judged_in_the_order_of_their_ends() -> None:
 
     assert decision.step == "ok"
     assert [w.window for w in decision.windows] == ["w0", "w1", "w2"]
-    assert decision.reasons == ("nothing unusual in the latest window",)
+    assert decision.reasons == ("no alarm in the latest window",)
 
 
 def test_a_training_needs_what_it_can_mend_in_the_latest_window() -> None:

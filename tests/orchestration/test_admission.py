@@ -82,8 +82,8 @@ def test_every_field_of_the_form_is_accepted() -> None:
         ("sklearn_training", {"training.overrides": {"lasso": {"alpha": "x"}}}, ["not a number"]),
         ("model_selection", {"promote": "maybe"}, ["promote", "maybe", "true or false"]),
         ("retraining", {"force": [True]}, ["force"]),
-        ("deployment", {"version": [1]}, ["version: one value is needed"]),
-        ("deployment", {"reason": {"a": 1}}, ["reason: one value is needed"]),
+        ("deployment", {"version": [1]}, ["version: give one value"]),
+        ("deployment", {"reason": {"a": 1}}, ["reason: give one value"]),
         ("predict", {"pickup_zone": 74, "dropoff_zone": 161}, ["no champion"]),
         (
             "batch_inference",

@@ -238,7 +238,7 @@ def test_a_hash_that_several_begin_with_is_refused(
     short, folder = published.sha256[:6], Path(published.uri)
     shutil.copytree(folder, folder.with_name(short + "0" * 58))
 
-    with pytest.raises(MlopsError, match=f"{short}: 2 training sets begin so"):
+    with pytest.raises(MlopsError, match=f"{short}: 2 training sets match"):
         load_manifest(short, config)
     assert load_manifest(folder, config) == published, "a folder is no hash"
     with pytest.raises(MlopsError, match="no training set here"):
