@@ -11,6 +11,7 @@ import pandas as pd
 
 from mlops.observability import overview_events
 from mlops.observability.memory import Stamp, WorldPart, stamp_of
+from mlops.observability.parts import ROLLOUT
 from mlops.observability.table import ObservedTable
 from mlops.observability.world import ObservedWorld, frame_of
 
@@ -250,7 +251,8 @@ def _trouble(world: ObservedWorld) -> str:
 
 
 _CHANGED_CODE: Final = WorldPart("changed code", _changed_code, _changed_code)
-_TROUBLE: Final = WorldPart("trouble with the champion", _trouble, _trouble)
+# Not by reading it: each connection touches the file by which searches are known to have changed.
+_TROUBLE: Final = WorldPart("trouble with the champion", _trouble, ROLLOUT.stamp)
 READ_SEARCHES: Final = WorldPart("searches", _read_searches, _tracking_stand)
 
 TABLES: Final[Mapping[str, ObservedTable]] = {
