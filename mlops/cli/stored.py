@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from mlops.errors import DamagedFileError, MlopsError
-from mlops.records.files import damaged
+from mlops.records.files import damaged, find_record
 from mlops.settings import Settings
 
 # Reads everything of one kind, hands each fault to the function, and says what there is.
@@ -37,11 +37,25 @@ def tracking_database(settings: Settings, fault: Callable[[MlopsError], None]) -
     return "damaged"
 
 
+def promotions(settings: Settings, fault: Callable[[MlopsError], None]) -> str:
+    """Read who was champion, what is rolled out, and which models may be loaded."""
+    from mlops.registry.trail import Trail
+    from mlops.registry.trust import all_trusted
+
+    trail = Trail(settings)
+    with _Caught(fault):
+        trail.rollout()
+    return f"{len(trail.all(fault))} promotions, {len(all_trusted(settings, fault))} known models"
+
+
 def training_set(settings: Settings, fault: Callable[[MlopsError], None]) -> str:
     """Read the training set in use, all its parts included."""
     from mlops.data.store.manifests import current_training_set
+    from mlops.data.store.publications import PUBLICATION_WAY_OUT, Publication, publication_file
     from mlops.data.store.snapshots import verify
 
+    with _Caught(fault):
+        find_record(publication_file(settings), Publication, PUBLICATION_WAY_OUT)
     with _Caught(fault):
         manifest = current_training_set(settings)
         if manifest is None:
@@ -96,9 +110,10 @@ def backtests(settings: Settings, fault: Callable[[MlopsError], None]) -> str:
 
 
 def monitoring(settings: Settings, fault: Callable[[MlopsError], None]) -> str:
-    """Read windows, decisions and reference profiles."""
+    """Read windows, decisions, reference profiles and the server's health at each look."""
     from mlops.monitoring.profile import ReferenceProfile
     from mlops.monitoring.records import read_decisions, read_windows
+    from mlops.monitoring.serving_snapshots import SNAPSHOT_WAY_OUT, Snapshot, snapshot_files
 
     windows = read_windows(settings, whole=0, on_damage=fault)
     decisions = read_decisions(settings, fault)
@@ -106,7 +121,17 @@ def monitoring(settings: Settings, fault: Callable[[MlopsError], None]) -> str:
     for path in profiles:
         with _Caught(fault):
             ReferenceProfile.load(path)
+    for snapshot in snapshot_files(settings):
+        with _Caught(fault):
+            find_record(snapshot.path, Snapshot, SNAPSHOT_WAY_OUT)
     return f"{len(windows)} windows, {len(decisions)} decisions, {len(profiles)} profiles"
+
+
+def notifications(settings: Settings, fault: Callable[[MlopsError], None]) -> str:
+    """Read the incidents that people were told of."""
+    from mlops.notifications.incidents import reported
+
+    return f"{len(reported(settings, fault))} incidents"
 
 
 def serving(settings: Settings, fault: Callable[[MlopsError], None]) -> str:
@@ -143,18 +168,20 @@ def tables(settings: Settings, fault: Callable[[MlopsError], None]) -> str:
 
 
 _TABLES: Final[Mapping[str, str]] = {
-    "prediction_log": "restore {path} from a backup, or remove it: its answers are lost",
+    "prediction_log": "restore {path} from a backup, or remove it: the answers in it are lost",
     "predictions": "remove its folder and predict again: mlops predict",
     "observability": "remove {path}: a running mlops up rebuilds it",
 }
 INSPECTIONS: Final[Mapping[str, Inspection]] = {
     "Mage's history": mage_database,
     "MLflow's versions": tracking_database,
+    "promotions": promotions,
     "training set": training_set,
     "journal": journal,
     "records": history,
     "backtests": backtests,
     "monitoring": monitoring,
+    "notifications": notifications,
     "serving": serving,
     "tables": tables,
 }

@@ -25,6 +25,7 @@ from mlops.serving.state import read_state
 from mlops.settings import Settings
 
 _ANSWERING: Final = ("champion", "canary")
+SNAPSHOT_WAY_OUT: Final = "remove {path}: only the online server's health at that moment is lost"
 _TIME: Final = "%Y%m%dT%H%M%S.%f"
 
 
@@ -109,8 +110,7 @@ class SnapshotFile(NamedTuple):
 
     def read(self) -> Snapshot | None:
         """Return the content; None, and a warning in the log, if this code cannot read it."""
-        way_out = "remove {path}: only the online server's health at that moment is lost"
-        return find_or_report(self.path, Snapshot, way_out)
+        return find_or_report(self.path, Snapshot, SNAPSHOT_WAY_OUT)
 
 
 def take_snapshots(settings: Settings, now: datetime) -> tuple[Snapshot, ...]:

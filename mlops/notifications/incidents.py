@@ -11,22 +11,25 @@ import hashlib
 import logging
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Final
 
 from mlops.data.references import Reference
+from mlops.errors import DamagedFileError
 from mlops.notifications.alerts import Alert
 from mlops.notifications.channels import channels_of
 from mlops.notifications.delivery import Delivery, deliver
 from mlops.records.files import find_or_report, write_record
+from mlops.records.folder import RecordFolder
 from mlops.settings import Settings
 
 logger = logging.getLogger(__name__)
 
 _FORGOTTEN_AFTER: Final = timedelta(days=30)
+_WAY_OUT: Final = "remove {path}: at most one message is sent again"
 
 
 class Chapter(Reference):
@@ -170,6 +173,11 @@ def resolve(settings: Settings, incident: str, why: str = "It works again") -> D
     return delivery
 
 
+def reported(settings: Settings, on_damage: Callable[[DamagedFileError], None]) -> list[Incident]:
+    """Return all incidents that people know of, and not yet of their end."""
+    return RecordFolder(_folder(settings), Incident, _WAY_OUT).all(on_damage=on_damage)
+
+
 def _over(known: Incident, why: str) -> Alert:
     now = datetime.now(timezone.utc)
     facts = {"since": f"{known.since:%Y-%m-%d %H:%M %Z}"}
@@ -218,7 +226,7 @@ def _folder(settings: Settings) -> Path:
 
 
 def _read(file: Path) -> Incident | None:
-    return find_or_report(file, Incident, "remove {path}: at most one message is sent again")
+    return find_or_report(file, Incident, _WAY_OUT)
 
 
 @contextmanager

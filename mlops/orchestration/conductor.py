@@ -43,6 +43,7 @@ class Conductor:
         """Finish what is unfinished of a run, unless the server is driving it."""
         runs.forget()
         run = runs.get_run(run_id)
+        outcomes.require_outputs(run, self.project)
         if run.status == runs.RunStatus.COMPLETED:
             return self._describe(run)
         in_progress = run.status in runs.IN_PROGRESS

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,8 @@ from mage_ai.orchestration.db.models.schedules import BlockRun, PipelineRun
 from mlops.orchestration.contract import BlockResult, PipelineResult
 from mlops.orchestration.history import explain
 from mlops.orchestration.naming import block_log, run_logs
-from mlops.orchestration.runs import BlockStatus, get_run, load_pipeline
+from mlops.orchestration.runs import FINISHED, BlockStatus, get_run, load_pipeline
+from mlops.records.files import damaged
 
 
 def describe(run: PipelineRun, project: Path, logs: Path) -> PipelineResult:
@@ -113,6 +115,33 @@ def read_output(run: PipelineRun, project: Path, name: str) -> Any:
         return values[0] if child else values
     values = stored(block_name)
     return values if is_dynamic_block(block) else _single(values)
+
+
+def require_outputs(run: PipelineRun, project: Path) -> None:
+    """Make sure that what the finished blocks of a run returned can be read.
+
+    Raises:
+        DamagedFileError: If one of Mage's files is gone or damaged, which Mage would take for an
+            empty answer. Going on cannot help, a new run can.
+    """
+    manager = load_pipeline(run.pipeline_uuid, project).variable_manager
+    root = Path(manager.pipeline_path(run.pipeline_uuid), ".variables", run.execution_partition)
+    way_out = (
+        f"start a new run in place of this one: mlops pipeline run {run.pipeline_uuid}; "
+        "if it belongs to an interrupted main job: mlops run"
+    )
+    for block_run in run.block_runs:
+        if block_run.status not in FINISHED:
+            continue
+        name, _, child = block_run.block_uuid.partition(":")
+        index = str((block_run.metrics or {}).get("dynamic_block_index", "")) if child else ""
+        for folder in sorted((root / name / index).glob("output_*")):
+            file = folder / "data.json"
+            try:
+                if file.exists() or not any(folder.glob("data.*")):
+                    json.loads(file.read_bytes())
+            except (OSError, ValueError) as error:
+                raise damaged(file, str(error), way_out) from error
 
 
 def _single(values: list[Any]) -> Any:

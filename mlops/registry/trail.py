@@ -14,7 +14,7 @@ from typing import Final, Literal
 from urllib.parse import quote
 
 from mlops.data.references import Reference
-from mlops.errors import RegistryError
+from mlops.errors import DamagedFileError, RegistryError
 from mlops.records.files import find_record, refuse, write_record
 from mlops.records.folder import RecordFolder
 from mlops.registry.rollout import Rollout
@@ -87,13 +87,13 @@ class Trail:
         last = self.newest()
         return last if last and source_of(last.version) == last.source else None
 
-    def all(self) -> tuple[Promotion, ...]:
+    def all(self, on_damage: Callable[[DamagedFileError], None] = refuse) -> tuple[Promotion, ...]:
         """Return all changes, newest first.
 
-        Raises:
-            DamagedFileError: If a record is damaged.
+        Args:
+            on_damage: Given the error of each damaged record; by default it is raised.
         """
-        return tuple(reversed(self._records.all(on_damage=refuse)))
+        return tuple(reversed(self._records.all(on_damage=on_damage)))
 
     def append(self, promotion: Promotion) -> Promotion:
         """Write a change down; it is dated after the one before, whatever the clock says."""

@@ -9,10 +9,11 @@ registered model.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from datetime import datetime, timezone
 
 from mlops.data.references import Reference
-from mlops.errors import UntrustedArtifactError
+from mlops.errors import DamagedFileError, UntrustedArtifactError
 from mlops.records.folder import RecordFolder
 from mlops.settings import Settings
 
@@ -67,6 +68,13 @@ def find_trusted(settings: Settings, source: str) -> TrustedArtifact | None:
     """
     found = _records(settings).find(_name(source))
     return found if found and found.source == source else None
+
+
+def all_trusted(
+    settings: Settings, on_damage: Callable[[DamagedFileError], None]
+) -> list[TrustedArtifact]:
+    """Return what is known of all artifacts; damaged records are handed to ``on_damage``."""
+    return _records(settings).all(on_damage=on_damage)
 
 
 def require_trusted(settings: Settings, source: str) -> TrustedArtifact:

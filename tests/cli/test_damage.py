@@ -1,20 +1,22 @@
 """Damaged state: each kind of file under a home, truncated, emptied, garbled and removed.
 
-`KINDS` is the table of outcomes. No command ends in a traceback, what is damaged is named, and
-after the file is removed, as the messages advise, nothing is wrong any more.
+`kinds` is the table of outcomes. No command ends in a traceback, what is damaged is named, and
+after the file is removed, as the messages advise, nothing is wrong any more. What can be made again
+is made again, and is what it was.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import pyarrow as pa
@@ -23,13 +25,27 @@ import pytest
 
 from mlops.backtest.summary import BacktestResult, write_result
 from mlops.cli import main
+from mlops.data.store.manifests import current_training_set, load_manifest
+from mlops.data.store.publications import reason_to_build
+from mlops.data.store.snapshots import verify
 from mlops.deployment.claim import Claim, Claims
+from mlops.deployment.endpoint import deployment_token
 from mlops.deployment.records import Records, RunKey
 from mlops.errors import EXIT_CODES
 from mlops.evaluation.verdict import Verdict
+from mlops.features.products import publish_route_statistics
+from mlops.features.routes import RouteStatistics
+from mlops.inference.batch import score
+from mlops.monitoring.serving_snapshots import Counts, Snapshot
+from mlops.notifications.alerts import Alert
+from mlops.notifications.incidents import is_reported, notify
 from mlops.observability.tables import refresh
+from mlops.orchestration.access import private_secret
 from mlops.orchestration.journal import Journal
+from mlops.orchestration.tokens import api_token
 from mlops.records.files import write_record
+from mlops.registry.rollout import Rollout
+from mlops.registry.trail import Trail
 from mlops.registry.versions import Registry
 from mlops.retraining.decision import RetrainingDecision
 from mlops.retraining.records import (
@@ -42,62 +58,17 @@ from mlops.retraining.records import (
 )
 from mlops.serving.compilation import compile_model
 from mlops.serving.follower import bundle_name, bundles_folder
-from mlops.serving.keys import add_key
+from mlops.serving.keys import add_key, hash_of, read_keys
 from mlops.serving.state import Served, ServingState, write_state
 from mlops.settings import Settings, load_settings
+from mlops.steps.data_preparation import build, extract, publish, validate
+
+sys.path.insert(0, str(Path(__file__).parent))
+from kinds import DOCTOR, ELSEWHERE, KINDS, MADE_AGAIN, Kind, Work, unknown
 
 AT = datetime(2024, 3, 9, 12, tzinfo=timezone.utc)
 
 
-@dataclass(frozen=True)
-class Kind:
-    """A kind of file: where it lies, who reads it, and what comes of it.
-
-    Attributes:
-        pattern: Under the home; the last match, by name, is damaged.
-        command: Of those that read it, the one that people use most.
-        code: With which that ends if the file is damaged.
-    """
-
-    pattern: str
-    command: tuple[str, ...]
-    code: int
-
-    def __str__(self) -> str:
-        return self.pattern.replace("/", "-").replace("*", "x")
-
-
-DOCTOR = ("doctor", "--json")
-KINDS = (
-    # Refused by name: to go on would be to take something else for it.
-    Kind("runs/main_job.json", ("run", "--resume"), 14),
-    Kind("runs/pending_approval.json", ("approve", "--show"), 14),
-    Kind("runs/last_verdict.json", ("models", "--verdict"), 14),
-    Kind("deployments/2*.json", ("deployments", "20240309T120000-v1"), 14),
-    Kind("store/training_sets/current", ("status",), 14),
-    Kind("store/training_sets/*/manifest.json", ("status",), 14),
-    Kind("serving/keys.json", ("keys", "list"), 14),
-    Kind("mage/mage.db", ("status",), 14),
-    Kind("mage/mage.db", ("triggers",), 14),
-    Kind("mlflow/mlflow.db", ("models",), 14),
-    # Left out with a warning: the others can be shown all the same.
-    Kind("deployments/2*.json", ("deployments",), 0),
-    Kind("monitoring/windows/*.json", ("monitor", "--list"), 0),
-    Kind("monitoring/decisions/*.json", ("monitor", "--list"), 0),
-    # Told by the doctor; made again, or read off something else, by whoever needs it.
-    Kind("deployments/claim.json", DOCTOR, 1),
-    Kind("store/training_sets/*/part-*.parquet", DOCTOR, 1),
-    Kind("runs/selections/*.json", DOCTOR, 1),
-    Kind("runs/retraining/*.json", DOCTOR, 1),
-    Kind("backtests/*/backtest.json", DOCTOR, 1),
-    Kind("backtests/current", DOCTOR, 1),
-    Kind("monitoring/profiles/*.json", DOCTOR, 1),
-    Kind("serving/state.json", DOCTOR, 1),
-    Kind("serving/bundles/*/bundle.json", DOCTOR, 1),
-    Kind("serving/bundles/*/*.npz", DOCTOR, 1),
-    Kind("prediction_log/*/*.parquet", DOCTOR, 1),
-    Kind("observability/champion.parquet", DOCTOR, 1),
-)
 # What an empty database cannot be told from: one that a killed first start has left behind.
 FILLED_ANEW = ("mage/mage.db",)
 
@@ -115,14 +86,24 @@ def garble(content: bytes) -> bytes:
 
 
 @pytest.fixture(scope="module")
-def home(lived_in: Settings, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def home(
+    lived_in: Settings,
+    make_champion: Callable[[Path], None],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Path:
     """Return a home that holds every kind."""
     home = tmp_path_factory.mktemp("damage") / "home"
-    shutil.copytree(lived_in.home, home)
+    # Not what names its files by where they lie: a champion of this home's own is made.
+    left_out = shutil.ignore_patterns("mlflow", "registry", "staging", "cache", "store")
+    shutil.copytree(lived_in.home, home, ignore=left_out)
     settings = load_settings({"home": home})
+    make_champion(home)
     _run_something(settings)
     _deploy_something(settings)
     _serve_something(settings)
+    _watch_something(settings)
+    for work in WORKS.values():
+        work(settings)
     refresh(settings)
     return home
 
@@ -194,6 +175,81 @@ def _serve_something(settings: Settings) -> None:
     pq.write_table(pa.table({"at": [1, 2, 3]}), folder / "part-1.parquet")
 
 
+def _watch_something(settings: Settings) -> None:
+    now = datetime.now(timezone.utc)
+    Trail(settings).start_rollout(
+        Rollout(
+            **{"deployment": "d", "version": 1, "mode": "canary", "percent": 10, "by": "ana"},
+            **{"reason": "better", "started_at": now, "expires_at": now + timedelta(days=1)},
+        )
+    )
+    snapshot = Snapshot(
+        **{"version": 1, "at": AT, "since": None, "period": Counts(), "total": Counts()},
+        **{"resident_bytes": 1.0, "bundle_bytes": 1},
+    )
+    write_record(settings.monitored / "serving" / "v1-20240309T120000.000000.json", snapshot)
+
+
+def prepare(settings: Settings) -> object:
+    """Prepare the training set as the pipeline does, and say why it would be prepared again."""
+    source = {"months": "2024-01..2024-02", "source.sample_rows": 1_500}
+    variables = {"home": str(settings.home), "validation.min_rows": 1_000, **source}
+    published = publish(build(validate(extract(variables), variables), variables), variables)
+    manifest = load_manifest(published["sha256"], settings)
+    verify(manifest)
+    return manifest.sha256, reason_to_build(load_settings(variables, strict=False))
+
+
+def routes(settings: Settings) -> object:
+    """Publish route statistics as the pipeline does."""
+    manifest = current_training_set(settings)
+    assert manifest is not None
+    found = publish_route_statistics(manifest, settings)
+    names = (found.at_validation, found.at_test, found.latest)
+    return [RouteStatistics.load(Path(name)).sha256 for name in names]
+
+
+def score_trips(settings: Settings) -> object:
+    """Predict a month as `mlops predict` does; some of its trips are set aside."""
+    model, champion = Registry(settings).load("champion")
+    trips = sorted(settings.cache.rglob("*2024-02.parquet"))[:1]
+    settings = load_settings({"home": settings.home, "validation.max_distance_miles": 5})
+    same = {"model_version": 1, "model_id": champion.model_id, "run_id": "1"}
+    found = score(model, trips, "green", settings, **same)
+    assert found.rejected_uri is not None
+    minutes = pq.read_table(found.predictions_uri)["prediction_minutes"]
+    return minutes.to_pylist(), pq.read_table(found.rejected_uri).num_rows
+
+
+def probe(settings: Settings) -> object:
+    """Ask the server with a key that opens."""
+    token = deployment_token(settings.served)
+    assert any(key.sha256 == hash_of(token).hex() for key in read_keys(settings.served))
+    return len(token)
+
+
+def sign_in(settings: Settings) -> object:
+    """Read the secrets of sign-ins and triggers, which are long enough."""
+    secret = private_secret(settings.home / "server" / "jwt_secret")
+    return min(len(secret), len(api_token(settings, "monitoring", environment={}))) >= 32
+
+
+def tell(settings: Settings) -> object:
+    """Tell of an incident; at worst people are told once more."""
+    alert = Alert(kind="failure", incident="a:b", title="it broke", text="It broke.", at=AT)
+    return notify(settings, alert).reached_somebody, is_reported(settings, "a:b")
+
+
+WORKS: dict[Work, Callable[[Settings], object]] = {
+    "prepare": prepare,
+    "routes": routes,
+    "score": score_trips,
+    "probe": probe,
+    "sign_in": sign_in,
+    "notify": tell,
+}
+
+
 @dataclass
 class Terminal:
     """Runs commands in this process."""
@@ -249,8 +305,24 @@ def damaged(home: Path) -> Iterator[Callable[[Kind, Callable[[bytes], bytes] | N
         path.write_bytes(content)
 
 
+@pytest.fixture(scope="module")
+def outcomes(home: Path) -> dict[Work, object]:
+    """Return what each work comes to in a sound home."""
+    return {name: work(load_settings({"home": home})) for name, work in WORKS.items()}
+
+
 def test_a_sound_home_has_no_faults(terminal: Terminal) -> None:
     assert terminal.faults() == []
+
+
+def test_every_file_of_a_home_is_in_the_table(home: Path) -> None:
+    assert unknown(home) == []
+
+
+@pytest.mark.parametrize("file", sorted({*ELSEWHERE.values()}))
+def test_what_is_damaged_elsewhere_is(file: str) -> None:
+    text = (Path(__file__).parents[1] / file).read_text()
+    assert re.search(r"damage|truncate|garble", text)
 
 
 @pytest.mark.parametrize("change", [truncate, empty, garble])
@@ -265,11 +337,13 @@ def test_damage_is_named_and_removing_the_file_is_a_way_out(
 
     code, said = terminal.run(*kind.command)
 
-    named = path.parent if "bundles" in kind.pattern or "part-" in kind.pattern else path
-    assert str(named) in said
+    together = ("bundles", "part-", "quarantine")  # a folder that is made as one
+    named = path.parent if any(word in kind.pattern for word in together) else path
+    assert str(named.parents[1] if kind.code == 15 else named) in said
+    assert "Traceback" not in said
     if change is not empty or kind.pattern not in FILLED_ANEW:
         assert code == kind.code
-        assert "damaged" in said
+        assert ("not the one that was logged" if code == 15 else "damaged") in said
     # When the file is removed, as the message says, then the doctor has no fault to find with it.
     if "bundles" in kind.pattern or "training_sets" in kind.pattern or "backtests" in kind.pattern:
         return  # a folder that belongs together: it is made again by the command that is named
@@ -285,9 +359,39 @@ def test_a_file_that_is_gone_makes_no_command_break(
 ) -> None:
     damaged(kind, None)
 
-    code, _ = terminal.run(*kind.command)
+    code, said = terminal.run(*kind.command)
 
-    assert code in EXIT_CODES
+    assert code in EXIT_CODES and "Traceback" not in said
+
+
+@pytest.mark.parametrize("change", [truncate, garble])
+@pytest.mark.parametrize(("pattern", "work"), MADE_AGAIN)
+def test_what_can_be_made_again_is_made_again_and_is_what_it_was(
+    pattern: str,
+    work: Work,
+    change: Callable[[bytes], bytes],
+    home: Path,
+    outcomes: dict[Work, object],
+    damaged: Callable[[Kind, Callable[[bytes], bytes] | None], Path],
+) -> None:
+    damaged(Kind(pattern, (), 0), change)
+
+    assert WORKS[work](load_settings({"home": home})) == outcomes[work]
+
+
+@pytest.mark.parametrize("change", [empty, None])
+@pytest.mark.parametrize("work", WORKS)
+def test_all_that_a_work_needs_may_be_empty_or_gone_at_once(
+    work: Work,
+    change: Callable[[bytes], bytes] | None,
+    home: Path,
+    outcomes: dict[Work, object],
+    damaged: Callable[[Kind, Callable[[bytes], bytes] | None], Path],
+) -> None:
+    for pattern in (pattern for pattern, each in MADE_AGAIN if each == work):
+        damaged(Kind(pattern, (), 0), change)
+
+    assert WORKS[work](load_settings({"home": home})) == outcomes[work]
 
 
 @pytest.mark.parametrize("change", [truncate, garble])

@@ -112,6 +112,12 @@ def test_a_deployments_key_is_made_once_and_only_its_owner_can_read_it(tmp_path:
     token = deployment_token(tmp_path)
 
     assert deployment_token(tmp_path) == token
+    # Given one that is damaged, or a file of keys that somebody made anew: it would open no door
+    for damaged in (tmp_path / "deployment.token", tmp_path / "keys.json"):
+        content = damaged.read_bytes()
+        damaged.unlink() if damaged.suffix == ".json" else damaged.write_bytes(content[:20])
+        token = deployment_token(tmp_path)
+        assert hash_of(token).hex() in [key.sha256 for key in read_keys(tmp_path)]
     (key,) = read_keys(tmp_path)
     assert (key.name, key.sha256) == ("deployment", hash_of(token).hex())
     file = tmp_path / "deployment.token"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
@@ -11,7 +12,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from mlops.data.trips import PICKUP_AT, REQUEST_COLUMNS
-from mlops.monitoring.staging import from_wall_clock, stage, to_wall_clock
+from mlops.errors import DamagedFileError
+from mlops.monitoring.staging import from_wall_clock, read_staged, stage, to_wall_clock
 from mlops.settings import load_settings
 
 SPRING = datetime(2024, 3, 10, 2, 30)  # the clocks go from two to three
@@ -70,3 +72,20 @@ def test_a_window_knows_its_pickups_but_for_strays(
     staged = stage(load_settings({"home": tmp_path}), 3, "served", span, rows.assign(**others), {})
 
     assert staged.pickups == between
+
+
+@pytest.mark.parametrize("content", [None, b"", b"PAR1 and nothing else"])
+def test_a_damaged_window_is_named_with_the_command_that_stages_it_again(
+    tmp_path: Path, content: bytes | None
+) -> None:
+    rows = pd.DataFrame({PICKUP_AT: pd.Series([SPRING], dtype="datetime64[us]")})
+    others = {name: 1 for name in REQUEST_COLUMNS if name != PICKUP_AT}
+    span = (datetime(2024, 3, 10, tzinfo=timezone.utc), datetime(2024, 3, 11, tzinfo=timezone.utc))
+    staged = stage(load_settings({"home": tmp_path}), 3, "served", span, rows.assign(**others), {})
+    file = Path(staged.uri)
+    file.unlink() if content is None else file.write_bytes(content)
+
+    with pytest.raises(DamagedFileError, match=re.escape(staged.uri)) as found:
+        read_staged(staged)
+
+    assert found.value.hint.endswith("mlops monitor")

@@ -17,6 +17,9 @@ import pytest
 
 from mlops.monitoring.profile import ReferenceProfile
 
+sys.path.insert(0, str(Path(__file__).parents[1] / "cli"))
+from kinds import unknown
+
 pytestmark = pytest.mark.mage
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -177,6 +180,29 @@ def test_a_broken_contract_fails_with_the_table_and_keeps_what_is_published(
     assert pointer.read_text() == before
 
 
+def test_after_a_contract_failure_a_limit_that_is_mended_lets_the_job_go_on(home: Home) -> None:
+    fresh = Home(home.path.with_name("mended"))
+    tiny = ("--families=global_mean", "--objectives=squared_error", "--max-evals=1", SMALL[-1])
+    refused = fresh.call("run", *tiny, "--set", "validation.max_bad_share=0.0001")
+    assert refused.returncode == 4 and "mlops run --resume" in refused.stderr
+
+    # Given an output of a finished block that is damaged or gone: it is no empty answer
+    (output,) = fresh.path.glob("mage/*/pipelines/data_preparation/**/extract_trips/*/data.json")
+    content = output.read_bytes()
+    for damage in (lambda: output.write_bytes(content[:99]), output.unlink):
+        damage()
+        stopped = fresh.call("pipeline", "resume", "1")
+        assert stopped.returncode == 14 and str(output) in stopped.stderr
+        assert "mlops pipeline run data_preparation" in stopped.stderr
+    output.write_bytes(content)
+
+    # When the job goes on as it was, then it is refused again; with another limit it ends well
+    assert fresh.call("run", "--resume").returncode == 4
+    mended = fresh.json("run", "--resume", "--set", "validation.max_bad_share=0.2")
+    assert mended["champion"] == 1
+    assert unknown(fresh.path) == []
+
+
 def test_one_failing_family_does_not_lose_the_others(first: dict[str, Any], home: Home) -> None:
     # given a family whose hyperparameter no library accepts
     broken = 'training.overrides={"lasso": {"alpha": -1.0}}'
@@ -240,3 +266,9 @@ def test_other_users_cannot_look_into_the_home(
 ) -> None:
     assert (home.path / "mage" / "mage.db").exists()
     assert open_to_others(home.path) == []
+
+
+def test_no_kind_of_file_is_missing_in_the_table_of_damages(
+    first: dict[str, Any], home: Home
+) -> None:
+    assert unknown(home.path) == []

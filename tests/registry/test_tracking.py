@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+import re
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -12,12 +13,12 @@ from typing import Any
 import pytest
 
 from mlops.data.references import TrainingSetManifest
-from mlops.errors import RegistryError, UntrustedArtifactError
+from mlops.errors import DamagedFileError, RegistryError, UntrustedArtifactError
 from mlops.evaluation.evaluate import Evaluation
 from mlops.registry import models
 from mlops.registry.connection import connect, ensure_tracking
 from mlops.registry.receipts import Receipt
-from mlops.registry.searches import failed_candidates, finished_candidates
+from mlops.registry.searches import failed_candidates, finished_candidates, load_insight
 from mlops.registry.tracking import log_candidate, log_failed_candidate, model_uri
 from mlops.settings import Settings
 
@@ -136,6 +137,27 @@ def test_one_model_is_logged_and_comes_back(
     uri = model_uri(registry_of_one_test, run_id)
     location = models.location_of(registry_of_one_test, uri)
     assert models.load_folder(registry_of_one_test, location) == model
+
+
+@pytest.mark.parametrize("content", ["", "{", "\\x00garbled"])
+def test_damaged_records_of_a_candidate_are_named(
+    log: Any,
+    registry_of_one_test: Settings,
+    manifest: TrainingSetManifest,
+    content: str,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    run = connect(registry_of_one_test).get_run(log())
+    folder = Path(run.info.artifact_uri.removeprefix("file://"))
+    # What was seen in the model is only shown: it is left out. What it learned from decides.
+    for name in ("insight.json", "receipt.json"):
+        (folder / name).write_text(content)
+
+    assert load_insight(registry_of_one_test, run.info.run_id) is None
+    assert str(folder / "insight.json") in caplog.text
+    with pytest.raises(DamagedFileError, match=re.escape(str(folder / "receipt.json"))) as found:
+        finished_candidates(registry_of_one_test, manifest.sha256)
+    assert "mlops run" in found.value.hint
 
 
 def test_a_candidate_that_was_not_logged_here_is_left_out(

@@ -21,6 +21,7 @@ from mlops.settings import ALIASES, Settings, is_setting
 
 # Where the code lies that turns source files into a training set.
 CODE: Final = ("data", "features")
+PUBLICATION_WAY_OUT: Final = "build the training set again, which writes {path} anew: mlops run"
 
 
 class Publication(Reference):
@@ -42,12 +43,12 @@ def remember(sha256: str, files: Iterable[SourceFile], settings: Settings) -> No
         files={file.uri: file.sha256 for file in files},
         published_at=datetime.now(timezone.utc),
     )
-    write_record(_path(settings), publication)
+    write_record(publication_file(settings), publication)
 
 
 def last_publication(settings: Settings) -> Publication | None:
     """Return what the training set in use was asked by; ``None`` when that is not known."""
-    found = find_or_report(_path(settings), Publication, "the training set is built again")
+    found = find_or_report(publication_file(settings), Publication, PUBLICATION_WAY_OUT)
     try:
         return found if found and found.training_set == current_hash(settings) else None
     except DamagedFileError:
@@ -110,5 +111,6 @@ def _differs(uri: str, sha256: str) -> bool:
     return path.is_file() and sha256_of(path) != sha256
 
 
-def _path(settings: Settings) -> Path:
+def publication_file(settings: Settings) -> Path:
+    """Return the file that says what the training set in use was asked by."""
     return settings.store / TRAINING_SETS / "request.json"

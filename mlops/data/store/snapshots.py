@@ -44,7 +44,7 @@ from mlops.data.trips import PICKUP_AT
 from mlops.data.windows import Interval, plan_windows
 from mlops.errors import DamagedFileError, DataQualityError, MlopsError
 from mlops.records.atomic import atomic_folder
-from mlops.records.files import write_pointer, write_record
+from mlops.records.files import damaged, write_pointer, write_record
 from mlops.records.parquet import read_table, write_table
 from mlops.settings import Settings
 
@@ -165,22 +165,35 @@ def read_window(
 
 
 def verify(manifest: TrainingSetManifest) -> None:
-    """Prove that a snapshot still holds what its name says.
+    """Prove that a snapshot still holds what its name says, and the rows that were set aside.
 
     Raises:
         DataQualityError: If a file is missing, damaged or changed.
     """
     try:
+        _require_set_aside(manifest)
         found = _content_sha256(
             manifest.parts, manifest.windows, manifest.extraction, manifest.feature_version
         )
+        why = "" if found == manifest.sha256 else f"its content hashes to {found}"
     except DamagedFileError as error:
-        found = error.message
-    if found != manifest.sha256:
+        why = error.message
+    if why:
         raise DataQualityError(
-            f"{manifest.uri}: the training set is damaged: its content hashes to {found}",
+            f"{manifest.uri}: the training set is damaged: {why}",
             "delete this folder and build it again with: mlops run --rebuild",
         )
+
+
+def _require_set_aside(manifest: TrainingSetManifest) -> None:
+    quality = manifest.quality
+    if not quality.quarantine_uri:
+        return
+    folder = Path(quality.quarantine_uri)
+    rows = sum(read_table(file, STAGED_ANEW).num_rows for file in sorted(folder.glob("*.parquet")))
+    if rows != quality.rows_quarantined:
+        why = f"{rows:,} rows are set aside in it, not {quality.rows_quarantined:,}"
+        raise damaged(folder, why, STAGED_ANEW)
 
 
 def _is_intact(folder: Path) -> bool:
