@@ -12,6 +12,7 @@ import re
 import shlex
 import sys
 from collections.abc import Sequence
+from inspect import cleandoc
 from platform import python_version
 from typing import Any, Final
 
@@ -130,6 +131,8 @@ def _command() -> click.Command:
     while waiting:
         each = waiting.pop()
         waiting += getattr(each, "commands", {}).values()
+        # A terminal may be narrower than a docstring, whose lines typer would keep.
+        each.help = re.sub(r"(?<=\S)\n(?=\S)", " ", cleandoc(each.help or ""))
         for parameter in each.params:
             if parameter.default in (None, "") and not isinstance(
                 getattr(parameter, "show_default", None), str

@@ -246,3 +246,15 @@ def test_pipeline_list_names_every_pipeline(capsys: pytest.CaptureFixture[str]) 
     _, out, _ = call(capsys, "pipeline", "list", "--json")
 
     assert {"data_preparation", "model_selection"} <= {row["pipeline"] for row in json.loads(out)}
+
+
+def test_help_breaks_its_lines_where_the_terminal_ends(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rich.console.Console.width", 60)
+
+    _, out, _ = call(capsys, "backtest", "--help")
+
+    text = out.partition("policies.")[2].partition("Options")[0]
+    body = [line for line in text.splitlines() if "." in line or "," in line]
+    assert len(body) > 4 and all(len(line.strip()) > 40 for line in body[:-1])
