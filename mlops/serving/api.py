@@ -66,7 +66,7 @@ def build_api(application: Application) -> FastAPI:
     """
     api = FastAPI(
         title="Taxi trip durations",
-        description="Minutes from pickup to dropoff, with an interval, before the trip begins.",
+        description="Predicts minutes from pickup to dropoff, with an 80 % prediction interval.",
         version=mlops.__version__,
         docs_url=None,
         redoc_url=None,
@@ -80,7 +80,7 @@ def build_api(application: Application) -> FastAPI:
     async def readyz() -> dict[str, Any]:
         return {"status": "ready", "model_version": application.require_lineup().champion.number}
 
-    @api.get("/model", summary="Which version answers", responses=_described("401", "429", "503"))
+    @api.get("/model", summary="Versions that answer", responses=_described("401", "429", "503"))
     async def model() -> ModelReply:
         lineup = application.require_lineup()
         versions = [
@@ -102,7 +102,7 @@ def build_api(application: Application) -> FastAPI:
             problem=problem_in(application.settings.served),
         )
 
-    @api.get("/zones", summary="The taxi zones that a request may name")
+    @api.get("/zones", summary="The taxi zones of requests")
     async def zone_list() -> list[ZoneReply]:
         return [ZoneReply(**zone) for zone in documentation.zones()]
 

@@ -51,14 +51,14 @@ def page(document: Mapping[str, Any]) -> str:
         f"<h1>{escape(info['title'])}</h1>",
         f"<p>{escape(info['description'])} Version {escape(info['version'])} of the server.</p>",
         "<p>Send the API key in the header <code>X-API-Key</code>, or as <code>Authorization:"
-        " Bearer</code>. For programs, the same is in <a href='openapi.json'>openapi.json</a>."
-        " The taxi zones as JSON: <a href='zones'>zones</a>.</p>",
+        " Bearer</code>. The OpenAPI document is <a href='openapi.json'>openapi.json</a>; <a"
+        " href='zones'>zones</a> lists the taxi zones as JSON.</p>",
     ]
     schemas = document["components"]["schemas"]
     for path, methods in sorted(document["paths"].items(), key=lambda item: _ORDER.get(item[0], 9)):
         for method, operation in methods.items():
             parts += _operation(path, method, operation, schemas)
-    parts.append("<h2>Refusals</h2>")
+    parts.append("<h2>Errors</h2>")
     for name in ("ErrorReply", "ErrorContent", "ErrorProblem"):
         parts += _fields(schemas[name], schemas)
     parts += ["<h2>Taxi zones</h2>", *_zone_table()]
@@ -88,7 +88,7 @@ def _operation(
     for name, example in body.get("examples", {}).items():
         text = json.dumps(example["value"], indent=2)
         yield f"<h3>Example: {escape(name)}</h3><pre>{escape(text)}</pre>"
-    yield "<h3>Answers</h3><table><tr><th>Status</th><th>Meaning</th><th>Content</th></tr>"
+    yield "<h3>Responses</h3><table><tr><th>Status</th><th>Meaning</th><th>Content</th></tr>"
     for status, answer in operation["responses"].items():
         content = answer.get("content", {}).get("application/json", {}).get("schema", {})
         titles = ", ".join(schema["title"] for schema in _named(content, schemas))
