@@ -24,7 +24,7 @@ import pytest
 from benchmarks.mutants import active
 
 SECONDS_OF_TESTS = 15.0  # per mutant: beyond these the slowest tests are left out
-_SLACK = (4.0, 10.0)  # a fork may take so many times as long as its tests did, and seconds more
+_SLACK = (3.0, 6.0)  # a fork may take so many times as long as its tests did, and seconds more
 
 
 class Forks:

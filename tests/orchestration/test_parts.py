@@ -14,6 +14,7 @@ import pytest
 from mlops.errors import ServerError
 from mlops.orchestration import parts as parts_module
 from mlops.orchestration.parts import LONGEST_WAIT_SECONDS, STEADY_SECONDS, Parts, ServerProcess
+from mlops.orchestration.queue import JobEnd
 
 
 @dataclass
@@ -80,6 +81,9 @@ def test_a_part_that_dies_is_started_again_and_both_are_said(stage: Stage) -> No
     stage.until(stage.pid_file.exists)
     stage.until(lambda: len(stage.said) == 2)
     assert stage.said[1] == "worker is running again"
+    for _ in range(3):
+        stage.parts.keep_up()
+    assert len(stage.said) == 2, "it is said once"
     # and it knows that this is not the first time
     assert (stage.folder / "worker.log").read_text().split("\n")[:2] == [
         "again: False",
@@ -104,6 +108,12 @@ def test_while_it_fails_the_wait_doubles_up_to_a_minute(stage: Stage) -> None:
     # When it works again and goes on for long, then its next death is a first one
     stage.orders.write_text("live")
     stage.until(stage.pid_file.exists)
+    stage.now += STEADY_SECONDS
+    stage.die()
+    stage.until(lambda: "was killed" in stage.said[-1])
+    assert "restarts in 60 s" in stage.said[-1], "it was not up for longer than that"
+    stage.now += 60
+    stage.until(lambda: stage.said[-1] == "worker is running again")
     stage.now += STEADY_SECONDS + 1
     stage.die()
     stage.until(lambda: "was killed" in stage.said[-1])
@@ -122,8 +132,11 @@ def test_what_never_was_up_ends_the_start_with_its_last_lines(stage: Stage) -> N
 def test_a_part_that_is_not_up_in_time_ends_the_start(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    ticks: list[float] = []
+
     def sleep(seconds: float) -> None:
         stage.now += 30
+        ticks.append(stage.now)
 
     monkeypatch.setattr(parts_module.time, "sleep", sleep)
     stage.pid_file = stage.folder / "elsewhere"
@@ -131,3 +144,13 @@ def test_a_part_that_is_not_up_in_time_ends_the_start(
 
     with pytest.raises(ServerError, match="worker: no answer within 300 s"):
         stage.start()
+
+    assert ticks[-1] == 330, "at 300 s it may still come up"
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [(0, "stopped unexpectedly with code 0"), (1, "with code 1"), (-9, "was killed by SIGKILL")],
+)
+def test_how_a_part_ended_is_said_in_words(code: int, words: str) -> None:
+    assert words in parts_module._how(JobEnd("worker", code, 1.0, False))
