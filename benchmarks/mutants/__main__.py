@@ -16,7 +16,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -190,12 +190,12 @@ def with_row(text: str, row: str) -> str:
     """Return the table with a package's row replaced, or added at its end."""
     lines = text.splitlines()
     key = row.split("|")[1]
-    rows: Sequence[int] = [i for i, line in enumerate(lines) if line.startswith("| `")]
-    same = [i for i in rows if lines[i].split("|")[1] == key]
+    rows = [number for number, line in enumerate(lines) if line.startswith("|")]
+    same = [number for number in rows if lines[number].split("|")[1] == key]
     if same:
         lines[same[0]] = row
     else:
-        lines.insert(rows[-1] + 1 if rows else len(lines), row)
+        lines.insert(rows[-1] + 1, row)
     return "\n".join(lines) + "\n"
 
 

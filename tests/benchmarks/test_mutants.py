@@ -19,8 +19,9 @@ def test_a_package_is_scored_by_what_its_tests_notice() -> None:
 
 
 def test_a_row_takes_the_place_of_the_packages_last_one() -> None:
-    table = with_row(with_row(TABLE, "| `a` | 1 |"), "| `b` | 2 |") + "\nWhat survives.\n"
+    table = with_row(with_row(f"{TABLE}\nWhat survives.\n", "| `a` | 1 |"), "| `b` | 2 |")
 
+    assert table == f"{TABLE}| `a` | 1 |\n| `b` | 2 |\n\nWhat survives.\n"
     assert with_row(table, "| `a` | 3 |") == table.replace("| `a` | 1 |", "| `a` | 3 |")
     assert with_row(table, "| `c` | 4 |") == table.replace("| 2 |\n", "| 2 |\n| `c` | 4 |\n")
 

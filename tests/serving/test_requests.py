@@ -177,3 +177,84 @@ def test_every_wrong_field_of_a_list_is_named(wrong: list[tuple[int, str]]) -> N
     expected = {f"trips.{place}.{name}" for place, name in wrong}
     assert len(named) == len(set(named)) == min(len(expected), MAX_PROBLEMS)
     assert set(named) <= expected
+
+
+@pytest.mark.parametrize(
+    ("field", "plain", "other"),
+    [
+        ("pickup_zone", (1, -(2**31), 2**31 - 1), (2**31, -(2**31) - 1, 1.0, True, "1", None)),
+        ("trip_distance", (0, 1e9, -1e9, None), (1.000001e9, 10**400, "1", True, float("nan"))),
+        ("trip_id", (2**63 - 1, -(2**63), None), (2**63, -(2**63) - 1, True, 1.5, [])),
+        ("trip_id", ("", "x" * 128), ("x" * 129,)),
+        (
+            "pickup_at",
+            ("0001-01-01T00:00:00", "9999-12-31T23:59:59", "2024-02-29T00:00:00"),
+            (
+                *("2023-02-29T00:00:00", "2024-01-01T24:00:00", "2024-01-01T08:60:00", "NaT"),
+                *("0000-01-01T00:00:00", "2024-01-01T08:30:0٣", "2024-01-01T08:30:0:", 5, None),
+                *("2024-01-01 08:30:00", "2024-01-01T08:30:0/", "2024/01-01T08:30:00"),
+            ),
+        ),
+        ("color", (), (1,)),
+    ],
+)
+def test_how_far_the_plainest_kind_goes(
+    field: str, plain: tuple[Any, ...], other: tuple[Any, ...]
+) -> None:
+    for value in plain:
+        trips = [TRIP, {**TRIP, field: value}]
+        quick = recognised(trips)
+        assert quick is not None, value
+        slow = validated(trips)
+        assert quick.ids == slow.ids
+        np.testing.assert_array_equal(quick.columns["pickup_at"], slow.columns["pickup_at"])
+    for value in other:
+        assert recognised([TRIP, {**TRIP, field: value}]) is None, value
+
+
+def test_lists_of_what_is_no_trip_or_of_two_kinds_of_ids_are_left_to_pydantic() -> None:
+    assert recognised([TRIP, None]) is None
+    assert recognised([{**TRIP, "trip_id": 1}, {**TRIP, "trip_id": "1"}]) is None
+    assert recognised([{**TRIP, "pickup_at": "2024-01-01T08:30:00"}, {"pickup_zone": 1}]) is None
+    empty = recognised([{**TRIP, "trip_distance": None}, TRIP])
+    assert empty is not None and np.isnan(empty.columns["trip_distance"]).all()
+    assert empty.ids is None
+    some = recognised([{**TRIP, "trip_distance": 2, "trip_id": 7}, TRIP])
+    assert some is not None and some.ids == [7, None]
+    np.testing.assert_array_equal(some.columns["trip_distance"], [2, np.nan])
+
+
+def test_as_many_trips_as_may_be_sent_are_read() -> None:
+    trips = parse_body(json.dumps({"trips": [TRIP] * 10}).encode(), 10)
+    assert isinstance(trips, Trips) and len(trips) == 10 and trips.ids is None
+    with pytest.raises(RequestError, match="11 trips are too many: send at most 10"):
+        parse_body(json.dumps({"trips": [TRIP] * 11}).encode(), 10)
+
+
+@pytest.mark.parametrize("length", [100, 101])
+def test_a_callers_own_words_are_quoted_up_to_a_length(length: int) -> None:
+    with pytest.raises(RequestError) as caught:
+        parse_body(json.dumps({**TRIP, "x" * length: 1}).encode(), 10)
+    assert caught.value.field == "x" * 100 + ("…" if length > 100 else "")
+
+
+def test_what_is_readable_of_wrong_trips_is_kept_as_it_is_understood() -> None:
+    wrong = {"pickup_at": "2024-03-01T08:30:00Z", "pickup_zone": "x", "trip_distance": 2}
+    with pytest.raises(FieldsError) as caught:
+        parse_body(json.dumps({"trips": [TRIP, wrong, 5]}).encode(), 10)
+    ((place, good),) = caught.value.readable
+    assert place == "trips.1."
+    assert sorted(good) == ["pickup_at", "trip_distance"]
+    assert good["trip_distance"] == 2 and good["pickup_at"].tzinfo is None
+    named = [problem.field for problem in caught.value.problems]
+    assert named == ["trips.1.pickup_zone", "trips.1.dropoff_zone", "trips.2"]
+    with pytest.raises(FieldsError) as caught:
+        parse_body(json.dumps({"pickup_zone": 7}).encode(), 10)
+    assert caught.value.readable == [("", {"pickup_zone": 7})]
+
+
+def test_no_more_trips_are_read_than_an_answer_names() -> None:
+    with pytest.raises(FieldsError) as caught:
+        parse_body(json.dumps({"trips": [{}] * 1_000}).encode(), 1_000)
+    assert len(caught.value.problems) == MAX_PROBLEMS
+    assert len(caught.value.readable) == -(-MAX_PROBLEMS // 3)  # three fields of each are missing
