@@ -52,7 +52,8 @@ bench: $(DEV) ## measure side by side, and write benchmarks/RESULTS.md
 
 # The tool and its packages stay out of the environment of the project.
 mutants: $(MUTANTS)/.ready ## measure which faults the tests do not detect (hours; PACKAGE=mlops/records limits it)
-	@nice -n 10 $(MUTANTS)/bin/python -m benchmarks.mutants $(PACKAGE) $(if $(AGAIN),--again)
+	@nice -n 10 $(MUTANTS)/bin/python -m benchmarks.mutants $(PACKAGE) \
+		$(if $(AGAIN),--again) $(if $(SAMPLE),--sample $(SAMPLE))
 
 lock: $(DEV) ## resolve the lock files again (hashes and versions, no addresses)
 	@uv() { $(BIN)/uv pip compile -q --universal --python-version 3.10 --generate-hashes \

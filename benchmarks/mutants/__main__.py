@@ -3,6 +3,7 @@
     make mutants                              every package (hours)
     make mutants PACKAGE=mlops/records        one package
     make mutants PACKAGE=… AGAIN=1            only the mutants that were not killed last time
+    make mutants SAMPLE=100                   of each package so many, always the same
 
 The score goes into MUTANTS.md, the mutants that were not killed into .mutants/PACKAGE.txt.
 """
@@ -11,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import hashlib
 import json
 import os
 import shutil
@@ -25,7 +27,7 @@ from benchmarks.measuring import REPOSITORY
 
 SCORES = Path(__file__).parents[1] / "MUTANTS.md"
 _STATE = REPOSITORY / ".mutants"
-_ROW = "| `{0}` | {1} | {2:,} | {3:,} | {4:,} | {5:,} | {6:.1f} % |"
+_ROW = "| `{0}` | {1} | {2} | {3:,} | {4:,} | {5:,} | {6:.1f} % |"
 
 
 @dataclass(frozen=True)
@@ -100,12 +102,13 @@ def main() -> int:
     parser.add_argument("packages", nargs="*", metavar="PACKAGE", help=f"of: {', '.join(PACKAGES)}")
     parser.add_argument("--again", action="store_true", help="only those not killed last time")
     parser.add_argument("--only", default="", help="only in files whose path contains this")
+    parser.add_argument("--sample", type=int, help="only so many, always the same")
     asked = parser.parse_args()
     if unknown := sorted(set(asked.packages) - set(PACKAGES)):
         parser.error(f"there is no package {unknown[0]!r}; there are: {', '.join(PACKAGES)}")
     _STATE.mkdir(exist_ok=True)
     for name in asked.packages or PACKAGES:
-        outcomes = run(name, again=asked.again, only=asked.only)
+        outcomes = run(name, again=asked.again, only=asked.only, sample=asked.sample)
         if outcomes is None:
             return 1
         row = score(name, outcomes)
@@ -118,8 +121,15 @@ def main() -> int:
     return 0
 
 
-def run(name: str, *, again: bool, only: str) -> Mapping[str, str] | None:
-    """Try the mutants of a package; return each one's outcome by its text, or None on failure."""
+def run(name: str, *, again: bool, only: str, sample: int | None) -> Mapping[str, str] | None:
+    """Try the mutants of a package; return each one's outcome, or None if its tests cannot run.
+
+    Args:
+        name: Of the package.
+        again: Take over what killed a mutant that is as it was.
+        only: Part of the paths of the files; the others are left alone.
+        sample: How many mutants; the others are "left out". Which ones depends on their text alone.
+    """
     from benchmarks.mutants.mutating import mutate
 
     package, place = PACKAGES[name], _STATE / name.replace("/", ".")
@@ -134,8 +144,10 @@ def run(name: str, *, again: bool, only: str) -> Mapping[str, str] | None:
     ]
     memory, log, left = (place.with_name(f"{place.name}.{kind}") for kind in ("json", "log", "txt"))
     before = json.loads(memory.read_text("utf-8")) if memory.exists() else {}
+    drawn = sorted(mutants, key=lambda m: hashlib.sha256(m.diff.encode()).digest())[:sample]
+    chosen = {m.name for m in drawn}
     known = {m.name: before.get(m.diff, "") for m in mutants} if again else {}
-    to_try = [m for m in mutants if known.get(m.name) not in ("killed", "timeout")]
+    to_try = [m for m in mutants if m.name in chosen and not _killed(known.get(m.name, ""))]
     print(f"{name}: {len(to_try):,} of {len(mutants):,} mutants in {len(paths)} files", flush=True)
     tries, results = place / "to-try.json", place / "results"
     tries.write_text(json.dumps([(m.name, m.function) for m in to_try]), encoding="utf-8")
@@ -155,12 +167,14 @@ def run(name: str, *, again: bool, only: str) -> Mapping[str, str] | None:
         print(f"The tests could not run: see {log}", file=sys.stderr)
         return None
     found = dict(map(json.loads, results.read_text("utf-8").splitlines()))
-    outcomes = {m.diff: found.get(m.name) or known.get(m.name) or "untried" for m in mutants}
-    memory.write_text(json.dumps({**before, **outcomes}, indent=0), encoding="utf-8")
-    alive = [f"{outcomes[m.diff]}: {m.diff}\n" for m in mutants if not _killed(outcomes[m.diff])]
+    outcomes = {m: found.get(m.name) or known.get(m.name) or "untried" for m in mutants}
+    kept = {m.diff: outcome for m, outcome in outcomes.items() if outcome != "untried"}
+    memory.write_text(json.dumps({**before, **kept}, indent=0), encoding="utf-8")
+    outcomes |= {m: "left out" for m in mutants if m.name not in chosen}
+    alive = [f"{o}: {m.diff}\n" for m, o in outcomes.items() if o in ("survived", "untested")]
     left.write_text("\n".join(alive), encoding="utf-8")
     shutil.rmtree(place)
-    return {m.name: outcomes[m.diff] for m in mutants}
+    return {m.name: outcome for m, outcome in outcomes.items()}
 
 
 def _killed(outcome: str) -> bool:
@@ -180,10 +194,13 @@ def _copy_repository(place: Path) -> None:
 
 def score(name: str, outcomes: Mapping[str, str]) -> str:
     """Return the package's row of the table: a mutant that hangs its tests is killed."""
-    every = list(outcomes.values())
-    hung, killed = every.count("timeout"), sum(map(_killed, every))
-    share = 100 * killed / max(len(every), 1)
-    return _ROW.format(name, date.today(), len(every), killed, hung, len(every) - killed, share)
+    tried = [outcome for outcome in outcomes.values() if outcome != "left out"]
+    hung, killed = tried.count("timeout"), sum(map(_killed, tried))
+    share, left = 100 * killed / max(len(tried), 1), len(tried) - killed
+    number = f"{len(tried):,}"
+    if len(tried) < len(outcomes):
+        number += f" of {len(outcomes):,}"
+    return _ROW.format(name, date.today(), number, killed, hung, left, share)
 
 
 def with_row(text: str, row: str) -> str:

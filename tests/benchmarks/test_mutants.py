@@ -16,6 +16,8 @@ def test_a_package_is_scored_by_what_its_tests_notice() -> None:
 
     assert row.startswith("| `mlops/records` | ")
     assert row.endswith(" | 4 | 2 | 1 | 2 | 50.0 % |")
+    sample = score("mlops/records", {**outcomes, "e": "left out"})
+    assert sample.endswith(" | 4 of 5 | 2 | 1 | 2 | 50.0 % |")
 
 
 def test_a_row_takes_the_place_of_the_packages_last_one() -> None:

@@ -17,6 +17,7 @@ from mlops.monitoring.policy import Champion, Decision, Step
 from mlops.monitoring.records import DecisionRecord, read_decisions, write_decision
 from mlops.orchestration import acting
 from mlops.orchestration.acting import act
+from mlops.orchestration.lock import is_held
 from mlops.settings import Settings, load_settings
 
 NOW = datetime(2024, 3, 3, 12, tzinfo=timezone.utc)
@@ -193,3 +194,9 @@ def test_told_not_to_act_it_only_says_so(mage: Mage, settings: Settings) -> None
 
     assert (done.problem, mage.runs) == ("monitoring.act is off", [])
     assert done.command.startswith("mlops rollback --reason")
+
+
+def test_nobody_decides_while_another_does(settings: Settings) -> None:
+    with acting.alone(settings):
+        assert is_held(settings.monitored / "deciding.lock")
+    assert not is_held(settings.monitored / "deciding.lock")

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import io
 import logging
+import os
 import re
 import socket
 import struct
+import sys
 import threading
 import urllib.request
 from pathlib import Path
@@ -16,6 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry, Gauge
 
+from mlops.orchestration import logs
 from mlops.orchestration.logs import TimedLines
 from mlops.serving.metrics import metrics_server
 
@@ -123,3 +126,35 @@ def test_completion_imports_no_block_and_says_nothing(
         str(inside): ["Variable"],
     }
     assert capsys.readouterr().out == ""
+
+
+def test_a_server_begins_with_timed_lines_and_without_announcements(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    out, err = io.StringIO(), io.StringIO()
+    monkeypatch.setattr(sys, "stdout", out)
+    monkeypatch.setattr(sys, "stderr", err)
+    monkeypatch.delenv("PYDEVD_DISABLE_FILE_VALIDATION", raising=False)
+    talkative = [logging.getLogger(name) for name in ("alembic", "traitlets")]
+    for logger in talkative:
+        monkeypatch.setattr(logger, "level", logging.NOTSET)
+
+    logs.begin()
+    print("a line\n continued")
+    print("trouble", file=sys.stderr, flush=True)
+
+    first, second = out.getvalue().splitlines()
+    assert first[:2] == "20" and first.endswith(" a line") and second == " continued"
+    assert err.getvalue().endswith(" trouble\n") and err.getvalue()[:2] == "20"
+    assert all(logger.level == logging.ERROR for logger in talkative)
+    assert os.environ["PYDEVD_DISABLE_FILE_VALIDATION"] == "1"
+    assert sys.stdout.writable()
+
+
+def test_what_is_flushed_is_flushed_below(tmp_path: Path) -> None:
+    with (tmp_path / "log").open("w", buffering=1 << 16) as stream:
+        timed = TimedLines(stream)
+        timed.write("a line\n")
+        assert (tmp_path / "log").stat().st_size == 0
+        timed.flush()
+        assert (tmp_path / "log").stat().st_size > 0
