@@ -8,15 +8,14 @@ that fails.
 from __future__ import annotations
 
 import contextlib
+import faulthandler
 import json
 import os
 import shutil
 import signal
 import tempfile
-import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
 import hypothesis
 import pytest
@@ -24,7 +23,8 @@ import pytest
 from benchmarks.mutants import active
 
 SECONDS_OF_TESTS = 15.0  # per mutant: beyond these the slowest tests are left out
-_SLACK = (3.0, 6.0)  # a fork may take so many times as long as its tests did, and seconds more
+_SLACK = (3.0, 6.0)  # a test may take so many times as long as before, and seconds more
+_FAILED, _HUNG = 3, 1  # exit codes of a fork; the second is that of faulthandler
 
 
 class Forks:
@@ -41,6 +41,7 @@ class Forks:
         self.seconds: dict[str, float] = {}
         self.callers: dict[str, list[pytest.Item]] = {}
         self.failed = False
+        self._nowhere = Path(os.devnull).open("w")  # noqa: SIM115 - open to the end
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_collection(self) -> None:
@@ -90,16 +91,19 @@ class Forks:
         del os.environ[active.CALLS]
         self.pending.write_text("")
 
-        def note_passing() -> int:
+        def note() -> int:
             for item, following in zip(passed, [*passed[1:], passed[0]], strict=True):
-                if self._passes([item], following):
-                    with self.pending.open("a") as stream:
-                        stream.write(f"{item.nodeid}\n")
+                sign = "+" if self._passes([item], following) else "-"
+                with self.pending.open("a") as stream:
+                    stream.write(f"{sign}{item.nodeid}\n")
             return 0
 
-        if passed:
-            self._fork(note_passing, sum(self.seconds.values()), passed[0])
-        return set(self.pending.read_text().splitlines())
+        noted: list[str] = []
+        # A test that hangs ends its fork: those after it are looked at in the next.
+        while passed and self._fork(note, passed[0]) == _HUNG:
+            before, noted = len(noted), self.pending.read_text().splitlines()
+            del passed[: len(noted) - before + 1]
+        return {line[1:] for line in self.pending.read_text().splitlines() if line[0] == "+"}
 
     def _tests_of(self, function: str, usable: set[str]) -> list[pytest.Item]:
         """Return the tests that call a function, fastest first, as many as there is time for."""
@@ -115,51 +119,42 @@ class Forks:
 
     def _outcome(self, name: str, tests: Sequence[pytest.Item]) -> str:
         os.environ[active.MUTANT] = name
-        expected = sum(self.seconds[item.nodeid] for item in tests)
-        code = self._fork(lambda: 0 if self._passes(tests) else 1, expected, tests[0])
+        code = self._fork(lambda: 0 if self._passes(tests) else _FAILED, tests[0])
         del os.environ[active.MUTANT]
-        return "timeout" if code is None else "killed" if code else "survived"
+        return "timeout" if code == _HUNG else "killed" if code else "survived"
 
     def _passes(self, tests: Sequence[pytest.Item], last: pytest.Item | None = None) -> bool:
         """Whether tests pass; what the session's fixtures made is left to the parent."""
         self.failed = False
         stays = last or next((i for i in _others(tests)), tests[0])
         for item, following in zip(tests, [*tests[1:], stays], strict=True):
+            limit = self.seconds[item.nodeid] * _SLACK[0] + _SLACK[1]
+            faulthandler.dump_traceback_later(limit, exit=True, file=self._nowhere)
             item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
+            faulthandler.cancel_dump_traceback_later()
             if self.failed:
                 return False
         return True
 
-    def _fork(self, work: Any, expected: float, any_item: pytest.Item) -> int | None:
-        """Run work in a fork with temporary folders of its own; None if it takes too long."""
+    def _fork(self, work: Callable[[], int], any_item: pytest.Item) -> int:
+        """Run work in a fork with temporary folders of its own; return its exit code."""
         folder = Path(tempfile.mkdtemp(prefix="mutant-"))
         child = os.fork()
         if not child:
-            code = 1
+            code = _FAILED
             try:
                 os.setsid()
-                manager = any_item.config.pluginmanager
-                manager.unregister(name="terminalreporter")
+                any_item.config.pluginmanager.unregister(name="terminalreporter")
                 os.environ["TMPDIR"] = tempfile.tempdir = str(folder)
                 any_item.config._tmp_path_factory._basetemp = folder  # type: ignore[attr-defined]
                 code = work()
             finally:
                 os._exit(code)
-        until = time.monotonic() + expected * _SLACK[0] + _SLACK[1]
-        try:
-            while True:
-                ended, status = os.waitpid(child, os.WNOHANG)
-                if ended:
-                    return os.waitstatus_to_exitcode(status)
-                if time.monotonic() > until:
-                    os.killpg(child, signal.SIGKILL)
-                    os.waitpid(child, 0)
-                    return None
-                time.sleep(0.005)
-        finally:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(child, signal.SIGKILL)  # servers that its tests left behind
-            shutil.rmtree(folder, ignore_errors=True)
+        _, status = os.waitpid(child, 0)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(child, signal.SIGKILL)  # servers that its tests left behind
+        shutil.rmtree(folder, ignore_errors=True)
+        return os.waitstatus_to_exitcode(status)
 
 
 def _others(tests: Sequence[pytest.Item]) -> Iterable[pytest.Item]:
