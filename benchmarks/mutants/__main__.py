@@ -85,8 +85,8 @@ PACKAGES: Mapping[str, Package] = {
                 f"tests/serving/test_{name}.py"
                 for name in (
                     *("access", "app", "complaints", "follower", "keys", "limits", "log_parquet"),
-                    *("one_trip", "prediction_log", "requests", "routing", "shadows"),
-                    "supervisor",
+                    *("metrics", "one_trip", "prediction_log", "requests", "routing", "shadows"),
+                    *("supervisor", "worker"),
                 )
             ),
             "tests/gateway",
