@@ -99,7 +99,7 @@ def test_there_are_no_more_keys_than_can_be_told_apart(
     monkeypatch.setattr(keys, "MAX_KEYS", 3)
     assert [add_key(tmp_path, name)[0].number for name in "ab"] == [1, 2]
 
-    with pytest.raises(ConfigurationError, match="3 keys were made"):
+    with pytest.raises(ConfigurationError, match="3 keys"):
         add_key(tmp_path, "c")
     assert len(read_keys(tmp_path)) == 2
 

@@ -95,7 +95,7 @@ def served(version: int, bundle: str = "") -> Served:
 @pytest.mark.parametrize(
     ("state", "reason"),
     [
-        (None, "the registry was not read yet"),
+        (None, "the registry has not been read yet"),
         ({"problem": ""}, "no version is champion yet"),
         ({"problem": "MLflow is away"}, "MLflow is away"),
     ],
