@@ -28,8 +28,8 @@ _WEEK_DAYS: Final = 31  # up to so many days are drawn with a mark each
 @drawn(_NO_TRIPS)
 def draw_trips(table: pd.DataFrame, size: FigureSize = FULL) -> Drawing:
     """Draw trips by day with the windows train, validation and test shaded (table `trips`)."""
-    made = figure(size)
-    on = axes(made, title="Trips by day of pickup", x="", y="trips per day")
+    fig = figure(size)
+    on = axes(fig, title="Trips by day of pickup", x="", y="trips per day")
     daily = table.groupby([table["hour"].dt.normalize(), "window"])["trips"].sum().reset_index()
     total = daily.groupby("hour")["trips"].sum()
     for name in _WINDOWS:
@@ -42,16 +42,16 @@ def draw_trips(table: pd.DataFrame, size: FigureSize = FULL) -> Drawing:
     on.margins(x=0.01)
     on.yaxis.set_major_formatter("{x:,.0f}")
     dates(on)
-    legend(made, on)
-    return made
+    legend(fig, on)
+    return fig
 
 
 @drawn(_NO_TRIPS)
 def draw_hours(table: pd.DataFrame, size: FigureSize = HALF) -> Drawing:
     """Draw the share of trips by hour of the day, window by window (table `trips`)."""
-    made = figure(size)
+    fig = figure(size)
     on = axes(
-        made, title="When trips begin", x="hour of the day, New York", y="share of the window, %"
+        fig, title="When trips begin", x="hour of the day, New York", y="share of the window, %"
     )
     hour = table["hour"].dt.hour.rename("of_day")
     counted = table.groupby(["window", hour])["trips"].sum()
@@ -61,16 +61,16 @@ def draw_hours(table: pd.DataFrame, size: FigureSize = HALF) -> Drawing:
             on.plot(own.index, 100 * own / own.sum(), dash, color=ROLES[name], lw=2.2, label=name)
     on.set_xticks(range(0, 24, 3))
     on.set_ylim(bottom=0)
-    legend(made, on)
-    return made
+    legend(fig, on)
+    return fig
 
 
 @drawn(_NO_TRIPS)
 def draw_volume(table: pd.DataFrame, size: FigureSize = HALF) -> Drawing:
     """Draw trips kept and quarantined by month (table `volume`)."""
-    made = figure(size)
+    fig = figure(size)
     synthetic = " (synthetic)" if table["synthetic"].any() else ""
-    on = axes(made, title=f"Trips of the training set{synthetic}", x="", y="trips")
+    on = axes(fig, title=f"Trips of the training set{synthetic}", x="", y="trips")
     on.bar(table["month"], table["kept"], color=ROLES["kept"], width=0.6, label="kept")
     bars = on.bar(
         *(table["month"], table["quarantined"]),
@@ -87,8 +87,8 @@ def draw_volume(table: pd.DataFrame, size: FigureSize = HALF) -> Drawing:
     on.set_xticks(range(0, len(table), step), list(table["month"])[::step])
     if len(table) == 1:
         on.set_xlim(-1.5, 1.5)
-    legend(made, on)
-    return made
+    legend(fig, on)
+    return fig
 
 
 @drawn(_NO_TRIPS)
@@ -98,8 +98,8 @@ def draw_rules(table: pd.DataFrame, size: FigureSize = HALF) -> Drawing:
     broken = shown[shown["rows"] > 0]
     if broken.empty:
         return empty("No row broke any rule of the data contract.")
-    made = figure(size)
-    on = axes(made, title="Rows that break a rule", x="share of the rows read, %", y="")
+    fig = figure(size)
+    on = axes(fig, title="Rows that break a rule", x="share of the rows read, %", y="")
     colours = [
         ROLES["quarantined" if each == "quarantine" else "flagged"] for each in broken["action"]
     ]
@@ -119,16 +119,16 @@ def draw_rules(table: pd.DataFrame, size: FigureSize = HALF) -> Drawing:
     ]
     if obeyed:
         handles.append(Patch(color="none", label=f"never broken: {obeyed} more rules"))
-    made.legend(handles=handles, loc="outside lower center", ncols=3)
-    return made
+    fig.legend(handles=handles, loc="outside lower center", ncols=3)
+    return fig
 
 
 @drawn(_NO_TRIPS)
 def draw_missing(table: pd.DataFrame, size: FigureSize = HALF) -> Drawing:
     """Draw the share of missing values, columns × months (table `missing`)."""
     shares = table.pivot(index="column", columns="month", values="share")
-    made = figure(size)
-    on = axes(made, title="Missing values, % of each month's trips", x="", y="")
+    fig = figure(size)
+    on = axes(fig, title="Missing values, % of each month's trips", x="", y="")
     strength = np.clip(shares.to_numpy() / 0.25, 0, 1)
     mesh: Any = on.pcolormesh(np.zeros(shares.shape))
     mesh.set_array(None)
@@ -144,7 +144,7 @@ def draw_missing(table: pd.DataFrame, size: FigureSize = HALF) -> Drawing:
     on.grid(visible=False)
     on.tick_params(length=0)
     on.spines[:].set_visible(False)
-    return made
+    return fig
 
 
 @drawn(_NO_PROFILE)
@@ -153,9 +153,9 @@ def draw_numbers(table: pd.DataFrame, size: FigureSize = FULL) -> Drawing:
     numbers = table[table["kind"] == "number"]
     if numbers.empty:
         return empty(_NO_PROFILE)
-    made = figure(size)
+    fig = figure(size)
     features = list(dict.fromkeys(numbers["feature"]))[:4]
-    for on, name in zip(_row(made, len(features)), features, strict=True):
+    for on, name in zip(_row(fig, len(features)), features, strict=True):
         own = numbers[numbers["feature"] == name]
         edges = np.append(own["low"].to_numpy(), own["high"].iloc[-1])
         unit = own["unit"].iloc[0]
@@ -164,8 +164,8 @@ def draw_numbers(table: pd.DataFrame, size: FigureSize = FULL) -> Drawing:
         on.stairs(100 * own["reference"], edges, fill=True, color=ROLES["reference"], alpha=0.45)
         on.stairs(100 * own["now"], edges, color=BLUE, lw=1.8)
         on.set_ylim(bottom=0)
-    _compared(made, numbers)
-    return made
+    _compared(fig, numbers)
+    return fig
 
 
 @drawn(_NO_PROFILE)
@@ -184,9 +184,9 @@ def _categories(table: pd.DataFrame, wanted: Any, size: FigureSize) -> Drawing:
     chosen = table[(table["kind"] == "category") & table["feature"].map(wanted)]
     if chosen.empty:
         return empty(_NO_PROFILE)
-    made = figure(size)
+    fig = figure(size)
     features = list(dict.fromkeys(chosen["feature"]))
-    for on, name in zip(_row(made, len(features)), features, strict=True):
+    for on, name in zip(_row(fig, len(features)), features, strict=True):
         own = chosen[chosen["feature"] == name]
         own = own[(own["reference"] > 0) | (own["now"] > 0)]
         x = "share of trips, %"
@@ -205,8 +205,8 @@ def _categories(table: pd.DataFrame, wanted: Any, size: FigureSize) -> Drawing:
         on.invert_yaxis()
         on.grid(visible=False)
         on.grid(visible=True, axis="x")
-    _compared(made, chosen)
-    return made
+    _compared(fig, chosen)
+    return fig
 
 
 def _names(feature: str, labels: pd.Series[str]) -> list[str]:
@@ -215,12 +215,12 @@ def _names(feature: str, labels: pd.Series[str]) -> list[str]:
     return [f"{each} {ZONE_NAMES[int(each) - 1]}" for each in labels]
 
 
-def _row(made: Any, count: int) -> Sequence[Axes]:
-    found: Sequence[Axes] = np.atleast_1d(made.subplots(1, count)).tolist()
+def _row(fig: Any, count: int) -> Sequence[Axes]:
+    found: Sequence[Axes] = np.atleast_1d(fig.subplots(1, count)).tolist()
     return found
 
 
-def _compared(made: Any, table: pd.DataFrame) -> None:
+def _compared(fig: Any, table: pd.DataFrame) -> None:
     """Say what is compared with what, once for all pictures of a figure."""
     from matplotlib.lines import Line2D
 
@@ -228,4 +228,4 @@ def _compared(made: Any, table: pd.DataFrame) -> None:
         Patch(color=ROLES["reference"], alpha=0.45, label="the champion's reference"),
         Line2D([], [], color=BLUE, marker="o", label=f"now: {table['now_is'].iloc[0]}"),
     ]
-    made.legend(handles=handles, loc="outside lower center", ncols=2)
+    fig.legend(handles=handles, loc="outside lower center", ncols=2)

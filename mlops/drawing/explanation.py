@@ -40,9 +40,9 @@ _DARKEST: Final = 0.6  # opacity at which text on it is still legible
 def draw_curves(table: pd.DataFrame, size: FigureSize = FULL) -> Drawing:
     """Draw the error of each family's best trial as it grew (table `training_curves`)."""
     families = list(dict.fromkeys(table["family"]))[:BESIDE]
-    made = figure(size)
-    headline(made, "Learning curves of the best trials")
-    places = np.atleast_1d(made.subplots(1, len(families)))
+    fig = figure(size)
+    headline(fig, "Learning curves of the best trials")
+    places = np.atleast_1d(fig.subplots(1, len(families)))
     for on, family in zip(places, families, strict=True):
         own = table[table["family"] == family]
         unit, loss = own["unit"].iloc[0], own["loss"].iloc[0]
@@ -64,8 +64,8 @@ def draw_curves(table: pd.DataFrame, size: FigureSize = FULL) -> Drawing:
             textcoords="offset points",
             ha="right",
         )
-    legend(made, max(places, key=lambda on: len(on.lines)))
-    return made
+    legend(fig, max(places, key=lambda on: len(on.lines)))
+    return fig
 
 
 @drawn(
@@ -82,11 +82,11 @@ def draw_contributions(table: pd.DataFrame, size: FigureSize = TALL) -> Drawing:
     minutes = minutes.fillna(0.0)
     top = minutes.mean(axis=1).sort_values(ascending=False).index[:_FEATURES]
     minutes = minutes.loc[top]
-    made = figure(size)
+    fig = figure(size)
     rows = table.drop_duplicates("family").set_index("family")["rows"]
     if minutes.shape[1] == 1:
-        return _contribution_bars(made, minutes.iloc[:, 0], int(rows.iloc[0]))
-    on = axes(made, title="Mean absolute contribution of each feature, minutes (exact)", x="", y="")
+        return _contribution_bars(fig, minutes.iloc[:, 0], int(rows.iloc[0]))
+    on = axes(fig, title="Mean absolute contribution of each feature, minutes (exact)", x="", y="")
     values = minutes.to_numpy()
     for y, x in np.ndindex(values.shape):
         shade = to_rgba(BLUE, _DARKEST * values[y, x] / values.max())
@@ -100,12 +100,12 @@ def draw_contributions(table: pd.DataFrame, size: FigureSize = TALL) -> Drawing:
     on.grid(visible=False)
     on.tick_params(length=0)
     on.spines[:].set_visible(False)
-    return made
+    return fig
 
 
-def _contribution_bars(made: Figure, minutes: pd.Series[Any], rows: int) -> Drawing:
+def _contribution_bars(fig: Figure, minutes: pd.Series[Any], rows: int) -> Drawing:
     title = f"Contribution of each feature to predictions of {minutes.name}"
-    on = axes(made, title=title, x=f"mean |contribution|, minutes (exact, {rows:,} trips)", y="")
+    on = axes(fig, title=title, x=f"mean |contribution|, minutes (exact, {rows:,} trips)", y="")
     own = minutes.iloc[::-1]
     bars = on.barh(
         [str(name).replace("_", " ") for name in own.index],
@@ -116,7 +116,7 @@ def _contribution_bars(made: Figure, minutes: pd.Series[Any], rows: int) -> Draw
     on.margins(x=0.1)
     on.grid(visible=False)
     on.tick_params(axis="y", length=0)
-    return made
+    return fig
 
 
 @drawn("No candidate has been measured by slice yet: `mlops run` trains and measures them.")
@@ -129,12 +129,12 @@ def draw_residuals(table: pd.DataFrame, size: FigureSize = FULL) -> Drawing:
     best = table[table["rmse"] == table["rmse"].min()]
     family, window = best["family"].iloc[0], best["window"].iloc[0]
     shown = best[best["rows"] >= min(_FEW_TRIPS, best["rows"].max())]
-    made = figure(size)
+    fig = figure(size)
     headline(
-        made,
+        fig,
         f"Errors of {family} on the {window} window: mean, standard deviation; RMSE at the right",
     )
-    for on, dimension in zip(made.subplots(1, len(_SLICES), sharex=True), _SLICES, strict=True):
+    for on, dimension in zip(fig.subplots(1, len(_SLICES), sharex=True), _SLICES, strict=True):
         own = shown[shown["dimension"] == dimension].iloc[::-1]
         label(on, title=dimension, x="predicted - actual, minutes", y="")
         places = np.arange(len(own))
@@ -160,4 +160,4 @@ def draw_residuals(table: pd.DataFrame, size: FigureSize = FULL) -> Drawing:
                 textcoords="offset points",
                 va="center",
             )
-    return made
+    return fig

@@ -133,14 +133,14 @@ def styled() -> Any:
 
 def figure(size: FigureSize = HALF) -> Figure:
     """Return an empty figure that can be saved; draw on it in the project's style."""
-    made = Figure(figsize=(size.width / 72, size.height / 72))
-    FigureCanvasAgg(made)
-    return made
+    fig = Figure(figsize=(size.width / 72, size.height / 72))
+    FigureCanvasAgg(fig)
+    return fig
 
 
-def axes(made: Figure, *, title: str, x: str, y: str) -> Axes:
+def axes(fig: Figure, *, title: str, x: str, y: str) -> Axes:
     """Return the axes of a figure with one picture; see `label`."""
-    return label(made.subplots(), title=title, x=x, y=y)
+    return label(fig.subplots(), title=title, x=x, y=y)
 
 
 def label(on: Axes, *, title: str, x: str, y: str) -> Axes:
@@ -156,26 +156,26 @@ def label(on: Axes, *, title: str, x: str, y: str) -> Axes:
     return on
 
 
-def headline(made: Figure, text: str) -> None:
+def headline(fig: Figure, text: str) -> None:
     """Put one title over the pictures of a figure."""
-    made.suptitle(text, x=0.01, ha="left", fontsize=12)
+    fig.suptitle(text, x=0.01, ha="left", fontsize=12)
 
 
-def legend(made: Figure, on: Axes) -> None:
+def legend(fig: Figure, on: Axes) -> None:
     """Put the legend below the picture, where it hides nothing, in as few lines as fit."""
     handles, labels = on.get_legend_handles_labels()
     if handles:
         entry = _KEY_WIDTH + _LETTER_WIDTH * max(map(len, labels))  # columns are equally wide
-        columns = max(1, int(made.get_figwidth() * 72 / entry))
+        columns = max(1, int(fig.get_figwidth() * 72 / entry))
         rows = -(-len(labels) // columns)
-        made.legend(
+        fig.legend(
             handles, labels, loc="outside lower center", ncols=min(columns, -(-len(labels) // rows))
         )
 
 
-def _show_single_points(made: Figure) -> None:
+def _show_single_points(fig: Figure) -> None:
     """Mark the points of lines without a neighbour: no line leads to them."""
-    for line in (line for on in made.axes for line in on.lines):
+    for line in (line for on in fig.axes for line in on.lines):
         if line.get_marker() not in ("", "None", None, " ") or line.get_linestyle() == "None":
             continue
         known = np.isfinite(np.asarray(line.get_ydata(orig=False), dtype=float))
@@ -185,7 +185,7 @@ def _show_single_points(made: Figure) -> None:
             line.set(marker="o", markevery=alone.tolist())
 
 
-def to_svg(made: Figure) -> str:
+def to_svg(fig: Figure) -> str:
     """Return a figure as one ``<svg>`` element that grows with what it is put into.
 
     Nothing external is needed, its ink has the colour of the text around it, and the same figure
@@ -193,8 +193,8 @@ def to_svg(made: Figure) -> str:
     """
     buffer = io.StringIO()
     with styled():
-        _lay_out(made)
-        made.savefig(buffer, format="svg", metadata=dict.fromkeys(_METADATA))
+        _lay_out(fig)
+        fig.savefig(buffer, format="svg", metadata=dict.fromkeys(_METADATA))
     svg = buffer.getvalue()
     head, body = svg[svg.index("<svg") :].rstrip().split(">", 1)
     head = re.sub(r' (width|height)="[^"]*pt"', "", head)
@@ -202,30 +202,30 @@ def to_svg(made: Figure) -> str:
     body = re.sub(r"<style.*?</style>", "", body, flags=re.DOTALL)
     body = re.sub(rf"'{_MEASURED}'[^;\"]*", _FONTS, body)
     body = re.sub(INK, "currentColor", body, flags=re.IGNORECASE)
-    titles = (each.get_title(loc="left") for each in made.axes)
+    titles = (each.get_title(loc="left") for each in fig.axes)
     name = escape(next(filter(None, titles), ""))
     placed = 'preserveAspectRatio="xMinYMid" style="stroke-linejoin:round"'
     return f'{head} {placed} role="img" aria-label="{name}">{body}'
 
 
-def to_png(made: Figure, scale: float = 2.0) -> bytes:
+def to_png(fig: Figure, scale: float = 2.0) -> bytes:
     """Return a figure as PNG on white, ``scale`` pixels per CSS pixel."""
     buffer = io.BytesIO()
     with styled():
-        _lay_out(made)
-        made.savefig(
+        _lay_out(fig)
+        fig.savefig(
             buffer, format="png", dpi=72 * scale, facecolor="white", metadata={"Software": None}
         )
     return buffer.getvalue()
 
 
-def _lay_out(made: Figure) -> None:
+def _lay_out(fig: Figure) -> None:
     """Find the place of everything once: saving would do so twice, for half of its time."""
-    engine = made.get_layout_engine()
+    engine = fig.get_layout_engine()
     if engine is not None:
-        engine.execute(made)
+        engine.execute(fig)
         with rc_context({"figure.constrained_layout.use": False}):
-            made.set_layout_engine(None)
+            fig.set_layout_engine(None)
 
 
 def to_html(drawing: Drawing) -> Html:

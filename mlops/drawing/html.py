@@ -117,12 +117,12 @@ class Card(NamedTuple):
 
 def cards_html(cards: Iterable[Card]) -> Html:
     """Return cards beside each other."""
-    made = (
+    drawn = (
         f'<div class="card" style="flex-grow:{width:g}"><div class="label">{escape(label)}</div>'
         f'<div class="value">{_cell(value)}</div><div class="note">{prose(note)}</div></div>'
         for label, value, note, width in cards
     )
-    return Html(f'<div class="cards">{"".join(made)}</div>')
+    return Html(f'<div class="cards">{"".join(drawn)}</div>')
 
 
 def table_html(

@@ -91,9 +91,9 @@ def draw_champion(table: pd.DataFrame) -> Drawing:
 @drawn(f"Nothing has been trained yet: {_FIRST}")
 def draw_searches(table: pd.DataFrame, size: FigureSize = HALF) -> Drawing:
     """Draw the validation error of each family, training by training (table `searches`)."""
-    made = figure(size)
+    fig = figure(size)
     hollow = " (hollow: synthetic trips)" if table["synthetic"].any() else ""
-    on = axes(made, title=f"Validation RMSE of each training{hollow}", x="", y="RMSE, minutes")
+    on = axes(fig, title=f"Validation RMSE of each training{hollow}", x="", y="RMSE, minutes")
     trainings = sorted(table["training"].unique())
     places = {training: place for place, training in enumerate(trainings)}
     # Baselines are far off on purpose: a scale that holds them hides the differences that matter.
@@ -119,8 +119,8 @@ def draw_searches(table: pd.DataFrame, size: FigureSize = HALF) -> Drawing:
         on.set_xlabel("beyond the scale: " + ", ".join(left_out))
     name_moments(on, pd.Series(trainings), 6)
     on.set_xlim(-0.5, len(trainings) - 0.5)
-    legend(made, on)
-    return made
+    legend(fig, on)
+    return fig
 
 
 @drawn(
@@ -132,8 +132,8 @@ def draw_live(table: pd.DataFrame, size: FigureSize = HALF) -> Drawing:
 
     Windows lie side by side, as in `draw_drift`: by time, a busy hour would be one heap.
     """
-    made = figure(size)
-    on = axes(made, title="Live RMSE by window, with 95 % interval", x="", y="RMSE, minutes")
+    fig = figure(size)
+    on = axes(fig, title="Live RMSE by window, with 95 % interval", x="", y="RMSE, minutes")
     table = table.assign(place=np.arange(len(table)))
     for version, own in table.groupby("version"):
         family = str(own["family"].iloc[0])
@@ -174,8 +174,8 @@ def draw_live(table: pd.DataFrame, size: FigureSize = HALF) -> Drawing:
     on.margins(y=0.12)
     on.set_xlim(-0.7, len(table) - 0.3)
     name_moments(on, table["end"], 6)
-    legend(made, on)
-    return made
+    legend(fig, on)
+    return fig
 
 
 @drawn(
@@ -186,9 +186,9 @@ def draw_drift(table: pd.DataFrame, size: FigureSize = FULL) -> Drawing:
     """Draw features × windows, coloured by PSI relative to its limit (table `drift`)."""
     features = list(dict.fromkeys(table["feature"]))
     windows = list(dict.fromkeys(table["window"]))
-    made = figure(FigureSize(size.width, max(size.height, 64 + 19 * len(features))))
+    fig = figure(FigureSize(size.width, max(size.height, 64 + 19 * len(features))))
     on = axes(
-        made,
+        fig,
         title="Worst of PSI, Jensen–Shannon, KS and Wasserstein, relative to its alarm limit",
         x="",
         y="",
@@ -225,8 +225,8 @@ def draw_drift(table: pd.DataFrame, size: FigureSize = FULL) -> Drawing:
         ("not judged", "unjudged", np.nan),
     ):
         on.plot([], [], "s", markersize=9, color=_cell_colour(ratio, state), label=label)
-    legend(made, on)
-    return made
+    legend(fig, on)
+    return fig
 
 
 def _live_card(row: Any) -> Card:

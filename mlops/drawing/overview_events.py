@@ -80,8 +80,8 @@ def draw_runs(table: pd.DataFrame, size: FigureSize = HALF, now: datetime | None
     if now is not None:  # the picture ends today, however long ago the last run was
         last = max(last, pd.Timestamp(now).normalize())
     days = pd.date_range(last - pd.Timedelta(days=13), last)
-    made = figure(FigureSize(size.width, max(size.height, 64 + 21 * len(pipelines))))
-    on = axes(made, title="Runs by day, failed runs first", x="", y="")
+    fig = figure(FigureSize(size.width, max(size.height, 64 + 21 * len(pipelines))))
+    on = axes(fig, title="Runs by day, failed runs first", x="", y="")
     groups: Any = table.groupby(["day", "pipeline"])
     for (day, pipeline), own in groups:
         if day not in days:
@@ -103,8 +103,8 @@ def draw_runs(table: pd.DataFrame, size: FigureSize = HALF, now: datetime | None
     on.spines[:].set_visible(False)
     for state in ("completed", "running", "failed", "cancelled"):
         on.plot([], [], "s", markersize=9, color=state_colour(state), label=state)
-    legend(made, on)
-    return made
+    legend(fig, on)
+    return fig
 
 
 @drawn(

@@ -23,9 +23,9 @@ def calibration(bins: pd.DataFrame) -> Drawing:
         bins: ``predicted`` and ``actual`` (means), ``low`` and ``high`` (tenth and ninetieth
             percentile of actual durations); minutes, one row per bin.
     """
-    made = figure(COLUMN)
+    fig = figure(COLUMN)
     on = axes(
-        made,
+        fig,
         title="Actual durations by predicted duration",
         x="predicted duration, minutes",
         y="actual duration, minutes",
@@ -37,8 +37,8 @@ def calibration(bins: pd.DataFrame) -> Drawing:
     on.plot([0, end], [0, end], color=GREY, linestyle="--", label="perfect prediction")
     on.plot(bins["predicted"], bins["actual"], color=BLUE, marker="o", label="mean")
     on.set(xlim=(0, None), ylim=(0, None))
-    legend(made, on)
-    return made
+    legend(fig, on)
+    return fig
 
 
 @drawn("No actual duration has arrived yet.")
@@ -49,8 +49,8 @@ def live_errors(windows: pd.DataFrame) -> Drawing:
         windows: ``end`` (time), ``version``, and in minutes ``rmse``, ``low``, ``high`` and
             ``expected``.
     """
-    made = figure(COLUMN)
-    on = axes(made, title="Live error", x="end of the window (UTC)", y="RMSE, minutes")
+    fig = figure(COLUMN)
+    on = axes(fig, title="Live error", x="end of the window (UTC)", y="RMSE, minutes")
     for version, own in windows.groupby("version"):
         below, above = own["rmse"] - own["low"], own["high"] - own["rmse"]
         on.errorbar(
@@ -71,8 +71,8 @@ def live_errors(windows: pd.DataFrame) -> Drawing:
         label="expected",
     )
     dates(on)
-    legend(made, on)
-    return made
+    legend(fig, on)
+    return fig
 
 
 @drawn("No trial was recorded.")
@@ -82,8 +82,8 @@ def search_progress(trials: pd.DataFrame) -> Drawing:
     Args:
         trials: ``family``, ``number`` (from 1) and ``best`` (RMSE, minutes); one row per trial.
     """
-    made = figure(FigureSize(COLUMN.width, 380))
-    on = axes(made, title="The search", x="trial", y="best RMSE on validation, minutes")
+    fig = figure(FigureSize(COLUMN.width, 380))
+    on = axes(fig, title="The search", x="trial", y="best RMSE on validation, minutes")
     for family, own in trials.groupby("family", sort=False):
         style = look(str(family))
         on.plot(
@@ -95,5 +95,5 @@ def search_progress(trials: pd.DataFrame) -> Drawing:
             label=str(family),
         )
     on.xaxis.set_major_locator(MaxNLocator(integer=True))
-    legend(made, on)
-    return made
+    legend(fig, on)
+    return fig

@@ -82,8 +82,8 @@ def draw_requests(
     table: pd.DataFrame, size: FigureSize = HALF, now: datetime | None = None
 ) -> Drawing:
     """Draw requests per second by endpoint and status (table `serving_requests`)."""
-    made = figure(size)
-    on = axes(made, title="Requests by endpoint and status", x="", y="requests per second")
+    fig = figure(size)
+    on = axes(fig, title="Requests by endpoint and status", x="", y="requests per second")
     name = table["status"] + " " + table["endpoint"]
     totals = table.groupby(name)["per_second"].sum().sort_values(ascending=False)
     answered, failed = iter(_ANSWERED), iter(_FAILED)
@@ -93,8 +93,8 @@ def draw_requests(
         on.plot(own["at"], own["per_second"], "-" if fine else "--", color=colour, label=each)
     on.set_ylim(bottom=0)
     dates(on, now)
-    legend(made, on)
-    return made
+    legend(fig, on)
+    return fig
 
 
 @drawn(_SOME)
@@ -102,8 +102,8 @@ def draw_latency(
     table: pd.DataFrame, size: FigureSize = HALF, now: datetime | None = None
 ) -> Drawing:
     """Draw percentiles of latency by version and role (table `serving_latency`)."""
-    made = figure(size)
-    on = axes(made, title="Time in the server", x="", y="milliseconds (logarithmic)")
+    fig = figure(size)
+    on = axes(fig, title="Time in the server", x="", y="milliseconds (logarithmic)")
     for (role, version), own in _in_order(table):
         for percent, dash in ((50, "-"), (95, "--"), (99, ":")):
             on.plot(
@@ -116,8 +116,8 @@ def draw_latency(
     on.yaxis.set_major_formatter("{x:g}")
     on.yaxis.set_minor_locator(NullLocator())
     dates(on, now)
-    legend(made, on)
-    return made
+    legend(fig, on)
+    return fig
 
 
 @drawn(
@@ -128,8 +128,8 @@ def draw_errors(
     table: pd.DataFrame, size: FigureSize = HALF, now: datetime | None = None
 ) -> Drawing:
     """Draw what failed, by kind and time (table `serving_errors`)."""
-    made = figure(size)
-    on = axes(made, title="Requests not answered, by kind", x="", y="requests")
+    fig = figure(size)
+    on = axes(fig, title="Requests not answered, by kind", x="", y="requests")
     totals = table.groupby("kind")["count"].sum().sort_values(ascending=False)
     named = {kind: kind if i < _KINDS else "other" for i, kind in enumerate(totals.index)}
     slots = _slots(table["at"])
@@ -149,8 +149,8 @@ def draw_errors(
         )
         below += wide[kind].to_numpy()
     dates(on, now)
-    legend(made, on)
-    return made
+    legend(fig, on)
+    return fig
 
 
 @drawn(_SOME)
@@ -159,9 +159,9 @@ def draw_predictions(table: pd.DataFrame, size: FigureSize = HALF) -> Drawing:
 
     From the table `serving_predictions`; the bars of a histogram as a line.
     """
-    made = figure(size)
+    fig = figure(size)
     on = axes(
-        *(made,),
+        *(fig,),
         title="Predicted durations",
         x="minutes",
         y="% of trips per minute of duration",
@@ -183,8 +183,8 @@ def draw_predictions(table: pd.DataFrame, size: FigureSize = HALF) -> Drawing:
         )
     on.set_xlim(0, _LONGEST)
     on.set_ylim(bottom=0)
-    legend(made, on)
-    return made
+    legend(fig, on)
+    return fig
 
 
 @drawn(_SOME)

@@ -42,9 +42,9 @@ def for_pipeline(
 @drawn("No candidate is recorded yet: `mlops run` trains all of them.")
 def draw_searched(table: pd.DataFrame, size: FigureSize = HALF) -> Drawing:
     """Draw the validation error of each candidate (table `training_candidates`)."""
-    made = figure(size)
+    fig = figure(size)
     run = f"Candidates of run {table['run'].iloc[0]}, {table['at'].max():%Y-%m-%d %H:%M} UTC"
-    on = axes(made, title=run, x="RMSE on the validation window, minutes", y="")
+    on = axes(fig, title=run, x="RMSE on the validation window, minutes", y="")
     own = table.sort_values("rmse", ascending=False)
     places = np.arange(len(own))
     colours = [look(family).colour for family in own["family"]]
@@ -60,15 +60,15 @@ def draw_searched(table: pd.DataFrame, size: FigureSize = HALF) -> Drawing:
     on.set_xlim(0, own["rmse"].max() * 1.65)  # room for the words
     on.tick_params(axis="y", length=0)
     on.grid(visible=False)
-    return made
+    return fig
 
 
 @drawn("No search is recorded yet: `mlops run` searches every family.")
 def draw_trials(table: pd.DataFrame, size: FigureSize = HALF) -> Drawing:
     """Draw each trial as a point and the best so far as a line (table `training_trials`)."""
-    made = figure(size)
+    fig = figure(size)
     on = axes(
-        *(made,), title="Trials, and the best so far", x="trial of the search", y="RMSE, minutes"
+        *(fig,), title="Trials, and the best so far", x="trial of the search", y="RMSE, minutes"
     )
     own = _learned(table)
     for family, mine in _best_first(own):
@@ -77,16 +77,16 @@ def draw_trials(table: pd.DataFrame, size: FigureSize = HALF) -> Drawing:
         _steps(on, mine["trial"], mine["best"], family)
     _hide_far_trials(on, own)
     on.xaxis.set_major_locator(MaxNLocator(integer=True))
-    legend(made, on)
-    return made
+    legend(fig, on)
+    return fig
 
 
 @drawn("No search is recorded yet: `mlops run` searches every family.")
 def draw_pace(table: pd.DataFrame, size: FigureSize = TALL) -> Drawing:
     """Draw the best error so far against the time it took (table `training_trials`)."""
-    made = figure(size)
+    fig = figure(size)
     on = axes(
-        made,
+        fig,
         title="Best error over search time",
         x="search time, seconds (logarithmic)",
         y="best RMSE so far, minutes",
@@ -101,8 +101,8 @@ def draw_pace(table: pd.DataFrame, size: FigureSize = TALL) -> Drawing:
     on.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     on.xaxis.set_major_formatter("{x:g}")
     on.xaxis.set_minor_locator(NullLocator())
-    legend(made, on)
-    return made
+    legend(fig, on)
+    return fig
 
 
 def _learned(table: pd.DataFrame) -> pd.DataFrame:
@@ -139,9 +139,9 @@ def draw_parameters(table: pd.DataFrame, size: FigureSize = FULL) -> Drawing:
     """Draw which hyperparameters went along with the loss (table `training_parameters`)."""
     families = list(dict.fromkeys(table["family"]))[:BESIDE]
     most = min(int(table.groupby("family").size().max()), _PARAMETERS)
-    made = figure(size)
-    headline(made, "Influential parameters: rank correlation with the loss of a trial")
-    places = np.atleast_1d(made.subplots(1, len(families), sharex=True))
+    fig = figure(size)
+    headline(fig, "Influential parameters: rank correlation with the loss of a trial")
+    places = np.atleast_1d(fig.subplots(1, len(families), sharex=True))
     for on, family in zip(places, families, strict=True):
         own = table[table["family"] == family]
         own = own.reindex(own["correlation"].abs().sort_values().index[-_PARAMETERS:])
@@ -156,12 +156,12 @@ def draw_parameters(table: pd.DataFrame, size: FigureSize = FULL) -> Drawing:
         on.set_ylim(len(own) - most - 0.6, len(own) - 0.4)  # bars are equally thick everywhere
         on.grid(visible=False)
         on.tick_params(axis="y", length=0)
-    made.supxlabel(
+    fig.supxlabel(
         "Negative: larger values do better. Positive: smaller values do better. The band holds 95 %"
         " of correlations that arise by chance.",
         fontsize=11,
     )
-    return made
+    return fig
 
 
 def _chance(trials: int) -> float:

@@ -155,11 +155,11 @@ def test_a_registry_that_never_was_there_is_awaited(world: World) -> None:
 def test_a_broken_artifact_replaces_nothing_and_is_tried_again_later(world: World) -> None:
     world.registry.champion = 1
     world.step()
-    world.registry.champion, world.broken[2] = 2, MlopsError("is not a whole model")
+    world.registry.champion, world.broken[2] = 2, MlopsError("is not a complete model")
     for _ in range(5):
         state = world.step()
         assert state.champion.version == 1
-        assert "version 2 cannot be served: is not a whole model" in state.problem
+        assert "version 2 cannot be served: is not a complete model" in state.problem
     assert world.made == [1, 2]
 
     del world.broken[2]
@@ -173,7 +173,7 @@ def test_a_broken_artifact_replaces_nothing_and_is_tried_again_later(world: Worl
 def test_the_wait_before_a_broken_artifact_is_tried_again_doubles_up_to_its_longest(
     world: World,
 ) -> None:
-    world.registry.champion, world.broken[2] = 2, MlopsError("is not a whole model")
+    world.registry.champion, world.broken[2] = 2, MlopsError("is not a complete model")
 
     tries = []
     for world.now in range(0, 1_300, 5):
