@@ -175,6 +175,7 @@ def _become(request: dict[str, Any], streams: list[int]) -> dict[str, Any]:
         os.dup2(stream, own)
     for stream in streams:
         os.close(stream)
+    _open_streams(line_by_line="PYTHONUNBUFFERED" in request["environment"])
     if request["session"]:
         os.setsid()
     if request["umask"] != -1:
@@ -184,6 +185,22 @@ def _become(request: dict[str, Any], streams: list[int]) -> dict[str, Any]:
     os.environ.update(request["environment"])
     time.tzset()
     return request
+
+
+def _open_streams(*, line_by_line: bool) -> None:
+    """Let Python look anew at its three streams: they were other files when it started."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        before = getattr(sys, name)
+        stream = open(  # noqa: SIM115
+            number,
+            "w" if number else "r",
+            buffering=1 if line_by_line or name == "stderr" else -1,
+            encoding=before.encoding,
+            errors=before.errors,
+            closefd=False,
+        )
+        setattr(sys, name, stream)
+        setattr(sys, f"__{name}__", stream)
 
 
 def _run(request: dict[str, Any]) -> None:
