@@ -84,7 +84,8 @@ PACKAGES: Mapping[str, Package] = {
             *(
                 f"tests/serving/test_{name}.py"
                 for name in (
-                    *("access", "app", "complaints", "follower", "keys", "limits", "log_parquet"),
+                    *("access", "app", "complaints", "follower", "http", "keys", "limits"),
+                    "log_parquet",
                     *("metrics", "one_trip", "prediction_log", "requests", "routing", "shadows"),
                     *("supervisor", "worker"),
                 )
