@@ -14,10 +14,12 @@ import os
 import shutil
 import signal
 import tempfile
+import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import hypothesis
+import psutil
 import pytest
 
 from benchmarks.mutants import active
@@ -100,7 +102,7 @@ class Forks:
 
         noted: list[str] = []
         # A test that hangs ends its fork: those after it are looked at in the next.
-        while passed and self._fork(note, passed[0]) == _HUNG:
+        while passed and self._fork(note, passed) == _HUNG:
             before, noted = len(noted), self.pending.read_text().splitlines()
             del passed[: len(noted) - before + 1]
         return {line[1:] for line in self.pending.read_text().splitlines() if line[0] == "+"}
@@ -119,7 +121,7 @@ class Forks:
 
     def _outcome(self, name: str, tests: Sequence[pytest.Item]) -> str:
         os.environ[active.MUTANT] = name
-        code = self._fork(lambda: 0 if self._passes(tests) else _FAILED, tests[0])
+        code = self._fork(lambda: 0 if self._passes(tests) else _FAILED, tests)
         del os.environ[active.MUTANT]
         return "timeout" if code == _HUNG else "killed" if code else "survived"
 
@@ -128,33 +130,49 @@ class Forks:
         self.failed = False
         stays = last or next((i for i in _others(tests)), tests[0])
         for item, following in zip(tests, [*tests[1:], stays], strict=True):
-            limit = self.seconds[item.nodeid] * _SLACK[0] + _SLACK[1]
-            faulthandler.dump_traceback_later(limit, exit=True, file=self._nowhere)
+            faulthandler.dump_traceback_later(self._limit(item), exit=True, file=self._nowhere)
             item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
             faulthandler.cancel_dump_traceback_later()
             if self.failed:
                 return False
         return True
 
-    def _fork(self, work: Callable[[], int], any_item: pytest.Item) -> int:
-        """Run work in a fork with temporary folders of its own; return its exit code."""
+    def _limit(self, item: pytest.Item) -> float:
+        """Return how many seconds a test may take."""
+        return self.seconds[item.nodeid] * _SLACK[0] + _SLACK[1]
+
+    def _fork(self, work: Callable[[], int], tests: Sequence[pytest.Item]) -> int:
+        """Run work on tests in a fork with temporary folders of its own; return its exit code."""
+        patience = sum(self.seconds[i.nodeid] for i in tests) * _SLACK[0] + 3 * _SLACK[1]
         folder = Path(tempfile.mkdtemp(prefix="mutant-"))
         child = os.fork()
         if not child:
             code = _FAILED
             try:
                 os.setsid()
-                any_item.config.pluginmanager.unregister(name="terminalreporter")
+                tests[0].config.pluginmanager.unregister(name="terminalreporter")
                 os.environ["TMPDIR"] = tempfile.tempdir = str(folder)
-                any_item.config._tmp_path_factory._basetemp = folder  # type: ignore[attr-defined]
+                tests[0].config._tmp_path_factory._basetemp = folder  # type: ignore[attr-defined]
                 code = work()
             finally:
                 os._exit(code)
-        _, status = os.waitpid(child, 0)
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(child, signal.SIGKILL)  # servers that its tests left behind
+        status, ended, deadline = 0, 0, time.monotonic() + patience
+        while not ended and time.monotonic() < deadline:
+            ended, status = os.waitpid(child, os.WNOHANG)
+            time.sleep(0.005)
+        _end_session(child)  # also of processes that a mutant has set free
+        if not ended:
+            os.waitpid(child, 0)
         shutil.rmtree(folder, ignore_errors=True)
-        return os.waitstatus_to_exitcode(status)
+        return os.waitstatus_to_exitcode(status) if ended else _HUNG
+
+
+def _end_session(leader: int) -> None:
+    """Kill all processes of a session, whatever groups they have moved to."""
+    for pid in psutil.pids():
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            if pid != os.getpid() and os.getsid(pid) == leader:
+                os.kill(pid, signal.SIGKILL)
 
 
 def _others(tests: Sequence[pytest.Item]) -> Iterable[pytest.Item]:
