@@ -26,7 +26,8 @@ from benchmarks.mutants import active
 
 SECONDS_OF_TESTS = 15.0  # per mutant: beyond these the slowest tests are left out
 _SLACK = (3.0, 6.0)  # a test may take so many times as long as before, and seconds more
-_FAILED, _HUNG = 3, 1  # exit codes of a fork; the second is that of faulthandler
+# Exit codes of a fork: none that a mutant may happen to exit with means that its tests passed.
+_PASSED, _FAILED, _HUNG = 44, 45, 1  # the last is that of faulthandler
 
 
 class Forks:
@@ -98,11 +99,11 @@ class Forks:
                 sign = "+" if self._passes([item], following) else "-"
                 with self.pending.open("a") as stream:
                     stream.write(f"{sign}{item.nodeid}\n")
-            return 0
+            return _PASSED
 
         noted: list[str] = []
-        # A test that hangs ends its fork: those after it are looked at in the next.
-        while passed and self._fork(note, passed) == _HUNG:
+        # A test that hangs or exits ends its fork: those after it are looked at in the next.
+        while passed and self._fork(note, passed) != _PASSED:
             before, noted = len(noted), self.pending.read_text().splitlines()
             del passed[: len(noted) - before + 1]
         return {line[1:] for line in self.pending.read_text().splitlines() if line[0] == "+"}
@@ -121,9 +122,9 @@ class Forks:
 
     def _outcome(self, name: str, tests: Sequence[pytest.Item]) -> str:
         os.environ[active.MUTANT] = name
-        code = self._fork(lambda: 0 if self._passes(tests) else _FAILED, tests)
+        code = self._fork(lambda: _PASSED if self._passes(tests) else _FAILED, tests)
         del os.environ[active.MUTANT]
-        return "timeout" if code == _HUNG else "killed" if code else "survived"
+        return {_PASSED: "survived", _HUNG: "timeout"}.get(code, "killed")
 
     def _passes(self, tests: Sequence[pytest.Item], last: pytest.Item | None = None) -> bool:
         """Whether tests pass; what the session's fixtures made is left to the parent."""
