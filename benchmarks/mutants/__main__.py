@@ -159,7 +159,7 @@ def run(name: str, *, again: bool, only: str, sample: int | None) -> Mapping[str
         "MUTANTS_TO_TRY": os.pathsep.join(map(str, (tries, results))),
     }
     command = [sys.executable, "-m", "pytest", *package.tests, "-q", "-p", "no:cacheprovider"]
-    command += ["-m", "not mage and not browser and not real_data", "-p", "no:xdist"]
+    command += ["-m", "not mage and not browser and not real_data"]
     command += ["-p", "benchmarks.mutants.running"]
     # What was found until Ctrl-C is kept: `--again` goes on from there.
     with log.open("w") as output, contextlib.suppress(KeyboardInterrupt):
