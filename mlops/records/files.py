@@ -143,6 +143,6 @@ def refuse(error: DamagedFileError) -> NoReturn:
 
 
 def _first_fault(error: ValidationError) -> str:
-    fault = error.errors(include_url=False, include_input=False, include_context=False)[0]
+    fault = error.errors()[0]
     where = ".".join(str(part) for part in fault["loc"])
     return f"{where}: {fault['msg']}" if where else fault["msg"]

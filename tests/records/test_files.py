@@ -12,10 +12,12 @@ from pydantic import BaseModel, ConfigDict
 
 from mlops.errors import DamagedFileError
 from mlops.records.files import (
+    damaged,
     find_or_report,
     find_pointed,
     find_record,
     read_record,
+    refuse,
     write_pointer,
     write_record,
 )
@@ -89,6 +91,20 @@ def test_a_damaged_file_is_named_with_what_is_wrong_and_what_to_do(
     assert caught.value.message.startswith(f"{path}: ")
     assert why in caught.value.message
     assert caught.value.hint == f"remove '{path}'"  # quoted: the folder has blanks in its name
+
+
+def test_json_that_lacks_what_is_looked_up_is_damaged(folder: RecordFolder[Trip]) -> None:
+    path = folder.write("a", TRIP)
+
+    with pytest.raises(DamagedFileError, match="it lacks 'fare'"):
+        read_record(path, Trip, WAY_OUT, lambda content: {"zone": content["fare"]})
+    with pytest.raises(DamagedFileError, match="it lacks"):
+        refuse(damaged(path, "it lacks 'fare'", WAY_OUT))
+
+
+def test_a_record_can_be_read_by_a_person(folder: RecordFolder[Trip]) -> None:
+    assert folder.write("a", TRIP).read_text("utf-8") == '{\n "zone": 7,\n "note": "früh"\n}'
+    assert write_record(folder.path("b"), TRIP, indent=None).read_text("utf-8").count("\n") == 0
 
 
 def test_a_folder_in_the_place_of_a_file_is_damage_too(folder: RecordFolder[Trip]) -> None:
