@@ -9,22 +9,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from mlops.backtest.replay import Replay, ReplayStep
+from mlops.backtest.replay import Replay
+from mlops.backtest.results import Aging, ReplayStep
 from mlops.backtest.scoring import live_performance, predictions_of
 from mlops.backtest.training import read_training
 from mlops.data.months import month_bounds, months_between
-from mlops.data.references import Reference
-
-
-class Aging(Reference):
-    """One model on one month, whether it answered then or not."""
-
-    model: str  # key of the training
-    trained_at: datetime
-    month: str
-    age_months: int  # at the beginning of the month
-    rmse: float  # minutes
-    excess: float  # relative, over the newest model of that month: 0.02 is 2 % worse
 
 
 def aging_of(replay: Replay, steps: Sequence[ReplayStep]) -> tuple[Aging, ...]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from mlops.backtest.summary import BacktestResult, excess_by_age
+from mlops.backtest.results import BacktestResult
+from mlops.backtest.summary import excess_by_age
 from mlops.drawing.frame import FigureSize, figure, styled, to_png, to_svg
 from mlops.drawing.palette import GREY, HUES, INK
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Final, NamedTuple
 
-from mlops.backtest.watching import Signal, Signals
+from mlops.backtest.results import Signal, Signals
 from mlops.errors import ConfigurationError
 
 

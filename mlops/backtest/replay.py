@@ -15,35 +15,14 @@ from datetime import datetime, timedelta
 from mlops import progress
 from mlops.backtest.history import Clock, History, content_sha256
 from mlops.backtest.policies import policy_of
-from mlops.backtest.scoring import Live, live_performance, predictions_of
+from mlops.backtest.results import ReplayStep
+from mlops.backtest.scoring import live_performance, predictions_of
 from mlops.backtest.store import Store, key_of
 from mlops.backtest.training import Training, months_known, pass_gate, read_training, train
-from mlops.backtest.watching import Signals, Watcher
+from mlops.backtest.watching import Watcher
 from mlops.data.months import month_bounds, months_between
-from mlops.data.references import Reference
 from mlops.errors import ConfigurationError, GateRefusalError
 from mlops.settings import Settings
-
-
-class ReplayStep(Reference):
-    """One month under one policy."""
-
-    policy: str
-    month: str
-    champion: str  # key of the training that answered
-    champion_at: datetime  # when it was trained and promoted
-    learned_until: datetime  # by the champion
-    age_months: int  # of the champion, at the beginning of the month
-    requests: int
-    live: Live
-    signals: Signals
-    retrain: bool  # what the policy decided
-    reason: str
-    challenger: str | None = None  # key of the training that followed
-    challenger_rmse: float | None = None  # on its test window, minutes
-    training_seconds: float = 0.0
-    verdict: str = ""  # the gate's, in words
-    promoted: bool = False
 
 
 @dataclass(frozen=True)

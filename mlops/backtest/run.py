@@ -10,8 +10,9 @@ from mlops.backtest.aging import aging_of
 from mlops.backtest.chart import draw
 from mlops.backtest.recording import record
 from mlops.backtest.replay import Replay
+from mlops.backtest.results import BacktestResult
 from mlops.backtest.store import Store, key_of
-from mlops.backtest.summary import BacktestResult, staleness_of, totals_of, write_result
+from mlops.backtest.summary import staleness_of, totals_of, write_result
 from mlops.backtest.tracking import log_result
 from mlops.backtest.watching import Monitoring
 from mlops.data.months import parse_months

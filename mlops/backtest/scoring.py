@@ -6,10 +6,10 @@ import pandas as pd
 import pyarrow as pa
 
 from mlops.backtest.history import Clock, content_sha256
+from mlops.backtest.results import Live
 from mlops.backtest.store import WAY_OUT, Store, key_of
 from mlops.backtest.training import Training, model_of
 from mlops.data.months import month_bounds
-from mlops.data.references import Reference
 from mlops.data.trips import TARGET
 from mlops.errors import DamagedFileError
 from mlops.evaluation.metrics import interval_metrics, regression_metrics
@@ -18,16 +18,6 @@ from mlops.records.files import report
 from mlops.records.parquet import read_table, write_table
 from mlops.settings import Settings
 from mlops.training.artifact import OUTPUTS
-
-
-class Live(Reference):
-    """How the answers of a month turned out, once every label had arrived; minutes."""
-
-    rows: int
-    rmse: float
-    mae: float
-    bias: float  # predicted - actual
-    coverage: float  # share of trips inside their interval
 
 
 def predictions_of(

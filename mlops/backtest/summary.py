@@ -4,56 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from mlops.backtest.aging import Aging
-from mlops.backtest.replay import ReplayStep
-from mlops.data.references import Reference
+from mlops.backtest.results import (
+    CURRENT,
+    RESULT_FILE,
+    Aged,
+    Aging,
+    BacktestResult,
+    ReplayStep,
+    Totals,
+)
 from mlops.records.atomic import atomic_folder
-from mlops.records.files import find_pointed, find_record, write_pointer, write_record
-
-RESULT_FILE: Final = "backtest.json"
-CURRENT: Final = "current"  # file naming the folder of the latest replay
-
-
-class Totals(Reference):
-    """One policy over all months."""
-
-    policy: str
-    months: int
-    mean_live_rmse: float  # minutes, each month counting the same
-    worst_live_rmse: float
-    mean_coverage: float
-    retrainings: int
-    promotions: int
-    training_seconds: float  # without the first model, which all policies share
-    mean_age_months: float
-
-
-class Aged(Reference):
-    """The months that models of one age answered under one policy."""
-
-    policy: str
-    age_months: int
-    months: int
-    trips: int
-    rmse: float  # minutes, over all these trips
-
-
-class BacktestResult(Reference):
-    """A whole replay, as it is stored."""
-
-    months: tuple[str, ...]  # replayed
-    learned_before: tuple[str, ...]
-    source: str
-    synthetic: bool
-    steps: tuple[ReplayStep, ...]
-    totals: tuple[Totals, ...]
-    staleness: tuple[Aged, ...]
-    aging: tuple[Aging, ...]
+from mlops.records.files import write_pointer, write_record
 
 
 def totals_of(steps: Sequence[ReplayStep]) -> tuple[Totals, ...]:
@@ -150,17 +116,6 @@ def write_result(result: BacktestResult, folder: Path, chart: Mapping[str, bytes
 
     atomic_folder(folder, write)
     write_pointer(folder.parent / CURRENT, folder.name)
-
-
-def latest_result(backtests: Path) -> BacktestResult | None:
-    """Return the replay that was written last; None before the first.
-
-    Raises:
-        DamagedFileError: If its file is damaged.
-    """
-    way_out = "repeat the backtest, which rewrites {path}: mlops backtest"
-    folder = find_pointed(backtests / CURRENT, RESULT_FILE, way_out)
-    return find_record(folder / RESULT_FILE, BacktestResult, way_out) if folder else None
 
 
 def _by_policy(steps: Sequence[ReplayStep]) -> dict[str, list[ReplayStep]]:

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 from typing import Final
 
-from mlops.backtest.summary import BacktestResult
+from mlops.backtest.results import BacktestResult
 from mlops.registry.connection import connect, ensure_tracking, many_writes, registry_errors
 from mlops.settings import Settings
 

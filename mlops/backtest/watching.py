@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Final, Literal, Protocol
 
 from mlops.backtest.history import Clock, content_sha256
+from mlops.backtest.results import Signal, Signals
 from mlops.backtest.store import Store, key_of
 from mlops.backtest.training import Training, model_of
-from mlops.data.references import Reference
 from mlops.data.trips import REQUEST_COLUMNS
 from mlops.monitoring.judging import report_window
 from mlops.monitoring.learning import build_profile
@@ -32,21 +32,6 @@ _FAMILIES: Final[Mapping[Kind, frozenset[str]]] = {
     "performance": frozenset({"performance"}),
 }
 KINDS: Final[tuple[Kind, ...]] = ("drift", "performance")
-
-
-class Signal(Reference):
-    """What the windows of a month say of one kind of change."""
-
-    alarm: bool
-    windows: tuple[bool, ...]  # violated? in order of time
-    reason: str  # for or against, in words
-
-
-class Signals(Reference):
-    """What monitoring says at the end of a month."""
-
-    drift: Signal
-    performance: Signal
 
 
 class Watcher(Protocol):

@@ -12,7 +12,7 @@ from mlops.cli.options import AsJson, SetOption, examples, settings_from
 from mlops.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from mlops.backtest.summary import BacktestResult
+    from mlops.backtest.results import BacktestResult
 
 ALL = ("never", "monthly", "on_drift", "on_performance")
 

@@ -18,8 +18,6 @@ from mlops.cli.display import show_rows
 from mlops.cli.options import AsJson, SetOption, examples, settings_from
 from mlops.data.locations import require_there
 from mlops.errors import MlopsError
-from mlops.registry.lookup import champion_trouble, look_up
-from mlops.registry.trail import CHAMPION
 from mlops.settings import PROJECT_ROOT, Settings
 
 MIN_DISK_GB = 2.0
@@ -250,11 +248,13 @@ def check_tracking(settings: Settings) -> Check:
 
 def check_champion(settings: Settings) -> Check:
     """The alias in MLflow names our champion, and its model can be loaded."""
+    from mlops.registry.lookup import champion_trouble, look_up
+
     standing = look_up(settings)
     if standing is None:
         return Check("champion", "warn", "the registry cannot be read", "see: mlops models")
     if trouble := champion_trouble(settings):
         message, _, way_out = trouble.partition("; ")
         return Check("champion", "warn", message, way_out)
-    number = standing.number(CHAMPION)
+    number = standing.number("champion")
     return Check("champion", "ok", f"version {number}" if number else "none yet")

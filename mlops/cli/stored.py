@@ -52,7 +52,6 @@ def training_set(settings: Settings, fault: Callable[[MlopsError], None]) -> str
     """Read the training set in use, all its parts included."""
     from mlops.data.store.manifests import current_training_set
     from mlops.data.store.publications import PUBLICATION_WAY_OUT, Publication, publication_file
-    from mlops.data.store.snapshots import verify
 
     with _Caught(fault):
         find_record(publication_file(settings), Publication, PUBLICATION_WAY_OUT)
@@ -60,6 +59,8 @@ def training_set(settings: Settings, fault: Callable[[MlopsError], None]) -> str
         manifest = current_training_set(settings)
         if manifest is None:
             return "none yet; `mlops run` builds it"
+        from mlops.data.store.snapshots import verify
+
         verify(manifest)
         return f"{manifest.sha256[:12]}, {manifest.rows:,} trips"
     return "damaged"
@@ -101,7 +102,7 @@ def history(settings: Settings, fault: Callable[[MlopsError], None]) -> str:
 
 def backtests(settings: Settings, fault: Callable[[MlopsError], None]) -> str:
     """Read the latest backtest."""
-    from mlops.backtest.summary import latest_result
+    from mlops.backtest.results import latest_result
 
     with _Caught(fault):
         result = latest_result(settings.backtests)
@@ -111,19 +112,21 @@ def backtests(settings: Settings, fault: Callable[[MlopsError], None]) -> str:
 
 def monitoring(settings: Settings, fault: Callable[[MlopsError], None]) -> str:
     """Read windows, decisions, reference profiles and the server's health at each look."""
-    from mlops.monitoring.profile import ReferenceProfile
     from mlops.monitoring.records import read_decisions, read_windows
-    from mlops.monitoring.serving_snapshots import SNAPSHOT_WAY_OUT, Snapshot, snapshot_files
 
     windows = read_windows(settings, whole=0, on_damage=fault)
     decisions = read_decisions(settings, fault)
     profiles = sorted((settings.monitored / "profiles").glob("*.json"))
     for path in profiles:
+        from mlops.monitoring.profile import ReferenceProfile
+
         with _Caught(fault):
             ReferenceProfile.load(path)
-    for snapshot in snapshot_files(settings):
+    for path in sorted((settings.monitored / "serving").glob("*.json")):
+        from mlops.monitoring.serving_snapshots import SNAPSHOT_WAY_OUT, Snapshot
+
         with _Caught(fault):
-            find_record(snapshot.path, Snapshot, SNAPSHOT_WAY_OUT)
+            find_record(path, Snapshot, SNAPSHOT_WAY_OUT)
     return f"{len(windows)} windows, {len(decisions)} decisions, {len(profiles)} profiles"
 
 
@@ -136,7 +139,6 @@ def notifications(settings: Settings, fault: Callable[[MlopsError], None]) -> st
 
 def serving(settings: Settings, fault: Callable[[MlopsError], None]) -> str:
     """Read the server's state, its keys and every bundle."""
-    from mlops.serving.bundle import read_head
     from mlops.serving.keys import read_keys
     from mlops.serving.state import read_state
 
@@ -147,6 +149,8 @@ def serving(settings: Settings, fault: Callable[[MlopsError], None]) -> str:
         read_state(settings.served)
     bundles = sorted((settings.served / "bundles").glob("v*"))
     for bundle in bundles:
+        from mlops.serving.bundle import read_head
+
         with _Caught(fault):
             read_head(bundle)
     return f"{len(keys)} keys, {len(bundles)} bundles"

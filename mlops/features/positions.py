@@ -11,7 +11,6 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-from scipy.sparse.csgraph import shortest_path
 
 Floats = npt.NDArray[np.float64]
 
@@ -77,6 +76,8 @@ def _majorise(miles: Floats, weights: Floats) -> Floats:
 
 def _classical(miles: Floats, weights: Floats) -> Floats:
     """Classical scaling (Torgerson, 1952) of the shortest paths along routes that have trips."""
+    from scipy.sparse.csgraph import shortest_path  # for those who build features, not who serve
+
     paths = shortest_path(np.where(weights > 0, np.maximum(miles, 1e-6), 0), directed=False)
     paths = np.where(np.isfinite(paths), paths, paths[np.isfinite(paths)].max())
     centred = -0.5 * paths**2

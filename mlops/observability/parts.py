@@ -16,7 +16,7 @@ from mlops.observability.memory import Stamp, WorldPart, stamp_of
 from mlops.settings import Settings
 
 if TYPE_CHECKING:
-    from mlops.backtest.summary import BacktestResult
+    from mlops.backtest.results import BacktestResult
     from mlops.data.references import TrainingSetManifest
     from mlops.deployment.records import DeploymentRecord
     from mlops.monitoring.records import DecisionRecord, WindowRecord
@@ -188,7 +188,7 @@ def _read_training_set(world: ObservedWorld) -> TrainingSetManifest | None:
 
 
 def _read_backtest(world: ObservedWorld) -> BacktestResult | None:
-    from mlops.backtest.summary import latest_result
+    from mlops.backtest.results import latest_result
 
     return latest_result(world.settings.backtests)
 

@@ -21,7 +21,7 @@ from mlops.observability.parts import (
 from mlops.settings import Settings
 
 if TYPE_CHECKING:
-    from mlops.backtest.summary import BacktestResult
+    from mlops.backtest.results import BacktestResult
     from mlops.data.references import TrainingSetManifest
     from mlops.deployment.records import DeploymentRecord
     from mlops.monitoring.records import DecisionRecord, WindowRecord

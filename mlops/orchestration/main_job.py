@@ -23,7 +23,9 @@ from mlops.orchestration.lock import DECISION_SECONDS, HomeLock
 from mlops.orchestration.naming import product_lock
 from mlops.orchestration.stages import STAGES, wanted
 from mlops.registry.connection import ensure_tracking
+from mlops.registry.listing import find_version
 from mlops.registry.tracking import close_abandoned_runs
+from mlops.registry.trail import CHAMPION
 from mlops.registry.versions import Registry
 from mlops.settings import Settings
 
@@ -152,7 +154,7 @@ def objection(settings: Settings, *, promote: bool) -> str:
     Raises:
         GateRefusalError: If that is what is asked for, before any work is done.
     """
-    champion = Registry(settings).champion()
+    champion = find_version(settings, CHAMPION)  # without MLflow, which takes seconds to load
     learned = TripOrigin(settings.source.taxi, settings.source.kind == "sample")
     known = champion.origin if champion else None
     mismatch = replacement(learned, known, allow=settings.allow_mismatch)

@@ -63,9 +63,13 @@ def _fault(file: Path) -> str | None:
 
 
 def _read(files: list[Path], columns: Sequence[str] | None, filters: Any) -> Any:
+    names = None if columns is None else list(columns)
+    if len(files) == 1 and filters is None:  # what more takes imports pandas
+        with pq.ParquetFile(files[0], page_checksum_verification=True) as opened:
+            return opened.read(names)
     return pq.read_table(
         [str(file) for file in files],
-        columns=None if columns is None else list(columns),
+        columns=names,
         filters=filters,
         partitioning=None,
         page_checksum_verification=True,

@@ -12,9 +12,9 @@ import pytest
 from mlops.backtest.history import Clock, History
 from mlops.backtest.recording import record
 from mlops.backtest.replay import Replay
+from mlops.backtest.results import Signal, Signals
 from mlops.backtest.store import Store
 from mlops.backtest.training import Training
-from mlops.backtest.watching import Signal, Signals
 from mlops.settings import Settings, load_settings
 
 MONTHS = ("2023-10", "2023-11", "2023-12", "2024-01")

@@ -14,7 +14,8 @@ import pytest
 
 from mlops.backtest import training
 from mlops.backtest.history import Clock, History, content_sha256
-from mlops.backtest.replay import Replay, ReplayStep
+from mlops.backtest.replay import Replay
+from mlops.backtest.results import ReplayStep
 from mlops.backtest.scoring import predictions_of
 from mlops.backtest.training import Training, model_of, read_training
 from mlops.data.trips import REQUEST_COLUMNS, TARGET

@@ -14,18 +14,22 @@ import pytest
 
 from mlops.backtest.aging import aging_of
 from mlops.backtest.chart import draw
-from mlops.backtest.replay import ReplayStep
-from mlops.backtest.scoring import Live, live_performance
-from mlops.backtest.summary import (
+from mlops.backtest.results import (
     BacktestResult,
-    excess_by_age,
+    Live,
+    ReplayStep,
+    Signal,
+    Signals,
     latest_result,
+)
+from mlops.backtest.scoring import live_performance
+from mlops.backtest.summary import (
+    excess_by_age,
     staleness_of,
     step_rows,
     totals_of,
     write_result,
 )
-from mlops.backtest.watching import Signal, Signals
 
 QUIET = Signal(alarm=False, windows=(False, True), reason="quiet")
 

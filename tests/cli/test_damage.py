@@ -23,7 +23,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from mlops.backtest.summary import BacktestResult, write_result
+from mlops.backtest.results import BacktestResult
+from mlops.backtest.summary import write_result
 from mlops.cli import main
 from mlops.data.store.manifests import current_training_set, load_manifest
 from mlops.data.store.publications import reason_to_build

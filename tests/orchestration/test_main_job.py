@@ -63,8 +63,7 @@ def test_what_cannot_replace_the_champion_is_said_before_work_begins(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     champion = SimpleNamespace(version=3, origin=REAL)
-    registry = SimpleNamespace(champion=lambda: champion)
-    monkeypatch.setattr(main_job, "Registry", lambda settings: registry)
+    monkeypatch.setattr(main_job, "find_version", lambda settings, alias: champion)
     assert "version 3 is champion and learned from real trips" in objection(settings, promote=False)
     with pytest.raises(GateRefusalError, match="synthetic trips of green taxis cannot replace it"):
         objection(settings, promote=True)

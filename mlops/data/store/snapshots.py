@@ -12,10 +12,9 @@ import shutil
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import numpy as np
-import pandas as pd
 
 from mlops.data.references import (
     Extraction,
@@ -47,6 +46,9 @@ from mlops.records.atomic import atomic_folder
 from mlops.records.files import damaged, write_pointer, write_record
 from mlops.records.parquet import read_table, write_table
 from mlops.settings import Settings
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 # Measured on a month of green trips with 23 columns: zstd without dictionaries is the smallest
 # (3.5 MB; lz4 4.2, with dictionaries 4.9 and more) and loads as fast as lz4, in 6 to 8 ms.
