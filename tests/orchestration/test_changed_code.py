@@ -168,7 +168,7 @@ def test_a_server_starts_no_block_of_changed_code_and_stamps_what_it_imported(
         assert "scheduler was killed by SIGKILL" in server.popen.stdout.readline()
         assert "restarts in 1 s" in server.popen.stdout.readline()
         told = server.popen.stdout.readline()
-        assert "mlops/errors.py has changed since `mlops up` began" in told and "restart" in told
+        assert "mlops/errors.py has changed since `mlops up` started" in told and "restart" in told
         assert _blocks(toy, second) == {}
         assert server.stop() == 0
         assert "restart" not in _status(toy, here)
