@@ -353,3 +353,64 @@ def test_the_schema_is_that_of_requests() -> None:
     frame = table.select(list(REQUEST_COLUMNS)).to_pandas()
     assert frame.dtypes.astype(str).to_dict() == REQUEST_COLUMNS
     assert isinstance(table, pa.Table)
+
+
+def test_what_cannot_be_stored_at_the_end_is_counted(tmp_path: Path, sink: MemorySink) -> None:
+    log = PredictionLog(settings_of(tmp_path), "worker-0")
+    sink.open.clear()
+    log.append(**many_trips(3))
+    log.close(timeout_seconds=0.05)
+    assert (log.written, log.dropped) == (0, 3)
+    sink.open.set()
+    log._thread.join(60)
+    assert sink.closed
+
+
+def test_each_outage_is_told_once(
+    tmp_path: Path, sink: MemorySink, caplog: pytest.LogCaptureFixture
+) -> None:
+    log = PredictionLog(settings_of(tmp_path), "worker-0")
+    for outage in (1, 2):
+        log.append(**one_trip(f"r{outage}"))
+        sink.error = OSError("away")
+        assert not log.flush() and not log.flush()
+        assert len(caplog.records) == outage
+        assert "1 trips wait" in caplog.text
+        sink.error = None
+        assert log.flush() and log.waiting == 0
+    log.close()
+
+
+def test_parts_have_names_of_their_own_and_hold_what_came_between_two_flushes(
+    tmp_path: Path, sink: MemorySink
+) -> None:
+    log = PredictionLog(settings_of(tmp_path), "worker-7")
+    for _ in range(3):
+        log.append(**one_trip())
+        log.append(**many_trips(2))
+        assert log.waiting == 3
+        assert log.flush()
+    assert log.flush(), "nothing waits"
+    log.close()
+    assert [table.num_rows for table in sink.parts.values()] == [3, 3, 3]
+    assert all(name.startswith("part-worker-7-") for name in sink.parts)
+    assert log.flush(), "nothing is left"
+
+
+@pytest.mark.parametrize(("rows", "early"), [(25, False), (26, True)])
+def test_more_than_a_quarter_of_the_queue_does_not_wait_for_its_time(
+    tmp_path: Path, sink: MemorySink, rows: int, early: bool
+) -> None:
+    log = PredictionLog(settings_of(tmp_path, queue_trips=100), "worker-0")
+    log.append(**many_trips(rows))
+    if early:
+        wait_until(lambda: log.written == rows)
+    else:
+        # When the thread has looked several times, with the rows laid out
+        looks: list[int] = []
+        drain = log._drain
+        log._drain = lambda: looks.append(log.waiting) or drain()  # type: ignore[method-assign]
+        wait_until(lambda: len(looks) > 2)
+        assert log.written == 0
+    log.close()
+    assert log.written == rows
