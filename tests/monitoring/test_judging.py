@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from datetime import datetime
 from typing import Any
 
@@ -11,8 +12,9 @@ import pytest
 from mlops.data.trips import DISTANCE, REQUEST_COLUMNS
 from mlops.errors import DataQualityError
 from mlops.monitoring.faults import FAULTS
-from mlops.monitoring.judging import judge, report_window
+from mlops.monitoring.judging import judge, least_change, report_window
 from mlops.monitoring.measurements import Measurement
+from mlops.monitoring.quality import UNITS
 from mlops.monitoring.report import WindowReport
 from mlops.monitoring.stability import measure_staleness
 
@@ -140,6 +142,75 @@ def test_a_profile_without_limits_judges_nothing(world: Any) -> None:
 
     with pytest.raises(DataQualityError, match="version 7 has no limits"):
         report_window(world.window(world.live.iloc[:10]), bare, world.settings, name="w")
+
+
+@pytest.mark.parametrize(
+    ("side", "value", "outcome"),
+    [
+        *(("high", 10.0, "ok"), ("high", 10.01, "alarm"), ("high", -99.0, "ok")),
+        *(("low", 10.0, "ok"), ("low", 9.99, "alarm"), ("low", 99.0, "ok")),
+        *(("both", 10.0, "ok"), ("both", 10.01, "alarm"), ("both", -2.0, "ok")),
+        ("both", -2.01, "alarm"),
+    ],
+)
+def test_only_what_is_beyond_its_limit_is_an_alarm(
+    world: Any, side: Any, value: float, outcome: str
+) -> None:
+    measured = Measurement("serving", "s", "x", "difference", side, 9, value, 4.0, limit=10.0)
+
+    assert judge(measured, world.profile, world.settings).outcome == outcome
+
+
+@pytest.mark.parametrize(
+    ("family", "statistic", "limit"),
+    [
+        ("skew", "share", "max_skew_share"),
+        ("staleness", "age", "max_model_age_days"),
+        ("stability", "progress", "min_clock_progress"),
+        ("stability", "missing", 0.0),
+        ("serving", "p95", None),
+    ],
+)
+def test_the_limits_of_what_is_not_learned_are_set(
+    world: Any, family: Any, statistic: str, limit: Any
+) -> None:
+    measured = Measurement(family, "s", statistic, "difference", "high", 9, 0.0, 0.0)
+    wanted = getattr(world.settings, limit) if isinstance(limit, str) else limit
+
+    found = judge(measured, world.profile, world.settings)
+
+    assert found.limit == wanted
+    assert (found.outcome == "unjudged") == (wanted is None)
+
+
+@pytest.mark.parametrize(
+    ("family", "subject", "statistic", "scale", "least"),
+    [
+        ("drift", "s", "psi", "squares", 0.2),
+        ("drift", "s", "js", "squares", 0.2 / (8 * math.log(2))),
+        ("drift", "s", "ks", "distance", 0.07),
+        ("drift", "s", "wasserstein", "distance", 0.3 * 5),
+        ("performance", "all trips", "coverage", "difference", 0.06),
+        ("performance", "all trips", "rmse", "ratio", 0.15 * 5),
+        ("quality", UNITS, "median ratio", "ratio", 0.4 * 5),
+        ("quality", "rule x", "share", "share", 0.5 * 2.0),  # half of what is usual
+    ],
+)
+def test_how_much_a_change_must_be_to_matter(
+    world: Any, family: Any, subject: str, statistic: str, scale: Any, least: float
+) -> None:
+    settings = world.settings.model_copy(
+        update={
+            **{"min_psi": 0.2, "min_ks": 0.07, "min_wasserstein": 0.3, "min_error_change": 0.15},
+            **{"min_coverage_change": 0.06, "min_units_change": 0.4, "min_share_change": 0.03},
+            "min_share_growth": 0.5,
+        }
+    )
+    measured = Measurement(family, subject, statistic, scale, "high", 9, 3.0, 2.0, yardstick=5.0)
+
+    assert least_change(measured, settings) == pytest.approx(least)
+    rare = measured._replace(family="quality", subject="r", scale="share", reference=0.01)
+    assert least_change(rare, settings) == 0.03
 
 
 def without(profile: Any, *families: str) -> Any:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -34,3 +36,45 @@ def test_slices_of_a_dimension_vary_alike_and_features_by_their_distance() -> No
     assert bronx.pool == queens.pool != bronx._replace(statistic="mae").pool
     assert zone.pool == vendor.pool != zone._replace(family="labels").pool
     assert len({m.key for m in (bronx, queens, zone, vendor)}) == 4
+
+
+@pytest.mark.parametrize(
+    ("scale", "value", "reference", "expected"),
+    [
+        ("squares", 0.027, 0.0, 0.3),
+        ("squares", -1.0, 0.0, 0.0),
+        ("distance", 8.0, 0.0, 4.0),
+        ("distance", -1.0, 0.0, 0.0),
+        ("share", 1.0, 0.0, math.pi),
+        ("share", 0.5, 0.25, math.pi / 2 - math.pi / 3),
+        ("share", 1.5, -0.5, math.pi),
+        ("ratio", 3.0, 1.5, math.log(2)),
+        ("ratio", 0.0, 1e-5, 0.0),  # both as good as nothing
+        ("ratio", math.e * 1e-4, 0.0, 1.0),
+        ("difference", 5.0, 2.0, 3.0),
+    ],
+)
+def test_the_effect_is_what_the_scale_says(
+    scale: Scale, value: float, reference: float, expected: float
+) -> None:
+    assert effect(scale, value, reference) == pytest.approx(expected, abs=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("scale", "of", "reference", "expected"),
+    [
+        ("squares", 0.3, 0.0, 0.027),
+        ("distance", 4.0, 0.0, 8.0),
+        ("distance", -1.0, 0.0, 0.0),
+        ("share", 9.0, 0.25, 1.0),
+        ("share", -9.0, 0.25, 0.0),
+        ("share", math.pi / 6, 0.25, 0.5),
+        ("ratio", math.log(2), 1.5, 3.0),
+        ("ratio", 1.0, 0.0, math.e * 1e-4),
+        ("difference", 3.0, 2.0, 5.0),
+    ],
+)
+def test_a_limit_is_shown_as_the_value_with_its_effect(
+    scale: Scale, of: float, reference: float, expected: float
+) -> None:
+    assert value_at(scale, of, reference) == pytest.approx(expected, abs=1e-12)

@@ -187,3 +187,102 @@ def test_nothing_is_said_of_windows_that_the_server_did_not_answer(home: Setting
 
     assert list(measure_serving(home, window(2, origin="source"))) == []
     assert list(measure_serving(home, window(5))) == []
+
+
+def told(measured: Iterable[Measurement]) -> dict[str, tuple[float, float, float | None]]:
+    """Return value, what is usual and limit, by subject or, of latencies, by statistic."""
+    return {
+        m.statistic if m.subject == "latency" else m.subject: (
+            *(round(x, 6) for x in (m.value, m.reference)),
+            None if m.limit is None else round(m.limit, 6),
+        )
+        for m in measured
+    }
+
+
+def test_values_limits_and_what_is_usual_are_what_the_snapshots_say(home: Settings) -> None:
+    config = home.model_copy(
+        update={
+            "deployment": home.deployment.model_copy(
+                update={
+                    **{"max_latency_ratio": 1.5, "latency_floor_ms": 3.0},
+                    "max_error_share": 0.02,
+                }
+            ),
+            "monitoring": home.monitoring.model_copy(update={"max_cost_ratio": 2.0}),
+        }
+    )
+    usual = [
+        snapshot(1, NOON - 3 * HOUR, errors=30, cpu=0.25, resident_bytes=9e7),
+        snapshot(
+            1, NOON - 2 * HOUR, errors=10, cpu=0.75, resident_bytes=4e7, bundle_bytes=2_000_000
+        ),
+    ]
+
+    found = told(compare(snapshot(2, errors=50), usual, config))
+
+    # Answers that took 4 ms lie between 2 and 5: quantiles are linear in between.
+    p95 = 2 + 3 * 0.95
+    assert found["p95"] == (p95, p95, round(1.5 * p95, 6))
+    assert found["p50"] == (3.5, 3.5, None) and found["p99"] == (4.97, 4.97, None)
+    usually = round(40 / 2_040, 6)
+    assert found["errors"] == (
+        round(50 / 1_050, 6),
+        usually,
+        pytest.approx(40 / 2_040 + 0.02, abs=1e-6),
+    )
+    assert found["cost"] == (0.5, 0.5, 1.0)
+    assert found["memory"] == (50, 40, 80)
+    assert found["bundle"] == (1, 2, 4)
+    # fast ones are held to the floor
+    fast = [snapshot(1, milliseconds=1.0)]
+    assert told(compare(snapshot(2, milliseconds=1.0), fast, config))["p95"][2] == 4.5
+
+
+@pytest.mark.parametrize(
+    ("mine", "usual", "judged"),
+    [(200, 200, True), (199, 200, False), (200, 199, False)],
+)
+def test_latencies_of_two_hundred_requests_are_compared(
+    home: Settings, mine: int, usual: int, judged: bool
+) -> None:
+    found = told(compare(snapshot(2, answers=mine), [snapshot(1, answers=usual)], home))
+
+    assert (found["p95"][2] is not None) == judged
+    assert (found["cost"][2] is not None) == judged if mine >= 200 else "cost" not in found
+
+
+@pytest.mark.parametrize(
+    ("size", "alike"), [(2.0, True), (2.01, False), (0.5, True), (0.49, False)]
+)
+def test_requests_are_alike_within_a_factor_of_two(
+    home: Settings, size: float, alike: bool
+) -> None:
+    found = told(compare(snapshot(2, size=size), [snapshot(1)], home))
+
+    assert (found["p95"][2] is not None) == alike
+    assert (found["cost"][2] is not None) == alike
+
+
+@pytest.mark.parametrize(
+    ("answers", "errors", "limit"), [(95, 5, 0.05), (995, 5, 0.01), (0, 4, 5 / 4)]
+)
+def test_a_few_errors_are_accidents(
+    home: Settings, answers: int, errors: int, limit: float
+) -> None:
+    found = told(compare(snapshot(2, answers=answers, errors=errors), [], home))
+
+    assert home.deployment.max_error_share == 0.01
+    assert found["errors"] == (errors / (answers + errors), 0, limit)
+
+
+@pytest.mark.parametrize(("others", "known"), [(50, True), (60, False)])
+def test_what_workers_spend_is_a_versions_own_if_it_gives_nearly_all_answers(
+    home: Settings, others: int, known: bool
+) -> None:
+    one = snapshot(2)
+    period = one.period.model_copy(update={"server_answers": 1_000 + others})
+
+    found = told(compare(one.model_copy(update={"period": period}), [], home))
+
+    assert ("cost" in found) == known
