@@ -24,7 +24,7 @@ import pytest
 
 from benchmarks.mutants import active
 
-SECONDS_OF_TESTS = 15.0  # per mutant: beyond these the slowest tests are left out
+SECONDS_OF_TESTS = 15.0  # per mutant; a test that takes more than half of them is left out
 _SLACK = (3.0, 6.0)  # a test may take so many times as long as before, and seconds more
 # Exit codes of a fork: none that a mutant may happen to exit with means that its tests passed.
 _PASSED, _FAILED, _HUNG = 44, 45, 1  # the last is that of faulthandler
@@ -78,7 +78,7 @@ class Forks:
         return True
 
     def _learn(self, items: Sequence[pytest.Item]) -> set[str]:
-        """Run every test to see what it calls; return those that also pass in a fork."""
+        """Run every test to see what it calls; return those that are quick and pass in a fork."""
         os.environ[active.CALLS] = str(self.pending)
         passed = []
         for item, following in zip(items, [*items[1:], items[0]], strict=True):
@@ -86,7 +86,7 @@ class Forks:
             active.seen.clear()
             self.failed = False
             item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
-            if self.failed:
+            if self.failed or self.seconds[item.nodeid] > SECONDS_OF_TESTS / 2:
                 continue
             passed.append(item)
             for function in set(self.pending.read_text().split()):

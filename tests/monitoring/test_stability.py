@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mlops.data.trips import PICKUP_AT
+from mlops.data.trips import DISTANCE, PICKUP_AT
 from mlops.errors import DataQualityError
 from mlops.monitoring.stability import (
     measure_predictions,
@@ -99,3 +99,53 @@ def test_staleness_is_in_days() -> None:
     (age,) = measure_staleness(datetime(2024, 1, 1), datetime(2024, 1, 31, 12))
 
     assert (age.value, age.unit) == (30.5, "days")
+
+
+def test_predictions_of_trips_that_are_refused_do_not_count(world: Any) -> None:
+    trips = world.live.iloc[:10].reset_index(drop=True)
+    trips.loc[0, DISTANCE] = -1.0
+    predictions = world.predict(trips)
+    predictions.loc[0] = np.nan
+    window = world.window(trips)
+
+    broken = replace(window, predictions=predictions)
+    assert all(m.value == 0 and m.n == 9 for m in measure_predictions(broken, world.profile))
+    assert list(measure_predictions(replace(window, predictions=None), world.profile)) == []
+
+
+@pytest.mark.parametrize(
+    ("factor", "wrong"), [(1 - 0.9e-4, 0), (1 - 1.1e-4, 1), (1 + 0.9e-4, 0), (1 + 1.1e-4, 1)]
+)
+def test_a_prediction_may_leave_the_range_by_what_rounding_makes(
+    world: Any, factor: float, wrong: int
+) -> None:
+    edge = (world.profile.shortest if factor < 1 else world.profile.longest) * factor
+    column = "lower_minutes" if factor < 1 else "upper_minutes"
+
+    found = counts(world, prediction_minutes=(0, edge), **{column: (0, edge)})
+
+    assert found["out of range"] == wrong
+
+
+@pytest.mark.parametrize(("minutes", "measured"), [(12.5, True), (12.49, False)])
+def test_the_clock_is_measured_over_ten_minutes_of_requests(
+    world: Any, minutes: float, measured: bool
+) -> None:
+    # Given requests at an even pace, and pickups that move half as fast
+    trips = world.live.iloc[:11].reset_index(drop=True)
+    steps = pd.Series(range(11)) * pd.Timedelta(minutes=minutes) / 10
+    start = trips[PICKUP_AT].iloc[0].floor("h")
+    trips[PICKUP_AT] = start + steps / 2
+
+    assert progress(world, trips, start + steps) == ([pytest.approx(0.5)] if measured else [])
+
+
+@pytest.mark.parametrize(("difference", "share"), [(1.9e-4, 0.0), (2.1e-4, 1.0)])
+def test_skew_is_more_than_what_rounding_makes(difference: float, share: float) -> None:
+    one, other = pd.DataFrame({"a": [1.0], "b": [2.0]}), pd.DataFrame({"a": [1.0 + difference]})
+
+    (skew,) = measure_skew(other, one)
+
+    assert (skew.subject, skew.n, skew.value) == ("a", 1, share)
+    (nothing,) = measure_skew(other[:0], one[:0])
+    assert (nothing.n, nothing.value) == (0, 0)
