@@ -48,7 +48,16 @@ PACKAGES: Mapping[str, Package] = {
         _in("evaluation", "gate", "verdict", "bootstrap"),
         ("tests/evaluation/test_gate.py", "tests/evaluation/test_bootstrap.py"),
     ),
-    "mlops/deployment": Package(("mlops/deployment/*.py",), ("tests/deployment",)),
+    "mlops/deployment": Package(
+        ("mlops/deployment/*.py",),
+        tuple(
+            f"tests/deployment/test_{name}.py"
+            for name in (
+                *("artifact", "canary", "claim", "endpoint", "process", "records", "rollback"),
+                *("smoke", "states", "traffic", "world"),
+            )
+        ),
+    ),
     "mlops/orchestration": Package(
         _in(
             "orchestration",
