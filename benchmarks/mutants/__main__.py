@@ -38,38 +38,34 @@ class Package:
     tests: tuple[str, ...]
 
 
-def _in(folder: str, *names: str) -> tuple[str, ...]:
-    return tuple(f"mlops/{folder}/{name}.py" for name in names)
+def _files(pattern: str, names: str) -> tuple[str, ...]:
+    return tuple(pattern.format(name) for name in names.split())
 
 
 PACKAGES: Mapping[str, Package] = {
     "mlops/records": Package(("mlops/records/*.py",), ("tests/records",)),
     "mlops/evaluation": Package(
-        _in("evaluation", "gate", "verdict", "bootstrap"),
-        ("tests/evaluation/test_gate.py", "tests/evaluation/test_bootstrap.py"),
+        _files("mlops/evaluation/{}.py", "gate verdict bootstrap"),
+        _files("tests/evaluation/test_{}.py", "gate bootstrap"),
     ),
     "mlops/deployment": Package(
         ("mlops/deployment/*.py",),
-        tuple(
-            f"tests/deployment/test_{name}.py"
-            for name in (
-                *("artifact", "canary", "claim", "endpoint", "process", "records", "rollback"),
-                *("smoke", "states", "traffic", "world"),
-            )
+        _files(
+            "tests/deployment/test_{}.py",
+            "artifact canary claim endpoint process records rollback smoke states traffic world",
         ),
     ),
+    # What needs no Mage.
     "mlops/orchestration": Package(
-        _in(
-            "orchestration",
-            *("acting", "admission", "exits", "interruption", "journal", "liveness", "lock"),
-            *("logs", "marks", "parts", "queue", "tail", "tokens"),
+        _files(
+            "mlops/orchestration/{}.py",
+            "acting admission exits interruption journal liveness lock logs marks parts queue tail"
+            " tokens",
         ),
-        tuple(
-            f"tests/orchestration/test_{name}.py"
-            for name in (
-                *("acting", "admission", "exits", "journal", "liveness", "lock", "logs"),
-                *("main_job", "marks", "parts", "queue", "signals", "tail", "triggers"),
-            )
+        _files(
+            "tests/orchestration/test_{}.py",
+            "acting admission exits journal liveness lock logs main_job marks parts queue signals"
+            " tail triggers",
         ),
     ),
     "mlops/data": Package(
@@ -80,24 +76,19 @@ PACKAGES: Mapping[str, Package] = {
     # What decides, counts and waits; whether compiled models predict alike, other tests prove.
     "mlops/serving": Package(
         (
-            *_in(
-                "serving",
-                *("access", "answering", "app", "complaints", "errors", "follower", "http", "keys"),
-                *("limits", "log_parquet", "log_reading", "log_rows", "metrics"),
-                *("prediction_log", "requests", "routing", "shadows", "state", "supervisor"),
-                "worker",
+            *_files(
+                "mlops/serving/{}.py",
+                "access answering app complaints errors follower http keys limits log_parquet"
+                " log_reading log_rows metrics prediction_log requests routing shadows state"
+                " supervisor worker",
             ),
             "mlops/gateway/*.py",
         ),
         (
-            *(
-                f"tests/serving/test_{name}.py"
-                for name in (
-                    *("access", "app", "complaints", "follower", "http", "keys", "limits"),
-                    "log_parquet",
-                    *("metrics", "one_trip", "prediction_log", "requests", "routing", "shadows"),
-                    *("supervisor", "worker"),
-                )
+            *_files(
+                "tests/serving/test_{}.py",
+                "access app complaints follower http keys limits log_parquet metrics one_trip"
+                " prediction_log requests routing shadows supervisor worker",
             ),
             "tests/gateway",
         ),

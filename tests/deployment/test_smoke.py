@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -91,3 +92,61 @@ def test_a_server_that_is_gone_is_asked_once_per_attempt() -> None:
     run(endpoint, seconds=1e-9)
 
     assert endpoint.asked == 1
+
+
+@pytest.mark.parametrize(("seconds", "attempts"), [(8, 3), (7.9, 3), (8.1, 4)])
+def test_it_asks_again_until_the_time_is_over(
+    monkeypatch: pytest.MonkeyPatch, seconds: float, attempts: int
+) -> None:
+    now, checked = [50.0], []
+    clock = SimpleNamespace(
+        monotonic=lambda: now[0], sleep=lambda pause: now.__setitem__(0, now[0] + pause)
+    )
+    monkeypatch.setattr(smoke, "time", clock)
+    monkeypatch.setattr(smoke, "_POLL_SECONDS", 4)
+    endpoint = FakeEndpoint(lambda *_: EndpointAnswer(1, 5.0))
+    limits = DeploymentSettings(smoke_requests=2, swap_seconds=seconds)
+
+    found = smoke.smoke_test(
+        endpoint,  # type: ignore[arg-type]
+        *(TRIPS, EXPECTED, 2, limits),
+        lambda: checked.append(now[0]),
+    )
+
+    assert len(checked) == attempts and endpoint.asked == 2 * attempts
+    assert f"after {4 * (attempts - 1):.1f} s 2 answers came from version 1" in found.summary
+
+
+def test_requests_go_through_the_trips_in_turn() -> None:
+    asked: list[int] = []
+
+    def note(_: int, trip: int) -> EndpointAnswer:
+        asked.append(trip)
+        return EndpointAnswer(2, EXPECTED[trip])
+
+    assert run(FakeEndpoint(note), requests=5).passed
+    assert asked == [0, 1, 2, 0, 1]
+
+
+@pytest.mark.parametrize(("difference", "passed"), [(0.999e-3, True), (1.001e-3, False)])
+def test_answers_may_be_rounded_and_no_more(difference: float, passed: bool) -> None:
+    answers = [EndpointAnswer(2, 10.0 - difference), EndpointAnswer(2, 20.0)]
+
+    found = smoke.judge(answers, [10.0, 20.0], 2, 1.0)
+
+    assert found.passed == passed
+    assert found.rules[-1].value == pytest.approx(difference)
+
+
+def test_answers_of_others_and_none_are_counted_apart() -> None:
+    answers = [
+        EndpointAnswer(2, 10.0),
+        EndpointAnswer(1, 99.0),
+        EndpointAnswer(problem="503: busy"),
+        EndpointAnswer(problem="504: late"),
+    ]
+
+    found = smoke.judge(answers, [10.0] * 4, 2, 1.0)
+
+    assert [rule.value for rule in found.rules] == [2, 1, 0]
+    assert "2 of 4 requests got no answer, e.g. 503: busy" in found.rules[0].why

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
@@ -80,6 +82,99 @@ def test_a_server_that_was_there_for_the_canary_must_still_be_there(alone: Setti
 
     assert not isinstance(found, str)
     assert found.refused_by == ("server",)
+
+
+@dataclass
+class Watched:
+    """Stands for the server and for whoever watches it: what it saw, and what happens meanwhile."""
+
+    registry: Registry
+    meanwhile: Callable[[], Any] = lambda: None
+    metrics: bool = True
+    follows: bool = True
+    seen: list[tuple[Any, ...]] = field(default_factory=list)
+    url: str = "http://server"
+
+    def is_up(self) -> bool:
+        return True
+
+    def scrape(self) -> object | None:
+        return object() if self.metrics else None
+
+    def watch(self, endpoint: Any, limits: Any, trips: Any, still_ours: Any) -> Watched:
+        assert endpoint is self and len(trips) == 32
+        return self
+
+    def follow(self, rollout: Any) -> Any:
+        return None if self.follows else "it does not follow"
+
+    def compare(self, rollout: Any, champion: int, minutes: float) -> str:
+        self.seen.append((rollout, self.registry.rollout(), champion, minutes))
+        self.meanwhile()
+        return "compared"
+
+
+@pytest.fixture
+def watched(alone: Settings, monkeypatch: pytest.MonkeyPatch) -> Watched:
+    stage = Watched(Registry(alone))
+    monkeypatch.setattr(world, "Endpoint", lambda settings: stage)
+    monkeypatch.setattr(world, "CanaryWatch", stage.watch)
+    return stage
+
+
+@pytest.mark.parametrize(
+    ("mode", "percent", "minutes", "seconds"), [("canary", 20, 2, 200), ("shadow", 100, 3, 260)]
+)
+def test_a_rollout_is_in_force_while_it_is_watched_and_little_longer(
+    alone: Settings, watched: Watched, mode: str, percent: float, minutes: float, seconds: float
+) -> None:
+    limits = {"canary_percent": 20, "canary_minutes": 2, "shadow_minutes": 3, "swap_seconds": 10}
+
+    assert rolled_out(with_limits(alone, **limits), mode) == "compared"
+
+    ((rollout, present, champion, watched_for),) = watched.seen
+    assert present == rollout
+    assert (rollout.version, rollout.mode, rollout.percent) == (2, mode, percent)
+    assert (champion, watched_for) == (1, minutes)
+    lasts = (rollout.expires_at - rollout.started_at).total_seconds()
+    assert lasts == pytest.approx(seconds, abs=5)
+    assert watched.registry.rollout() is None
+
+
+def test_a_rollout_ends_whatever_happens_unless_it_is_anothers(
+    alone: Settings, watched: Watched
+) -> None:
+    def fail() -> None:
+        raise RuntimeError("the network is away")
+
+    watched.meanwhile = fail
+    with pytest.raises(RuntimeError):
+        rolled_out(alone)
+    assert watched.registry.rollout() is None
+
+    def take_over() -> None:
+        other = watched.seen[-1][0].model_copy(update={"deployment": "another"})
+        watched.registry.end_rollout()
+        watched.registry.start_rollout(other)
+
+    watched.meanwhile = take_over
+    assert rolled_out(alone) == "compared"
+    rollout = watched.registry.rollout()
+    assert rollout is not None and rollout.deployment == "another"
+
+
+def test_a_server_that_does_not_follow_is_not_compared(alone: Settings, watched: Watched) -> None:
+    watched.follows = False
+
+    assert rolled_out(alone) == "it does not follow"
+    assert watched.seen == [] and watched.registry.rollout() is None
+
+
+def test_without_metrics_there_is_nothing_to_compare(alone: Settings, watched: Watched) -> None:
+    watched.metrics = False
+
+    assert "metrics cannot be read" in rolled_out(alone)
+    assert rolled_out(with_limits(alone, require_server=True)).refused_by == ("server",)
 
 
 FOUND_BAD = ("artifact_passed", "canary_skipped", "promoted", "smoke_failed")
