@@ -40,7 +40,7 @@ setting given to `--resume` replaces the job's, or is refused |
 
 Records of what happened are found by what they are about, and are no caches: `deployments`,
 `registry`, `selections`, `prediction_log_folder`, the windows and decisions under `monitored`,
-`reports`, `logs`.
+`reports`, `logs`. A window names the model that it was measured with: it counts for no other one.
 """
 
 from __future__ import annotations

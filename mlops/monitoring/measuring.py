@@ -75,6 +75,7 @@ def measure(settings: Settings, staged: StagedWindow, now: datetime) -> WindowRe
         labelled=staged.labelled,
         report=report.model_copy(update={"created_at": now}),
         labels_from=staged.labels_from,
+        model_id=known.model_id,
         pickups=staged.pickups,
     )
 
@@ -99,12 +100,13 @@ class _Known:
 
     model: TripDurationModel
     profile: ReferenceProfile
+    model_id: str
 
 
 @lru_cache(maxsize=2)
 def _known(key: _Key) -> _Known:
-    model, _ = Registry(key.settings).load(key.version)
-    return _Known(model, load_profile(key.settings, key.version))
+    model, info = Registry(key.settings).load(key.version)
+    return _Known(model, load_profile(key.settings, key.version), info.model_id)
 
 
 def _skew(rows: pd.DataFrame, model: TripDurationModel) -> Iterator[Measurement]:

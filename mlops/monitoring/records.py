@@ -18,13 +18,14 @@ from typing import Any, Final, Literal
 
 from pydantic import Field
 
-from mlops.errors import DamagedFileError
+from mlops.errors import DamagedFileError, MlopsError
 from mlops.evaluation.results import Result
 from mlops.monitoring.measurements import Family
 from mlops.monitoring.policy import Decision
 from mlops.monitoring.report import WindowReport
 from mlops.records.files import report as warn
 from mlops.records.folder import RecordFolder
+from mlops.registry.lookup import look_up
 from mlops.settings import Settings
 
 Origin = Literal["served", "source"]
@@ -49,6 +50,8 @@ class WindowRecord(Result):
         report: Every finding; ``report.start`` and ``report.end`` are of pickups.
         labels_from: Months of the source in which its trips lie, with the hash of the file that
             labels were looked for in; empty where the source had none yet.
+        model_id: Of the model it was measured with: another registry may have another version of
+            that number. Empty in records of before it was noted.
         pickups: The first and the last, in New York's time, but for strays (`staging.stage`); None
             if no time is known, and in records of before it was noted.
     """
@@ -62,6 +65,7 @@ class WindowRecord(Result):
     labelled: int
     report: WindowReport
     labels_from: dict[str, str] = Field(default_factory=dict)
+    model_id: str = ""
     pickups: tuple[datetime, datetime] | None = None
 
 
@@ -111,6 +115,9 @@ def read_windows(
 ) -> tuple[WindowRecord, ...]:
     """Return the stored windows by their ends, the latest last.
 
+    A window that was measured with another model than the registry has under that number is left
+    out: it is one of another registry's, and is measured anew.
+
     Args:
         settings: Say where they are.
         version: Of the model; None for all.
@@ -122,7 +129,13 @@ def read_windows(
     """
     outline = None if whole is None else _in_outline
     found = _windows(settings).all(lambda path: _may_be_of(version, path), on_damage, outline)
-    chosen = (record for record in found if version in (None, record.version))
+    models = _models(settings) if found else {}
+    chosen = (
+        record
+        for record in found
+        if version in (None, record.version)
+        and record.model_id in ("", models.get(record.version, record.model_id))
+    )
     ordered = sorted(chosen, key=lambda record: (record.end, record.window))
     for place in range(max(len(ordered) - (whole or 0), 0), len(ordered)):
         ordered[place] = find_window(settings, ordered[place].window) or ordered[place]
@@ -167,6 +180,15 @@ def last_change(
             if starts:
                 return min(starts)
     return None
+
+
+def _models(settings: Settings) -> dict[int, str]:
+    """Return the model of each version; none if the registry cannot be asked at once."""
+    try:
+        standing = look_up(settings)
+    except MlopsError:  # it is damaged: whoever needs more of it says so
+        standing = None
+    return {n: version.model_id for n, version in standing.versions.items()} if standing else {}
 
 
 def _windows(settings: Settings) -> RecordFolder[WindowRecord]:

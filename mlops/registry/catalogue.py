@@ -10,14 +10,13 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, Final
 
-from mlops import fingerprints
 from mlops.data.origins import TripOrigin
 from mlops.data.references import Reference
 from mlops.errors import RegistryError, UntrustedArtifactError
 from mlops.evaluation.results import Evaluation
 from mlops.evaluation.verdict import Verdict
 from mlops.registry.connection import connect, ensure_tracking, registry_errors
-from mlops.registry.lookup import StoredVersion, stray_alias
+from mlops.registry.lookup import StoredVersion, model_id_of, stray_alias
 from mlops.registry.models import accept_folder, find_logged, load_folder
 from mlops.registry.receipts import Receipt
 from mlops.registry.trail import (
@@ -82,8 +81,8 @@ class VersionInfo(Reference):
 
     @property
     def model_id(self) -> str:
-        """What tells its model from every other one, also from one of the same number elsewhere."""
-        return fingerprints.of_values(self.source, self.run_id)
+        """What tells its model from every other one: see `lookup.model_id_of`."""
+        return model_id_of(self.source, self.run_id)
 
 
 def version_info(

@@ -14,6 +14,7 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any, Final
 
+from mlops import fingerprints
 from mlops.errors import ConfigurationError, MlopsError, RegistryError
 from mlops.records.sqlite import file_of, open_to_read
 from mlops.registry.connection import DATABASE_WAY_OUT, is_server
@@ -50,6 +51,21 @@ class StoredVersion:
     created_ms: int
     tags: Mapping[str, str]
     artifacts: str = ""
+
+    @property
+    def model_id(self) -> str:
+        """What tells its model from every other one: see `model_id_of`."""
+        return model_id_of(self.source, self.run_id)
+
+
+def model_id_of(source: str, run_id: str) -> str:
+    """Return what tells a model from every other one, also from one of the same number elsewhere.
+
+    Args:
+        source: Folder of the model, a URI.
+        run_id: Of the run that logged it; may be empty.
+    """
+    return fingerprints.of_values(source, run_id)
 
 
 @dataclass(frozen=True)

@@ -17,8 +17,10 @@ from pydantic import SecretStr
 from mlops.data.trips import PICKUP_AT, REQUEST_COLUMNS, TARGET
 from mlops.deployment.endpoint import KEY_NAME
 from mlops.monitoring.collecting import StagedWindow, collect, read_staged
+from mlops.monitoring.measuring import measure
 from mlops.monitoring.records import WindowRecord, read_windows, write_window
 from mlops.monitoring.report import WindowReport
+from mlops.registry.versions import Registry
 from mlops.serving.log_parquet import read_parquet
 from mlops.serving.log_postgresql import PostgresqlSink
 from mlops.serving.log_reading import compact_log
@@ -279,6 +281,34 @@ def test_without_answers_the_champion_is_asked_about_new_months(
     # and once only
     remember(settings, staged)
     assert collect(settings, now) == ()
+
+
+def test_windows_of_another_registrys_version_of_that_number_are_measured_anew(
+    watched: Any, tmp_path: Path
+) -> None:
+    # given windows of the champion, version 1, with the model they were measured with
+    settings = watched.home(tmp_path, "2024-02")
+    now = datetime(2024, 3, 5, tzinfo=timezone.utc)
+    staged = collect(settings, now)
+    measured = measure(settings, staged[0], now)
+    champion = Registry(settings).champion()
+    assert champion is not None and measured.model_id == champion.model_id
+    remember(settings, staged)
+    write_window(settings, measured)
+    assert collect(settings, now) == () and len(read_windows(settings)) == len(staged)
+
+    # when the same home is used with a registry whose version 1 is another model
+    others = [w.model_copy(update={"model_id": "another"}) for w in read_windows(settings)]
+    for window in others:
+        write_window(settings, window)
+
+    # then what was found of that one is not taken for this one's, and is measured again
+    assert read_windows(settings) == read_windows(settings, 1) == ()
+    assert spans(collect(settings, now)) == spans(staged)
+    # but what was found of a version that is gone is still told
+    gone = others[0].model_copy(update={"version": 9, "window": "v9-source-20240201T050000"})
+    write_window(settings, gone)
+    assert read_windows(settings) == (gone,)
 
 
 def test_months_that_callers_asked_about_make_no_second_windows(
