@@ -6,12 +6,14 @@ of real ones. Only this setting permits it: `Settings.allow_mismatch`.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from mlops.errors import ConfigurationError
+from mlops.errors import ConfigurationError, MlopsError
 
 ALLOW: Final = "allow_mismatch"  # the setting and run-time variable
+_MARKED_ROWS: Final = 10_000  # in which at least one says that it is synthetic
 _ALLOW_HINT: Final = f"to allow it anyway: --allow-mismatch, or the variable {ALLOW}=true"
 
 
@@ -77,13 +79,22 @@ def replacement(
 
 
 def is_synthetic(file: str | Path) -> bool:
-    """Tell whether a local parquet file carries the mark of generated trips."""
+    """Tell whether a local file carries the mark of generated trips.
+
+    Parquet has it in its metadata; copies in other formats have it in the rows, of which the first
+    are looked at.
+    """
     import pyarrow.parquet as pq  # here, because commands that only look start without it
 
-    from mlops.data.sample.schema import SYNTHETIC_MARK
+    from mlops.data.files.tables import open_table
+    from mlops.data.sample.schema import MARK_IN_ROWS, MARKED_COLUMN, SYNTHETIC_MARK
 
-    try:
+    with suppress(OSError, ValueError):  # another format
         metadata: dict[bytes, bytes] = pq.read_schema(file).metadata or {}
-    except (OSError, ValueError):  # whoever reads its trips says what is wrong with it
-        return False
-    return all(metadata.get(key) == value for key, value in SYNTHETIC_MARK.items())
+        if all(metadata.get(key) == value for key, value in SYNTHETIC_MARK.items()):
+            return True
+    with suppress(MlopsError), open_table(file) as table:  # whoever reads the trips says why
+        places = [n for n, (name, _) in enumerate(table.fields) if name == MARKED_COLUMN]
+        for rows in table.batches(places[:1], _MARKED_ROWS) if places else ():
+            return bool({MARK_IN_ROWS, MARK_IN_ROWS.encode()} & {*rows.column(0).to_pylist()})
+    return False

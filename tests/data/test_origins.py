@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from mlops.data.origins import TripOrigin, is_synthetic, replacement, require_scoring
 from mlops.data.sample.generator import generate_month
+from mlops.data.sample.schema import MARKED_COLUMN
 from mlops.data.sources import extract
 from mlops.errors import ConfigurationError
 from mlops.settings import load_settings
@@ -51,13 +52,26 @@ def test_only_a_model_of_real_trips_replaces_one_of_synthetic_trips_unasked(
 
 def test_generated_files_stay_synthetic_wherever_they_are_copied_to(tmp_path: Path) -> None:
     generated = generate_month("2024-01", 200, 7)
-    marked, bare = (tmp_path / f"{name}_2024-01.parquet" for name in ("marked", "bare"))
+    files = {
+        name: tmp_path / f"{name}"
+        for name in ("2024-01.parquet", "saved-2024-01.parquet", "2024-01.csv", "2024-01.csv.gz")
+    }
+    marked, saved, text, compressed = files.values()
     pq.write_table(generated, marked)
-    pq.write_table(generated.replace_schema_metadata(None), bare)
-    assert is_synthetic(marked) and not is_synthetic(bare)
+    # What pandas saves again has no metadata of ours: the rows still say it, or one of them
+    frame = generated.to_pandas()
+    frame.tail(150).to_parquet(saved)
+    frame.to_csv(text, index=False)
+    frame.to_csv(compressed, index=False)
+    # And the rows of what has neither do not
+    bare, plain_text = tmp_path / "bare-2024-01.parquet", tmp_path / "bare-2024-01.csv"
+    frame.assign(**{MARKED_COLUMN: "N"}).to_parquet(bare)
+    frame.drop(columns=MARKED_COLUMN).to_csv(plain_text, index=False)
     assert not is_synthetic(tmp_path / "missing.parquet")
 
-    for file in (marked, bare):
+    for file in (*files.values(), bare, plain_text):
+        expected = file not in (bare, plain_text)
+        assert is_synthetic(file) == expected
         asked = {"home": tmp_path / "home", "source": "path", "location": str(file)}
         extraction = extract(load_settings({**asked, "months": "2024-01"}))
-        assert extraction.origin == TripOrigin("green", file == marked)
+        assert extraction.origin == TripOrigin("green", expected)

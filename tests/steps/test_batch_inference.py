@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 
 from mlops.cli import build_app
 from mlops.data.sample.generator import generate_month
+from mlops.data.sample.schema import MARKED_COLUMN
 from mlops.errors import ConfigurationError
 from mlops.inference.batch import PredictionSummary
 from mlops.inference.writing import SYNTHETIC_MODEL
@@ -41,7 +42,7 @@ def home(synthetic_home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture(scope="module")
 def real_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     file = tmp_path_factory.mktemp("real") / "green_tripdata_2024-02.parquet"
-    pq.write_table(generate_month("2024-02", 300, 1).replace_schema_metadata(None), file)
+    generate_month("2024-02", 300, 1).to_pandas().drop(columns=MARKED_COLUMN).to_parquet(file)
     return file
 
 
@@ -79,7 +80,7 @@ def test_files_of_a_folder_are_judged_by_their_mark(
     pq.write_table(generate_month("2024-02", 300, 1), generated)
     given = {"source": "path", "score_months": "2024-02"}
     assert batch_inference.load({**given, "location": str(tmp_path)})["synthetic"]
-    with pytest.raises(ConfigurationError, match=r"nothing of real trips of green taxis"):
+    with pytest.raises(ConfigurationError, match=r"cannot predict real trips of green taxis"):
         batch_inference.load({**given, "location": str(real_file.parent)})
 
 

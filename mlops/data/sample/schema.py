@@ -12,6 +12,9 @@ from mlops.data.sample.calibration import Floats
 from mlops.data.trips import TLC_COLUMNS
 
 SYNTHETIC_MARK: Final[dict[bytes, bytes]] = {b"synthetic": b"true", b"generator": b"mlops sample"}
+# The same in the rows, for copies in formats without metadata: nothing else reads that column.
+MARKED_COLUMN: Final = "store_and_fwd_flag"
+MARK_IN_ROWS: Final = "synthetic"
 
 
 def tlc_table(trips: Mapping[str, Any], taxi: str) -> pa.Table:
@@ -33,8 +36,8 @@ def tlc_table(trips: Mapping[str, Any], taxi: str) -> pa.Table:
         "VendorID": pa.array(trips["VendorID"].astype(np.int32)),
         f"{prefix}pickup_datetime": pa.array(trips["pickup_datetime"].astype("datetime64[us]")),
         f"{prefix}dropoff_datetime": pa.array(trips["dropoff_datetime"].astype("datetime64[us]")),
-        "store_and_fwd_flag": pa.array(
-            np.full(len(fare), "N"), pa.large_string(), mask=np.isnan(payment)
+        MARKED_COLUMN: pa.array(
+            np.full(len(fare), MARK_IN_ROWS), pa.large_string(), mask=np.isnan(payment)
         ),
         "RatecodeID": _code(trips["RatecodeID"]),
         "PULocationID": pa.array(trips["PULocationID"].astype(np.int32)),
