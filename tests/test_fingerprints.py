@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from collections.abc import Callable
 from datetime import date, datetime
 from pathlib import Path
 
@@ -13,13 +14,15 @@ from hypothesis import strategies as st
 
 from mlops import fingerprints
 from mlops.backtest import store as backtest_store
+from mlops.data.references import TrainingSetManifest, TripPart, ValidatedTrips
 from mlops.data.sources import sample
 from mlops.data.store import publications
+from mlops.features import build, products
 from mlops.fingerprints import PACKAGE, of_code, of_values
 from mlops.inference import batch
 from mlops.registry.catalogue import VersionInfo
 from mlops.serving import follower
-from mlops.settings import Settings
+from mlops.settings import FeatureSettings, Settings, SourceSettings
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
@@ -171,6 +174,76 @@ def test_the_keys_of_replays_change_with_their_inputs_and_code(
     edited = {**fingerprints.sources(), "training/tuning.py": "edited"}
     monkeypatch.setattr(fingerprints, "sources", lambda: edited)
     assert backtest_store.key_of("training", datetime(2024, 1, 1), {"a": 1}) != before
+
+
+def edited(monkeypatch: pytest.MonkeyPatch, file: str) -> None:
+    sources = {**fingerprints.sources(), file: "edited"}
+    monkeypatch.setattr(fingerprints, "sources", lambda: sources)
+
+
+def other_features() -> list[dict[str, float]]:
+    """Return a change of each setting of the features."""
+    return [{name: value + 1} for name, value in FeatureSettings().model_dump().items()]
+
+
+def test_generated_months_are_kept_by_all_that_they_are_drawn_from(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def place(**changes: object) -> str:
+        asked = {"months": "2024-01..2024-01", "sample_rows": 500, **changes}
+        (file,) = sample.fetch(SourceSettings.model_validate(asked), tmp_path)
+        return file.uri
+
+    places = [
+        place(),
+        place(months="2024-02..2024-02"),
+        *(place(**change) for change in ({"sample_rows": 501}, {"sample_seed": 8})),
+        *(place(**change) for change in ({"sample_drift": 0.5}, {"taxi": "yellow"})),
+    ]
+    monkeypatch.setattr(sample, "calibration_version", lambda: "another")
+    places.append(place())
+    edited(monkeypatch, "data/sample/schema.py")
+    places.append(place())
+    assert len({*places}) == len(places)
+    assert place() == places[-1]
+
+
+def test_staged_features_are_kept_by_all_that_they_are_built_from(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def key(uri: str = "/staging/validated-1/clean/2024-01.parquet", **changes: float) -> str:
+        part = TripPart(month="2024-01", uri=uri, rows=1)
+        settings = Settings(features=FeatureSettings(**changes))
+        return build._key(ValidatedTrips.model_construct(parts=(part,)), settings)
+
+    keys = [key(), key("/staging/validated-2/clean/2024-01.parquet")]
+    keys += [key(**change) for change in other_features()]
+    for file in ("data/contract/rules.py", "features/routes.py"):
+        edited(monkeypatch, file)
+        keys.append(key())
+    assert len({*keys}) == len(keys) > 4
+    assert key() == keys[-1]
+
+
+def test_route_statistics_are_named_by_all_that_they_are_computed_from(
+    make_manifest: Callable[[int], TrainingSetManifest], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def nothing_written(product: str, sha256: str, *_: object) -> Path:
+        return Path(product) / sha256
+
+    monkeypatch.setattr(products, "publish_folder", nothing_written)
+
+    def name(training_set: str = "ab" * 32, **changes: float) -> str:
+        manifest = make_manifest(1).model_copy(update={"sha256": training_set})
+        settings = Settings(features=FeatureSettings(**changes))
+        return products.publish_route_statistics(manifest, settings).sha256
+
+    names = [name(), name("cd" * 32), *(name(**change) for change in other_features())]
+    for file in ("data/clock.py", "features/sums.py"):
+        edited(monkeypatch, file)
+        names.append(name())
+    assert len({*names}) == len(names) > 4
+    assert name() == names[-1]
 
 
 def test_every_key_is_in_the_table() -> None:
