@@ -17,6 +17,9 @@ from mlops.settings import PROJECT_ROOT, load_settings
 if TYPE_CHECKING:
     from mlops.orchestration.contract import PipelineResult
 
+# Most blocks need it, and each child would import it again.
+PRELOAD = ("sklearn.utils",)
+
 pipeline_app = typer.Typer(no_args_is_help=True, help="Run, resume or list pipelines.")
 
 
@@ -86,7 +89,8 @@ def run_pipeline(
     console = terminal(stderr=as_json)
     display = RunDisplay(console)
     with interruptible(lambda: _again(name, var, display.runs)):
-        (result,) = Engine(settings, on_event=display).run(PipelineRequest(name, variables))
+        engine = Engine(settings, on_event=display, preload=PRELOAD)
+        (result,) = engine.run(PipelineRequest(name, variables))
     _show(result, as_json)
 
 
@@ -114,7 +118,7 @@ def resume_pipeline(
     require_free(settings)
     console = terminal(stderr=as_json)
     with interruptible(lambda: f"mlops pipeline resume {run}"):
-        result = Engine(settings, on_event=RunDisplay(console)).resume(run)
+        result = Engine(settings, on_event=RunDisplay(console), preload=PRELOAD).resume(run)
     _show(result, as_json)
 
 
