@@ -11,7 +11,9 @@ from pydantic import BaseModel, ConfigDict
 class Result(BaseModel):
     """Base of everything evaluation hands on: immutable, no unknown keys, finite numbers only."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, allow_inf_nan=False, protected_namespaces=()
+    )
 
 
 class Metrics(Result):
