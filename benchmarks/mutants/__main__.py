@@ -52,7 +52,8 @@ PACKAGES: Mapping[str, Package] = {
         ("mlops/deployment/*.py",),
         _files(
             "tests/deployment/test_{}.py",
-            "artifact canary claim endpoint process records rollback smoke states traffic world",
+            "artifact asking canary claim endpoint process records rollback smoke states traffic"
+            " world",
         ),
     ),
     # What needs no Mage.

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import faulthandler
 import json
+import math
 import os
 import shutil
 import signal
@@ -86,7 +87,7 @@ class Forks:
             active.seen.clear()
             self.failed = False
             item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
-            if self.failed or self.seconds[item.nodeid] > SECONDS_OF_TESTS / 2:
+            if self.failed:
                 continue
             passed.append(item)
             for function in set(self.pending.read_text().split()):
@@ -96,9 +97,11 @@ class Forks:
 
         def note() -> int:
             for item, following in zip(passed, [*passed[1:], passed[0]], strict=True):
-                sign = "+" if self._passes([item], following) else "-"
+                began = time.monotonic()
+                passes = self._passes([item], following)
+                took = time.monotonic() - began if passes else math.inf
                 with self.pending.open("a") as stream:
-                    stream.write(f"{sign}{item.nodeid}\n")
+                    stream.write(f"{took} {item.nodeid}\n")
             return _PASSED
 
         noted: list[str] = []
@@ -106,7 +109,10 @@ class Forks:
         while passed and self._fork(note, passed) != _PASSED:
             before, noted = len(noted), self.pending.read_text().splitlines()
             del passed[: len(noted) - before + 1]
-        return {line[1:] for line in self.pending.read_text().splitlines() if line[0] == "+"}
+        # Here a test is without the session's fixtures, which it may have waited for before.
+        lines = [line.split(" ", 1) for line in self.pending.read_text().splitlines()]
+        self.seconds = {nodeid: float(took) for took, nodeid in lines}
+        return {nodeid for nodeid, took in self.seconds.items() if took <= SECONDS_OF_TESTS / 2}
 
     def _tests_of(self, function: str, usable: set[str]) -> list[pytest.Item]:
         """Return the tests that call a function, fastest first, as many as there is time for."""

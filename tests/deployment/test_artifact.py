@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from mlops.data.contract.validation import split_requests
-from mlops.deployment import world
+from mlops.deployment import artifact, world
 from mlops.deployment.artifact import artifact_verdict
 from mlops.deployment.golden import ROWS, as_json, golden_requests
 from mlops.errors import MlopsError, RegistryError
@@ -130,3 +130,39 @@ def test_slow_and_large_models_are_refused(
     settings = stocked.model_copy(update={"gate": stocked.gate.model_copy(update=limits)})
 
     assert verdict_of(settings, model).refused_by == (rule,)
+
+
+@pytest.mark.parametrize(
+    ("row", "finite", "plausible"),
+    [
+        ((5.0, 1.0, 60.0), 0, 0),
+        ((1.0, 1.0, 1.0), 0, 0),
+        ((60.0, 60.0, 60.0), 0, 0),
+        ((0.99, 0.5, 2.0), 0, 1),
+        ((60.01, 5.0, 61.0), 0, 1),
+        ((5.0, 5.01, 6.0), 0, 1),
+        ((5.0, 4.0, 4.99), 0, 1),
+        ((5.0, 1.0, np.inf), 1, 0),
+        ((np.nan, np.nan, 6.0), 1, 0),
+    ],
+)
+def test_each_answer_that_cannot_be_is_counted_once(
+    row: tuple[float, float, float], finite: int, plausible: int
+) -> None:
+    minutes = np.array([(5.0, 4.0, 6.0), row, row])
+
+    assert artifact._finite(minutes).value == 2 * finite
+    assert artifact._plausible(minutes, 1.0, 60.0).value == 2 * plausible
+
+
+def test_the_compiled_form_may_differ_by_what_rounding_makes() -> None:
+    minutes = np.array([(5.0, 4.0, 6.0), (9.0, 8.0, 11.0)])
+    most = artifact.MAX_PARITY_MINUTES
+    near, far = minutes.copy(), minutes.copy()
+    near[1, 2] -= most * 0.999
+    far[1, 2] -= most * 1.001
+
+    assert artifact._parity(minutes, near).passed
+    assert not artifact._parity(minutes, far).passed
+    assert not artifact._parity(minutes, minutes[:1]).passed
+    assert not artifact._parity(minutes, minutes * np.nan).passed

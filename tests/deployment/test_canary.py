@@ -266,11 +266,12 @@ def test_a_deployment_that_was_stopped_does_not_go_on_watching() -> None:
         if server.seconds > 20:
             raise DeploymentError("stopped")
 
+    stopping = CanaryWatch(**{**vars(watch), "still_ours": stopped})
     with pytest.raises(DeploymentError):
-        CanaryWatch(**{**vars(watch), "still_ours": stopped}).compare(
-            ROLLOUT, champion=1, minutes=10
-        )
+        stopping.compare(ROLLOUT, champion=1, minutes=10)
     assert server.seconds < 30
+    with pytest.raises(DeploymentError):  # nor waiting
+        stopping.follow(ROLLOUT)
 
 
 def test_a_canary_does_not_end_with_too_few_requests_while_there_is_time() -> None:
