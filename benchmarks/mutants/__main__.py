@@ -5,7 +5,8 @@
     make mutants PACKAGE=… AGAIN=1            only the mutants that were not killed last time
     make mutants SAMPLE=100                   of each package so many, always the same
 
-The score goes into MUTANTS.md, the mutants that were not killed into .mutants/PACKAGE.txt.
+The score of a whole package goes into MUTANTS.md, the mutants that were not killed into
+.mutants/PACKAGE.txt.
 """
 
 from __future__ import annotations
@@ -118,7 +119,7 @@ def main() -> int:
         if untried := list(outcomes.values()).count("untried"):
             print(f"{untried:,} were not tried: go on with --again", file=sys.stderr)
             return 130
-        if not asked.only:
+        if not asked.only and not asked.sample:
             SCORES.write_text(with_row(SCORES.read_text("utf-8"), row), encoding="utf-8")
     return 0
 
