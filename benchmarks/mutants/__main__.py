@@ -53,8 +53,8 @@ PACKAGES: Mapping[str, Package] = {
         ("mlops/deployment/*.py",),
         _files(
             "tests/deployment/test_{}.py",
-            "artifact asking canary claim endpoint process records rollback smoke states traffic"
-            " world",
+            "artifact asking canary claim crashes endpoint golden ledger process records rollback"
+            " smoke states traffic world",
         ),
     ),
     # What needs no Mage.

@@ -130,3 +130,33 @@ def test_a_token_in_the_environment_wins(tmp_path: Path, monkeypatch: pytest.Mon
 
     assert deployment_token(tmp_path) == "mlops_given"
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("reply", "problem"),
+    [
+        ((200, '{"problem": "the bundle is broken"}'), "the bundle is broken"),
+        ((503, '{"problem": "no model yet"}'), "no model yet"),
+        ((200, '{"problem": null}'), ""),
+        ((200, '["problem"]'), ""),
+        ((200, "<html>"), ""),
+    ],
+)
+def test_the_server_says_itself_why_it_does_not_follow(
+    server: Any, reply: tuple[int, str], problem: str
+) -> None:
+    settings, handler = server
+    handler.replies = {"/model": reply}
+
+    assert Endpoint(settings).problem() == problem
+    assert handler.keys == [deployment_token(settings.served)]
+
+
+def test_metrics_are_read_unless_the_server_refuses(server: Any) -> None:
+    settings, handler = server
+    text = 'mlops_serving_answers_total{role="champion",version="1"} 9.0\n'
+    handler.replies = {"/metrics": (200, text)}
+    scrape = Endpoint(settings).scrape()
+    assert scrape is not None and scrape.of(1, "champion").answers == 9
+    handler.replies = {"/metrics": (503, text)}
+    assert Endpoint(settings).scrape() is None

@@ -46,6 +46,7 @@ def test_metrics_are_read_per_version_and_role() -> None:
     assert canary.buckets == {0.001: 5, 0.01: 10, math.inf: 10}
     assert scrape.of(1, "champion").requests == 90
     assert scrape.of(1, "canary") == Traffic()
+    assert scrape.of(1, "champion") == Traffic(answers=90)
     assert canary.trips == 70
     assert scrape.serving == {(1, "champion"), (2, "canary")}
     assert (scrape.cpu_seconds, scrape.resident_bytes) == (1.25, 3.5e7)
@@ -109,3 +110,9 @@ def test_a_quantile_lies_in_the_bucket_of_the_exact_one(seconds: list[float], q:
 def test_a_quantile_of_nothing_is_none_and_beyond_the_buckets_the_last_bound() -> None:
     assert Traffic().quantile_seconds(0.95) is None
     assert Traffic(buckets={0.1: 0.0, math.inf: 3.0}).quantile_seconds(0.95) == 0.1
+
+
+def test_a_version_that_only_fails_has_answered_nothing() -> None:
+    line = 'mlops_serving_errors_total{error="load",role="canary",version="2"} 3.0\n'
+
+    assert parse_metrics(line).of(2, "canary") == Traffic(errors=3)
