@@ -199,7 +199,8 @@ def require_champion(settings: Settings) -> None:
 def _require_champion(settings: Settings, standing: Standing | None) -> None:
     if standing is not None and standing.number(CHAMPION) is None:
         way_on = "deploy a version: mlops deploy VERSION" if standing.versions else "run: mlops run"
-        raise RegistryError(champion_trouble(settings) or "there is no champion yet", way_on)
+        trouble, _, way_out = champion_trouble(settings).partition("; ")
+        raise RegistryError(trouble or "there is no champion yet", way_out or way_on)
 
 
 def no_version(standing: Standing, asked: str) -> ConfigurationError:
