@@ -54,7 +54,7 @@ PACKAGES: Mapping[str, Package] = {
         _files(
             "tests/deployment/test_{}.py",
             "artifact asking canary claim crashes endpoint golden ledger process records rollback"
-            " smoke states traffic world",
+            " smoke states takeover traffic world",
         ),
     ),
     # What needs no Mage.
