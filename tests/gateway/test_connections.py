@@ -222,3 +222,42 @@ def test_the_soft_limit_on_files_is_raised_to_the_hard_one(monkeypatch: pytest.M
     assert raise_file_limit() == 4_096
     limits["now"] = (1_024, resource.RLIM_INFINITY)
     assert raise_file_limit() == 65_536
+
+
+@pytest.mark.parametrize(("more", "expected"), [(0, 200), (1, 431)])
+def test_a_head_may_be_as_large_as_it_is_said(start: Any, more: int, expected: int) -> None:
+    # Counted are the path, and the names and values of headers
+    rest = MAX_HEAD_BYTES - len(b"/" + b"Host" + b"x" + b"Cookie") + more
+    head = b"GET / HTTP/1.1\r\nHost: x\r\nCookie: " + b"y" * rest + b"\r\n\r\n"
+
+    assert status(ask(start(PATIENT)(), head)) == expected
+
+
+@pytest.mark.parametrize(("more", "expected"), [(0, 200), (1, 431)])
+def test_a_head_that_has_not_ended_may_be_as_large_too(
+    start: Any, more: int, expected: int
+) -> None:
+    begin = b"GET / HTTP/1.1\r\nHost: x\r\nCookie: "
+    connect = start(PATIENT)
+    client = connect()
+    client.sendall(begin + b"y" * (MAX_HEAD_BYTES - len(begin) + more))
+    if expected == 200:
+        deadline = time.monotonic() + PATIENCE
+        while [c._head_bytes for c in start.server.server_state.connections] != [MAX_HEAD_BYTES]:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        client.sendall(b"\r\n\r\n")
+    assert status(client.recv(65_536)) == expected
+
+
+def test_a_request_that_is_being_answered_makes_no_room(start: Any) -> None:
+    connect = start(replace(PATIENT, connections=1))
+    client = connect()
+    client.sendall(b"POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\n")
+    deadline = time.monotonic() + PATIENCE
+    while start.server.waiting or not start.server.server_state.connections:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+    assert status(said(connect())) == 503
+    assert ask(client, b"abc").endswith(b"abc")
