@@ -6,6 +6,7 @@ import asyncio
 import json
 import re
 import threading
+import time
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
@@ -15,11 +16,14 @@ import httpx
 import pytest
 import yaml
 
+from mlops.features.sums import MAX_MILES, MIN_MILES
 from mlops.registry.rollout import Rollout
+from mlops.serving.answering import answer_many, answer_one
 from mlops.serving.app import OPEN, Application
 from mlops.serving.compilation import compile_model
 from mlops.serving.compiled import CompiledModel
-from mlops.serving.routing import in_share
+from mlops.serving.requests import parse_body
+from mlops.serving.routing import Version, in_share
 from mlops.training.artifact import TripDurationModel
 
 Service = Any  # see conftest
@@ -480,3 +484,51 @@ def test_the_server_the_form_and_the_page_know_the_same_zones(
     offered = {option["value"]: option["label"] for option in form["inputs"]["zone"]["options"]}
     assert set(offered) == {zone["zone"] for zone in zones if zone["known"]}
     assert all(zone["name"] in offered[zone["zone"]] for zone in zones if zone["known"])
+
+
+def test_a_shadow_that_fails_is_counted_under_its_own_name(
+    service: Service,
+    small_compiled: tuple[CompiledModel, ...],
+    make_rollout: Callable[..., Rollout],
+    broken_model: Any,
+    trip: dict[str, Any],
+) -> None:
+    service.swap(small_compiled[0], make_rollout(mode="shadow", percent=100), broken_model(2))
+    assert post(service, trip).status_code == 200
+    service.application.close()
+
+    failed = service.metrics.errors.labels("2", "shadow", "exception")
+    deadline = time.monotonic() + 60
+    while not failed._value.get():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    assert failed._value.get() == 1
+
+
+def test_trips_of_a_list_keep_their_own_ids(service: Service, trip: dict[str, Any]) -> None:
+    answers = post(service, {"trips": [{**trip, "trip_id": "a"}, trip, {**trip, "trip_id": 7}]})
+
+    assert [one.get("trip_id") for one in answers.json()["predictions"]] == ["a", None, 7]
+
+
+@pytest.mark.parametrize("many", [False, True])
+@pytest.mark.parametrize(
+    ("miles", "imputed"),
+    [(MIN_MILES, True), (MIN_MILES + 0.001, False), (MAX_MILES, False), (None, True)],
+)
+def test_a_distance_that_cannot_be_is_the_routes(
+    small_compiled: tuple[CompiledModel, ...],
+    trip: dict[str, Any],
+    many: bool,
+    miles: float | None,
+    imputed: bool,
+) -> None:
+    version = Version(1, "v1", small_compiled[0], datetime(2024, 3, 1))
+    asked = {**trip, "trip_distance": miles}
+    body: Any = parse_body(json.dumps({"trips": [trip, asked]} if many else asked).encode(), 9)
+
+    answer = answer_many(version, body) if many else answer_one(version, body)
+
+    assert list(answer.imputed) == ([False, imputed] if many else [imputed])
+    if not imputed:
+        assert answer.miles[-1] == miles

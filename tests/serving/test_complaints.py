@@ -5,10 +5,12 @@ from __future__ import annotations
 import logging
 import socket
 import threading
+from types import SimpleNamespace
 
 import pytest
 import uvicorn
 
+from mlops.serving import complaints as module
 from mlops.serving.complaints import Complaints
 
 
@@ -79,3 +81,27 @@ def test_the_words_are_those_of_the_web_server(
     lines = [record.getMessage() for record in caplog.records]
     assert lines.count("a request that is not HTTP was refused") == 1
     assert not [line for line in lines if "Invalid HTTP" in line]
+
+
+def test_what_is_repeated_is_reported_when_its_time_is_over(
+    uvicorn_log: logging.Logger,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = [100.0]
+    monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    complaints = Complaints()
+    uvicorn_log.addFilter(complaints)
+    try:
+        uvicorn_log.warning("once")
+        for _ in range(3):
+            uvicorn_log.warning("often")
+        now[0] += 59.9
+        complaints.report()
+        assert [record.getMessage() for record in caplog.records] == ["once", "often"]
+        now[0] += 0.1
+        complaints.report()
+        assert caplog.records[-1].getMessage() == "often: 2 more times in 60 s"
+        assert len(caplog.records) == 3, "what came once is not said again"
+    finally:
+        uvicorn_log.removeFilter(complaints)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import logging
 import os
 import shutil
 from collections.abc import Callable
@@ -331,3 +332,53 @@ def test_a_sound_bundle_is_read_once(world: World, monkeypatch: pytest.MonkeyPat
     for _ in range(3):
         world.step()
     assert len(proved) == 1
+
+
+def test_a_rollout_that_begins_anew_keeps_its_version_and_another_does_not(
+    world: World, make_rollout: Callable[..., Rollout]
+) -> None:
+    world.registry.champion, world.registry.rollout = 1, make_rollout(2)
+    first = world.step().beside
+    world.registry.rollout = make_rollout(2)
+    assert world.step().beside == first and world.made == [1, 2]
+
+    world.broken[3] = MlopsError("is not a whole model")
+    world.registry.rollout = make_rollout(3)
+    assert world.step().beside is None, "what stood beside it was another version"
+
+
+@pytest.mark.parametrize(
+    ("error", "logged"), [(RegistryError("MLflow is away"), False), (RuntimeError("a bug"), True)]
+)
+def test_only_a_bug_is_logged_with_its_traceback(
+    world: World, caplog: pytest.LogCaptureFixture, error: Exception, logged: bool
+) -> None:
+    world.registry.error = error
+    world.step()
+
+    assert any(record.exc_info for record in caplog.records) == logged
+
+
+def test_a_champion_is_announced_when_it_changes(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    world.registry.champion = 1
+    world.step()
+    world.registry.stray = "the alias was moved"
+    world.step()
+    world.registry.champion = 2
+    world.step()
+
+    said = [
+        record.getMessage() for record in caplog.records if "champion is" in record.getMessage()
+    ]
+    assert said == ["champion is version 1", "champion is version 2"]
+
+
+def test_of_several_servers_one_follows(tmp_path: Path) -> None:
+    served = tmp_path / "deep" / "serving"
+    first, second = follower._claim(served), follower._claim(served)
+
+    assert first() and first()
+    assert not second()

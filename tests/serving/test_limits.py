@@ -133,7 +133,7 @@ EXACT = RequestRules.of(
         ("dropoff_zone", (1, 263), (0, 264)),
         ("trip_distance", (0.01, 80.0, None), (0.0, -0.01, 80.01)),
         ("passenger_count", (1.0, 6.0), (0.0, 7.0, 1.5, None)),
-        ("rate_code", (1.0, 6.0), (0.0, 1.5, 8.0, None)),
+        ("rate_code", (1.0, 6.0), (0.0, 1.5, 7.0, None)),
     ],
 )
 def test_only_what_may_break_a_rule_is_looked_at_one_by_one(

@@ -12,6 +12,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
+from mlops.errors import DamagedFileError
 from mlops.records import atomic
 from mlops.records.atomic import TEMPORARY_PREFIX
 from mlops.serving import log_parquet
@@ -271,3 +272,43 @@ def test_two_compactions_do_not_meet(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert compact(day) == 3
     # Then that one leaves it alone
     assert second == [0] and ids_in(tmp_path) == ids
+
+
+def test_a_minute_of_a_day_is_found_in_it(tmp_path: Path) -> None:
+    write_parts(tmp_path, 3, rows=1)
+
+    assert ids_in(tmp_path, DAY, DAY + timedelta(minutes=1)) == ["0-0"]
+    last = DAY + timedelta(minutes=2)
+    assert ids_in(tmp_path, last, last + NIGHT) == ["2-0"]
+    assert ids_in(tmp_path, last - timedelta(minutes=1), last) == ["1-0"]
+
+
+def test_parts_are_joined_in_row_groups_of_about_a_size(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(log_parquet, "_ROW_GROUP", 4)
+    write_parts(tmp_path, 5)
+    (day,) = tmp_path.glob("date=*")
+
+    assert compact(day, at_least=6) == 0
+    assert compact(day, at_least=5) == 5
+
+    (joined,) = day.glob("*.parquet")
+    groups = pq.ParquetFile(joined).metadata
+    assert [groups.row_group(n).num_rows for n in range(groups.num_row_groups)] == [4, 4, 2]
+
+
+def test_a_flipped_bit_in_a_joined_file_is_noticed(tmp_path: Path) -> None:
+    write_parts(tmp_path, 2, rows=500)
+    (day,) = tmp_path.glob("date=*")
+    compact(day)
+    (joined,) = day.glob("*.parquet")
+    content = joined.read_bytes()
+    start = pq.ParquetFile(joined).metadata.row_group(0).column(0).data_page_offset
+
+    joined.write_bytes(
+        content[: start + 60] + bytes([content[start + 60] ^ 1]) + content[start + 61 :]
+    )
+
+    with pytest.raises(DamagedFileError, match=joined.name):
+        ids_in(tmp_path)
