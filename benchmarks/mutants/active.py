@@ -13,6 +13,7 @@ MutantDict = dict[str, Callable[..., Any]]
 MUTANT = "MUTANT_UNDER_TEST"  # environment: module and name of the one mutant that is called
 CALLS = "MUTANTS_CALLED"  # environment: file that receives the name of every function called
 seen: set[str] = set()  # what this process has already written there
+_open, _write, _close = os.open, os.write, os.close  # whatever a test puts in their place
 
 
 def switch(mutants: MutantDict, is_classmethod: bool = False) -> Callable[..., Any]:
@@ -64,6 +65,6 @@ def _note(calls: str, name: str) -> None:
     """Add a function to the file of those called, once per process; processes share the file."""
     if name not in seen:
         seen.add(name)
-        descriptor = os.open(calls, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-        os.write(descriptor, f"{name}\n".encode())
-        os.close(descriptor)
+        descriptor = _open(calls, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        _write(descriptor, f"{name}\n".encode())
+        _close(descriptor)

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import os
 import resource
+import threading
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import httpx
 import numpy as np
 import pytest
+from prometheus_client import CollectorRegistry, Counter
 
+from mlops.demo.servers import free_ports
 from mlops.serving import metrics as module
 from mlops.serving.metrics import MINUTES, SECONDS, ServingMetrics
 
@@ -118,3 +122,34 @@ def test_counts_lie_in_memory_if_they_may_and_in_a_folder_named_in_the_environme
     elsewhere = module.prepare_folder()
     assert elsewhere.is_dir() and elsewhere != folder
     elsewhere.rmdir()
+
+
+def test_a_worker_that_died_is_forgotten_with_what_it_held(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path))
+    for name in ("gauge_livesum_7.db", "gauge_livemax_7.db", "gauge_livesum_8.db", "counter_7.db"):
+        (tmp_path / name).touch()
+
+    module.forget_worker(tmp_path, 7)
+
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "counter_7.db",
+        "gauge_livesum_8.db",
+    ]
+
+
+def test_metrics_are_told_at_their_address_and_nowhere_else() -> None:
+    registry = CollectorRegistry()
+    Counter("asked", "", registry=registry).inc(3)
+    (port,) = free_ports(1)
+    with module.metrics_server("127.0.0.1", port, registry) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+        thread.start()
+        try:
+            url = f"http://127.0.0.1:{port}"
+            assert "asked_total 3.0" in httpx.get(f"{url}/metrics?x=1", trust_env=False).text
+            assert httpx.get(f"{url}/", trust_env=False).status_code == 404
+        finally:
+            server.shutdown()
+            thread.join()

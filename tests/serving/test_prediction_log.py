@@ -230,7 +230,10 @@ def test_what_the_sink_refuses_for_good_does_not_block_the_others(
     ],
 )
 def test_nonsense_is_counted_and_costs_the_others_nothing(
-    tmp_path: Path, sink: MemorySink, nonsense: dict[str, Any]
+    tmp_path: Path,
+    sink: MemorySink,
+    nonsense: dict[str, Any],
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     log = PredictionLog(settings_of(tmp_path), "worker-0")
     log.append(**one_trip("before"))
@@ -242,6 +245,7 @@ def test_nonsense_is_counted_and_costs_the_others_nothing(
     log.close()
     assert sink.ids() == ["before", "after"]
     assert (log.written, log.dropped, log.waiting) == (2, 1, 0)
+    assert len(caplog.records) == 1, "a person is told"
 
 
 def test_lengths_that_only_add_up_over_two_requests_are_refused() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from typing import Any
 
@@ -30,6 +31,15 @@ def test_a_growing_share_keeps_who_is_in_it(name: str, low: float, high: float) 
     assert in_share(name, low) <= in_share(name, high)
     assert in_share(name, 100)
     assert not in_share(name, 0)
+
+
+@pytest.mark.parametrize("name", ["", "r-1", "zürich"])
+def test_the_share_of_an_id_is_its_hash_whoever_computes_it(name: str) -> None:
+    digest = hashlib.blake2b(name.encode(), digest_size=8).digest()
+    percent = int.from_bytes(digest, "big") % 1_000_000 / 10_000
+
+    assert not in_share(name, percent - 0.00005)
+    assert in_share(name, percent + 0.00005)
 
 
 def test_a_rollout_ends_by_itself(

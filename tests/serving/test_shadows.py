@@ -38,3 +38,21 @@ def test_one_that_fails_makes_room_for_the_next() -> None:
         shadows._thread.submit(lambda: None).result()  # it is done before the next comes
 
     assert dropped._value.get() == 0
+
+
+def test_at_the_end_the_prediction_in_progress_is_finished_and_the_rest_forgotten() -> None:
+    dropped = Counter("dropped", "", registry=CollectorRegistry())
+    shadows, begun, go_on, predicted = Shadows(dropped), threading.Event(), threading.Event(), []
+
+    def first() -> None:
+        begun.set()
+        go_on.wait(60)
+        predicted.append("first")
+
+    shadows.cast(first)
+    begun.wait(60)
+    shadows.cast(lambda: predicted.append("second"))
+    threading.Timer(0.05, go_on.set).start()
+    shadows.close()
+
+    assert predicted == ["first"]

@@ -195,13 +195,15 @@ def test_a_home_is_served_once_per_port(settings: Settings) -> None:
         pass
 
 
-@pytest.mark.parametrize("workers", [1, 3])
+@pytest.mark.parametrize("workers", [1, 2, 3])
 def test_each_worker_listens_to_itself_at_a_port_nobody_else_has(workers: int) -> None:
     (port,) = free_ports(1)
 
     listeners = supervisor._listeners("serving.port", "127.0.0.1", port, workers)
     try:
         assert {listener.getsockname()[1] for listener in listeners} == {port}
+        shared = [bool(it.getsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT)) for it in listeners]
+        assert shared == [workers > 1] * len(listeners) or sys.platform != "linux"
         assert len(listeners) == (workers if sys.platform == "linux" else 1)
         with pytest.raises(ConfigurationError, match=r"serving\.port: cannot listen") as caught:
             supervisor._listeners("serving.port", "127.0.0.1", port, workers)
