@@ -131,13 +131,14 @@ def _postponed(module: str, function: str) -> Iterator[None]:
     imports scikit-learn, SciPy and IPython: a third of its start.
     """
     names = {module.partition(".")[0], module} - sys.modules.keys()
-    for name in names:
-        stand_in = sys.modules[name] = ModuleType(name)
+    stand_ins = {name: ModuleType(name) for name in names}
+    for stand_in in stand_ins.values():
         stand_in.__path__ = []
-    if module in names:
-        stand_in.__dict__[function] = lambda *args, **kwargs: getattr(
+    if module in stand_ins:
+        stand_ins[module].__dict__[function] = lambda *args, **kwargs: getattr(
             importlib.import_module(module), function
         )(*args, **kwargs)
+    sys.modules.update(stand_ins)
     yield
     for name in names:
         del sys.modules[name]
