@@ -280,7 +280,7 @@ def test_events_say_what_happened_and_what_to_do(
         ("promotion", "version 3 is champion instead of 2", "mlops rollback"),
         (
             "rollback",
-            "version 3 was taken back: version 2 is champion again",
+            "version 3 was rolled back: version 2 is champion again",
             "mlops deployments d1",
         ),
         ("refused", "version 4 was refused", "mlops deployments d2"),
