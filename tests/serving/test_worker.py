@@ -106,6 +106,8 @@ def test_without_a_champion_it_says_why_and_serves_nothing(
     if state is not None:
         place.wish(**state)
 
+    if state is None:
+        assert place.follow() == [], "no file is nothing new"
     place.follower._seen = object()  # nothing was looked at before
     assert place.follow() == []
 
