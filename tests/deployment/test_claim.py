@@ -16,7 +16,7 @@ from mlops.errors import DamagedFileError, DeploymentError
 
 @pytest.fixture
 def claims(tmp_path: Path) -> Claims:
-    return Claims(tmp_path / "deployments", lambda claim: claim.run.id != "dead")
+    return Claims(tmp_path / "home" / "deployments", lambda claim: claim.run.id != "dead")
 
 
 def record(id_: str, run: str = "7") -> DeploymentRecord:
@@ -74,13 +74,16 @@ def test_who_is_busy_says_where(run: str, where: str) -> None:
     assert where.format(pid=os.getpid()) in Claim.of(record(MINE, run)).is_busy().message
 
 
-def test_a_damaged_claim_is_the_newest_unfinished_deployments(claims: Claims) -> None:
+def test_a_damaged_claim_is_the_newest_unfinished_deployments(
+    claims: Claims, caplog: pytest.LogCaptureFixture
+) -> None:
     records = Records(claims.folder)
-    (claims.folder).mkdir()
+    claims.folder.mkdir(parents=True)
     (claims.folder / "claim.json").write_text("{")
     with pytest.raises(DamagedFileError):
         stored_claim(claims.folder)
     assert claims.holder() is None
+    assert "claim.json" in caplog.text, "a person is told"
 
     records.save(record(MINE))
     records.save(record(OTHER).after("artifact_failed", "it does not load"))

@@ -7,12 +7,13 @@ from typing import Any
 
 import pytest
 
+from mlops.deployment.evidence import require_deployable
 from mlops.deployment.ledger import Asked
 from mlops.deployment.process import Deployer
 from mlops.deployment.records import RunKey, now
 from mlops.deployment.rollback import Rollback
 from mlops.deployment.story import tell
-from mlops.errors import BusyError
+from mlops.errors import BusyError, UntrustedArtifactError
 from mlops.registry.rollout import Rollout
 
 
@@ -117,3 +118,24 @@ def test_how_to_undo_is_only_said_of_what_is_in_force(running: Any) -> None:
     assert tell(restored, 3)[-1] == "Version 3 is champion."
     assert tell(restored, 1, can_undo=False)[-1] == "Version 1 is champion."
     assert tell(deployed, None)[-1] == "No version is champion."
+
+
+def test_after_a_shadow_that_passed_the_canary_is_next(running: Any) -> None:
+    id_ = left_behind(running, "artifact_passed", "shadow_passed", run="again")
+    running.dead.clear()
+
+    record = Deployer(running.ledger(), running.world).watch(id_)
+
+    assert [step.event for step in record.steps][-2:] == ["shadow_passed", "canary_passed"]
+    assert record.state == "promoting"
+
+
+def test_a_model_of_elsewhere_is_not_deployed(
+    running: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registry = running.ledger().registry
+    assert require_deployable(registry, "2").version == 2
+
+    monkeypatch.setattr(registry, "is_trusted", lambda info: False)
+    with pytest.raises(UntrustedArtifactError, match="mlops adopt 2"):
+        require_deployable(registry, "2")
