@@ -104,4 +104,5 @@ def check_rollback(settings: Settings, variables: Mapping[str, Any]) -> None:
         )
     if to is not None or Claims(settings.deployments, lambda claim: True).holder() is None:
         tags = {number: version.tags for number, version in standing.versions.items()}
-        require_target(Trail(settings).all(), tags, to)
+        sources = {number: version.source for number, version in standing.versions.items()}
+        require_target(Trail(settings).here(sources.get), tags, to)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final, Literal
 from urllib.parse import quote
 
+from mlops import fingerprints
 from mlops.data.references import Reference
 from mlops.errors import DamagedFileError, RegistryError
 from mlops.records.files import find_record, refuse, write_record
@@ -46,6 +47,7 @@ class Promotion(Reference):
     reason: str
     by: str
     kind: Literal["promotion", "rollback"] = "promotion"
+    registry: str = ""  # in which it happened, as a digest; each numbers its versions by itself
 
     @property
     def aliases(self) -> dict[str, int]:
@@ -65,6 +67,7 @@ class Trail:
         folder = settings.registry / f"model-{quote(settings.tracking.model_name, safe='')}"
         self._records = RecordFolder(folder / "champions", Promotion, _TRAIL_WAY_OUT)
         self._rollout = folder / "rollout.json"
+        self._registry = fingerprints.of_values(settings.tracking_uri)
 
     def newest(self) -> Promotion | None:
         """Return the last change, or None.
@@ -76,7 +79,7 @@ class Trail:
         return self._records.find(paths[-1].stem) if paths else None
 
     def in_force(self, source_of: Callable[[int], str | None]) -> Promotion | None:
-        """Return the last change if the registry still has the version that became champion.
+        """Return the last change in this registry, if it still has the version of that change.
 
         Args:
             source_of: Returns the source of a version's model; None if there is no such version.
@@ -84,11 +87,23 @@ class Trail:
         Raises:
             DamagedFileError: If the record is damaged.
         """
-        last = self.newest()
-        return last if last and source_of(last.version) == last.source else None
+        for path in reversed(self._records.paths()):
+            change = self._records.find(path.stem)
+            if change and self._is_here(change, source_of):
+                return change if source_of(change.version) == change.source else None
+        return None
+
+    def here(self, source_of: Callable[[int], str | None]) -> tuple[Promotion, ...]:
+        """Return all changes in this registry, newest first; raises what `in_force` raises."""
+        return tuple(change for change in self.all() if self._is_here(change, source_of))
+
+    def _is_here(self, change: Promotion, source_of: Callable[[int], str | None]) -> bool:
+        """Tell whether a change happened in this registry, which may have several addresses."""
+        known = change.registry in ("", self._registry)
+        return known or source_of(change.version) == change.source
 
     def all(self, on_damage: Callable[[DamagedFileError], None] = refuse) -> tuple[Promotion, ...]:
-        """Return all changes, newest first.
+        """Return all changes in any registry, newest first.
 
         Args:
             on_damage: Given the error of each damaged record; by default it is raised.
@@ -101,6 +116,7 @@ class Trail:
         if last and promotion.at <= last.at:
             after = last.at + timedelta(microseconds=1)
             promotion = promotion.model_copy(update={"at": after})
+        promotion = promotion.model_copy(update={"registry": self._registry})
         self._records.write(f"{promotion.at:%Y%m%dT%H%M%S.%f}", promotion)
         return promotion
 

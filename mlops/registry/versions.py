@@ -139,7 +139,7 @@ class Registry(Catalogue):
 
     def trail(self) -> tuple[Promotion, ...]:
         """Return every change of the champion, newest first."""
-        return self._trail.all()
+        return self._trail.here(self._source)
 
     def previous(self) -> VersionInfo | None:
         """Return the champion before the present one, or None."""

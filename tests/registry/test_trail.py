@@ -63,6 +63,30 @@ def test_each_model_has_a_trail_of_its_own(tmp_path: Path) -> None:
     assert {path.name for path in tmp_path.iterdir()} == {"registry"}
 
 
+def test_what_happened_in_one_registry_is_no_change_in_another(tmp_path: Path) -> None:
+    # Given a home that is used with two registries, each of which numbers its versions from 1
+    first, second = (
+        Trail(Settings(home=tmp_path, tracking={"uri": f"sqlite:////{name}.db"}))
+        for name in ("first", "second")
+    )
+    first.append(move(1, None, 0))
+    first.append(move(2, 1, 1))
+    second.append(move(1, None, 2).model_copy(update={"source": "file:///others/1"}))
+    in_first, in_second = {1: "file:///models/1", 2: "file:///models/2"}, {1: "file:///others/1"}
+
+    # Then each has its own champion and its own history
+    assert [change.version for change in first.here(in_first.get)] == [2, 1]
+    assert [change.version for change in second.here(in_second.get)] == [1]
+    for trail, sources, champion in ((first, in_first, 2), (second, in_second, 1)):
+        last = trail.in_force(sources.get)
+        assert last is not None and last.version == champion
+    # and so has the first at another address
+    moved = Trail(Settings(home=tmp_path, tracking={"uri": "http://127.0.0.1:5000"}))
+    assert [change.version for change in moved.here(in_first.get)] == [2, 1]
+    # but where the champion itself is gone, the one before it does not serve instead
+    assert first.in_force({1: "file:///models/1"}.get) is None
+
+
 def test_a_damaged_record_is_named_and_never_passed_over(trail: Trail, tmp_path: Path) -> None:
     # Given a champion whose record is damaged: the one before it must not serve instead
     trail.append(move(1, None, 0))
