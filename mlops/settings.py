@@ -8,6 +8,7 @@ strict and frozen; ``mlops config schema`` prints the JSON schema.
 
 from __future__ import annotations
 
+import difflib
 import json
 import os
 from collections.abc import Mapping
@@ -692,6 +693,7 @@ def load_settings(overrides: Mapping[str, Any] | None = None, *, strict: bool = 
     Raises:
         ConfigurationError: Naming the setting, its value, and what is accepted.
     """
+    _check_environment()
     nested: dict[str, Any] = {}
     for name, value in (overrides or {}).items():
         path = ALIASES.get(name, name)
@@ -723,6 +725,38 @@ def load_settings(overrides: Mapping[str, Any] | None = None, *, strict: bool = 
             f"{name}: {message}{got}",
             hint or "see the accepted values with: mlops config schema",
         ) from (None if secret else error)
+
+
+def _check_environment() -> None:
+    """Refuse variables that are meant as settings but name none, which would be ignored.
+
+    A section is followed by two underscores. What has none may belong to something else (a token, a
+    test): it is refused only if it spells a setting with one, or nearly a setting without section.
+    """
+    spelled = {name.replace(".", "__"): name for name in setting_names()}
+    single = {name.replace(".", "_"): written for written, name in spelled.items()}
+    single |= {alias: name.replace(".", "__") for alias, name in ALIASES.items()}
+    plain = [name for name in Settings.model_fields if name in spelled]
+    for variable in os.environ:
+        prefix, name = variable[:6].upper(), variable[6:].lower()
+        if prefix != "MLOPS_" or name in spelled or name in Settings.model_fields:
+            continue
+        if "__" in name:
+            if any(name.startswith(f"{mapping}__") for mapping in spelled):
+                continue  # an entry of a mapping
+            close = difflib.get_close_matches(name, spelled, n=1, cutoff=0.7)
+        elif name in single:
+            close = [single[name]]
+        else:
+            close = difflib.get_close_matches(name, plain, n=1, cutoff=0.8)
+            if not close:
+                continue
+        raise ConfigurationError(
+            f"environment variable {variable}: there is no such setting",
+            f"did you mean MLOPS_{close[0].upper()}?"
+            if close
+            else "list the settings with: mlops config show; or unset it",
+        )
 
 
 def setting_names(model: Any = None, prefix: str = "") -> tuple[str, ...]:

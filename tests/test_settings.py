@@ -198,3 +198,34 @@ def test_a_description_names_the_unit_of_the_value() -> None:
     for name, text in descriptions(schema, schema, ""):
         unit = UNITS.get(name.rpartition("_")[2])
         assert unit is None or unit in text.lower(), f"{name}: {text!r} does not say: {unit}"
+
+
+@pytest.mark.parametrize(
+    ("variable", "meant"),
+    [
+        ("MLOPS_TRAINING__MAX_EVAL", "MLOPS_TRAINING__MAX_EVALS?"),
+        ("MLOPS_TRANING__MAX_EVALS", "MLOPS_TRAINING__MAX_EVALS?"),
+        ("MLOPS_TRAINING_MAX_EVALS", "MLOPS_TRAINING__MAX_EVALS?"),
+        ("MLOPS_MAX_EVALS", "MLOPS_TRAINING__MAX_EVALS?"),
+        ("MLOPS_ENVIROMENT", "MLOPS_ENVIRONMENT?"),
+        ("MLOPS_FOO__BAR", "mlops config show"),
+    ],
+)
+def test_a_misspelled_variable_of_the_environment_is_refused(
+    monkeypatch: pytest.MonkeyPatch, variable: str, meant: str
+) -> None:
+    monkeypatch.setenv(variable, "3")
+    with pytest.raises(ConfigurationError, match=variable) as refused:
+        load_settings()
+    assert meant in refused.value.hint
+
+
+def test_variables_that_are_no_settings_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    for variable in (
+        "MLOPS_OWNER_PASSWORD",
+        "MLOPS_API_TOKEN_RETRAINING",
+        "MLOPS_PREDICTIONS_PORT",
+    ):
+        monkeypatch.setenv(variable, "x")
+    monkeypatch.setenv("MLOPS_TRAINING__OVERRIDES__LASSO__ALPHA", "2")  # an entry of a mapping
+    assert load_settings().training.overrides == {"lasso": {"alpha": "2"}}
