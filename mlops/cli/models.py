@@ -38,6 +38,7 @@ def models(
     settings = load_settings()
 
     from mlops.registry.listing import find_version, list_versions
+    from mlops.registry.lookup import Standing, look_up, no_version
 
     console = terminal()
     if verdict:
@@ -46,7 +47,7 @@ def models(
     if version:
         info = find_version(settings, version)
         if info is None:
-            raise RegistryError(f"there is no version {version!r}", "list them with: mlops models")
+            raise no_version(look_up(settings) or Standing(), version)
         content = info.model_dump(mode="json")
         if as_json:
             print(json.dumps(content, indent=1))

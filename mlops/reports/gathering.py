@@ -13,7 +13,7 @@ from mlops.data.references import TrainingSetManifest
 from mlops.data.store.manifests import load_manifest
 from mlops.data.store.snapshots import read_window
 from mlops.deployment.records import Records
-from mlops.errors import MlopsError, RegistryError
+from mlops.errors import ConfigurationError, MlopsError, RegistryError
 from mlops.monitoring.records import WindowRecord, find_window, read_decisions, read_windows
 from mlops.registry.searches import load_insight
 from mlops.registry.selections import read_selection
@@ -64,17 +64,18 @@ def gather_selection(settings: Settings, run: str = "") -> RunFacts:
         run: Number of its pipeline run; by default the last selection.
 
     Raises:
-        RegistryError: If there is no such selection, or the registry cannot be reached.
+        ConfigurationError: If there is no such selection.
+        RegistryError: If there is none yet, or the registry cannot be reached.
     """
     selection = read_selection(settings, run)
     if selection is None:
-        known = sorted(path.stem for path in settings.selections.glob("*.json"))
-        raise RegistryError(
-            f"there is no model selection {run!r} on record"
-            if run
-            else "no model selection is on record yet",
-            f"choose one of: {', '.join(known)}" if known else "create one with: mlops run",
-        )
+        known = sorted((path.stem for path in settings.selections.glob("*.json")), key=len)
+        if run and known:
+            raise ConfigurationError(
+                f"there is no model selection {run!r} on record",
+                f"choose one of: {', '.join(known)}",
+            )
+        raise RegistryError("no model selection is on record yet", "create one with: mlops run")
     missing: list[str] = []
     manifest = None
     try:
@@ -103,7 +104,8 @@ def gather_window(settings: Settings, name: str = "") -> WindowFacts:
         name: Of the window; by default the one that ends last.
 
     Raises:
-        RegistryError: If there is no such window.
+        ConfigurationError: If there is no such window.
+        RegistryError: If there is none yet.
     """
     windows = read_windows(settings, whole=1)
     record = find_window(settings, name) or _window(windows, name)
@@ -144,7 +146,9 @@ def _window(windows: Sequence[WindowRecord], name: str) -> WindowRecord:
     found = next((window for window in windows if window.window == name), None)
     if found is None:
         names = ", ".join(window.window for window in windows[-8:])
-        raise RegistryError(f"there is no monitored window {name!r}", f"the last ones are: {names}")
+        raise ConfigurationError(
+            f"there is no monitored window {name!r}", f"the last ones are: {names}"
+        )
     return found
 
 

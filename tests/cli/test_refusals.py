@@ -141,6 +141,7 @@ WITH_VERSIONS = {
     "pipeline run deployment --var version=3": (5, "mlops models 3"),
     "reproduce 99": (2, "there are 1, 2, 3"),
     "report model 99": (2, "there are 1, 2, 3"),
+    "models 99": (2, "there are 1, 2, 3"),
 }
 
 

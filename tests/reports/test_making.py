@@ -67,7 +67,7 @@ def test_what_there_is_none_of_is_named(project: Any, tmp_path: Path) -> None:
         make_report(settings, "card")
     with pytest.raises(RegistryError, match="there is no version '9'"):
         make_report(settings, "model", "9")
-    with pytest.raises(RegistryError, match=r"no model selection '\.\./7' on record"):
+    with pytest.raises(ConfigurationError, match=r"no model selection '\.\./7' on record"):
         make_report(settings, "run", "../7")
     empty = settings.model_copy(update={"home": tmp_path})
     with pytest.raises(RegistryError, match="no model selection is on record yet"):
