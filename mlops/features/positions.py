@@ -85,8 +85,10 @@ def _classical(miles: Floats, weights: Floats) -> Floats:
     centred -= centred.mean(axis=1)[:, None]
     values, vectors = np.linalg.eigh(centred)
     axes = vectors[:, -DIMENSIONS:] * np.sqrt(np.maximum(values[-DIMENSIONS:], 0))
-    # An eigenvector's sign is arbitrary: fix it, or the map would be mirrored from run to run.
-    strongest = axes[np.abs(axes).argmax(axis=0), np.arange(DIMENSIONS)]
+    # An eigenvector's sign is arbitrary: fix it, or the map would be mirrored from run to run. Of
+    # zones that are as far out on either side, but for rounding, the first decides.
+    far_out = np.abs(axes) >= np.abs(axes).max(axis=0) * (1 - 1e-6)
+    strongest = axes[far_out.argmax(axis=0), np.arange(DIMENSIONS)]
     return np.asarray(axes * np.where(strongest < 0, -1.0, 1.0))
 
 
