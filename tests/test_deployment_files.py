@@ -97,7 +97,7 @@ def test_the_proxy_listens_where_it_is_published_and_asks_who_is_there(
     defaults = dict(re.findall(r"\{\$(\w+):(.*?)\}", text))
     published = {port.rpartition(":")[2] for port in compose["services"]["proxy"]["ports"]}
 
-    names = ("HTTP", "HTTPS", "SERVING", "GRAFANA")
+    names = ("HTTP", "HTTPS", "PREDICTIONS", "GRAFANA")
     assert published == {defaults[f"MLOPS_{name}_PORT"] for name in names}
     assert set(compose["services"]["proxy"]["environment"]) <= set(defaults)
     assert defaults["MLOPS_SITE"] != "localhost"  # where Mage's pages ask port 6789
