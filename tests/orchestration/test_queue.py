@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import textwrap
@@ -289,7 +290,7 @@ def test_before_a_fork_connections_are_let_go_and_the_job_is_run_as_told(tmp_pat
 
     queue = ForkQueue(
         1,
-        lambda job_id, arguments: JobPlan(tmp_path / "deep" / str(arguments[0])),
+        lambda job_id, arguments: JobPlan(tmp_path / "very" / "deep" / str(arguments[0])),
         run,
         before_fork=lambda: before.append(1),
     )
@@ -298,8 +299,8 @@ def test_before_a_fork_connections_are_let_go_and_the_job_is_run_as_told(tmp_pat
     assert before == []
     run_down(queue)
     assert before == [1, 1]
-    assert (tmp_path / "deep" / "log").read_text() == "run as told\nlog!"
-    assert (tmp_path / "deep" / "log").stat().st_mode & 0o777 == 0o600
+    assert (tmp_path / "very" / "deep" / "log").read_text() == "run as told\nlog!"
+    assert (tmp_path / "very" / "deep" / "log").stat().st_mode & 0o777 == 0o600
 
 
 def test_a_log_is_gone_on_with_and_holds_errors_in_their_place(queue, tmp_path):
@@ -317,3 +318,18 @@ def test_a_log_is_gone_on_with_and_holds_errors_in_their_place(queue, tmp_path):
 def test_a_job_that_leaves_by_itself_is_not_a_success_by_accident(queue, tmp_path):
     queue.enqueue("a", sys.exit, "no")
     assert run_down(queue)["a"].exit_code == 1
+
+
+def test_a_job_does_not_wake_its_parent_by_the_signals_it_gets(queue, tmp_path):
+    ours, theirs = socket.socketpair()
+    ours.setblocking(False)
+    theirs.setblocking(False)
+    former = signal.set_wakeup_fd(ours.fileno())
+    try:
+        queue.enqueue("a", lambda: print(signal.set_wakeup_fd(-1)))
+        run_down(queue)
+    finally:
+        signal.set_wakeup_fd(former)
+        ours.close()
+        theirs.close()
+    assert (tmp_path / "a.log").read_text() == "-1\n"
