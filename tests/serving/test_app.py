@@ -495,13 +495,13 @@ def test_a_shadow_that_fails_is_counted_under_its_own_name(
 ) -> None:
     service.swap(small_compiled[0], make_rollout(mode="shadow", percent=100), broken_model(2))
     assert post(service, trip).status_code == 200
-    service.application.close()
 
     failed = service.metrics.errors.labels("2", "shadow", "exception")
     deadline = time.monotonic() + 60
     while not failed._value.get():
         assert time.monotonic() < deadline
         time.sleep(0.01)
+    service.application.close()
     assert failed._value.get() == 1
 
 

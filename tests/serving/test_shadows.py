@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 
 from prometheus_client import CollectorRegistry, Counter
 
@@ -52,7 +53,12 @@ def test_at_the_end_the_prediction_in_progress_is_finished_and_the_rest_forgotte
     shadows.cast(first)
     begun.wait(60)
     shadows.cast(lambda: predicted.append("second"))
-    threading.Timer(0.05, go_on.set).start()
-    shadows.close()
+    closing = threading.Thread(target=shadows.close)
+    closing.start()
+    while not shadows._thread._shutdown:
+        time.sleep(0.01)
+    with shadows._thread._shutdown_lock:  # the rest is forgotten by now
+        go_on.set()
+    closing.join()
 
     assert predicted == ["first"]
