@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -146,9 +147,11 @@ def test_a_file_is_on_disk_before_it_gets_its_name(
 
 
 def test_a_folder_is_on_disk_before_it_gets_its_name_and_the_name_before_it_returns(
-    tmp_path: Path, steps: list[tuple[str, int, str]]
+    tmp_path: Path, steps: list[tuple[str, int, str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     target = tmp_path / "folder"
+    # all of it beside the target: elsewhere may be another file system
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "nowhere"))
 
     def write(folder: Path) -> None:
         (folder / "deep").mkdir()
