@@ -109,17 +109,25 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """Two files more than there are cores: those that run servers mostly wait."""
-    return usable_cores() + 2
+    """One file more at a time than there are cores: those that run servers mostly wait."""
+    return usable_cores() + 1
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the files that run servers: they take longest."""
-    slow = {
-        i.path for i in items if i.get_closest_marker("mage") or i.get_closest_marker("browser")
-    }
-    items.sort(key=lambda item: item.path not in slow)
+    """Begin with the files that run servers, which take longest, each followed by another one.
+
+    Side by side, several that start at once would only be in each other's way.
+    """
+    files: dict[Path, bool] = {}
+    for item in items:
+        servers = item.get_closest_marker("mage") or item.get_closest_marker("browser")
+        files[item.path] = files.get(item.path, False) or servers is not None
+    places = {True: 0, False: 1}  # of the next file with servers, and without
+    order = {}
+    for path, servers in files.items():
+        order[path], places[servers] = places[servers], places[servers] + 2
+    items.sort(key=lambda item: order[item.path])
 
 
 @pytest.hookimpl(trylast=True)
