@@ -105,6 +105,8 @@ def converted(values: Any, dtype: str, name: str, place: str, first: int, clock:
         row = _first_bad(values, lambda column: convert(plain(column)))
         value = values[row]
         shown = value.as_py() if not isinstance(value, pa.BaseExtensionType) else str(value)
+        if isinstance(shown, bytes):  # the cells of a CSV file
+            shown = shown.decode(errors="backslashreplace")
         raise SourceError(
             f"{place}: row {first + row + 1:,}: the column {name} holds {str(shown)[:80]!r},"
             f" which is not {_EXPECTED[dtype]}",
