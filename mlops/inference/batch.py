@@ -296,5 +296,8 @@ def _remark(sources: Sequence[SourceFile], taxi: str, settings: Settings) -> str
         if first is not None:
             zoned = pickups_have_zone(source.uri, taxi)
             if said := contradiction(first[PICKUP_AT], zoned, source.month):
-                return f"{source.name}: {said}; set validation.clock to say which"
+                return (
+                    f"{source.name}: {said}; to say which they are, set validation.clock to "
+                    "new_york or utc (for mlops predict: MLOPS_VALIDATION__CLOCK)"
+                )
     return ""
