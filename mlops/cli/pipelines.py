@@ -160,9 +160,10 @@ def status(
     from mlops.data.store.manifests import current_training_set
     from mlops.orchestration.changed_code import changed_code
     from mlops.orchestration.history import recent_runs
+    from mlops.orchestration.liveness import with_interruptions
     from mlops.registry.lookup import champion_trouble
 
-    runs = recent_runs(settings, last)
+    runs = with_interruptions(settings, recent_runs(settings, last))
     manifest = current_training_set(settings)
     console = terminal(stderr=as_json)
     for trouble in filter(None, (changed_code(settings), champion_trouble(settings))):

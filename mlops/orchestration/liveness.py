@@ -16,7 +16,7 @@ from mlops.orchestration.naming import ENGINE_LOCK, SCHEDULER_LOCK
 from mlops.settings import Settings
 
 
-def run_is_alive(settings: Settings, run_id: str) -> bool:
+def run_is_alive(settings: Settings, run_id: str | int) -> bool:
     """Tell whether a run is in progress and its driver alive.
 
     Args:
@@ -34,6 +34,21 @@ def run_is_alive(settings: Settings, run_id: str) -> bool:
     if run is None or run["status"] not in ("INITIAL", "RUNNING"):
         return False
     return has_driver(settings, run["metrics"])
+
+
+def with_interruptions(settings: Settings, runs: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return `recent_runs`, but call those interrupted that Mage's tables only think in progress.
+
+    Args:
+        settings: Say where Mage's database and our locks are.
+        runs: With ``run``, the number, and ``status``.
+    """
+    return [
+        {**run, "status": "interrupted"}
+        if run["status"] in ("initial", "running") and not run_is_alive(settings, run["run"])
+        else run
+        for run in runs
+    ]
 
 
 def has_driver(settings: Settings, metrics: Mapping[str, Any] | None) -> bool:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from mlops.orchestration.liveness import run_is_alive
+from mlops.orchestration.liveness import run_is_alive, with_interruptions
 from mlops.orchestration.lock import HomeLock
 from mlops.orchestration.marks import MARK
 from mlops.orchestration.naming import ENGINE_LOCK, SCHEDULER_LOCK
@@ -107,3 +107,22 @@ def test_a_database_that_cannot_be_asked_counts_as_busy(settings: Settings) -> N
     file.write_text("this is no database, and never was one" * 100)
 
     assert run_is_alive(settings, "7")
+
+
+@pytest.mark.parametrize(
+    ("status", "shown"),
+    [("RUNNING", "interrupted"), ("INITIAL", "interrupted"), ("COMPLETED", "completed")],
+)
+def test_a_run_whose_engine_was_killed_is_shown_as_interrupted(
+    settings: Settings,
+    add: Callable[..., str],
+    hold: Callable[[str], None],
+    status: str,
+    shown: str,
+) -> None:
+    runs = [{"run": int(add(status, engine=os.getpid())), "status": status.lower()}]
+    assert with_interruptions(settings, runs) == [{**runs[0], "status": shown}]
+
+    hold(ENGINE_LOCK)
+
+    assert with_interruptions(settings, runs) == runs
