@@ -102,7 +102,7 @@ def proxy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxy]:
     for server in stand_ins:
         threading.Thread(target=server.serve_forever, daemon=True).start()
     behind = [server.server_port for server in stand_ins]
-    names = [f"MLOPS_{name}_PORT" for name in ("HTTPS", "SERVING", "HTTP", "GRAFANA")]
+    names = [f"MLOPS_{name}_PORT" for name in ("HTTPS", "PREDICTIONS", "HTTP", "GRAFANA")]
     ports = dict(zip(names, free_ports(4), strict=True))
     environment = {
         **os.environ,

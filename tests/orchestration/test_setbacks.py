@@ -34,10 +34,10 @@ def test_an_engine_keeps_the_siblings_and_tries_again_what_failed_and_what_read_
         ("resume", 2),
     )
     # Given a child that reports a failure, again when it is tried again
-    assert toy.ran() == [
-        *("extract", "publish", "families", "fit:a", "fit:b", "fit:c", "choose"),
-        *("fit:b", "choose"),
-    ]
+    ran = toy.ran()
+    assert ran[:3] == ["extract", "publish", "families"]
+    assert sorted(ran[3:6]) == ["fit:a", "fit:b", "fit:c"]  # side by side, in any order
+    assert ran[6:] == ["choose", "fit:b", "choose"]
     for (result,) in (done.results[1], [done.results[2]]):
         assert result["status"] == "failed"
         failed = result["blocks"]["fit:b"]
