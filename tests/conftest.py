@@ -108,6 +108,20 @@ def pytest_configure(config: pytest.Config) -> None:
         config.pluginmanager.register(FileProgress(config))
 
 
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Give a worker a whole file, or all files that look at one server in the browser."""
+    from xdist.scheduler import LoadFileScheduling
+
+    class ByWhatIsShared(LoadFileScheduling):  # type: ignore[misc]
+        def _split_scope(self, nodeid: str) -> str:
+            file: str = super()._split_scope(nodeid)
+            folder = file.rpartition("/")[0]
+            alone = not file.startswith("tests/browser/") or file.endswith("/test_editor.py")
+            return file if alone else folder
+
+    return ByWhatIsShared(config, log)
+
+
 def pytest_xdist_auto_num_workers() -> int:
     """One file more at a time than there are cores: those that run servers mostly wait."""
     return usable_cores() + 1
@@ -121,8 +135,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """
     files: dict[Path, bool] = {}
     for item in items:
-        servers = item.get_closest_marker("mage") or item.get_closest_marker("browser")
-        files[item.path] = files.get(item.path, False) or servers is not None
+        servers = any(item.iter_markers("mage")) or any(item.iter_markers("browser"))
+        files[item.path] = files.get(item.path, False) or servers
     places = {True: 0, False: 1}  # of the next file with servers, and without
     order = {}
     for path, servers in files.items():

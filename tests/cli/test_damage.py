@@ -94,8 +94,11 @@ def home(
 ) -> Path:
     """Return a home that holds every kind."""
     home = tmp_path_factory.mktemp("damage") / "home"
-    # Not what names its files by where they lie: a champion of this home's own is made.
-    left_out = shutil.ignore_patterns("mlflow", "registry", "staging", "cache", "store")
+    # Not what names its files by where they lie: a champion of this home's own is made. Nor what
+    # others who looked at the home before have left: a server's database and logs.
+    left_out = shutil.ignore_patterns(
+        "mlflow", "registry", "staging", "cache", "store", "mage", "server", "logs"
+    )
     shutil.copytree(lived_in.home, home, ignore=left_out)
     settings = load_settings({"home": home})
     make_champion(home)
