@@ -111,7 +111,7 @@ _LOOK = """
 """
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def server(
     browser: Any, lived_in: Settings, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Server]:
@@ -120,7 +120,7 @@ def server(
         yield server
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Any]:
     """Return a browser."""
     if CHROMIUM is None:
@@ -133,7 +133,7 @@ def browser() -> Iterator[Any]:
         browser.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def page(server: Server, browser: Any) -> Any:
     """Return a signed-in page, as large as a laptop's."""
     return _sign_in(server, browser)
@@ -182,7 +182,7 @@ def _sign_in(server: Server, browser: Any) -> Any:
     return page
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def open_dashboard(
     server: Server, page: Any, tmp_path_factory: pytest.TempPathFactory
 ) -> Callable[..., Mapping[str, Tile]]:

@@ -1,0 +1,1 @@
+"""Pages as a user sees them. A package, so that its files can share one server."""
