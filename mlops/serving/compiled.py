@@ -244,7 +244,7 @@ class CompiledModel:
         if bounds.kind == "quantiles":
             margin = bounds.margin
             for column, edges, margins in self._margin_tables:
-                margin += margins[bisect_right(edges, row[column])]
+                margin += margins[bisect_right(edges, row.item(column))]
             lower, upper = outputs[1] - margin, outputs[2] + margin
         elif bounds.kind == "residuals":
             member = bisect_right(bounds.edges, center)
