@@ -105,6 +105,7 @@ NEUTRAL = {
     *(
         "records/files.py",
         "records/atomic.py",
+        "records/digests.py",
         "records/parquet.py",
         "data/references.py",
         "data/__init__.py",

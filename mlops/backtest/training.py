@@ -23,7 +23,6 @@ from mlops.backtest.store import Store, key_of
 from mlops.cores import usable_cores
 from mlops.data.months import month_bounds
 from mlops.data.references import Reference
-from mlops.data.sources.cache import sha256_of
 from mlops.data.trips import PICKUP_AT, TARGET
 from mlops.data.windows import Interval, plan_windows
 from mlops.errors import ConfigurationError
@@ -32,6 +31,7 @@ from mlops.evaluation.gate import judge
 from mlops.evaluation.metrics import regression_metrics
 from mlops.evaluation.verdict import Verdict
 from mlops.features.routes import RouteHistory, RouteStatistics
+from mlops.records.digests import is_intact, sha256_of
 from mlops.records.files import damaged, read_record
 from mlops.registry.receipts import code_commit, lock_hash
 from mlops.settings import Settings, WindowSettings
@@ -123,7 +123,7 @@ def train(clock: Clock, months: Sequence[str], settings: Settings, store: Store)
         )
 
     def is_whole(training: Training) -> bool:
-        return path.is_file() and sha256_of(path) == training.artifact_sha256
+        return is_intact(path, training.artifact_sha256)
 
     training = store.remembered("trainings", key, Training, make, is_whole)
     test = _within(known, intervals[2])
@@ -217,7 +217,7 @@ class _Fit:
 @lru_cache(maxsize=4)
 def _load_model(path: Path, sha256: str, threads: int, way_out: str) -> TripDurationModel:
     """Read a model of the store; policies that share it read it once."""
-    if not path.is_file() or sha256_of(path) != sha256:
+    if not is_intact(path, sha256):
         raise damaged(path, "it is not what was written", way_out)
     return TripDurationModel.load(path, threads)
 

@@ -26,13 +26,14 @@ from mlops.data.files.reading import (
 from mlops.data.files.stamps import contradiction
 from mlops.data.files.tables import files_of
 from mlops.data.references import Reference, SourceFile
-from mlops.data.sources.cache import as_it_lies_there, require_unchanged, sha256_of
+from mlops.data.sources.cache import as_it_lies_there, require_unchanged
 from mlops.data.trips import PICKUP_AT, TRIP_ID
 from mlops.errors import MlopsError
 from mlops.inference.overlap import Model, predicted_chunks, predicted_minutes
 from mlops.inference.requests import parse_requests
 from mlops.inference.writing import OUTPUTS, PREDICTIONS, REJECTED, Distribution, PredictionWriter
 from mlops.records.atomic import atomic_folder
+from mlops.records.digests import find_changed, sha256_of
 from mlops.records.files import find_or_report, write_record
 from mlops.settings import Settings, load_settings
 
@@ -240,12 +241,11 @@ def _data_hash(sources: Sequence[SourceFile], taxi: str, settings: Settings) -> 
 def _stored(folder: Path) -> PredictionSummary | None:
     """Return the summary of a batch, if the files it speaks of are as they were written."""
     found = find_or_report(folder / _SUMMARY, PredictionSummary, "its trips are predicted again")
-    for name, sha256 in found.written.items() if found else ():
-        file = folder / name
-        if not file.is_file() or sha256_of(file) != sha256:
-            progress.report(f"{file} was changed or damaged; its trips are predicted again")
-            return None
-    return found
+    changed = find_changed(folder, found.written) if found else None
+    if changed is None:
+        return found
+    progress.report(f"{changed} was changed or damaged; its trips are predicted again")
+    return None
 
 
 @dataclass(frozen=True, eq=False)

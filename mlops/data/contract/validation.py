@@ -36,6 +36,7 @@ from mlops.data.sources import cache
 from mlops.data.trips import DROPOFF_AT, PICKUP_AT, TARGET, TRIP_COLUMNS, TRIP_TYPE
 from mlops.errors import DataQualityError, SourceError
 from mlops.records.atomic import atomic_file
+from mlops.records.digests import find_changed, sha256_of
 from mlops.records.files import find_or_report, write_record
 from mlops.records.parquet import write_table
 from mlops.settings import Settings, ValidationSettings
@@ -156,12 +157,11 @@ def _count_file(folder: Path, month: str) -> Path:
 
 def _finished(folder: Path, month: str) -> _MonthCount | None:
     count = find_or_report(_count_file(folder, month), _MonthCount, "the month is validated again")
-    for name, sha256 in count.files.items() if count else ():
-        file = folder / name
-        if not file.is_file() or cache.sha256_of(file) != sha256:
-            progress.report(f"{file} was changed or damaged; {month} is validated again")
-            return None
-    return count
+    changed = find_changed(folder, count.files) if count else None
+    if changed is None:
+        return count
+    progress.report(f"{changed} was changed or damaged; {month} is validated again")
+    return None
 
 
 def _validate_month(
@@ -193,7 +193,7 @@ def _validate_month(
         days_covered=_days_covered(kept[PICKUP_AT], month),
         broken={name: int(mask.sum()) for name, mask in broken.items()},
         files={
-            str(file.relative_to(folder)): cache.sha256_of(file)
+            str(file.relative_to(folder)): sha256_of(file)
             for file in (clean, set_aside)
             if file.exists()
         },

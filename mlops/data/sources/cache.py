@@ -6,7 +6,6 @@ between the two, the receipt is absent or does not match, and the file counts as
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterable
 from datetime import datetime, timezone
 from pathlib import Path
@@ -18,6 +17,7 @@ from mlops.data.files.reading import check_trip_file
 from mlops.data.references import SourceFile
 from mlops.errors import SourceError
 from mlops.records.atomic import atomic_file
+from mlops.records.digests import sha256_of
 from mlops.records.files import find_or_report, write_record
 
 
@@ -31,15 +31,6 @@ class CachedFile(BaseModel):
     bytes: int
     version: str  # the origin's own mark of this content, e.g. an ETag; may be empty
     fetched_at: datetime
-
-
-def sha256_of(path: Path) -> str:
-    """Return the SHA-256 of a file's bytes, in hexadecimal."""
-    digest = hashlib.sha256()
-    with path.open("rb") as stream:
-        while block := stream.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def verified(path: Path) -> CachedFile | None:

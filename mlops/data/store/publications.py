@@ -15,6 +15,7 @@ from mlops import fingerprints
 from mlops.data.references import Reference, SourceFile
 from mlops.data.store.manifests import RECIPE, TRAINING_SETS, current_hash
 from mlops.errors import DamagedFileError
+from mlops.records.digests import sha256_of
 from mlops.records.files import find_or_report, write_record
 from mlops.settings import ALIASES, Settings, is_setting
 
@@ -106,8 +107,6 @@ def _recipe(settings: Settings) -> dict[str, dict[str, Any]]:
 
 def _differs(uri: str, sha256: str) -> bool:
     """Tell whether a file of this machine has other bytes now; one that is away tells nothing."""
-    from mlops.data.sources.cache import sha256_of  # it loads much that looking does without
-
     path = Path(uri)
     return path.is_file() and sha256_of(path) != sha256
 
