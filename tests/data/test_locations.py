@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mlops.data.locations import location_of, named_in, require_there
-from mlops.errors import SourceError
+from mlops.errors import ConfigurationError, SourceError
 from mlops.settings import load_settings
 
 NAMES = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0/"), min_size=1)
@@ -29,3 +29,8 @@ def test_a_file_address_is_looked_at_and_an_address_elsewhere_is_not(tmp_path: P
         require_there(tmp_path.as_uri(), "green", ["2024-01"])
     with pytest.raises(SourceError, match="away"):
         require_there(f"{tmp_path.as_uri()}/away", "green", [])
+
+
+def test_half_a_list_is_refused_by_the_name_of_the_setting() -> None:
+    with pytest.raises(ConfigurationError, match=r"source\.location: .*is not a JSON list"):
+        named_in('["a.parquet", ')
