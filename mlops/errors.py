@@ -48,6 +48,11 @@ class MlopsError(Exception):
     def __str__(self) -> str:
         return f"{self.message}{HINT}{self.hint}" if self.hint else self.message
 
+    @property
+    def in_one_line(self) -> str:
+        """The message and the hint, where there is room for a line."""
+        return f"{self.message}; {self.hint}" if self.hint else self.message
+
 
 def did_you_mean(name: str, names: Iterable[str]) -> str:
     """Return a question that names what was probably meant, or nothing if nothing is close.

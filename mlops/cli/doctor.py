@@ -248,13 +248,13 @@ def check_tracking(settings: Settings) -> Check:
 
 def check_champion(settings: Settings) -> Check:
     """The alias in MLflow names our champion, and its model can be loaded."""
-    from mlops.registry.lookup import champion_trouble, look_up
+    from mlops.registry.lookup import champion_trouble
+    from mlops.registry.standing import look_up
 
     standing = look_up(settings)
     if standing is None:
         return Check("champion", "warn", "the registry cannot be read", "see: mlops models")
     if trouble := champion_trouble(settings):
-        message, _, way_out = trouble.partition("; ")
-        return Check("champion", "warn", message, way_out)
+        return Check("champion", "warn", trouble.message, trouble.hint)
     number = standing.number("champion")
     return Check("champion", "ok", f"version {number}" if number else "none yet")

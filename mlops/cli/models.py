@@ -38,7 +38,8 @@ def models(
     settings = load_settings()
 
     from mlops.registry.listing import find_version, list_versions
-    from mlops.registry.lookup import Standing, look_up, no_version
+    from mlops.registry.lookup import no_version
+    from mlops.registry.standing import Standing, look_up
 
     console = terminal()
     if verdict:

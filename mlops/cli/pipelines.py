@@ -166,8 +166,9 @@ def status(
     runs = with_interruptions(settings, recent_runs(settings, last))
     manifest = current_training_set(settings)
     console = terminal(stderr=as_json)
-    for trouble in filter(None, (changed_code(settings), champion_trouble(settings))):
-        console.print(f"[yellow]{escape(trouble)}[/]", soft_wrap=True)
+    trouble = champion_trouble(settings)
+    for line in filter(None, (changed_code(settings), trouble.in_one_line if trouble else "")):
+        console.print(f"[yellow]{escape(line)}[/]", soft_wrap=True)
     if not as_json:
         if manifest is None:
             console.print("training set: none yet; build it with: mlops run")

@@ -10,7 +10,8 @@ from typing import Any, Final
 
 from mlops.deployment.claim import Claims
 from mlops.errors import ConfigurationError, GateRefusalError, RegistryError
-from mlops.registry.lookup import look_up, no_version
+from mlops.registry.lookup import no_version
+from mlops.registry.standing import look_up
 from mlops.registry.trail import CHAMPION, REFUSED, VERDICT, Trail, require_target
 from mlops.settings import Settings
 

@@ -25,7 +25,7 @@ from mlops.monitoring.policy import Decision
 from mlops.monitoring.report import WindowReport
 from mlops.records.files import report as warn
 from mlops.records.folder import RecordFolder
-from mlops.registry.lookup import look_up
+from mlops.registry.standing import look_up
 from mlops.settings import Settings
 
 Origin = Literal["served", "source"]

@@ -247,7 +247,8 @@ def _changed_code(world: ObservedWorld) -> str:
 def _trouble(world: ObservedWorld) -> str:
     from mlops.registry.lookup import champion_trouble
 
-    return champion_trouble(world.settings)
+    trouble = champion_trouble(world.settings)
+    return trouble.in_one_line if trouble else ""
 
 
 _CHANGED_CODE: Final = WorldPart("changed code", _changed_code, _changed_code)

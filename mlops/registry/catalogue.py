@@ -16,9 +16,10 @@ from mlops.errors import RegistryError, UntrustedArtifactError
 from mlops.evaluation.results import Evaluation
 from mlops.evaluation.verdict import Verdict
 from mlops.registry.connection import connect, ensure_tracking, registry_errors
-from mlops.registry.lookup import StoredVersion, model_id_of, stray_alias
+from mlops.registry.lookup import stray_alias
 from mlops.registry.models import accept_folder, find_logged, load_folder
 from mlops.registry.receipts import Receipt
+from mlops.registry.standing import StoredVersion, model_id_of
 from mlops.registry.trail import (
     CHALLENGER,
     CHAMPION,
@@ -81,7 +82,7 @@ class VersionInfo(Reference):
 
     @property
     def model_id(self) -> str:
-        """What tells its model from every other one: see `lookup.model_id_of`."""
+        """What tells its model from every other one: see `standing.model_id_of`."""
         return model_id_of(self.source, self.run_id)
 
 
@@ -131,8 +132,8 @@ class Catalogue:
         """Return the number of the champion without its evidence: one query."""
         return self._number(CHAMPION)
 
-    def stray_alias(self) -> str:
-        """Return what is wrong with the alias ``champion`` in MLflow; empty if nothing is."""
+    def stray_alias(self) -> RegistryError | None:
+        """Return what is wrong with the alias ``champion`` in MLflow, or None."""
         last = self._promotion()
         return stray_alias(self._settings, self._alias(CHAMPION), self._source, last)
 
@@ -248,8 +249,8 @@ class Catalogue:
         """
         info = self.get(version)
         if info is None and version == CHAMPION:
-            raise RegistryError(
-                self.stray_alias() or f"the model {self._name} has no champion",
+            raise self.stray_alias() or RegistryError(
+                f"the model {self._name} has no champion",
                 "deploy a version (mlops models lists them): mlops deploy VERSION; "
                 "or train one: mlops run",
             )

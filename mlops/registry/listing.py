@@ -12,7 +12,7 @@ from urllib.parse import unquote, urlsplit
 from mlops.records.files import find_or_report
 from mlops.registry.catalogue import RECORD_FILE, Record, VersionInfo, version_info
 from mlops.registry.connection import is_server, note_loss
-from mlops.registry.lookup import Standing, look_up
+from mlops.registry.standing import Standing, look_up
 from mlops.settings import Settings
 
 if TYPE_CHECKING:

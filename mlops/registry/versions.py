@@ -202,7 +202,8 @@ class Registry(Catalogue):
 
     def standing(self) -> tuple[int | None, Rollout | None, str]:
         """Return the champion's version, the rollout in force, and what is wrong with the alias."""
-        return self.champion_version(), self.rollout(), self.stray_alias()
+        stray = self.stray_alias()
+        return self.champion_version(), self.rollout(), stray.in_one_line if stray else ""
 
     def start_rollout(self, rollout: Rollout) -> None:
         """Let servers give a version a share of the requests; replaces the rollout in force."""

@@ -275,5 +275,5 @@ def _report(old: ServingState, new: ServingState) -> None:
 
 def _said(error: BaseException) -> str:
     if isinstance(error, MlopsError):
-        return f"{error.message}; {error.hint}" if error.hint else error.message
+        return error.in_one_line
     return f"{type(error).__name__}: {error}"

@@ -51,7 +51,7 @@ def chart(table: str, draw: Draw) -> str:
         _pages[table, draw] = stamp, page
         return page
     except MlopsError as error:
-        body = problem(f"{error.message}; {error.hint}" if error.hint else error.message)
+        body = problem(error.in_one_line)
     except Exception as error:
         logger.exception("the chart of %s could not be drawn", table)
         body = problem(

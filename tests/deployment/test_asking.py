@@ -11,7 +11,7 @@ from mlops.deployment import asking
 from mlops.deployment.claim import Claim, Claims
 from mlops.deployment.records import DeploymentRecord, RunKey, now
 from mlops.errors import ConfigurationError, GateRefusalError, RegistryError
-from mlops.registry.lookup import Standing, StoredVersion
+from mlops.registry.standing import Standing, StoredVersion
 from mlops.registry.trail import CHAMPION, REFUSED, VERDICT
 from mlops.settings import Settings
 

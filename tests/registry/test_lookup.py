@@ -12,7 +12,8 @@ from werkzeug.serving import make_server
 
 from mlops.errors import ConfigurationError, DamagedFileError, RegistryError
 from mlops.registry.connection import connect, ensure_tracking
-from mlops.registry.lookup import Standing, look_up, require_champion, require_version
+from mlops.registry.lookup import require_champion, require_version
+from mlops.registry.standing import Standing, look_up
 from mlops.registry.trail import Promotion, Trail
 from mlops.settings import Settings, load_settings
 

@@ -311,28 +311,28 @@ def test_an_alias_that_a_stranger_moves_makes_no_champion(
     # Given nobody promoted anything here
     client.set_registered_model_alias(name, "champion", str(second))
     assert registry.champion() is None
-    assert registry.stray_alias().endswith(f"to trust version {second}: mlops deploy {second}")
-    assert champion_trouble(registry._settings) == registry.stray_alias()
+    assert registry.standing()[2].endswith(f"to trust version {second}: mlops deploy {second}")
+    assert champion_trouble(registry._settings).in_one_line == registry.standing()[2]
     with pytest.raises(RegistryError, match="not promoted from this home"):
         registry.load("champion")
     # And then a promotion, and a stranger again
     registry.promote(first, "the first", by="test")
-    assert registry.stray_alias() == ""
+    assert registry.standing()[2] == ""
     client.set_registered_model_alias(name, "champion", str(second))
     client.set_registered_model_alias(name, "previous_champion", str(second))
     assert registry.champion_version() == first
     assert registry.previous() is None
     assert [info.aliases for info in registry.versions()] == [("challenger",), ("champion",)]
     assert f"version {first} stays champion" in registry.standing()[2]
-    assert champion_trouble(registry._settings) == registry.standing()[2]
+    assert champion_trouble(registry._settings).in_one_line == registry.standing()[2]
     # And if this home knows neither model
     shutil.rmtree(registry._settings.registry / "artifacts")
-    assert f"mlops adopt {second} && mlops deploy {second}; " in registry.stray_alias()
+    assert f"mlops adopt {second} && mlops deploy {second}; " in registry.standing()[2]
     registry.adopt(first, by="ann")
     registry.adopt(second, by="ann")
     # Then deploying the champion again corrects the alias
     registry.mend_aliases()
-    assert registry.stray_alias() == ""
+    assert registry.standing()[2] == ""
     assert registry.get(second).aliases == ("challenger",)
 
 
