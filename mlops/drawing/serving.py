@@ -161,7 +161,7 @@ def draw_predictions(table: pd.DataFrame, size: FigureSize = HALF) -> Drawing:
     """
     fig = figure(size)
     on = axes(
-        *(fig,),
+        fig,
         title="Predicted durations",
         x="minutes",
         y="% of trips per minute of duration",

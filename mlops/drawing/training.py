@@ -67,9 +67,7 @@ def draw_searched(table: pd.DataFrame, size: FigureSize = HALF) -> Drawing:
 def draw_trials(table: pd.DataFrame, size: FigureSize = HALF) -> Drawing:
     """Draw each trial as a point and the best so far as a line (table `training_trials`)."""
     fig = figure(size)
-    on = axes(
-        *(fig,), title="Trials, and the best so far", x="trial of the search", y="RMSE, minutes"
-    )
+    on = axes(fig, title="Trials, and the best so far", x="trial of the search", y="RMSE, minutes")
     own = _learned(table)
     for family, mine in _best_first(own):
         style = look(family)

@@ -156,7 +156,8 @@ def compact(day: Path, at_least: int = 2) -> int:
         with (
             atomic_file(target, workplace=day.parent) as temporary,
             pq.ParquetWriter(
-                *(temporary, schema),
+                temporary,
+                schema,
                 compression="zstd",
                 use_dictionary=REPETITIVE,
                 write_page_checksum=True,
