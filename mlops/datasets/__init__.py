@@ -1,0 +1,1 @@
+"""The only place that knows a problem: what a table holds, what is asked of it, and when."""
