@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Final
 
 import numpy as np
@@ -22,8 +23,15 @@ _SHORTEST_TIME: Final = len("2024-03-01 08:30")
 _MICROSECONDS: Final = {"s": 1_000_000, "ms": 1_000}
 _EXPECTED: Final = {
     "datetime64[us]": "a time in ISO 8601, e.g. 2024-03-01 08:30:00",
+    "time": "a date or time in ISO 8601, e.g. 2024-03-01 08:30:00",
     "int32": "a number",
     "float64": "a number",
+    "flag": "true or false",
+    "text": "a text in UTF-8",
+}
+_FLAGS: Final = {
+    **dict.fromkeys(("true", "t", "yes", "y", "1"), 1.0),
+    **dict.fromkeys(("false", "f", "no", "n", "0"), 0.0),
 }
 
 
@@ -68,8 +76,14 @@ def refuse_wrong_type(kind: Any, name: str, dtype: str, place: str) -> None:
     text = _is_text(plainly) or pa.types.is_null(plainly)
     if dtype.startswith("datetime"):
         fits, expected = text or pa.types.is_timestamp(plainly), "a timestamp"
-    elif dtype == "id":
-        fits, expected = not pa.types.is_nested(plainly), "an id"
+    elif dtype == "time":
+        dated = pa.types.is_timestamp(plainly) or pa.types.is_date(plainly)
+        fits, expected = text or dated, "a date or timestamp"
+    elif dtype in ("id", "text"):
+        fits, expected = not pa.types.is_nested(plainly), "a simple value"
+    elif dtype == "flag":
+        number = pa.types.is_integer(plainly) or pa.types.is_floating(plainly)
+        fits, expected = text or number or pa.types.is_boolean(plainly), "true or false"
     else:
         number = pa.types.is_integer(plainly) or pa.types.is_floating(plainly)
         fits, expected = text or number or pa.types.is_decimal(plainly), "a number"
@@ -80,16 +94,27 @@ def refuse_wrong_type(kind: Any, name: str, dtype: str, place: str) -> None:
         )
 
 
-def converted(values: Any, dtype: str, name: str, place: str, first: int, clock: str) -> Any:
+def converted(
+    values: Any,
+    dtype: str,
+    name: str,
+    place: str,
+    first: int,
+    clock: str,
+    zone: str = NEW_YORK_NAME,
+) -> Any:
     """Convert a column to a numpy array of a canonical type.
 
     Args:
         values: An Arrow chunked array of a type that `refuse_wrong_type` lets pass.
-        dtype: ``datetime64[us]``, ``int32`` (a zone) or ``float64``.
+        dtype: ``datetime64[us]``, ``time`` (the same, and a date is its midnight), ``int32`` (a
+            zone), ``float64``, ``flag`` (1, 0 or NaN) or ``text`` (str or None; whole numbers
+            without a decimal point).
         name: Of the column in the file.
         place: The file.
         first: The row of the file that the first value stands in, from 0.
         clock: As `settings.validation.clock`.
+        zone: Whose wall clock times are converted to, if they carry another zone.
 
     Raises:
         SourceError: Naming the file, the column and the first row that cannot be converted.
@@ -97,8 +122,12 @@ def converted(values: Any, dtype: str, name: str, place: str, first: int, clock:
     if dtype == "int32" and values.type == pa.int32() and not values.null_count:
         return values.to_numpy()
     convert: Callable[[Any], Any] = _numbers
-    if dtype.startswith("datetime"):
-        convert = lambda column: _times(column, clock)  # noqa: E731
+    if dtype.startswith("datetime") or dtype == "time":
+        convert = partial(_times, clock=clock, zone=zone, dates=dtype == "time")
+    elif dtype == "flag":
+        convert = _flags
+    elif dtype == "text":
+        convert = _texts
     try:
         result = convert(plain(values))
     except (pa.ArrowException, ValueError) as error:
@@ -134,29 +163,60 @@ def _numbers(values: Any) -> Any:
     return values.cast(pa.float64(), safe=False).to_numpy()
 
 
-def _times(values: Any, clock: str) -> Any:
+def _texts(values: Any) -> Any:
+    """Return plain values as an array of str and None; 3.0 and 3 are the same text."""
     if pa.types.is_string(values.type):
         values = _trimmed(values)
-        if pc.any(pc.less(pc.utf8_length(values), _SHORTEST_TIME)).as_py():
+    elif pa.types.is_floating(values.type):
+        nothing = pa.scalar(None, values.type)
+        values = pc.if_else(pc.is_nan(values), nothing, values)
+        whole = pc.and_(pc.equal(values, pc.floor(values)), pc.less(pc.abs(values), 2**53))
+        integers = pc.if_else(whole, values, nothing).cast(pa.int64())
+        values = pc.coalesce(integers.cast(pa.string()), values.cast(pa.string()))
+    return np.asarray(values.cast(pa.string()).to_pandas(), dtype=object)
+
+
+def _flags(values: Any) -> Any:
+    if pa.types.is_string(values.type):
+        values = pc.utf8_lower(_trimmed(values))
+        known = pc.index_in(values, pa.array([*_FLAGS]))
+        if known.null_count > values.null_count:
+            raise ValueError("neither true nor false")
+        return pa.array([*_FLAGS.values()]).take(known).to_numpy()
+    numbers = values.cast(pa.int8() if pa.types.is_boolean(values.type) else pa.float64())
+    numbers = numbers.cast(pa.float64()).to_numpy()
+    if not (np.isnan(numbers) | (numbers == 0) | (numbers == 1)).all():
+        raise ValueError("neither 0 nor 1")
+    return numbers
+
+
+def _times(values: Any, clock: str, zone: str, dates: bool) -> Any:
+    if pa.types.is_string(values.type):
+        values = _trimmed(values)
+        timed = pc.greater_equal(pc.utf8_length(values), _SHORTEST_TIME)
+        if not dates and pc.any(pc.invert(timed)).as_py():
             raise ValueError("a date without a time")
         if clock == "new_york":
             values = pc.replace_substring_regex(values, _OFFSET, "")
-        zoned, nothing = pc.match_substring_regex(values, _OFFSET), pa.scalar(None, pa.string())
+        # The day of a date looks like an offset.
+        zoned = pc.and_(timed, pc.match_substring_regex(values, _OFFSET))
+        nothing = pa.scalar(None, pa.string())
         bare = _cast_times(pc.if_else(zoned, nothing, values), None)
         instants = _cast_times(pc.if_else(zoned, values, nothing), "UTC")
-        return pc.coalesce(_wall_clock(bare, clock), _wall_clock(instants, clock)).to_numpy()
-    return _wall_clock(values, clock).to_numpy()
+        local = _wall_clock(bare, clock, zone), _wall_clock(instants, clock, zone)
+        return pc.coalesce(*local).to_numpy()
+    return _wall_clock(values, clock, zone).to_numpy()
 
 
-def _wall_clock(values: Any, clock: str) -> Any:
-    """Return what a clock in New York shows: what the TLC's files hold, hence ours too."""
+def _wall_clock(values: Any, clock: str, zone_name: str) -> Any:
+    """Return what a clock in the zone shows."""
     values = _microseconds(values)
     zone = getattr(values.type, "tz", None)
     if zone is None and clock == "utc":
         values = values.cast(pa.timestamp("us", tz="UTC"))
     if getattr(values.type, "tz", None) is not None:
         if clock != "new_york":
-            values = values.cast(pa.timestamp("us", tz=NEW_YORK_NAME))
+            values = values.cast(pa.timestamp("us", tz=zone_name))
         values = pc.local_timestamp(values)
     return values.cast(_TIME)
 
@@ -164,6 +224,8 @@ def _wall_clock(values: Any, clock: str) -> Any:
 def _microseconds(values: Any) -> Any:
     """Return times in microseconds; those that do not fit are missing."""
     kind = values.type
+    if pa.types.is_date(kind):
+        return values.cast(pa.timestamp("us"))
     if not pa.types.is_timestamp(kind) or kind.unit == "us":
         return values
     unit = pa.timestamp("us", tz=kind.tz)

@@ -92,7 +92,7 @@ def open_table(path: str | Path) -> Iterator[Table]:
     except _UNREADABLE as error:
         raise SourceError(
             f"{path}: cannot be read: {str(error).strip() or type(error).__name__}",
-            "the file is damaged, unreachable or not a table of trips: repair it or fetch it again",
+            "the file is damaged, unreachable or not a table: repair it or fetch it again",
         ) from error
 
 
@@ -118,7 +118,7 @@ def files_of(path: str | Path) -> list[Path]:
     if not path.is_dir():
         if not path.is_file():
             raise SourceError(
-                f"{path}: this is neither a file nor a folder", "save the trips in a file"
+                f"{path}: this is neither a file nor a folder", "save the table in a file"
             )
         return [path]
     parts = sorted(
@@ -128,7 +128,7 @@ def files_of(path: str | Path) -> list[Path]:
     )
     if not parts:
         raise SourceError(
-            f"{path}: this folder contains no files of trips", "give a file, or a folder of parts"
+            f"{path}: this folder contains no files", "give a file, or a folder of parts"
         )
     return parts
 
@@ -268,7 +268,7 @@ def _header(head: bytes, path: str | Path) -> tuple[str, int, list[str], str]:
     if first is None or "\0" in lines[first]:
         raise SourceError(
             f"{path}: this is neither parquet nor CSV (it starts with {head[:8]!r})",
-            "give a parquet or CSV file of trips",
+            "give a parquet or CSV file",
         )
     delimiter = max(_DELIMITERS, key=lines[first].count)
     [names] = csv.reader(io.StringIO(lines[first]), delimiter=delimiter, skipinitialspace=True)

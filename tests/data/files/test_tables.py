@@ -193,7 +193,7 @@ def test_what_is_no_file_is_said_and_not_waited_for(tmp_path: Path) -> None:
     for name, said in {
         "pipe": "neither a file nor a folder",
         "gone": "no such file",
-        "empty": "no files of trips",
+        "empty": "contains no files",
         os.fsdecode(b"\xff.csv"): "not UTF-8",
     }.items():
         with pytest.raises(SourceError, match=said):
