@@ -85,7 +85,7 @@ def _compare(table: ErrorTable, each: Floats, stratum: Ints) -> Iterator[Measure
     expected = table.expected(mix_of(stratum))
     half = _TWO_SIDED_95 * _standard_errors(each)
     rmse = float(np.sqrt(squared))
-    half_rmse = half[0] / (2 * rmse) if rmse > 0 else 0.0  # delta method
+    half_rmse = half[0] / (2 * rmse) if rmse > 0 else half[0]  # delta method
     n = len(each)
     subject = f"{table.dimension}: {table.slice}" if table.dimension != OVERALL[0] else ALL_TRIPS
     expected_rmse = float(np.sqrt(expected[0]))

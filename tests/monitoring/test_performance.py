@@ -11,8 +11,10 @@ import pytest
 from mlops.data.trips import REQUEST_COLUMNS, TARGET
 from mlops.evaluation.metrics import interval_metrics, regression_metrics
 from mlops.evaluation.slices import slice_metrics
+from mlops.features.calendar import NUMBER_OF_BANDS
 from mlops.monitoring.measurements import Measurement
-from mlops.monitoring.performance import measure_performance
+from mlops.monitoring.performance import _compare, measure_performance
+from mlops.monitoring.tables import ErrorTable
 
 
 def performance(world: Any, trips: pd.DataFrame) -> dict[str, Measurement]:
@@ -82,3 +84,59 @@ def test_slower_traffic_shows_as_a_negative_bias(world: Any) -> None:
 
     assert after.value < before.value - 1
     assert after.reference == before.reference
+
+
+def compared(each: Any) -> dict[str, Measurement]:
+    """Compare errors with a reference of an RMSE of 3, an MAE of 2 and a bias of -1 minutes."""
+    sums = ((1_000.0, 9_000.0, 2_000.0, -1_000.0, 800.0), *[(0.0,) * 5] * (NUMBER_OF_BANDS - 1))
+    table = ErrorTable(dimension="hour", slice="night", sums=sums)
+    stratum = np.zeros(len(each), dtype=np.int64)
+    return {m.statistic: m for m in _compare(table, np.asarray(each, dtype=float), stratum)}
+
+
+def test_intervals_come_from_the_means_of_25_blocks_in_the_order_of_time() -> None:
+    # given errors of 50 trips, two of each block
+    error = np.random.default_rng(5).normal(-2, 3, 50)
+    each = np.column_stack([error**2, np.abs(error), error, np.abs(error) < 3])
+
+    found = compared(each)
+
+    half = 1.96 * each.reshape(25, 2, 4).mean(axis=1).std(axis=0, ddof=1) / 5
+    rmse = np.sqrt((error**2).mean())
+    expected = [
+        ("rmse", "high", rmse, 3, half[0] / (2 * rmse), 3),
+        ("mae", "high", np.abs(error).mean(), 2, half[1], 2),
+        ("bias", "both", error.mean(), -1, half[2], 3),
+        ("coverage", "low", (np.abs(error) < 3).mean(), 0.8, half[3], 1),
+    ]
+    for name, side, value, reference, around, yardstick in expected:
+        m = found[name]
+        assert (m.subject, m.side, m.n) == ("hour: night", side, 50)
+        assert (m.value, m.reference, m.yardstick) == pytest.approx((value, reference, yardstick))
+        assert m.interval == pytest.approx((value - around, value + around))
+
+
+def test_few_trips_are_a_block_each_and_one_alone_has_no_interval() -> None:
+    each = np.array([[0, 0, 0, 1], [0, 0, 0, 1], [0, 0, 0, 0]])
+
+    found = compared(each)
+
+    assert found["rmse"].interval == (0, 0)
+    around = 1.96 * np.std([1, 1, 0], ddof=1) / np.sqrt(3)
+    assert found["coverage"].interval == pytest.approx((2 / 3 - around, 2 / 3 + around))
+    assert compared(each[:1])["rmse"].interval is None
+    assert compared(each[:2])["rmse"].interval is not None
+
+
+@pytest.mark.parametrize(("trips", "measured"), [(100.0, True), (99.0, False)])
+def test_what_the_reference_hardly_knows_is_no_expectation(
+    world: Any, trips: float, measured: bool
+) -> None:
+    sums = ((trips, *[trips] * 4), *[(0.0,) * 5] * (NUMBER_OF_BANDS - 1))
+    table = ErrorTable(dimension="all", slice="all", sums=sums)
+    profile = world.profile.model_copy(update={"errors": (table,)})
+
+    found = list(measure_performance(world.window(world.live.iloc[:50]), profile))
+
+    assert bool(found) == measured
+    assert {m.subject for m in found} <= {"all trips"}
