@@ -10,13 +10,17 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy import stats
 
+from mlops.features.calendar import NUMBER_OF_BANDS
 from mlops.monitoring.drift import (
+    _coarse,
+    _compare,
     jensen_shannon,
     kolmogorov_smirnov,
     measure_drift,
     population_stability_index,
     wasserstein,
 )
+from mlops.monitoring.tables import FeatureCounts
 
 
 def shares(bins: int = 6) -> st.SearchStrategy[np.ndarray]:
@@ -87,3 +91,50 @@ def test_every_feature_is_measured_and_a_refused_trip_counts_nowhere(world) -> N
         m.subject for m in measured
     }
     assert [m.value for m in measure_drift(mixed, world.profile)] == [m.value for m in measured]
+
+
+def number_table(*counts: int, points: tuple[float, ...]) -> FeatureCounts:
+    empty = tuple(0 for _ in counts)
+    return FeatureCounts(
+        name="minutes",
+        kind="number",
+        unit="min",
+        label=True,
+        points=points,
+        counts=(counts, *[empty] * (NUMBER_OF_BANDS - 1)),
+    )
+
+
+def test_numbers_are_compared_where_they_are_known() -> None:
+    # given a quarter of the reference in each bin, none missing, and a window of which half is
+    table = number_table(25, 25, 25, 25, 0, points=(0.0, 10.0, 20.0))
+    codes = np.array([0, 1, 1, 3, 4, 4, 4, 4])
+
+    found = {m.statistic: m for m in _compare(table, codes, np.zeros(8, dtype=np.int64))}
+
+    assert {m.family for m in found.values()} == {"labels"}
+    assert found["psi"].n == 8
+    expected, seen = np.array([0.25] * 4 + [0]), np.array([1, 2, 0, 1, 4]) / 8
+    assert found["psi"].value == pytest.approx(population_stability_index(expected, seen))
+    # distribution functions of those that are known: 0.25 0.5 0.75, and 0.25 0.75 0.75
+    assert (found["ks"].value, found["ks"].n) == (pytest.approx(0.25), 4)
+    moved = found["wasserstein"]
+    assert (moved.value, moved.n, moved.unit) == (pytest.approx(2.5), 4, "min")
+    assert moved.yardstick == pytest.approx(20)
+
+
+def test_where_nothing_is_known_only_the_missing_are_compared() -> None:
+    table = number_table(25, 25, 25, 25, 0, points=(0.0, 10.0, 20.0))
+    stratum = np.zeros(3, dtype=np.int64)
+
+    assert [m.statistic for m in _compare(table, np.array([4, 4, 4]), stratum)] == ["psi"]
+    nobody = number_table(0, 0, 0, 0, 9, points=(0.0, 10.0, 20.0))
+    assert [m.statistic for m in _compare(nobody, np.array([0, 1, 4]), stratum)] == ["psi"]
+    assert list(_compare(table, codes=stratum[:0], stratum=stratum[:0])) == []
+    assert wasserstein(np.array([0.5, 0.5]), np.array([1.0, 0.0]), np.array([3.0])) == 0
+    assert wasserstein(np.array([1.0, 0, 0]), np.array([0, 0, 1.0]), np.array([3.0, 7.0])) == 4
+
+
+def test_neighbouring_bins_are_joined_to_ten_and_the_missing_stay_apart() -> None:
+    assert _coarse(np.arange(51.0)).tolist() == [*(25.0 * n + 10 for n in range(10)), 50.0]
+    assert _coarse(np.array([0.1, 0.2, 0.7])).tolist() == [0.1, 0.2, 0.7]

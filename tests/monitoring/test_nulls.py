@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
+from scipy import stats
 
 from mlops.monitoring.measurements import Measurement, Scale, Side
-from mlops.monitoring.nulls import Centre, Spread, fit_nulls, fit_spread, limit_of, sided
+from mlops.monitoring.nulls import Centre, Nulls, Spread, fit_nulls, fit_spread, limit_of, sided
 
 SCALES: tuple[Scale, ...] = ("squares", "distance", "share", "ratio", "difference")
 
@@ -117,3 +120,70 @@ def test_too_few_rows_and_unknown_statistics_are_not_judged() -> None:
 
 def test_sides() -> None:
     assert (sided("high", -2), sided("low", -2), sided("both", -2)) == (-2, 2, 2)
+
+
+def test_the_limit_is_a_quantile_of_gumbels_distribution_but_none_below_that_of_the_maxima() -> (
+    None
+):
+    maxima = [1.0, 2.0, 3.5, 4.0, 2.5]
+    scale = np.std(maxima, ddof=1) * np.sqrt(6) / np.pi
+    place = np.mean(maxima) - np.euler_gamma * scale
+
+    assert limit_of(maxima, 0.1) == pytest.approx(stats.gumbel_r.ppf(0.9, place, scale))
+    assert limit_of([0.0] * 8 + [100.0] * 2, 0.1) == 100
+
+
+def weighted_line(n: Any, values: Any, weights: Any) -> Any:
+    design = np.column_stack([np.ones_like(n), 1 / n]) * weights[:, None]
+    return np.linalg.lstsq(design, values * weights, rcond=None)[0]
+
+
+ROWS_OF_WINDOWS = np.array([100.0, 150.0, 1_000.0, 5_000.0, 6_000.0])
+
+
+def test_windows_count_by_what_they_tell() -> None:
+    # given effects of windows of different sizes
+    n, effects = ROWS_OF_WINDOWS, np.array([0.5, -0.35, 0.2, -0.15, 0.12])
+    a, b = weighted_line(n, effects**2, np.ones_like(n))
+    a, b = weighted_line(n, effects**2, 1 / (a + b / n))
+
+    # when their variance is fitted, then each is weighed by what was expected of its size
+    spread = fit_spread(n, effects, least=0.0)
+    assert (spread.persistent, spread.shrinking) == pytest.approx((a, b))
+    assert fit_spread(n, effects, least=99.0).shrinking == 99
+
+    # and so is each divergence
+    values = np.array([0.02, 0.016, 0.004, 0.002, 0.0025])
+    level, slope = weighted_line(n, values, n)
+    level, slope = weighted_line(n, values, 1 / (level + slope / n))
+    nulls = fit_nulls([[measured(v, int(rows))] for v, rows in zip(values, n, strict=True)])
+    (centre,) = nulls.centres.values()
+    assert centre.level / centre.slope == pytest.approx(level / slope)
+    # so that quiet windows are as expected on average
+    assert np.mean(np.cbrt(values) / centre.effects(n)) == pytest.approx(1)
+
+
+@pytest.mark.parametrize(("widths", "score"), [({"zone: squares": 4.0}, 2.5), ({}, 5.0)])
+def test_a_divergence_is_scored_relative_to_what_is_usual(
+    widths: dict[str, float], score: float
+) -> None:
+    nulls = Nulls(
+        centres={"zone: squares": Centre(level=0.0, slope=5.0)},
+        spreads={"drift: squares": Spread(persistent=0.03, shrinking=50.0)},
+        widths=widths,
+    )
+    # given twice the effect that is usual of so many rows: 0.2 instead of 0.1
+    odd = measured(0.008)
+
+    assert nulls.away(odd) == pytest.approx(1)
+    assert nulls.score(odd) == pytest.approx(score)
+    assert nulls.worst([measured(0.001), odd, measured(0.5, n=99)]) == pytest.approx(score)
+    assert nulls.value_at(odd, score) == pytest.approx(0.008)
+
+
+def test_a_hundred_rows_are_enough() -> None:
+    nulls = fit_nulls([[measured(0.1, n=100)], [measured(0.1, n=99)]])
+
+    assert nulls.centres.keys() == nulls.widths.keys() == {"zone: squares"}
+    assert nulls.knows(measured(0.5, n=100)) and not nulls.knows(measured(0.5, n=99))
+    assert not fit_nulls([[measured(0.1, n=99)]]).spreads

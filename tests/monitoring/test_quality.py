@@ -84,3 +84,34 @@ def test_kilometres_are_called_by_their_name() -> None:
     assert "kilometres" in units_in_words(1.609)
     assert "twice" in units_in_words(0.62)
     assert "3.00 times" in units_in_words(3.0)
+
+
+@pytest.mark.parametrize(
+    ("ratio", "words"),
+    [
+        (1.609344 * 1.149, "look like kilometres"),
+        (1.609344 * 1.151, "are 1.85 times"),
+        (1.609344 / 1.149, "look like kilometres"),
+        (1.609344 / 1.151, "are 1.40 times"),
+        (1.149 / 1.609344, "converted from kilometres twice"),
+        (1 / 1.609344 / 1.151, "are 0.54 times"),
+    ],
+)
+def test_units_are_named_where_the_ratio_is_near_theirs(ratio: float, words: str) -> None:
+    assert words in units_in_words(ratio)
+
+
+def test_shares_and_units_of_a_window_are_those_of_its_rows(world: Any) -> None:
+    trips = world.live.iloc[:1_000]
+
+    found = quality(world, trips)
+
+    minutes = trips[PICKUP_AT].dt.minute.value_counts()
+    fullest = found["fullest minute"]
+    assert (fullest.value, fullest.n) == (minutes.max() / 1_000, 1_000)
+    assert fullest.reference == pytest.approx(1 / 60)
+    ratios = world.window(trips).observed["distance_over_route"].dropna()
+    assert (found[UNITS].value, found[UNITS].n) == (pytest.approx(ratios.median()), len(ratios))
+    assert found[UNITS].yardstick == found[UNITS].reference
+    nothing = quality(world, trips.iloc[:0])
+    assert not nothing

@@ -277,6 +277,9 @@ def test_damage_is_found_and_mended_by_publishing_again(
     with pytest.raises(DataQualityError, match="damaged"):
         verify(published)
     verify(publish_training_set(make_table(), config, "c0ffee"))
+    (Path(published.quality.quarantine_uri or "") / "2024-01.parquet").unlink()
+    with pytest.raises(DataQualityError, match="1 rows are set aside in it, not 2"):
+        verify(published)
 
 
 def test_a_failing_rename_leaves_the_previous_set_published(
