@@ -1,14 +1,15 @@
 """A pytest plugin: one session runs the tests once, then each mutant's own tests in a fork of it.
 
 Nothing is imported twice, and what a session's fixtures made (a registry with models) serves every
-mutant. A fork runs the fastest tests that call the mutated function first, and ends with the first
-that fails.
+mutant. A fork runs the tests that call the mutated function, those first that noticed other faults
+in it, then the fastest, and ends with the first that fails.
 """
 
 from __future__ import annotations
 
 import contextlib
 import faulthandler
+import gc
 import json
 import math
 import os
@@ -16,6 +17,7 @@ import shutil
 import signal
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
@@ -25,7 +27,7 @@ import pytest
 
 from benchmarks.mutants import active
 
-SECONDS_OF_TESTS = 15.0  # per mutant; a test that takes more than half of them is left out
+SECONDS_OF_TESTS = 10.0  # per mutant; a test that takes more than most of them is left out
 _SLACK = (3.0, 6.0)  # a test may take so many times as long as before, and seconds more
 # Exit codes of a fork: none that a mutant may happen to exit with means that its tests passed.
 _PASSED, _FAILED, _HUNG = 44, 45, 1  # the last is that of faulthandler
@@ -42,8 +44,10 @@ class Forks:
 
     def __init__(self, mutants: Sequence[tuple[str, str]], results: Path, pending: Path) -> None:
         self.mutants, self.results, self.pending = mutants, results, pending
+        self.at_work = pending.with_name("at-work")  # gets the name of a fork's test
         self.seconds: dict[str, float] = {}
         self.callers: dict[str, list[pytest.Item]] = {}
+        self.kills: Counter[tuple[str, str]] = Counter()  # by function and test
         self.failed = False
         self._nowhere = Path(os.devnull).open("w")  # noqa: SIM115 - open to the end
 
@@ -67,11 +71,15 @@ class Forks:
         """Run the tests once, then the mutants."""
         terminal = session.config.pluginmanager.getplugin("terminalreporter")
         usable = self._learn(session.items)
+        gc.collect()
+        gc.freeze()  # a collection in a fork would copy all that the parent has in memory
         terminal.write_line(f"\n{len(usable)} of {len(session.items)} tests can run in forks")
         with self.results.open("a", encoding="utf-8") as stream:
             for number, (name, function) in enumerate(self.mutants, 1):
                 tests = self._tests_of(function, usable)
                 outcome = self._outcome(name, tests) if tests else "untested"
+                if outcome in ("killed", "timeout"):
+                    self.kills[function, self.at_work.read_text()] += 1
                 stream.write(json.dumps([name, outcome]) + "\n")
                 stream.flush()
                 if number % 50 == 0:
@@ -115,9 +123,9 @@ class Forks:
         return {nodeid for nodeid, took in self.seconds.items() if took <= SECONDS_OF_TESTS / 2}
 
     def _tests_of(self, function: str, usable: set[str]) -> list[pytest.Item]:
-        """Return the tests that call a function, fastest first, as many as there is time for."""
+        """Return the tests that call a function, as many as there is time for, in this order."""
         tests = [item for item in self.callers.get(function, ()) if item.nodeid in usable]
-        tests.sort(key=lambda item: self.seconds[item.nodeid])
+        tests.sort(key=lambda i: (-self.kills[function, i.nodeid], self.seconds[i.nodeid]))
         chosen, total = [], 0.0
         for item in tests:
             total += self.seconds[item.nodeid]
@@ -137,6 +145,7 @@ class Forks:
         self.failed = False
         stays = last or next((i for i in _others(tests)), tests[0])
         for item, following in zip(tests, [*tests[1:], stays], strict=True):
+            self.at_work.write_text(item.nodeid)
             faulthandler.dump_traceback_later(self._limit(item), exit=True, file=self._nowhere)
             item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
             faulthandler.cancel_dump_traceback_later()
