@@ -14,6 +14,7 @@ from mlops.errors import DataQualityError
 from mlops.monitoring.faults import FAULTS
 from mlops.monitoring.judging import judge, least_change, report_window
 from mlops.monitoring.measurements import Measurement
+from mlops.monitoring.nulls import Nulls, Spread
 from mlops.monitoring.quality import UNITS
 from mlops.monitoring.report import WindowReport
 from mlops.monitoring.stability import measure_staleness
@@ -266,3 +267,40 @@ def test_a_profile_without_limits_of_errors_and_labels_still_sees_what_matters(w
     assert {f.statistic for f in alarmed.alarms if f.family == "performance"} == {"rmse"}
     for report in (calm, alarmed):
         assert all(f.outcome == "unjudged" for f in report.findings if f.family == "labels")
+
+
+@pytest.mark.parametrize(
+    ("side", "value", "deviation", "limit"),
+    [
+        # three deviations of 2 % on a ratio of 5 minutes are less than the 10 % that matter
+        ("high", 6.0, 0.02, 5.0 + 0.5),
+        ("low", 4.0, 0.02, 5.0 - 0.5),
+        ("both", 6.0, 0.02, 5.0 + 0.5),
+        ("both", 4.0, 0.02, 5.0 - 0.5),
+        # three of 10 % are more
+        ("high", 6.0, 0.1, 5.0 * math.exp(0.3)),
+        ("low", 4.0, 0.1, 5.0 * math.exp(-0.3)),
+        ("both", 4.0, 0.1, 5.0 * math.exp(-0.3)),
+    ],
+)
+def test_a_learned_limit_is_beyond_chance_and_beyond_what_matters(
+    world: Any, side: Any, value: float, deviation: float, limit: float
+) -> None:
+    measured = Measurement(
+        *("performance", "all trips", "rmse", "ratio", side, 500, value, 5.0, "min"), yardstick=5.0
+    )
+    spread = Spread(persistent=deviation**2, shrinking=0.0)
+    nulls = Nulls(centres={}, spreads={measured.pool: spread}, widths={})
+    known = world.profile.calibration.model_copy(
+        update={"nulls": nulls, "limits": {"performance": 3.0}}
+    )
+    profile = world.profile.model_copy(update={"calibration": known})
+    settings = world.settings.model_copy(update={"min_error_change": 0.1})
+
+    finding = judge(measured, profile, settings)
+
+    assert finding.limit == pytest.approx(limit)
+    away = math.log(value / 5.0)
+    worse = {"high": away, "low": -away, "both": abs(away)}[side]
+    assert finding.score == pytest.approx(worse / deviation)
+    assert finding.why.startswith(f"all trips: rmse is {value:g} min, usual is 5 min (limit ")

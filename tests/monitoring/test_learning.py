@@ -10,9 +10,12 @@ import numpy as np
 import pytest
 
 from mlops.errors import DataQualityError, MlopsError
+from mlops.monitoring import learning
 from mlops.monitoring.faults import FAULTS
 from mlops.monitoring.judging import report_window
 from mlops.monitoring.learning import build_profile
+from mlops.monitoring.measurements import Measurement
+from mlops.monitoring.nulls import fit_nulls, limit_of
 from mlops.monitoring.profile import ReferenceProfile
 
 
@@ -131,3 +134,146 @@ def test_trips_that_all_begin_at_once_are_no_history(world: Any) -> None:
         build_profile(
             world.window(trips), "7", world.profile.tested_from, (1.0, 60.0), world.settings
         )
+
+
+DAY = np.timedelta64(1, "D").astype("timedelta64[us]")
+BEGIN = np.datetime64("2024-01-01", "us")
+
+
+class Rows:
+    """Stands for a history: of its rows it only knows which they are."""
+
+    def __init__(self, numbers: Any) -> None:
+        self.numbers = np.asarray(numbers)
+
+    def rows(self, chosen: Any) -> Rows:
+        return Rows(self.numbers[chosen])
+
+
+@pytest.mark.parametrize(("days", "length"), [(80, 10), (40, 10), (20, 5), (8, 2), (4, 2)])
+def test_stretches_are_ten_days_long_or_as_many_as_are_wanted_of_two_days(
+    days: int, length: int
+) -> None:
+    assert learning._length(days * DAY, 4) == length * DAY
+
+
+def test_the_last_stretch_ends_with_the_history() -> None:
+    found = list(learning._stretches(BEGIN + 31 * DAY, 25 * DAY, 10 * DAY))
+
+    assert found == [
+        (BEGIN + 11 * DAY, BEGIN + 21 * DAY),
+        (BEGIN + 21 * DAY, BEGIN + 31 * DAY + np.timedelta64(1, "us")),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("count", "windows"),
+    [
+        (999, []),
+        (1_000, [(7, 1_000)]),
+        (2_500, [(7, 1_000), (757, 1_000), (1_507, 1_000), (7, 2_000)]),
+        (
+            4_000,
+            [
+                *((7 + place, 1_000) for place in (0, 1_000, 2_000, 3_000)),
+                *((7 + place, 2_000) for place in (0, 1_000, 2_000)),
+            ],
+        ),
+    ],
+)
+def test_windows_of_each_size_that_fits_overlap(count: int, windows: list[tuple[int, int]]) -> None:
+    inside = np.arange(5_000)
+    inside = (inside >= 7) & (inside < 7 + count)
+
+    found = list(learning._cut(Rows(range(5_000)), inside))  # type: ignore[arg-type]
+
+    assert [(part.numbers[0], len(part.numbers)) for part in found] == windows
+
+
+@pytest.fixture
+def looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let each measurement be only which rows were compared with which."""
+    monkeypatch.setattr(learning, "_counted", lambda rows, features: len(rows.numbers))
+    monkeypatch.setattr(learning, "count_properties", lambda rows: len(rows.numbers))
+    monkeypatch.setattr(learning, "sum_errors", lambda rows: rows.numbers.tolist())
+    for name, known in (
+        *(("measure_drift", "features"), ("measure_quality", "shares")),
+        ("measure_performance", "errors"),
+    ):
+        monkeypatch.setattr(
+            learning,
+            name,
+            lambda rows, against, known=known: [(rows.numbers[0], getattr(against, known))],
+        )
+
+
+def test_inputs_are_compared_with_what_came_just_and_long_before(
+    world: Any, looked_at: None
+) -> None:
+    # given 60 days of 100 trips each: 40 of them are stretches, the first 20 only lead to them
+    at = BEGIN + np.arange(6_000) * (DAY // 100)
+    at[-1] = BEGIN + 60 * DAY
+
+    found = list(learning._quiet_inputs(Rows(range(6_000)), at, world.profile))  # type: ignore[arg-type]
+
+    # then each has a window of its ten days, compared with all before it, and with what ended
+    # twenty days before it if that is enough
+    assert [(window.stretch - BEGIN) / DAY for window in found] == [20, 30, 40, 40, 50, 50]
+    before = [2_000, 3_000, 4_000, 2_000, 5_000, 3_000]
+    starts = [2_000, 3_000, 4_000, 4_000, 5_000, 5_000]
+    assert [window.found for window in found] == [
+        [(start, rows), (start, rows)] for start, rows in zip(starts, before, strict=True)
+    ]
+
+
+@pytest.mark.parametrize(("days", "stretches"), [(30, 6), (20, 6), (19, 0), (0, 0)])
+def test_errors_are_compared_with_those_of_the_rest_of_a_test_of_three_weeks(
+    world: Any, looked_at: None, days: int, stretches: int
+) -> None:
+    at = BEGIN + np.arange(24_001) * (DAY // 400)
+    tested = at >= at[-1] - days * DAY if days else np.zeros(len(at), dtype=bool)
+
+    found = list(learning._quiet_errors(Rows(range(len(at))), at, tested, world.profile))  # type: ignore[arg-type]
+
+    assert len({window.stretch for window in found}) == stretches
+    for window in found:
+        ((first, others),) = window.found
+        assert tested[others].all()
+        assert len(others) == pytest.approx(tested.sum() * 5 / 6, abs=2)
+        assert not {first, first + 999} & set(others)
+
+
+def test_each_stretch_is_judged_by_what_the_others_taught() -> None:
+    # given three stretches of two windows each, and a family of which only one window tells
+    random = np.random.default_rng(4)
+
+    def measured(family: Any, subject: str, n: int) -> Measurement:
+        value = float(0.02 * np.exp(random.normal(0, 0.2)))
+        return Measurement(family, subject, "psi", "squares", "high", n, value, 0.0)
+
+    quiet = [
+        learning._Quiet(
+            stretch, [measured("drift", "zone", 1_000 * n), measured("drift", "vendor", 1_000)]
+        )
+        for stretch in range(3)
+        for n in (1, 2)
+    ]
+    quiet[0].found.append(measured("labels", "duration", 1_000))
+    quiet[1].found.append(measured("labels", "duration", 500))
+    quiet[2].found.append(measured("labels", "duration", 500))
+
+    found = learning._calibrate(quiet, 0.04)
+
+    maxima: dict[str, list[float]] = {"drift": [], "labels": []}
+    for stretch in range(3):
+        nulls = fit_nulls(window.found for window in quiet if window.stretch != stretch)
+        for window in quiet:
+            for family, values in maxima.items():
+                worst = nulls.worst(m for m in window.found if m.family == family)
+                if window.stretch == stretch and worst is not None:
+                    values.append(worst)
+    assert found.limits == {f: pytest.approx(limit_of(v, 0.01)) for f, v in maxima.items()}
+    assert (found.windows, found.false_alarms) == (6, 0.04)
+    assert found.nulls == fit_nulls(window.found for window in quiet)
+    alone = learning._calibrate([*quiet[1:2], *quiet[4:]], 0.04)
+    assert set(alone.limits) == {"drift"}, "one window tells no limit"
