@@ -12,7 +12,15 @@ import re
 from datetime import timedelta
 from typing import Annotated, Any, Final, Literal, NamedTuple
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, PlainValidator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    PlainValidator,
+    Strict,
+)
 
 _NAME: Final = r"^[a-z][a-z0-9_]*$"
 _SPAN: Final = re.compile(r"(\d+)\s*(min|h|d|w|month)s?")
@@ -75,11 +83,14 @@ Length = Annotated[
 class DefinitionPart(BaseModel):
     """Base of all parts: strict, frozen, no unknown keys."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
+Number = Annotated[float, Strict()]
+Switch = Annotated[bool, Strict()]
+Column = Annotated[str, Field(min_length=1)]
 Columns = Annotated[
-    tuple[str, ...], BeforeValidator(lambda value: (value,) if isinstance(value, str) else value)
+    tuple[Column, ...], BeforeValidator(lambda value: (value,) if isinstance(value, str) else value)
 ]
 CalendarPart = Literal[
     "minute_of_day", "hour", "part_of_day", "weekday", "day_of_month", "day_of_year", "month"
@@ -90,7 +101,8 @@ class SourceDeclaration(DefinitionPart):
     """The files that hold the table."""
 
     location: str = Field(
-        description="File, folder or URL, relative to the definition; {month} stands for YYYY-MM."
+        min_length=1,
+        description="File, folder or URL, relative to the definition; {month} stands for YYYY-MM.",
     )
     partition: Literal["month", "none"] = Field(
         "none", description="Whether each file holds one month, or rows of any time."
@@ -101,14 +113,14 @@ class TaskDeclaration(DefinitionPart):
     """What is asked of the table."""
 
     kind: Literal["regression"] = Field("regression", description="Kind of prediction.")
-    target: str = Field(description="Column that is predicted.")
+    target: Column = Field(description="Column that is predicted.")
     unit: str = Field("", description="Unit of the target, as people read it.")
 
 
 class TimeDeclaration(DefinitionPart):
     """When a row is asked about, and when its answer is known."""
 
-    event: str = Field(description="Column with the time at which a prediction is asked for.")
+    event: Column = Field(description="Column with the time at which a prediction is asked for.")
     outcome: str = Field(
         "", description="Column with the time at which the target is known; empty: at the event."
     )
@@ -125,7 +137,7 @@ class Feature(DefinitionPart):
     type: Literal["number", "category", "flag", "time"] = Field(description="Type of its values.")
     unit: str = Field("", description="Unit of a number, as people read it.")
     meaning: str = Field("", description="The column in words.")
-    optional: bool = Field(False, description="Whether a request may leave it out.")
+    optional: Switch = Field(False, description="Whether a request may leave it out.")
     unseen: Literal["other", "missing"] = Field(
         "other", description="What a category that training never saw counts as."
     )
@@ -149,7 +161,7 @@ class HistoryDeclaration(DefinitionPart):
     half_life: FixedSpan = Field(
         _span("60d"), description="Time after which a past row counts half."
     )
-    smoothing: float = Field(
+    smoothing: Number = Field(
         20, gt=0, description="Weight of the broader group's mean, in rows (additive smoothing)."
     )
     prior: Columns = Field(
@@ -174,13 +186,15 @@ class RuleDeclaration(DefinitionPart):
     """A rule that rows must obey; a missing value obeys every rule but `given`."""
 
     name: str = Field(pattern=_NAME, description="Name of the rule: what is wrong.")
-    column: str = Field(description="Column that it is about.")
-    between: tuple[float | None, float | None] | None = Field(
+    column: Column = Field(description="Column that it is about.")
+    between: tuple[Number | None, Number | None] | None = Field(
         None, description="Smallest and largest valid value; null leaves an end open."
     )
-    one_of: tuple[str | float, ...] | None = Field(None, description="All valid values.")
-    given: bool = Field(False, description="Whether a missing value breaks the rule.")
-    whole: bool = Field(False, description="Whether a fraction breaks the rule.")
+    one_of: tuple[str | Number, ...] | None = Field(
+        None, min_length=1, description="All valid values."
+    )
+    given: Switch = Field(False, description="Whether a missing value breaks the rule.")
+    whole: Switch = Field(False, description="Whether a fraction breaks the rule.")
     otherwise: Literal["quarantine", "flag"] = Field(
         "quarantine", description="What happens to rows that break it."
     )
@@ -208,7 +222,7 @@ class DatasetDefinition(DefinitionPart):
     """A prediction problem, completely described."""
 
     name: str = Field(pattern=_NAME, description="Name in commands, folders and the registry.")
-    title: str = Field(description="The question that a prediction answers.")
+    title: str = Field(min_length=1, description="The question that a prediction answers.")
     source: SourceDeclaration
     task: TaskDeclaration
     time: TimeDeclaration | None = None
@@ -226,7 +240,7 @@ class DatasetDefinition(DefinitionPart):
     slices: dict[str, Annotated[SliceDeclaration, BeforeValidator(_slice)]] = Field(
         default_factory=dict
     )
-    floors: dict[Literal["rmse", "mae"], float] = Field(
+    floors: dict[Literal["rmse", "mae"], Annotated[Number, Field(gt=0)]] = Field(
         default_factory=dict, description="Largest errors with which a model may pass the gate."
     )
     derive: str = Field(
