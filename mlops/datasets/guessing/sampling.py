@@ -1,0 +1,170 @@
+"""A sample of rows of files that nobody has described: spread over all of them, memory flat.
+
+Each file is read once, in batches; of each, every so many rows stay, so that a table of any length
+takes the same memory. Values stay as the files hold them: `mlops.datasets.guessing.columns` says
+what they are.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any, Final, NamedTuple, TypeVar
+
+import numpy as np
+import pyarrow as pa
+
+from mlops.data.files.conversion import plain
+from mlops.data.files.tables import files_of, open_table
+from mlops.errors import SourceError
+
+Rows = TypeVar("Rows")
+
+SAMPLE_ROWS: Final = 200_000
+_CELLS: Final = 10_000_000  # at most: a table of 500 columns is sampled more thinly
+_BATCH: Final = 1 << 16
+_MONTH: Final = re.compile(r"(?<!\d)(?:19|20)\d\d-(?:0[1-9]|1[0-2])(?!\d|-\d)")
+
+
+class TableSample(NamedTuple):
+    """Rows of a table as its files hold them.
+
+    Attributes:
+        location: Where the files lie, absolute; ``{month}`` stands for the month of each.
+        months: Of the files; empty if they are no monthly ones.
+        columns: Arrow values of each column that all files have, of one type.
+        left_out: Columns that cannot be used at all, and why.
+        rows: In all files together.
+    """
+
+    location: str
+    months: tuple[str, ...]
+    columns: dict[str, Any]
+    left_out: dict[str, str]
+    rows: int
+
+    @property
+    def sampled(self) -> int:
+        """How many rows there are of each column."""
+        return min(map(len, self.columns.values()), default=0)
+
+
+def sample_files(paths: Sequence[Path], limit: int = SAMPLE_ROWS) -> TableSample:
+    """Read a sample of a table.
+
+    Args:
+        paths: Its files: one, monthly ones, or a folder.
+        limit: Number of rows to keep at most.
+
+    Raises:
+        SourceError: If a file cannot be read, or the files are no table.
+    """
+    files = [file.resolve() for path in paths for file in files_of(path)]
+    location, months = _location(paths, files)
+    parts: list[Any] = []
+    names: list[list[str]] = []
+    total = 0
+    for file in files:
+        with open_table(file) as table:
+            own = [name for name, _ in table.fields]
+            names.append(own)
+            first = [place for place, name in enumerate(own) if own.index(name) == place]
+            kept = min(limit, _CELLS // max(1, len(first))) // len(files)
+            batches = table.batches(first, _BATCH)
+            part, rows = thinned(batches, max(kept, 1), pa.concat_tables, _take)
+        total += rows
+        parts.append(part)
+    parts = [part for part in parts if part is not None]
+    if not parts:
+        raise SourceError(f"{location}: the table has no rows", "give files with rows")
+    left_out = _left_out(names)
+    columns = {
+        name: _together([part.column(name) for part in parts])
+        for name in dict.fromkeys(names[0])
+        if name not in left_out
+    }
+    return TableSample(location, months, columns, left_out, total)
+
+
+def thinned(
+    batches: Iterable[Rows],
+    limit: int,
+    join: Callable[[list[Rows]], Rows],
+    take: Callable[[Rows, int, int], Rows],
+) -> tuple[Rows | None, int]:
+    """Keep every so many rows of a stream, so that at most ``limit`` stay.
+
+    Args:
+        batches: Consecutive rows.
+        limit: At least 1.
+        join: Makes one of several batches.
+        take: Given rows, a first position and a step, takes every step-th row.
+
+    Returns:
+        The rows that stay, None if there are none, and how many there were.
+    """
+    kept: list[Rows] = []
+    step, seen = 1, 0
+    for batch in batches:
+        size = len(batch)  # type: ignore[arg-type]
+        kept.append(take(batch, -seen % step, step))
+        seen += size
+        while sum(map(len, kept)) > limit:  # type: ignore[arg-type]
+            kept = [take(join(kept), 0, 2)]
+            step *= 2
+    return (join(kept) if kept else None), seen
+
+
+def _take(table: Any, first: int, step: int) -> Any:
+    return table if (first, step) == (0, 1) else table.take(np.arange(first, len(table), step))
+
+
+def _location(paths: Sequence[Path], files: Sequence[Path]) -> tuple[str, tuple[str, ...]]:
+    """Return one location that names all files, and their months if they are monthly ones."""
+    found = [_MONTH.findall(file.name) for file in files]
+    templates = {_MONTH.sub("{month}", file.name) for file in files}
+    folders = {file.parent for file in files}
+    monthly = len(templates) == len(folders) == 1 and all(len(set(each)) == 1 for each in found)
+    if monthly and len(files) > 1:
+        months = sorted(each[0] for each in found)
+        return str(files[0].parent / templates.pop()), tuple(months)
+    if len(paths) == 1:
+        return str(paths[0].expanduser().resolve()), ()
+    folder = files[0].parent
+    if len(folders) == 1 and sorted(files_of(folder)) == sorted(files):
+        return str(folder), ()
+    raise SourceError(
+        f"{len(files)} files are no table with one location: their names do not differ by a month"
+        " (YYYY-MM) alone, and they are not all files of a folder",
+        "put the files of the table in a folder of its own and give that folder",
+    )
+
+
+def _left_out(names: Sequence[Sequence[str]]) -> dict[str, str]:
+    """Say of each column that not every file has exactly once why it cannot be used."""
+    left_out: dict[str, str] = {}
+    having = Counter(name for own in names for name in set(own))
+    for own in names:
+        for name, count in Counter(own).items():
+            if not name:
+                left_out[name] = "has no name"
+            elif count > 1:
+                left_out[name] = f"{count} columns have this name; rename them in the file"
+            elif having[name] < len(names):
+                left_out[name] = f"only {having[name]} of {len(names)} files have it"
+    return left_out
+
+
+def _together(parts: Sequence[Any]) -> Any:
+    """Join the values of several files, which may have stored them with different types."""
+    parts = [plain(part) for part in parts]
+    kinds = {part.type for part in parts if not pa.types.is_null(part.type)}
+    if len(kinds) > 1:
+        numbers = all(pa.types.is_integer(each) or pa.types.is_floating(each) for each in kinds)
+        common = pa.float64() if numbers else pa.string()
+        parts = [part.cast(common, safe=False) for part in parts]
+    elif kinds:
+        parts = [part.cast(next(iter(kinds))) for part in parts]
+    return pa.chunked_array([chunk for part in parts for chunk in part.chunks], parts[0].type)
