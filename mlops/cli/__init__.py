@@ -49,6 +49,7 @@ def build_app() -> typer.Typer:
     from mlops.cli import (
         backtest,
         configuration,
+        dataset,
         demo,
         deployments,
         doctor,
@@ -81,6 +82,7 @@ def build_app() -> typer.Typer:
     )
     for module in (
         run,
+        dataset,
         pipelines,
         triggers,
         models,

@@ -7,6 +7,7 @@ of the target over the rows that share its value, which whoever computed it took
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Final, Literal, NamedTuple
 
 import numpy as np
@@ -125,7 +126,7 @@ def _minutes(times: Any, start: Any) -> Floats:
 
 def _halves(rows: int) -> npt.NDArray[np.bool_]:
     """Return which rows are learned from: half of them, always the same."""
-    return np.random.default_rng(0).permutation(rows) % 2 == 0
+    return np.asarray(np.random.default_rng(0).permutation(rows) % 2 == 0)
 
 
 def _r2(target: Floats, predicted: Floats) -> float:
@@ -198,7 +199,7 @@ def _runs(codes: Codes, by: Floats) -> bool:
     # Rows that are equal in ``by`` come in any order, in which other columns change.
     order = np.lexsort((np.random.default_rng(0).random(len(by)), by))
     changes = int((np.diff(codes[order]) != 0).sum())
-    return changes - (np.count_nonzero(shares) - 1) <= _CHANGES * expected
+    return bool(changes - (np.count_nonzero(shares) - 1) <= _CHANGES * expected)
 
 
 def _aggregate(codes: Codes, numbers: Floats, target: Floats) -> str:
@@ -239,13 +240,13 @@ def _follows_outcome(
             later, earlier = _held_out(of(outcome), x), _held_out(of(event), x)
             if later >= CERTAIN and 1 - later < 0.1 * (1 - earlier):
                 return True
-    parts = (_date, _hour_of_day, _weekday, _minute_of_day)
+    parts: tuple[Callable[[Any], Floats], ...] = (_date, _hour_of_day, _weekday, _minute_of_day)
     return few and any(_purer(codes, of(outcome), of(event)) for of in parts)
 
 
 def _purer(codes: Codes, later: Any, earlier: Any) -> bool:
     after, before = _impurity(codes, later), _impurity(codes, earlier)
-    return before > _IMPURITY and after < 0.1 * before
+    return bool(before > _IMPURITY and after < 0.1 * before)
 
 
 def _impurity(codes: Codes, by: Any) -> float:
@@ -268,11 +269,11 @@ def _minute_of_day(times: Any) -> Floats:
 
 
 def _hour_of_day(times: Any) -> Floats:
-    return np.floor(_minute_of_day(times) / 60)
+    return np.asarray(np.floor(_minute_of_day(times) / 60))
 
 
 def _date(times: Any) -> Floats:
-    return np.floor(_epoch(times) / (24 * 60))
+    return np.asarray(np.floor(_epoch(times) / (24 * 60)))
 
 
 def _weekday(times: Any) -> Floats:

@@ -1,1 +1,1 @@
-"""From a table nobody has described to a first definition of it, with what a person should check."""
+"""From a table nobody has described to a first definition, with what a person should check."""

@@ -9,20 +9,18 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 
 from mlops.data.files.conversion import plain
 from mlops.data.files.tables import files_of, open_table
+from mlops.datasets.thinning import SAMPLE_ROWS, thinned
 from mlops.errors import SourceError
 
-Rows = TypeVar("Rows")
-
-SAMPLE_ROWS: Final = 200_000
 _CELLS: Final = 10_000_000  # at most: a table of 500 columns is sampled more thinly
 _BATCH: Final = 1 << 16
 _MONTH: Final = re.compile(r"(?<!\d)(?:19|20)\d\d-(?:0[1-9]|1[0-2])(?!\d|-\d)")
@@ -81,40 +79,11 @@ def sample_files(paths: Sequence[Path], limit: int = SAMPLE_ROWS) -> TableSample
         raise SourceError(f"{location}: the table has no rows", "give files with rows")
     left_out = _left_out(names)
     columns = {
-        name: _together([part.column(name) for part in parts])
+        name: _together(name, [part.column(name) for part in parts], location)
         for name in dict.fromkeys(names[0])
         if name not in left_out
     }
     return TableSample(location, months, columns, left_out, total)
-
-
-def thinned(
-    batches: Iterable[Rows],
-    limit: int,
-    join: Callable[[list[Rows]], Rows],
-    take: Callable[[Rows, int, int], Rows],
-) -> tuple[Rows | None, int]:
-    """Keep every so many rows of a stream, so that at most ``limit`` stay.
-
-    Args:
-        batches: Consecutive rows.
-        limit: At least 1.
-        join: Makes one of several batches.
-        take: Given rows, a first position and a step, takes every step-th row.
-
-    Returns:
-        The rows that stay, None if there are none, and how many there were.
-    """
-    kept: list[Rows] = []
-    step, seen = 1, 0
-    for batch in batches:
-        size = len(batch)  # type: ignore[arg-type]
-        kept.append(take(batch, -seen % step, step))
-        seen += size
-        while sum(map(len, kept)) > limit:  # type: ignore[arg-type]
-            kept = [take(join(kept), 0, 2)]
-            step *= 2
-    return (join(kept) if kept else None), seen
 
 
 def _take(table: Any, first: int, step: int) -> Any:
@@ -157,9 +126,14 @@ def _left_out(names: Sequence[Sequence[str]]) -> dict[str, str]:
     return left_out
 
 
-def _together(parts: Sequence[Any]) -> Any:
+def _together(name: str, parts: Sequence[Any], location: str) -> Any:
     """Join the values of several files, which may have stored them with different types."""
-    parts = [plain(part) for part in parts]
+    try:
+        parts = [plain(part) for part in parts]
+    except pa.ArrowInvalid as error:
+        raise SourceError(
+            f"{location}: the column {name} is not in UTF-8: {error}", "save the file as UTF-8"
+        ) from error
     kinds = {part.type for part in parts if not pa.types.is_null(part.type)}
     if len(kinds) > 1:
         numbers = all(pa.types.is_integer(each) or pa.types.is_floating(each) for each in kinds)

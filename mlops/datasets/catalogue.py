@@ -1,0 +1,48 @@
+"""The definitions that there are: of this project, of the working directory, by name or path."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+from mlops.datasets.loading import FILE_NAME
+from mlops.errors import ConfigurationError, did_you_mean
+from mlops.settings import PROJECT_ROOT
+
+FOLDER: Final = "datasets"
+_BUILT_IN: Final = Path(__file__).parent
+
+
+def definition_files() -> dict[str, Path]:
+    """Return the file of each definition by the name of its folder.
+
+    A definition below ``datasets/`` of the working directory hides one of the project's with the
+    same name, and that one hides one that comes with the library.
+    """
+    found: dict[str, Path] = {}
+    for folder in (Path.cwd() / FOLDER, PROJECT_ROOT / FOLDER, _BUILT_IN):
+        for file in sorted(folder.glob(f"*/{FILE_NAME}")):
+            found.setdefault(file.parent.name, file)
+    return dict(sorted(found.items()))
+
+
+def definition_file(name_or_path: str) -> Path:
+    """Find a definition.
+
+    Args:
+        name_or_path: Name of a dataset, or path of a definition or of its folder.
+
+    Raises:
+        ConfigurationError: If there is none.
+    """
+    files = definition_files()
+    path = Path(name_or_path).expanduser()
+    if name_or_path in files and not path.is_file():
+        return files[name_or_path]
+    if path.is_file() or (path / FILE_NAME).is_file():
+        return path
+    raise ConfigurationError(
+        f"there is no dataset and no file {name_or_path}",
+        did_you_mean(name_or_path, files)
+        or f"datasets are: {', '.join(files) or 'none'}; write one with: mlops dataset init",
+    )

@@ -1,0 +1,357 @@
+"""Everything that is guessed about a table, as a definition with a reason for each guess."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+
+from mlops.datasets.checking.leakage import KnownAfterwards, power_alone
+from mlops.datasets.guessing.columns import ColumnGuess, Sureness, guess_column, refined
+from mlops.datasets.guessing.extras import floors, histories, rules, slices, split, unit_of
+from mlops.datasets.guessing.roles import (
+    Note,
+    Times,
+    difference_unit,
+    guess_key,
+    guess_times,
+    unknown_in_advance,
+)
+from mlops.datasets.guessing.sampling import TableSample
+from mlops.errors import ConfigurationError, did_you_mean
+
+_SHOWN: Final = 30  # columns in a message
+_OPTIONAL: Final = 0.0  # share of missing values above which a request may lack the column
+_MOST_FEATURES: Final = 200  # whose power is measured one by one
+
+
+class Request(NamedTuple):
+    """What a person has said; everything else is guessed.
+
+    Attributes:
+        target: Column to predict.
+        time: Column of the event; empty: guess.
+        outcome: Column of the time at which the target is known; empty: guess.
+        name: Of the dataset; empty: after the files.
+        title: The question; empty: after the target.
+        zone: Time zone of times that carry none; empty: UTC.
+    """
+
+    target: str
+    time: str = ""
+    outcome: str = ""
+    name: str = ""
+    title: str = ""
+    zone: str = ""
+
+
+class Proposal(NamedTuple):
+    """A guessed definition.
+
+    Attributes:
+        content: The definition as plain values.
+        comments: What a person should check, by path.
+        left_out: Columns that are not used, and why.
+        report: A row per column: column, role, type, evidence, sureness.
+    """
+
+    content: dict[str, Any]
+    comments: dict[tuple[str, ...], str]
+    left_out: dict[str, str]
+    report: list[dict[str, Any]]
+
+
+def propose(sample: TableSample, request: Request) -> Proposal:
+    """Guess a definition of a table.
+
+    Args:
+        sample: Its rows.
+        request: What a person has said.
+
+    Raises:
+        ConfigurationError: If the target is no column of numbers, or a named time is none.
+    """
+    zone = request.zone or "UTC"
+    target = request.target
+    _check_target(sample, target)
+    columns = {name: guess_column(name, each, zone) for name, each in sample.columns.items()}
+    y = _numbers_of(columns[target])
+    columns = {n: each if n == target else refined(each, y) for n, each in columns.items()}
+    columns[target] = columns[target]._replace(kind="number", values=y)
+    usable = {n: each for n, each in columns.items() if not each.unusable or each.identifier}
+    usable[target] = columns[target]
+    times = guess_times(usable, target, request.time, request.outcome)
+    reasons = unknown_in_advance(
+        {n: each for n, each in usable.items() if not each.identifier}, target, times
+    )
+    afterwards = [target, times.outcome, *reasons]
+    key, key_note = guess_key(usable, afterwards, times.event)
+    roles = {target, times.event, times.outcome}
+    features = {
+        n: each
+        for n, each in usable.items()
+        if n not in roles and n not in reasons and not each.identifier
+    }
+    if not features and not times.event:
+        raise ConfigurationError(
+            f"no column is left to learn {target} from: "
+            + "; ".join(f"{n} {why}" for n, why in {**sample.left_out, **reasons}.items()),
+            "give a table with columns that are known when a prediction is asked for",
+        )
+    left_out = {n: each.unusable for n, each in columns.items() if each.unusable and n not in key}
+    left_out = {**sample.left_out, **left_out, **reasons}
+    known = _known(columns, target, times)
+    strengths = _strengths(features, known)
+    units = {n: _unit(each, columns, times) for n, each in features.items()}
+    unit, less = _unit_of_target(target, times, features, units, known, strengths)
+
+    content: dict[str, Any] = {
+        "name": request.name or _name_of(sample.location),
+        "title": request.title or f"What is {target}?",
+        "source": {"location": sample.location, "partition": "month" if sample.months else "none"},
+        "task": {"target": target, **({"unit": unit} if unit else {})},
+    }
+    if times.event:
+        moments = _calendar(columns[times.event].values)
+        content["time"] = {
+            "event": times.event,
+            **({"outcome": times.outcome} if times.outcome else {}),
+            "zone": zone,
+            "calendar": moments,
+        }
+    if key:
+        content["key"] = [*key]
+    content["features"] = {n: _feature(each, units[n]) for n, each in features.items()} or {
+        times.event: {"type": "time", "calendar": content["time"]["calendar"]}
+    }
+    context = {n: columns[n].kind for n in key if n not in content["features"] and n not in roles}
+    if context:
+        content["context"] = context
+    extras = {
+        "histories": histories(features, times, known, less),
+        "split": split(columns, usable, times),
+        "rules": rules(target, columns, features, strengths, times),
+        "slices": slices(features, times, columns, strengths),
+        "floors": floors(y),
+    }
+    content |= {name: values for name, values in extras.items() if values}
+    report = _report(columns, sample.left_out, roles, content, left_out, times, strengths)
+    comments = _comments(content, request, times, key_note, features, columns, less)
+    return Proposal(content, comments, left_out, report)
+
+
+def _check_target(sample: TableSample, target: str) -> None:
+    if target not in sample.columns:
+        names = [*sample.columns]
+        reason = sample.left_out.get(target, "there is no such column")
+        raise ConfigurationError(
+            f"--target {target}: {reason}",
+            did_you_mean(target, names) or f"columns are: {', '.join(names[:_SHOWN])}",
+        )
+
+
+def _numbers_of(target: ColumnGuess) -> Any:
+    if target.kind == "category":
+        numbers = np.array([_number(each) for each in target.values], dtype=np.float64)
+        if target.unusable in ("", "names single rows") and np.isfinite(numbers).any():
+            given = np.array([each is not None for each in target.values])
+            if np.isfinite(numbers[given]).all():
+                target = target._replace(kind="number", values=numbers, unusable="")
+    if target.kind not in ("number", "flag"):
+        reason = target.unusable or f"its values are {target.evidence}"
+        raise ConfigurationError(
+            f"--target {target.name}: only numbers can be predicted, and {reason}",
+            "name a column of numbers, or convert this one in the file",
+        )
+    numbers = np.where(np.isfinite(target.values), target.values, np.nan)
+    if len(np.unique(numbers[np.isfinite(numbers)])) < 2:
+        raise ConfigurationError(
+            f"--target {target.name}: all rows have the same value, so there is nothing to learn",
+            "name another column, or give files with more rows",
+        )
+    return numbers
+
+
+def _number(text: Any) -> float:
+    try:
+        return float(text)
+    except (TypeError, ValueError):
+        return float("nan")
+
+
+def _known(columns: Mapping[str, ColumnGuess], target: str, times: Times) -> KnownAfterwards:
+    event = columns[times.event].values if times.event else None
+    outcome = columns[times.outcome].values if times.outcome else None
+    return KnownAfterwards(columns[target].values, event, outcome)
+
+
+def _strengths(features: Mapping[str, ColumnGuess], known: KnownAfterwards) -> dict[str, float]:
+    """Return the R² of each feature alone; of very many features only the first ones'."""
+    rows = np.isfinite(known.target)
+    given = KnownAfterwards(known.target[rows], None if known.event is None else known.event[rows])
+    return {
+        name: power_alone(each.values[rows], given)
+        for name, each in [*features.items()][:_MOST_FEATURES]
+    }
+
+
+def _unit(each: ColumnGuess, columns: Mapping[str, ColumnGuess], times: Times) -> str:
+    if each.kind != "number":
+        return ""
+    moments = {n: c.values for n, c in columns.items() if c.kind == "time" and n != times.outcome}
+    for start, since in moments.items():
+        for end, until in moments.items():
+            unit = start != end and difference_unit(each.values, since, until)
+            if unit:
+                return unit
+    return unit_of(each.name)
+
+
+def _unit_of_target(
+    target: str,
+    times: Times,
+    features: Mapping[str, ColumnGuess],
+    units: Mapping[str, str],
+    known: KnownAfterwards,
+    strengths: Mapping[str, float],
+) -> tuple[str, str]:
+    """Return the target's unit, and the number feature that it follows one to one, if any."""
+    less = ""
+    for name in sorted(strengths, key=lambda n: -strengths[n]):
+        each = features[name]
+        given = np.isfinite(known.target) & (
+            np.isfinite(each.values) if each.kind == "number" else False
+        )
+        if strengths[name] < 0.5 or each.kind != "number" or given.sum() < 10:
+            continue
+        slope = float(np.polyfit(each.values[given], known.target[given], 1)[0])
+        if 0.75 <= slope <= 1.25:
+            less = name
+            break
+    return times.unit or unit_of(target) or (units[less] if less else ""), less
+
+
+def _calendar(moments: Any) -> list[str]:
+    given = moments[~np.isnat(moments)]
+    dates = bool((given == given.astype("datetime64[D]")).all())
+    parts = ["weekday"] if dates else ["minute_of_day", "weekday"]
+    days = (given.max() - given.min()) / np.timedelta64(1, "D") if len(given) else 0
+    return [*parts, "day_of_year"] if days > 2 * 365 else parts
+
+
+def _feature(each: ColumnGuess, unit: str) -> dict[str, Any]:
+    return {
+        "type": each.kind,
+        **({"unit": unit} if unit else {}),
+        **({"optional": True} if each.missing > _OPTIONAL else {}),
+    }
+
+
+def _name_of(location: str) -> str:
+    stem = location.replace("{month}", "").rstrip("/").rpartition("/")[2].partition(".")[0]
+    name = re.sub(r"[^a-z0-9]+", "_", stem.lower()).strip("_")
+    return name if name[:1].isalpha() else f"table_{name}".rstrip("_")
+
+
+def _report(
+    columns: Mapping[str, ColumnGuess],
+    unread: Mapping[str, str],
+    roles: set[str],
+    content: Mapping[str, Any],
+    left_out: Mapping[str, str],
+    times: Times,
+    strengths: Mapping[str, float],
+) -> list[dict[str, Any]]:
+    names = {times.event: "event", times.outcome: "outcome", content["task"]["target"]: "target"}
+    rows = []
+    for name, each in columns.items():
+        note = times.notes.get(name, Note(each.evidence, each.sureness))
+        role = names.get(name) or ("feature" if name in content["features"] else "left out")
+        if role == "left out" and name in content.get("key", ()):
+            role, note = "key", Note("names single rows", "likely")
+        elif role == "left out":
+            sureness: Sureness = "sure" if each.distinct <= 1 else "check"
+            note = Note(left_out.get(name, each.evidence), sureness)
+        elif name in content.get("key", ()):
+            role = f"{role}, key"
+        evidence = note.evidence
+        if name in strengths:
+            evidence += f"; R² alone {strengths[name]:.2f}"
+        if each.missing and role != "left out":
+            evidence += f"; {each.missing:.1%} missing"
+        kind = each.kind if role != "left out" else "–"
+        rows.append(
+            {
+                "column": name,
+                "role": role,
+                "type": kind,
+                "evidence": evidence,
+                "confidence": note.sureness,
+            }
+        )
+    for name, reason in unread.items():
+        rows.append(
+            {
+                "column": name,
+                "role": "left out",
+                "type": "–",
+                "evidence": reason,
+                "confidence": "sure",
+            }
+        )
+    return rows
+
+
+def _comments(
+    content: Mapping[str, Any],
+    request: Request,
+    times: Times,
+    key_note: Note,
+    features: Mapping[str, ColumnGuess],
+    columns: Mapping[str, ColumnGuess],
+    less: str,
+) -> dict[tuple[str, ...], str]:
+    """Return what a person should check, by path of the definition."""
+    comments: dict[tuple[str, ...], str] = {}
+    if not request.title:
+        comments[("title",)] = "write the question as people ask it"
+    if "unit" not in content["task"]:
+        comments[("task", "target")] = "add unit: … here if it has one"
+    for field, name in (("event", times.event), ("outcome", times.outcome)):
+        note = times.notes.get(name)
+        if note and note.sureness != "sure":
+            comments[("time", field)] = note.evidence
+    if times.event and not request.zone:
+        zoned = columns[times.event].zoned
+        comments[("time", "zone")] = (
+            "the times carry their zone; this one is for the calendar and must be checked"
+            if zoned
+            else "assumed; write the zone of the clock that wrote the times"
+        )
+    if times.event and not times.outcome:
+        comments[("time", "event")] = "; ".join(
+            filter(
+                None,
+                (
+                    comments.get(("time", "event"), ""),
+                    "no outcome was found: the target counts as known at the event",
+                ),
+            )
+        )
+    if "key" in content:
+        comments[("key",)] = key_note.evidence
+    for name, each in features.items():
+        if each.sureness != "sure":
+            comments[("features", name)] = each.evidence
+    for name, history in content.get("histories", {}).items():
+        if "less" in history:
+            comments[("histories", name)] = f"{content['task']['target']} follows {less} one to one"
+    comments[("split",)] = "the test rows judge the model; they should resemble its use"
+    for position, rule in enumerate(content.get("rules", ())):
+        action = rule.get("otherwise", "quarantine")
+        note_text = "cannot be otherwise" if action == "quarantine" else "far outside what was seen"
+        comments[("rules", str(position))] = note_text
+    comments[("floors",)] = "the error of predicting the mean; a model must at least beat it"
+    return comments
