@@ -194,7 +194,7 @@ def _print_findings(
         if row["severity"] != "note":
             console.print(f"{'':<26}{row['remedy']}".replace("[", r"\["), style="dim")
     counts = {each: sum(row["severity"] == each for row in rows) for each in _COLOURS}
-    summary = ", ".join(f"{count} {each}s" for each, count in counts.items())
+    summary = ", ".join(f"{n} {each}{'s' * (n != 1)}" for each, n in counts.items())
     seen = "" if result.sampled == result.rows else f" ({result.sampled:,} looked at)"
     console.print(
         f"{located.definition.name}: {result.rows:,} rows{seen}; {summary}."

@@ -107,6 +107,9 @@ class SourceDeclaration(DefinitionPart):
     partition: Literal["month", "none"] = Field(
         "none", description="Whether each file holds one month, or rows of any time."
     )
+    decimal: Literal[".", ","] = Field(
+        ".", description="How text writes decimals; thousands are never separated."
+    )
 
 
 class TaskDeclaration(DefinitionPart):
@@ -253,11 +256,11 @@ class DatasetDefinition(DefinitionPart):
     def columns(self) -> dict[str, Feature]:
         """Every column that is read, by name, with its type."""
         known = {**self.features, **self.context}
-        roles = {self.task.target: Feature(type="number", unit=self.task.unit)}
+        roles = {name: Feature(type="category") for name in (*self.key, *self.split.group)}
+        roles[self.task.target] = Feature(type="number", unit=self.task.unit)
         if self.time:
             times = (self.time.event, self.time.outcome)
             roles |= {name: Feature(type="time") for name in times if name}
-        roles |= {name: Feature(type="category") for name in (*self.key, *self.split.group)}
         return {**roles, **known}
 
     @property

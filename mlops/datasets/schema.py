@@ -40,9 +40,9 @@ _HEAD: Final = """\
 # Datasets
 
 Each folder here describes one prediction problem in a file `dataset.yaml`. To write a first
-version of it from a table, run `mlops dataset init FILES --target COLUMN`. `mlops dataset check NAME`
-says what is wrong with a definition and its table, `mlops dataset show NAME` prints the resolved
-form, and `mlops dataset list` lists all definitions.
+version of it from a table, run `mlops dataset init FILES --target COLUMN`.
+`mlops dataset check NAME` says what is wrong with a definition and its table,
+`mlops dataset show NAME` prints the resolved form, and `mlops dataset list` lists all definitions.
 
 This page is generated from the types: `mlops dataset schema > datasets/README.md`.
 

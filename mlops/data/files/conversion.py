@@ -56,6 +56,14 @@ def plain_type(kind: Any) -> Any:
     return pa.string() if _is_text(kind) else kind
 
 
+def with_point(values: Any) -> Any:
+    """Write the decimals of numbers in text with a point instead of a comma; the rest stays."""
+    values = plain(values)
+    if not pa.types.is_string(values.type):
+        return values
+    return pc.replace_substring_regex(values, r"^(\s*[+-]?\d+),(\d+\s*)$", r"\1.\2")
+
+
 def have_zone(times: Any) -> bool:
     """Tell whether times of a type or text that can be converted carry a time zone."""
     if pa.types.is_timestamp(times.type):

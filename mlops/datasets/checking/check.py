@@ -30,6 +30,7 @@ _FEW_ROWS: Final = 30
 _ROWS_PER_GROUP: Final = 5
 _FEW_VALUES: Final = 10
 _MOSTLY: Final = 0.5
+_LATER: Final = 0.9  # share of rows; plans may be earlier or later than the event
 
 
 class TableCheck(NamedTuple):
@@ -71,7 +72,7 @@ def check_table(definition: DatasetDefinition, months: Sequence[str] = ()) -> Ta
         return TableCheck((finding,), 0, 0, 0)
     findings = [*_target(definition, frame), *_times(definition, frame), *_key(definition, frame)]
     findings += _rules(definition, frame)
-    findings += _columns(definition, frame)
+    findings += _columns(definition, _learnable(definition, frame))
     leaks, count = _leakage(definition, frame)
     findings += leaks
     findings += _split(definition, frame, rows / len(frame))
@@ -182,6 +183,12 @@ def _rules(definition: DatasetDefinition, frame: Any) -> Iterator[TableFinding]:
         )
 
 
+def _learnable(definition: DatasetDefinition, frame: Any) -> Any:
+    """Return the rows with a target and an event: the others are set aside anyway."""
+    needed = [definition.task.target, *([definition.time.event] if definition.time else [])]
+    return frame[frame[needed].notna().all(axis=1)]
+
+
 def _columns(definition: DatasetDefinition, frame: Any) -> Iterator[TableFinding]:
     for name, feature in definition.features.items():
         values = frame[name]
@@ -212,8 +219,8 @@ def _columns(definition: DatasetDefinition, frame: Any) -> Iterator[TableFinding
 
 def _leakage(definition: DatasetDefinition, frame: Any) -> tuple[list[TableFinding], int]:
     time, target = definition.time, definition.task.target
-    given = np.isfinite(frame[target].to_numpy(np.float64))
-    frame = frame[given]
+    frame = _learnable(definition, frame)
+    frame = frame[np.isfinite(frame[target].to_numpy(np.float64))]
     event = frame[time.event].to_numpy() if time else None
     outcome = frame[time.outcome].to_numpy() if time and time.outcome else None
     known = KnownAfterwards(frame[target].to_numpy(np.float64), event, outcome)
@@ -236,7 +243,7 @@ def _leakage(definition: DatasetDefinition, frame: Any) -> tuple[list[TableFindi
             later = (
                 frame[name] > frame[time.event] if feature.type == "time" else pd.Series([False])
             )
-            if name != time.event and later.mean() > _MOSTLY:
+            if name != time.event and later.mean() > _LATER:
                 message = f"{name} is later than {time.event} in {later.mean():.0%} of the rows"
                 remedy = "remove it, unless it is a plan that is known by then"
                 findings.append(TableFinding("warning", ("features", name), message, remedy))

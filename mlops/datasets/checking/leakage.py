@@ -20,6 +20,7 @@ Codes = npt.NDArray[np.int64]
 CERTAIN: Final = 0.99  # R² above which a column is the target in another form
 SUSPICIOUS: Final = 0.95
 _FUNCTION: Final = 0.999  # R² with which a length of time determines what is computed from it
+_ROWS: Final = 40_000
 _BINS: Final = 256
 _ROWS_PER_BIN: Final = 20
 _CLIPPED: Final = 0.001  # share of the target cut at each end: one value must not decide
@@ -74,14 +75,15 @@ def suspicion(values: npt.NDArray[Any], known: KnownAfterwards) -> Suspicion | N
     """
     if len(values) < _FEWEST:
         return None
+    if statistic := _aggregate(values, known):
+        reason = f"is the {statistic} of the target over the rows that share its value"
+        return Suspicion("aggregate", reason, True)
+    values, known = _fewer(values, known)
     numbers = _as_numbers(values, known.event)
     codes, distinct = pd.factorize(values, use_na_sentinel=False)
     few = 2 <= len(distinct) <= max(2, len(values) // 10)
     if few and _runs(codes, known.target):
         return Suspicion("target", "is computed from the target: it changes only with it", True)
-    if numbers is not None and (statistic := _aggregate(codes, numbers, known.target)):
-        reason = f"is the {statistic} of the target over the rows that share its value"
-        return Suspicion("aggregate", reason, True)
     if _follows_outcome(codes, numbers, known, few):
         return Suspicion("outcome", "is computed from the time at which the target is known", True)
     power = power_alone(values, known)
@@ -106,10 +108,20 @@ def power_alone(values: npt.NDArray[Any], known: KnownAfterwards) -> float:
     """
     if len(values) < _FEWEST:
         return 0.0
+    values, known = _fewer(values, known)
     numbers = _as_numbers(values, known.event)
     if numbers is None:
         return _held_out_by_group(pd.factorize(values, use_na_sentinel=False)[0], known.target)
     return _held_out(numbers, known.target)
+
+
+def _fewer(
+    values: npt.NDArray[Any], known: KnownAfterwards
+) -> tuple[npt.NDArray[Any], KnownAfterwards]:
+    """Keep every so many rows: more say nothing new about power and step functions."""
+    step = -(-len(values) // _ROWS)
+    thinner = (None if each is None else each[::step] for each in known)
+    return values[::step], KnownAfterwards(*thinner)  # type: ignore[arg-type]
 
 
 def _as_numbers(values: npt.NDArray[Any], event: Any) -> Floats | None:
@@ -202,8 +214,12 @@ def _runs(codes: Codes, by: Floats) -> bool:
     return bool(changes - (np.count_nonzero(shares) - 1) <= _CHANGES * expected)
 
 
-def _aggregate(codes: Codes, numbers: Floats, target: Floats) -> str:
+def _aggregate(values: npt.NDArray[Any], known: KnownAfterwards) -> str:
     """Return the statistic of the target that a column is, over the rows with the same value."""
+    if values.dtype.kind not in "fiu":
+        return ""
+    numbers, target = values.astype(np.float64), known.target
+    codes, _ = pd.factorize(values, use_na_sentinel=False)
     sizes = np.bincount(codes)
     repeated = (sizes[codes] > 1) & np.isfinite(numbers)
     groups = len(np.unique(codes[repeated]))

@@ -8,7 +8,7 @@ import numpy as np
 
 from mlops.datasets.definition import DatasetDefinition
 
-_DISTANCE: Final = 0.6  # of two distributions of numbers, between 0 and 1 (Kolmogorov–Smirnov)
+_DISTANCE: Final = 0.9  # of two distributions of numbers, between 0 and 1 (Kolmogorov–Smirnov)
 _UNSEEN: Final = 0.5  # share of test rows with a category that was never learned
 _FEWEST: Final = 50
 

@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from mlops.data.files.conversion import converted, refuse_wrong_type
+from mlops.data.files.conversion import converted, refuse_wrong_type, with_point
 from mlops.data.files.tables import Table, files_of, open_table
 from mlops.datasets.definition import DatasetDefinition, Feature
 from mlops.errors import ConfigurationError, SourceError
@@ -106,9 +106,13 @@ def iter_frames(
         read = [*places.values()] or [0]
         first = 0
         for batch in table.batches(read, rows):
+            columns = dict(zip(places, batch.columns, strict=False))
+            if definition.source.decimal == ",":
+                numbers = [name for name in columns if wanted[name].type == "number"]
+                columns |= {name: with_point(columns[name]) for name in numbers}
             arrays = {
                 name: converted(values, _KINDS[wanted[name].type], name, path, first, "auto", zone)
-                for name, values in zip(places, batch.columns, strict=False)
+                for name, values in columns.items()
             }
             frame = pd.DataFrame(arrays, index=pd.RangeIndex(batch.num_rows), copy=False)
             if derive:

@@ -22,18 +22,18 @@ Kind = Literal["number", "category", "flag", "time"]
 Sureness = Literal["sure", "likely", "check"]
 
 _CODE: Final = re.compile(
-    r"(?:^|_)(?:id|ids|code|zip|zipcode|postcode|postal_code|zone|type|class|kind|category|sku"
+    r"(?:^|[\W_])(?:id|ids|code|zip|zipcode|postcode|postal_code|zone|type|class|kind|category|sku"
     r"|no|nr|number|store|flight|item|vendor|station|region|status)$",
     re.IGNORECASE,
 )
-_IDENTIFIER: Final = re.compile(r"(?:^|_)(?:id|ids|uuid|guid|key|index|row|no|nr|hash)$", re.I)
+_IDENTIFIER: Final = re.compile(r"(?:^|[\W_])(?:id|ids|uuid|guid|key|index|row|no|nr|hash)$", re.I)
 _NUMBER: Final = r"^\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*$"
-_COMMA: Final = r"^\s*[+-]?(\d+|\d{1,3}(\.\d{3})+)(,\d+)?\s*$"
 _ZERO: Final = r"^\s*0\d"
 _DATE: Final = r"^\s*\d{4}-\d\d-\d\d"
 _OTHER_DATE: Final = r"^\s*\d{1,4}[./-]\d{1,2}[./-]\d{2,4}([ T].*)?\s*$"
 _WORDS: Final = ({"true", "false"}, {"t", "f"}, {"yes", "no"}, {"y", "n"}, {"0", "1"})
 _MOSTLY: Final = 0.95  # share of values from which on the others are exceptions
+_NUMBERS: Final = 0.8  # share of numbers from which on words among them are taken for missing
 _UNIQUE: Final = 0.95  # share of distinct values of an identifier
 _TEXT: Final = 40  # characters on average, from which on a value is a sentence
 _SMOOTH: Final = 0.02  # R² that single codes explain beyond their order
@@ -66,6 +66,13 @@ class ColumnGuess(NamedTuple):
     unusable: str = ""
     identifier: bool = False
     zoned: bool = False
+
+    def among(self, rows: npt.NDArray[np.bool_]) -> ColumnGuess:
+        """Return the same guess with the values of some rows only."""
+        values = self.values[rows]
+        given = values[~pd.isna(values)]
+        missing = 1 - len(given) / max(len(values), 1)
+        return self._replace(values=values, missing=missing, distinct=len(pd.unique(given)))
 
 
 def guess_column(name: str, values: Any, zone: str) -> ColumnGuess:
@@ -151,14 +158,11 @@ def _of_text(name: str, values: Any) -> tuple[Kind, str, Sureness, str]:
     if len(words) == 2 and any(words == each for each in _WORDS):
         return "flag", f"{' and '.join(sorted(words))} only", "sure", ""
     texts = pc.filter(texts, pc.not_equal(pc.utf8_trim_whitespace(texts), ""))
-    numbers, commas = _share(texts, _NUMBER), _share(texts, _COMMA)
+    numbers = _share(texts, _NUMBER)
     if numbers == 1 and not _share(texts, _ZERO):
         number = pc.utf8_trim_whitespace(texts).cast(pa.float64())
         return _of_numbers(name, number, "all values are numbers")
-    if commas > _MOSTLY and _share(texts, ","):
-        shown = _example(texts, _COMMA)
-        return "category", f"such as {shown}", "check", f"numbers such as {shown}; write a point"
-    if numbers > _MOSTLY and not _share(texts, _ZERO):
+    if numbers > _NUMBERS and not _share(texts, _ZERO):
         shown = _example(texts, _NUMBER, fits=False)
         reason = f"numbers, but {shown!r} too; leave such values empty in the file"
         return "category", f"{numbers:.1%} of the values are numbers", "check", reason
@@ -180,6 +184,8 @@ def _of_numbers(name: str, numbers: Any, what: str) -> tuple[Kind, str, Sureness
         return "flag", "0 and 1 only", "likely", ""
     if _whole(values) and _CODE.search(name):
         return "category", "whole numbers with the name of a code", "likely", ""
+    if _whole(values) and len(np.unique(values)) == 2:
+        return "category", "two whole numbers only", "likely", ""
     return "number", what, "sure", ""
 
 

@@ -47,6 +47,8 @@ _UNITS: Final = (
 
 def unit_of(name: str) -> str:
     """Return the unit that a column's name ends with, if any."""
+    if bracketed := re.search(r"[(\[]\s*([^()\[\]]{1,12}?)\s*[)\]]\s*$", name):
+        return bracketed[1]
     return next((unit for pattern, unit in _UNITS if re.search(pattern, name, re.I)), "")
 
 

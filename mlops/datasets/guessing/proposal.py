@@ -83,11 +83,21 @@ def propose(sample: TableSample, request: Request) -> Proposal:
     usable = {n: each for n, each in columns.items() if not each.unusable or each.identifier}
     usable[target] = columns[target]
     times = guess_times(usable, target, request.time, request.outcome)
-    reasons = unknown_in_advance(
+    # What is learned from are rows with a target and an event; others say nothing about features.
+    asked = (
+        np.isfinite(y)
+        if not times.event
+        else np.isfinite(y) & ~np.isnat(columns[times.event].values)
+    )
+    whole = usable
+    columns = {name: each.among(asked) for name, each in columns.items()}
+    usable = {name: columns[name] for name in usable}
+    y = y[asked]
+    reasons, doubts = unknown_in_advance(
         {n: each for n, each in usable.items() if not each.identifier}, target, times
     )
     afterwards = [target, times.outcome, *reasons]
-    key, key_note = guess_key(usable, afterwards, times.event)
+    key, key_note = guess_key(whole, afterwards, times.event)
     roles = {target, times.event, times.outcome}
     features = {
         n: each
@@ -110,7 +120,11 @@ def propose(sample: TableSample, request: Request) -> Proposal:
     content: dict[str, Any] = {
         "name": request.name or _name_of(sample.location),
         "title": request.title or f"What is {target}?",
-        "source": {"location": sample.location, "partition": "month" if sample.months else "none"},
+        "source": {
+            "location": sample.location,
+            **({"partition": "month"} if sample.months else {}),
+            **({"decimal": ","} if sample.decimal == "," else {}),
+        },
         "task": {"target": target, **({"unit": unit} if unit else {})},
     }
     if times.event:
@@ -139,6 +153,7 @@ def propose(sample: TableSample, request: Request) -> Proposal:
     content |= {name: values for name, values in extras.items() if values}
     report = _report(columns, sample.left_out, roles, content, left_out, times, strengths)
     comments = _comments(content, request, times, key_note, features, columns, less)
+    comments |= {("features", name): doubt for name, doubt in doubts.items()}
     return Proposal(content, comments, left_out, report)
 
 
@@ -146,10 +161,10 @@ def _check_target(sample: TableSample, target: str) -> None:
     if target not in sample.columns:
         names = [*sample.columns]
         reason = sample.left_out.get(target, "there is no such column")
-        raise ConfigurationError(
-            f"--target {target}: {reason}",
-            did_you_mean(target, names) or f"columns are: {', '.join(names[:_SHOWN])}",
-        )
+        hint = did_you_mean(target, names) or f"columns are: {', '.join(names[:_SHOWN])}"
+        if target in sample.left_out:
+            hint = "correct the files, or name another column"
+        raise ConfigurationError(f"--target {target}: {reason}", hint)
 
 
 def _numbers_of(target: ColumnGuess) -> Any:
@@ -345,13 +360,9 @@ def _comments(
     for name, each in features.items():
         if each.sureness != "sure":
             comments[("features", name)] = each.evidence
-    for name, history in content.get("histories", {}).items():
-        if "less" in history:
-            comments[("histories", name)] = f"{content['task']['target']} follows {less} one to one"
+    if less:
+        comments[("histories",)] = f"{content['task']['target']} follows {less} one to one"
     comments[("split",)] = "the test rows judge the model; they should resemble its use"
-    for position, rule in enumerate(content.get("rules", ())):
-        action = rule.get("otherwise", "quarantine")
-        note_text = "cannot be otherwise" if action == "quarantine" else "far outside what was seen"
-        comments[("rules", str(position))] = note_text
+    comments[("rules",)] = "limits far beyond what was seen; such rows are flagged and kept"
     comments[("floors",)] = "the error of predicting the mean; a model must at least beat it"
     return comments

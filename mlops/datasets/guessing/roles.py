@@ -24,11 +24,12 @@ _ENDS: Final = re.compile(
     re.I,
 )
 _NAMED: Final = re.compile(
-    r"(?:^|_)(?:id|uuid|guid|key|no|nr|number|code)$|^(?:id|key|index)", re.I
+    r"(?:^|[\W_])(?:id|uuid|guid|key|no|nr|number|code)$|^(?:id|key|index)", re.I
 )
 _UNITS: Final = {"minutes": 1.0, "hours": 60.0, "seconds": 1 / 60, "days": 1440.0}
+_ROWS: Final = 20_000  # enough to see whether a number is a length of time
 _MOSTLY: Final = 0.95  # share of rows from which on the others are exceptions
-_LATER: Final = 0.5  # share of rows with a later time from which on it is no slip of a clock
+_LATER: Final = 0.9  # share of rows with a later time; plans may be earlier or later
 _UNIQUE: Final = 0.999  # share of rows that a key identifies
 _LONGEST_KEY: Final = 4
 
@@ -117,7 +118,9 @@ def difference_unit(
         start: ``(n,)`` times.
         end: ``(n,)`` times.
     """
-    minutes = (end - start) / np.timedelta64(1, "m")
+    step = -(-len(numbers) // _ROWS)
+    numbers = numbers[::step]
+    minutes = (end[::step] - start[::step]) / np.timedelta64(1, "m")
     given = np.isfinite(minutes) & np.isfinite(numbers)
     if given.sum() < 10:
         return ""
@@ -169,7 +172,7 @@ def _event(
     if not names:
         return "", notes
     if len(names) == 1:
-        return names[0], {names[0]: Note("the only time that can be the event", "likely"), **notes}
+        return names[0], {names[0]: Note("the only time that can be the event", "check"), **notes}
     best = max(
         names, key=lambda n: (bool(_BEGINS.search(n)), np.nanmedian(times[n].astype(np.int64)))
     )
@@ -180,15 +183,19 @@ def _event(
 
 def unknown_in_advance(
     columns: Mapping[str, ColumnGuess], target: str, times: Times
-) -> dict[str, str]:
-    """Find the columns that nobody knows when a prediction is asked for, and say why of each.
+) -> tuple[dict[str, str], dict[str, str]]:
+    """Find the columns that nobody knows when a prediction is asked for.
 
     Args:
         columns: By name, those that could be features.
         target: Name of the target.
         times: As from `guess_times`.
+
+    Returns:
+        Why a column is not known, by name, and the same of columns that may be known.
     """
     reasons: dict[str, str] = {}
+    doubts: dict[str, str] = {}
     event = columns[times.event].values if times.event else None
     later: dict[str, Any] = {}
     if times.outcome:
@@ -222,9 +229,11 @@ def unknown_in_advance(
                 reasons[name] = span
                 continue
         found = suspicion(each.values[known], afterwards)
-        if found:
+        if found and found.certain:
             reasons[name] = found.reason
-    return reasons
+        elif found:
+            doubts[name] = f"{found.reason}; remove it if it is known only afterwards"
+    return reasons, doubts
 
 
 def _span(values: Any, starts: Mapping[str, Any], later: Mapping[str, Any]) -> str:
@@ -285,8 +294,9 @@ def guess_key(
             joint = _joined(joint, codes[each])
         if fewer and len(np.unique(joint)) >= _UNIQUE * rows:
             chosen = fewer
-    shown = "together unique" if distinct == rows else f"together unique in {distinct / rows:.2%}"
-    return tuple(sorted(chosen, key=[*columns].index)), Note(f"{shown} of the rows", "check")
+    shown = "in every row" if distinct == rows else f"in {distinct / rows:.2%} of the rows"
+    names = tuple(sorted(chosen, key=[*columns].index))
+    return names, Note(f"together different {shown}", "check")
 
 
 def _exact(each: ColumnGuess) -> bool:

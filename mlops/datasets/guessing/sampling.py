@@ -15,14 +15,16 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from mlops.data.files.conversion import plain
+from mlops.data.files.conversion import plain, with_point
 from mlops.data.files.tables import files_of, open_table
 from mlops.datasets.thinning import SAMPLE_ROWS, thinned
 from mlops.errors import SourceError
 
 _CELLS: Final = 10_000_000  # at most: a table of 500 columns is sampled more thinly
 _BATCH: Final = 1 << 16
+_COMMA: Final = r"^\s*([+-]?\d+(,\d+)?)?\s*$"
 _MONTH: Final = re.compile(r"(?<!\d)(?:19|20)\d\d-(?:0[1-9]|1[0-2])(?!\d|-\d)")
 
 
@@ -35,6 +37,7 @@ class TableSample(NamedTuple):
         columns: Arrow values of each column that all files have, of one type.
         left_out: Columns that cannot be used at all, and why.
         rows: In all files together.
+        decimal: How decimals are written in text: with a point or a comma.
     """
 
     location: str
@@ -42,6 +45,7 @@ class TableSample(NamedTuple):
     columns: dict[str, Any]
     left_out: dict[str, str]
     rows: int
+    decimal: str
 
     @property
     def sampled(self) -> int:
@@ -83,7 +87,18 @@ def sample_files(paths: Sequence[Path], limit: int = SAMPLE_ROWS) -> TableSample
         for name in dict.fromkeys(names[0])
         if name not in left_out
     }
-    return TableSample(location, months, columns, left_out, total)
+    decimal = "," if any(map(_has_decimal_commas, columns.values())) else "."
+    if decimal == ",":
+        columns = {name: with_point(each) for name, each in columns.items()}
+    return TableSample(location, months, columns, left_out, total, decimal)
+
+
+def _has_decimal_commas(values: Any) -> bool:
+    """Tell whether a column holds numbers with decimal commas and nothing else."""
+    if not pa.types.is_string(values.type) or values.null_count == len(values):
+        return False
+    fits = pc.all(pc.match_substring_regex(values, _COMMA)).as_py()
+    return bool(fits) and bool(pc.any(pc.match_substring(values, ",")).as_py())
 
 
 def _take(table: Any, first: int, step: int) -> Any:
