@@ -77,6 +77,14 @@ _QuotingDumper.add_representer(
         else yaml.SafeDumper.represent_float(dumper, value)
     ),
 )
+_QuotingDumper.add_representer(
+    str,
+    lambda dumper, value: dumper.represent_scalar(
+        "tag:yaml.org,2002:str",
+        value,
+        style='"' if re.search(r"[\x85\u2028\u2029]", value) else None,
+    ),
+)
 _CoreLoader.yaml_implicit_resolvers = {}
 for _tag, _pattern, _first in (
     ("bool", "true|True|TRUE|false|False|FALSE", "tTfF"),

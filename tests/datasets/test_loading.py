@@ -236,7 +236,7 @@ WHERE = [n for n, line in enumerate(LINES) if ":" in line]
 
 
 @given(st.sampled_from(WHERE), st.sampled_from(DAMAGES), st.data())
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=80)
 def test_any_single_damage_is_a_mistake_at_its_line_or_no_mistake(
     position: int, damage: str, data: st.DataObject
 ) -> None:

@@ -253,7 +253,7 @@ def _leakage(definition: DatasetDefinition, frame: Any) -> tuple[list[TableFindi
     for name in missed(known, values):
         message = f"a planted column was not found: {name}; others of its kind would not be, either"
         remedy = "read more rows, and look at each feature yourself"
-        findings.append(TableFinding("warning", ("task", "target"), message, remedy))
+        findings.append(TableFinding("error", ("task", "target"), message, remedy))
     return findings, len(planted(known, values))
 
 

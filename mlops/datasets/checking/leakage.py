@@ -84,16 +84,15 @@ def suspicion(values: npt.NDArray[Any], known: KnownAfterwards) -> Suspicion | N
     few = 2 <= len(distinct) <= max(2, len(values) // 10)
     if few and _runs(codes, known.target):
         return Suspicion("target", "is computed from the target: it changes only with it", True)
-    if _follows_outcome(codes, numbers, known, few):
-        return Suspicion("outcome", "is computed from the time at which the target is known", True)
     power = power_alone(values, known)
     reverse = 0.0 if numbers is None else _held_out(known.target, numbers)
-    if max(power, reverse) >= SUSPICIOUS:
-        alone = f"predicts the target on its own with R² {power:.3f}"
-        if reverse > power:
-            alone = f"is predicted by the target with R² {reverse:.3f}"
-        return Suspicion("power", alone, max(power, reverse) >= CERTAIN)
-    return None
+    best = max(power, reverse)
+    if best < CERTAIN and _follows_outcome(codes, numbers, known, few):
+        return Suspicion("outcome", "is computed from the time at which the target is known", True)
+    if best < SUSPICIOUS:
+        return None
+    how = "predicts the target on its own" if power >= reverse else "is predicted by the target"
+    return Suspicion("power", f"{how} with R² {best:.3f}", best >= CERTAIN)
 
 
 def power_alone(values: npt.NDArray[Any], known: KnownAfterwards) -> float:

@@ -32,14 +32,15 @@ def planted(
     """
     target = pd.Series(known.target)
     noise = np.random.default_rng(0).normal(0, _NOISE * float(target.std()), len(target))
+    # Many rows may share the median, also the smallest or the largest value.
+    middle = target.median()
+    large = target >= middle if middle > target.min() else target > middle
     columns: dict[str, npt.NDArray[Any]] = {
         "the target with 5 % noise": known.target + noise,
         "the rank of the target": target.rank().to_numpy(),
-        "whether the target is above its median": np.where(
-            known.target > target.median(), "high", "low"
-        ),
+        "whether the target is large": np.where(large, "large", "small"),
     }
-    if known.outcome is not None:
+    if known.outcome is not None and len(np.unique(known.outcome - known.event)) > 1:
         columns["the time at which the target is known"] = known.outcome
     if groups is not None:
         means = target.groupby(groups, dropna=False).transform("mean")

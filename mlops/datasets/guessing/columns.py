@@ -36,7 +36,7 @@ _MOSTLY: Final = 0.95  # share of values from which on the others are exceptions
 _NUMBERS: Final = 0.8  # share of numbers from which on words among them are taken for missing
 _UNIQUE: Final = 0.95  # share of distinct values of an identifier
 _TEXT: Final = 40  # characters on average, from which on a value is a sentence
-_SMOOTH: Final = 0.02  # R² that single codes explain beyond their order
+_SMOOTH: Final = 0.02  # R² that single codes explain beyond the tenths that they lie in
 _CONVERSION: Final = {"number": "float64", "category": "text", "flag": "flag", "time": "time"}
 
 
@@ -119,9 +119,10 @@ def refined(guess: ColumnGuess, target: npt.NDArray[np.float64]) -> ColumnGuess:
         return guess
     given = np.isfinite(target) & np.isfinite(numbers)
     known = KnownAfterwards(target[given])
-    by_order = power_alone(numbers[given], known)
+    tenths = pd.qcut(numbers[given], 10, labels=False, duplicates="drop")
+    by_order = power_alone(np.asarray(tenths, dtype=np.float64), known)
     by_code = power_alone(numbers[given].astype(str).astype(object), known)
-    if by_code < by_order + _SMOOTH:
+    if by_code < 1.1 * by_order + _SMOOTH:
         return guess
     evidence = "whole numbers; the target depends on single ones more than on their order"
     return guess._replace(

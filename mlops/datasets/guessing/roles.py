@@ -278,7 +278,7 @@ def guess_key(
     chosen: list[str] = []
     joint = np.zeros(rows, dtype=np.int64)
     distinct = 1
-    while distinct < _UNIQUE * rows and len(chosen) < _LONGEST_KEY:
+    while distinct < rows and len(chosen) < _LONGEST_KEY:
         sizes = {n: len(np.unique(_joined(joint, c))) for n, c in codes.items() if n not in chosen}
         best = max(sizes, key=lambda n: (sizes[n], -usable[n].distinct), default="")
         if not best or sizes[best] <= distinct:
@@ -292,7 +292,7 @@ def guess_key(
         joint = np.zeros(rows, dtype=np.int64)
         for each in fewer:
             joint = _joined(joint, codes[each])
-        if fewer and len(np.unique(joint)) >= _UNIQUE * rows:
+        if fewer and len(np.unique(joint)) == distinct:
             chosen = fewer
     shown = "in every row" if distinct == rows else f"in {distinct / rows:.2%} of the rows"
     names = tuple(sorted(chosen, key=[*columns].index))
