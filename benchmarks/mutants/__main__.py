@@ -104,14 +104,13 @@ def main() -> int:
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("packages", nargs="*", metavar="PACKAGE", help=f"of: {', '.join(PACKAGES)}")
     parser.add_argument("--again", action="store_true", help="only those not killed last time")
-    parser.add_argument("--only", default="", help="only in files whose path contains this")
     parser.add_argument("--sample", type=int, help="only so many, always the same")
     asked = parser.parse_args()
     if unknown := sorted(set(asked.packages) - set(PACKAGES)):
         parser.error(f"there is no package {unknown[0]!r}; there are: {', '.join(PACKAGES)}")
     _STATE.mkdir(exist_ok=True)
     for name in asked.packages or PACKAGES:
-        outcomes = run(name, again=asked.again, only=asked.only, sample=asked.sample)
+        outcomes = run(name, again=asked.again, sample=asked.sample)
         if outcomes is None:
             return 1
         row = score(name, outcomes)
@@ -119,18 +118,17 @@ def main() -> int:
         if untried := list(outcomes.values()).count("untried"):
             print(f"{untried:,} were not tried: go on with --again", file=sys.stderr)
             return 130
-        if not asked.only and not asked.sample:
+        if not asked.sample:
             SCORES.write_text(with_row(SCORES.read_text("utf-8"), row), encoding="utf-8")
     return 0
 
 
-def run(name: str, *, again: bool, only: str, sample: int | None) -> Mapping[str, str] | None:
+def run(name: str, *, again: bool, sample: int | None) -> Mapping[str, str] | None:
     """Try the mutants of a package; return each one's outcome, or None if its tests cannot run.
 
     Args:
         name: Of the package.
         again: Take over what killed a mutant that is as it was.
-        only: Part of the paths of the files; the others are left alone.
         sample: How many mutants; the others are "left out". Which ones depends on their text alone.
     """
     from benchmarks.mutants.mutating import mutate
@@ -139,12 +137,7 @@ def run(name: str, *, again: bool, only: str, sample: int | None) -> Mapping[str
     shutil.rmtree(place, ignore_errors=True)
     _copy_repository(place)
     paths = sorted({path for pattern in package.sources for path in place.glob(pattern)})
-    mutants = [
-        mutant
-        for path in paths
-        if only in str(path.relative_to(place))
-        for mutant in mutate(place, path.relative_to(place))
-    ]
+    mutants = [mutant for path in paths for mutant in mutate(place, path.relative_to(place))]
     memory, log, left = (place.with_name(f"{place.name}.{kind}") for kind in ("json", "log", "txt"))
     before = json.loads(memory.read_text("utf-8")) if memory.exists() else {}
     drawn = sorted(mutants, key=lambda m: hashlib.sha256(m.diff.encode()).digest())[:sample]

@@ -33,16 +33,7 @@ def switch(mutants: MutantDict, is_classmethod: bool = False) -> Callable[..., A
                 return getattr(arguments[0], found.__name__), arguments[1:]
             return found, arguments
 
-        if inspect.isgeneratorfunction(function):
-
-            @functools.wraps(function)
-            def call(*arguments: Any, **named: Any) -> Any:
-                found, rest = chosen(*arguments)
-                return (yield from found(*rest, **named))
-
-        elif inspect.isasyncgenfunction(function):
-            raise TypeError(f"{function.__qualname__}: asynchronous generators are not mutated")
-        elif inspect.iscoroutinefunction(function):
+        if inspect.iscoroutinefunction(function):
 
             @functools.wraps(function)
             async def call(*arguments: Any, **named: Any) -> Any:

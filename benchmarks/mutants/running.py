@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import faulthandler
 import gc
+import itertools
 import json
 import math
 import os
@@ -18,7 +19,8 @@ import signal
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import hypothesis
@@ -27,6 +29,7 @@ import pytest
 
 from benchmarks.mutants import active
 
+AT_ONCE = 2  # mutants: many tests wait, for a server or a process, rather than compute
 SECONDS_OF_TESTS = 10.0  # per mutant; a test that takes more than most of them is left out
 _SLACK = (3.0, 6.0)  # a test may take so many times as long as before, and seconds more
 # Exit codes of a fork: none that a mutant may happen to exit with means that its tests passed.
@@ -44,7 +47,6 @@ class Forks:
 
     def __init__(self, mutants: Sequence[tuple[str, str]], results: Path, pending: Path) -> None:
         self.mutants, self.results, self.pending = mutants, results, pending
-        self.at_work = pending.with_name("at-work")  # gets the name of a fork's test
         self.seconds: dict[str, float] = {}
         self.callers: dict[str, list[pytest.Item]] = {}
         self.kills: Counter[tuple[str, str]] = Counter()  # by function and test
@@ -70,24 +72,25 @@ class Forks:
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         """Run the tests once, then the mutants."""
         terminal = session.config.pluginmanager.getplugin("terminalreporter")
-        usable = self._learn(session.items)
+        self._learn(session.items)
         gc.collect()
         gc.freeze()  # a collection in a fork would copy all that the parent has in memory
-        terminal.write_line(f"\n{len(usable)} of {len(session.items)} tests can run in forks")
-        with self.results.open("a", encoding="utf-8") as stream:
-            for number, (name, function) in enumerate(self.mutants, 1):
-                tests = self._tests_of(function, usable)
-                outcome = self._outcome(name, tests) if tests else "untested"
-                if outcome in ("killed", "timeout"):
-                    self.kills[function, self.at_work.read_text()] += 1
-                stream.write(json.dumps([name, outcome]) + "\n")
+        terminal.write_line(f"\n{len(self.seconds)} of {len(session.items)} tests run in forks")
+
+        # Threads only fork and wait. Whatever else runs is the only thread of its process.
+        with (
+            self.results.open("a", encoding="utf-8") as stream,
+            ThreadPoolExecutor(AT_ONCE) as pool,
+        ):
+            for number, outcome in enumerate(pool.map(self._outcome, self.mutants), 1):
+                stream.write(json.dumps([self.mutants[number - 1][0], outcome]) + "\n")
                 stream.flush()
                 if number % 50 == 0:
                     terminal.write_line(f"{number} of {len(self.mutants)} mutants")
         return True
 
-    def _learn(self, items: Sequence[pytest.Item]) -> set[str]:
-        """Run every test to see what it calls; return those that are quick and pass in a fork."""
+    def _learn(self, items: Sequence[pytest.Item]) -> None:
+        """Run every test to see what it calls, and how long those take that pass in a fork."""
         os.environ[active.CALLS] = str(self.pending)
         passed = []
         for item, following in zip(items, [*items[1:], items[0]], strict=True):
@@ -114,58 +117,66 @@ class Forks:
 
         noted: list[str] = []
         # A test that hangs or exits ends its fork: those after it are looked at in the next.
-        while passed and self._fork(note, passed) != _PASSED:
+        while passed and self._fork(note, passed)[0] != _PASSED:
             before, noted = len(noted), self.pending.read_text().splitlines()
             del passed[: len(noted) - before + 1]
         # Here a test is without the session's fixtures, which it may have waited for before.
         lines = [line.split(" ", 1) for line in self.pending.read_text().splitlines()]
-        self.seconds = {nodeid: float(took) for took, nodeid in lines}
-        return {nodeid for nodeid, took in self.seconds.items() if took <= SECONDS_OF_TESTS / 2}
+        taken = {nodeid: float(took) for took, nodeid in lines}
+        self.seconds = {nodeid: s for nodeid, s in taken.items() if s <= SECONDS_OF_TESTS / 2}
 
-    def _tests_of(self, function: str, usable: set[str]) -> list[pytest.Item]:
-        """Return the tests that call a function, as many as there is time for, in this order."""
-        tests = [item for item in self.callers.get(function, ()) if item.nodeid in usable]
+    def _outcome(self, mutant: tuple[str, str]) -> str:
+        """Run a mutant's tests, those first that noticed another one of its function."""
+        name, function = mutant
+        tests = [item for item in self.callers.get(function, ()) if item.nodeid in self.seconds]
         tests.sort(key=lambda i: (-self.kills[function, i.nodeid], self.seconds[i.nodeid]))
-        chosen, total = [], 0.0
-        for item in tests:
-            total += self.seconds[item.nodeid]
-            if total > SECONDS_OF_TESTS and chosen:
-                break
-            chosen.append(item)
-        return chosen
+        until = itertools.accumulate(self.seconds[item.nodeid] for item in tests)
+        tests = [i for i, s in zip(tests, until, strict=True) if s <= SECONDS_OF_TESTS]
+        if not tests:
+            return "untested"
 
-    def _outcome(self, name: str, tests: Sequence[pytest.Item]) -> str:
-        os.environ[active.MUTANT] = name
-        code = self._fork(lambda: _PASSED if self._passes(tests) else _FAILED, tests)
-        del os.environ[active.MUTANT]
-        return {_PASSED: "survived", _HUNG: "timeout"}.get(code, "killed")
+        def work() -> int:
+            os.environ[active.MUTANT] = name
+            return _PASSED if self._passes(tests) else _FAILED
+
+        code, last = self._fork(work, tests)
+        if code == _PASSED:
+            return "survived"
+        self.kills[function, last] += 1
+        return "timeout" if code == _HUNG else "killed"
 
     def _passes(self, tests: Sequence[pytest.Item], last: pytest.Item | None = None) -> bool:
         """Whether tests pass; what the session's fixtures made is left to the parent."""
         self.failed = False
-        stays = last or next((i for i in _others(tests)), tests[0])
+        # With one of another file to come, the fixtures of the file end.
+        others = (i for i in tests[-1].session.items if i.path != tests[-1].path)
+        stays = last or next(others, tests[0])
         for item, following in zip(tests, [*tests[1:], stays], strict=True):
             self.at_work.write_text(item.nodeid)
-            faulthandler.dump_traceback_later(self._limit(item), exit=True, file=self._nowhere)
+            limit = self.seconds[item.nodeid] * _SLACK[0] + _SLACK[1]
+            faulthandler.dump_traceback_later(limit, exit=True, file=self._nowhere)
             item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
             faulthandler.cancel_dump_traceback_later()
             if self.failed:
                 return False
         return True
 
-    def _limit(self, item: pytest.Item) -> float:
-        """Return how many seconds a test may take."""
-        return self.seconds[item.nodeid] * _SLACK[0] + _SLACK[1]
+    def _fork(self, work: Callable[[], int], tests: Sequence[pytest.Item]) -> tuple[int, str]:
+        """Run work in a fork with temporary folders of its own.
 
-    def _fork(self, work: Callable[[], int], tests: Sequence[pytest.Item]) -> int:
-        """Run work on tests in a fork with temporary folders of its own; return its exit code."""
+        Returns:
+            Its exit code, and the test that it was at in the end.
+        """
         patience = sum(self.seconds[i.nodeid] for i in tests) * _SLACK[0] + 3 * _SLACK[1]
         folder = Path(tempfile.mkdtemp(prefix="mutant-"))
+        at_work = folder / "at-work"
+        at_work.touch()
         child = os.fork()
         if not child:
             code = _FAILED
             try:
                 os.setsid()
+                self.at_work = at_work
                 tests[0].config.pluginmanager.unregister(name="terminalreporter")
                 os.environ["TMPDIR"] = tempfile.tempdir = str(folder)
                 tests[0].config._tmp_path_factory._basetemp = folder  # type: ignore[attr-defined]
@@ -179,8 +190,9 @@ class Forks:
         _end_session(child)  # also of processes that a mutant has set free
         if not ended:
             os.waitpid(child, 0)
+        last = at_work.read_text()
         shutil.rmtree(folder, ignore_errors=True)
-        return os.waitstatus_to_exitcode(status) if ended else _HUNG
+        return os.waitstatus_to_exitcode(status) if ended else _HUNG, last
 
 
 def _end_session(leader: int) -> None:
@@ -189,12 +201,6 @@ def _end_session(leader: int) -> None:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             if pid != os.getpid() and os.getsid(pid) == leader:
                 os.kill(pid, signal.SIGKILL)
-
-
-def _others(tests: Sequence[pytest.Item]) -> Iterable[pytest.Item]:
-    """Yield tests of other files than the last one's: its fixtures end before them."""
-    last = tests[-1]
-    return (item for item in last.session.items if item.path != last.path)
 
 
 def pytest_configure(config: pytest.Config) -> None:

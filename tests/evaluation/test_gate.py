@@ -234,6 +234,9 @@ def test_a_loss_on_a_slice_that_may_be_chance_is_told_but_not_refused() -> None:
     assert slices.value > slices.limit
     assert slices.passed
     assert "which may be chance" in slices.why
+    # and a loss within the budget needs no such excuse
+    within = verdict_of(challenger, evidence(NOISE), min_slice_rows=20, max_slice_loss=slices.value)
+    assert not any("chance" in rule.why for rule in within.rules)
 
 
 def test_a_slice_that_neither_gains_nor_loses_is_no_loss_however_strict_the_limit() -> None:
@@ -253,6 +256,9 @@ def test_a_small_slice_is_not_judged() -> None:
     judged = verdict_of(challenger, evidence(NOISE), min_slice_rows=rows)
     assert judged.refused_by == ("slices",)
     assert judged.summary.endswith("%)")  # one slice loses, and no more
+    none = verdict_of(challenger, evidence(NOISE), min_slice_rows=ROWS + 1)
+    assert none.passed
+    assert [r.why for r in none.rules if r.rule == "slices"] == [f"no slice has {ROWS + 1} trips"]
 
 
 def test_the_slices_that_lose_beside_the_worst_are_counted() -> None:
