@@ -89,15 +89,10 @@ class BoundedServer(uvicorn.Server):
     def _connection(self, **options: Any) -> _BoundedConnection:
         return _BoundedConnection(self, **options)
 
-    def make_room(self) -> bool:
-        """Tell whether one more connection fits, after ending the one that waited longest."""
-        if len(self.server_state.connections) <= self.limits.connections:
-            return True
-        oldest = next(iter(self.waiting), None)
-        if oldest is None:
-            return False
-        oldest.refuse(503)
-        return True
+    def make_room(self) -> None:
+        """End the connection that has waited longest, maybe the newest one, if there are many."""
+        if len(self.server_state.connections) > self.limits.connections:
+            next(iter(self.waiting)).refuse(503)
 
     async def on_tick(self, counter: int) -> bool:
         """End what has taken too long, once a second."""
@@ -121,11 +116,10 @@ class _BoundedConnection(HttpToolsProtocol):
         self._unsent = math.inf  # bytes of an answer, when last looked at
 
     def connection_made(self, transport: Any) -> None:
-        """Take the connection, if there is room."""
+        """Take the connection, and let one make room for it."""
         super().connection_made(transport)
         self._await_head(self._crowd.limits.head_seconds, _HEAD)
-        if not self._crowd.make_room():
-            self.refuse(503)
+        self._crowd.make_room()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget it."""

@@ -234,7 +234,7 @@ def run_follower(settings: Settings) -> None:
             try:
                 compact_log(settings)
             except DamagedFileError as error:
-                logger.error("the prediction log cannot be compacted: %s", error)
+                logger.error("the prediction log cannot be compacted: %s", error.in_one_line)
             except Exception:
                 logger.exception("the prediction log cannot be compacted")
         time.sleep(settings.serving.poll_seconds)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import resource
 import socket
@@ -25,13 +26,19 @@ from mlops.gateway.connections import (
 PATIENCE = 60.0  # seconds, on a machine that others use
 PATIENT = ConnectionLimits(connections=50, head_seconds=PATIENCE, body_seconds=PATIENCE)
 GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+go_on = threading.Event()
 LARGE = 30_000_000  # bytes: more than the buffers of two sockets hold
 
 
 async def app(scope: Any, receive: Any, send: Any) -> None:
-    """Answer at once, without reading the body; ``/large`` with much, ``/echo`` with the body."""
+    """Answer at once, without reading the body; ``/large`` with much, ``/echo`` with the body,
+    ``/wait`` once somebody sets ``go_on``.
+    """  # noqa: D205
     body = b"fine"
-    if scope["path"] == "/large":
+    if scope["path"] == "/wait":
+        while not go_on.is_set():
+            await asyncio.sleep(0.01)
+    elif scope["path"] == "/large":
         body = b"x" * LARGE
     elif scope["path"] == "/echo":
         body, more = b"", True
@@ -250,14 +257,21 @@ def test_a_head_that_has_not_ended_may_be_as_large_too(
     assert status(client.recv(65_536)) == expected
 
 
-def test_a_request_that_is_being_answered_makes_no_room(start: Any) -> None:
+@pytest.mark.parametrize(
+    ("head", "body"), [(b"POST /echo", b"abc"), (b"POST /wait", b""), (b"GET /wait", b"")]
+)
+def test_a_request_that_is_being_answered_makes_no_room(
+    start: Any, head: bytes, body: bytes
+) -> None:
+    go_on.clear()
     connect = start(replace(PATIENT, connections=1))
     client = connect()
-    client.sendall(b"POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\n")
+    client.sendall(head + b" HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(body))
     deadline = time.monotonic() + PATIENCE
     while start.server.waiting or not start.server.server_state.connections:
         assert time.monotonic() < deadline
         time.sleep(0.01)
 
     assert status(said(connect())) == 503
-    assert ask(client, b"abc").endswith(b"abc")
+    go_on.set()
+    assert ask(client, body).endswith(body or b"fine")

@@ -48,6 +48,10 @@ def test_whatever_else_does_not(tmp_path: Path) -> None:
     assert refused(door, (b"x-api-key", token.encode()[:-1])) == 401
     assert refused(door, (b"x-api-key", hash_of(token).hex().encode())) == 401
     assert refused(door, (b"authorization", b"Basic " + token.encode())) == 401
+    with pytest.raises(RequestError, match="the API key is missing"):
+        door.caller([])
+    with pytest.raises(RequestError, match="the API key is not valid"):
+        door.caller([(b"x-api-key", b"mlops_")])
 
 
 def test_keys_come_and_go_while_the_server_runs(tmp_path: Path) -> None:

@@ -103,6 +103,8 @@ def test_a_list_is_answered_as_its_trips_are(service: Service, trip: dict[str, A
         for name in ("trip_id", "distance_source", "miles", "flags"):
             assert answer.get(name) == alone.get(name)
     assert plain["predictions"][0] == plain["predictions"][1]
+    measured = post(service, {"trips": [trip, trips[3]]}).json()["predictions"]
+    assert [answer.get("distance_source") for answer in measured] == [None, "route_history"]
     assert minutes_of(plain["predictions"][0]) == pytest.approx(minutes_of(one_by_one[0]), abs=1e-4)
 
 

@@ -10,11 +10,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from mlops.errors import MlopsError, RegistryError
+from mlops.errors import DamagedFileError, MlopsError, RegistryError
 from mlops.registry.rollout import Rollout
 from mlops.registry.versions import VersionInfo
 from mlops.serving import follower
@@ -382,3 +383,77 @@ def test_of_several_servers_one_follows(tmp_path: Path) -> None:
 
     assert first() and first()
     assert not second()
+
+
+def test_a_champion_and_a_rollout_that_cannot_be_served_are_both_named(
+    world: World, make_rollout: Callable[..., Rollout]
+) -> None:
+    world.broken = {2: MlopsError("two is broken"), 3: MlopsError("three is broken")}
+    world.registry.champion, world.registry.rollout = 2, make_rollout(version=3)
+    world.registry.stray = "the alias was moved"
+
+    problem = world.step().problem
+
+    assert problem.startswith("the alias was moved; ")
+    assert "two is broken; " in problem and problem.endswith("three is broken")
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Return the time of `run_follower`: it moves when it sleeps, and ends after three hours."""
+    now = [0.0]
+
+    def sleep(seconds: float) -> None:
+        now[0] += seconds
+
+    times = SimpleNamespace(monotonic=lambda: now[0], sleep=sleep)
+    monkeypatch.setattr(follower, "time", times)
+    monkeypatch.setattr(follower.os, "getppid", lambda: 7 if now[0] <= 11_100 else 1)
+    monkeypatch.setattr("mlops.registry.connection.load_mlflow", lambda: None)
+    return now
+
+
+def test_the_follower_looks_until_its_supervisor_ends_and_tidies_up_every_hour(
+    tmp_path: Path,
+    clock: list[float],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    looks: list[float] = []
+    tidied: list[float] = []
+
+    def step(self: RegistryFollower) -> None:
+        looks.append(clock[0])
+        if clock[0] == 100:
+            raise OSError("the disk is full")
+
+    def compact_log(settings: Settings) -> None:
+        tidied.append(clock[0])
+        if clock[0] < 7_000:
+            raise DamagedFileError("part.parquet: the file is damaged", "restore it")
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr(RegistryFollower, "step", step)
+    monkeypatch.setattr("mlops.serving.log_reading.compact_log", compact_log)
+    settings = Settings(home=tmp_path)
+    every = settings.serving.model_copy(update={"poll_seconds": 100})
+
+    follower.run_follower(settings.model_copy(update={"serving": every}))
+
+    assert looks == [float(at) for at in range(0, 11_101, 100)]
+    assert tidied == [3_700, 7_400, 11_100]
+    said = [(record.getMessage(), bool(record.exc_info)) for record in caplog.records]
+    assert said == [
+        ("the state cannot be written; what is served stays", True),
+        (
+            "the prediction log cannot be compacted: part.parquet: the file is damaged; restore it",
+            False,
+        ),
+        ("the prediction log cannot be compacted", True),
+        ("the prediction log cannot be compacted", True),
+    ]
+    # and a second one, while the lock of the first is held, only waits
+    clock[0] = 11_000.0
+    looks.clear()
+    follower.run_follower(settings)
+    assert looks == []

@@ -265,6 +265,25 @@ def test_answers_after_the_end_are_dropped(tmp_path: Path, sink: MemorySink) -> 
     assert log.flush() and (log.written, log.dropped, sink.parts) == (0, 1, {})
 
 
+def test_what_was_given_up_at_the_end_is_not_stored_later(tmp_path: Path, sink: MemorySink) -> None:
+    log = PredictionLog(settings_of(tmp_path), "worker-0")
+    log.append(**one_trip())
+    sink.error = OSError("away")
+    log.close()
+    sink.error = None
+
+    assert not log.flush()
+    assert (log.written, log.dropped, sink.parts) == (0, 1, {})
+
+
+def test_a_number_that_is_missing_is_stored_as_missing() -> None:
+    nan = (float("nan"),)
+    single = one_trip(trips={**one_trip()["trips"], "trip_distance": nan})
+
+    for answer, missing in ((many_trips(3), 1), (single, 1), (one_trip(), 1)):
+        assert to_table([Answers(at_ns=0, **answer)])["trip_distance"].null_count == missing
+
+
 def test_no_sink_costs_and_writes_nothing(tmp_path: Path) -> None:
     settings = settings_of(tmp_path, sink="none")
     log = PredictionLog(settings, "worker-0")

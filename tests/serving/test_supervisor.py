@@ -12,11 +12,14 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import prometheus_client  # noqa: F401 - imported by a test, it would count in its folder for ever
 import pytest
+import xgboost  # noqa: F401 - its first import starts a process, which a test may not
 
 from mlops.demo.servers import free_ports
 from mlops.errors import BusyError, ConfigurationError
-from mlops.serving import supervisor
+from mlops.serving import supervisor, worker
+from mlops.serving.keys import hash_of, read_keys
 from mlops.serving.supervisor import _Child
 from mlops.settings import Settings, load_settings
 
@@ -253,3 +256,129 @@ def test_the_start_says_where_it_answers_and_the_key_once(
     text = "\n".join(said)
     assert all(word in text for word in words)
     assert not any(word in text for word in missing)
+
+
+@pytest.fixture
+def serving(tmp_path: Path, machine: Machine, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """Return what makes a server of two workers in a home that does not exist yet."""
+    monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", "")
+    monkeypatch.setattr(supervisor.metrics, "_MEMORY", tmp_path)
+    monkeypatch.setattr(supervisor, "keep_private", lambda home: None)
+    port, metrics_port = free_ports(2)
+    return {
+        "home": str(tmp_path / "deep" / "home"),
+        **{"serving.port": port, "serving.metrics_port": metrics_port, "serving.workers": 2},
+    }
+
+
+@pytest.mark.parametrize(
+    ("changes", "shown"),
+    [
+        ({}, True),
+        ({"serving.require_key": False}, False),
+        ({"serving.key_hashes": [hash_of("a token from elsewhere").hex()]}, False),
+    ],
+)
+def test_all_run_until_a_signal_asks_to_stop(
+    serving: dict[str, Any],
+    machine: Machine,
+    monkeypatch: pytest.MonkeyPatch,
+    changes: dict[str, Any],
+    shown: bool,
+) -> None:
+    settings = load_settings({**serving, **changes})
+    private: list[Path] = []
+    monkeypatch.setattr(supervisor, "keep_private", private.append)
+    naps: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        machine.sleep(seconds)
+        naps.append(seconds)
+        if len(naps) == 1:
+            socket.create_connection(("127.0.0.1", settings.serving.port)).close()
+            machine.living.discard(2)
+        elif len(naps) == 5:
+            signal.raise_signal(signal.SIGTERM)
+
+    monkeypatch.setattr(supervisor.time, "sleep", sleep)
+    said: list[str] = []
+
+    supervisor.serve(settings, said.append)
+
+    # The follower, the metrics and two workers, and once more what died: all were asked to end
+    assert machine.started == [1, 2, 3, 4, 5]
+    assert sorted(machine.sent) == [(pid, signal.SIGTERM) for pid in (1, 3, 4, 5)]
+    assert naps[:5] == [0.1] * 5
+    assert (said[-1], private) == ("stopping …", [settings.home])
+    # A key is made for who has none and needs one
+    assert any(line.startswith("API key  ") for line in said) == shown
+    assert len(read_keys(settings.served)) == shown
+    # And nothing is left behind: no socket, no lock, no counts
+    for port in (settings.serving.port, settings.serving.metrics_port):
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(("127.0.0.1", port))
+    with supervisor._only_one(settings):
+        assert not Path(os.environ["PROMETHEUS_MULTIPROC_DIR"]).exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "listening", "exporting"),
+    [
+        ("follower", (False, False), False),
+        ("metrics", (False, False), True),
+        ("worker-0", (True, False), False),
+        ("worker-1", (False, True), False),
+    ],
+)
+def test_each_process_keeps_only_the_socket_that_is_its_own(
+    serving: dict[str, Any],
+    machine: Machine,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    listening: tuple[bool, ...],
+    exporting: bool,
+) -> None:
+    if sys.platform != "linux":
+        return  # there one socket is shared
+    exporter = SimpleNamespace(socket=socket.socket(), serve_forever=lambda: look("metrics"))
+    listeners: list[socket.socket] = []
+    really = supervisor._listeners
+    seen: list[tuple[str, tuple[bool, ...], bool]] = []
+
+    def listen(*arguments: Any) -> list[socket.socket]:
+        listeners.extend(really(*arguments))
+        return list(listeners)
+
+    def look(who: str) -> None:
+        is_open = tuple(it.fileno() != -1 for it in listeners)
+        seen.append((who, is_open, exporter.socket.fileno() != -1))
+
+    def run_worker(settings: Settings, listener: socket.socket, limiter: Any, number: int) -> None:
+        assert listener is listeners[number]
+        look(f"worker-{number}")
+
+    def start(child: _Child, lock: int) -> None:
+        child.pid = machine.fork()
+        if child.name == name:
+            child.run()
+        if child.name == "worker-1":
+            signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(supervisor, "_exporter", lambda settings, counts: exporter)
+    monkeypatch.setattr(supervisor, "_listeners", listen)
+    monkeypatch.setattr(supervisor, "_start", start)
+    monkeypatch.setattr(supervisor, "run_follower", lambda settings: look("follower"))
+    monkeypatch.setattr(worker, "run_worker", run_worker)
+
+    supervisor.serve(load_settings(serving), lambda line: None)
+
+    assert seen == [(name, listening, exporting)]
+    exporter.socket.close()
+
+
+def test_a_port_of_the_metrics_that_is_taken_is_named(serving: dict[str, Any]) -> None:
+    with (
+        socket.create_server(("127.0.0.1", serving["serving.metrics_port"])),
+        pytest.raises(ConfigurationError, match=r"serving\.metrics_port: cannot listen on"),
+    ):
+        supervisor.serve(load_settings(serving), lambda line: None)

@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import http.client
+import logging
+import os
+import signal
+import socket
+import threading
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
@@ -15,6 +21,8 @@ import pytest
 from mlops.errors import MlopsError
 from mlops.registry.rollout import Rollout
 from mlops.serving import worker
+from mlops.serving.access import RateLimiter
+from mlops.serving.complaints import Complaints
 from mlops.serving.metrics import ServingMetrics
 from mlops.serving.routing import Lineup
 from mlops.serving.state import Served, ServingState, state_file, write_state
@@ -287,3 +295,71 @@ def test_the_web_server_hides_itself_and_believes_no_proxy() -> None:
     assert (config.access_log, config.server_header, config.proxy_headers) == (False,) * 3
     assert (config.timeout_keep_alive, config.timeout_graceful_shutdown) == (75, 20)
     assert (config.backlog, config.lifespan, config.ws) == (2_048, "off", "none")
+
+
+@pytest.fixture
+def own_process(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Any]]:
+    """Let a worker run in this process; return how it set its interpreter up."""
+    done: list[Any] = []
+    collector = SimpleNamespace(
+        collect=lambda: done.append("collect"),
+        freeze=lambda: done.append("freeze"),
+        set_threshold=done.append,
+    )
+    monkeypatch.setattr(worker, "gc", collector)
+    monkeypatch.setattr(worker, "sys", SimpleNamespace(setswitchinterval=done.append))
+    former, log = signal.getsignal(signal.SIGTERM), logging.getLogger("uvicorn.error")
+    yield done
+    signal.signal(signal.SIGTERM, former)
+    for complaints in [it for it in log.filters if isinstance(it, Complaints)]:
+        log.removeFilter(complaints)
+    asyncio.set_event_loop(None)
+
+
+def test_a_worker_answers_from_its_first_request_on_and_ends_in_order(
+    tmp_path: Path,
+    own_process: list[Any],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    # Given a state without a champion, and one who asks as soon as somebody listens
+    settings = Settings(home=tmp_path)
+    write_state(settings.served, ServingState(updated_at=NOW, problem="MLflow is away"))
+    metrics, answers, names = ServingMetrics(), [], []
+    monkeypatch.setattr(worker, "ServingMetrics", lambda: metrics)
+    log = worker.PredictionLog
+    monkeypatch.setattr(worker, "PredictionLog", lambda s, name: names.append(name) or log(s, name))
+    monkeypatch.setattr(worker, "_POLL_SECONDS", 3_600)
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def ask() -> None:
+        try:
+            connection = http.client.HTTPConnection(*listener.getsockname(), timeout=60)
+            connection.request("GET", "/readyz")
+            answers.append(connection.getresponse().read())
+            connection.close()
+            for _ in range(3):
+                logging.getLogger("uvicorn.error").warning("a bad request")
+        finally:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    with caplog.at_level(logging.INFO):
+        worker.run_worker(settings, listener, RateLimiter(1, 1), 3)
+    asking.join()
+
+    assert b"MLflow is away" in answers[0], "the state was looked at before the first request"
+    # and all that was noted is counted and said in the end
+    requests = {
+        tuple(sample.labels.values()): sample.value
+        for metric in metrics.registry.collect()
+        for sample in metric.samples
+        if sample.name == "mlops_serving_requests_total"
+    }
+    assert requests == {("/readyz", "503"): 1}
+    assert any("a bad request: 2 more times" in r.getMessage() for r in caplog.records)
+    assert names == [f"3-{os.getpid()}"]
+    assert not [it for it in threading.enumerate() if it.name.startswith(("prediction", "lists"))]
+    # the interpreter is set up for many answers that wait for the log
+    assert own_process == [0.0005, "collect", "freeze", 100_000]
