@@ -17,7 +17,7 @@ from mlops.datasets.definition import (
     HistoryDeclaration,
     RuleDeclaration,
     SliceDeclaration,
-    Span,
+    TimeSpan,
 )
 from mlops.datasets.text import KeyPath, Mistake
 from mlops.errors import did_you_mean
@@ -157,7 +157,7 @@ def _in_split(definition: DatasetDefinition) -> Iterator[Mistake]:
         )
     for field in ("validation", "test"):
         length = getattr(split, field)
-        if by_time != isinstance(length, Span):
+        if by_time != isinstance(length, TimeSpan):
             form = "a length of time, such as 7d" if by_time else "a share, such as 0.2"
             yield Mistake(
                 ("split", field), f"a split by {split.by} needs {form}", ("split.by", _EVENT)

@@ -32,7 +32,7 @@ _UNITS: Final = {
 }
 
 
-class Span(NamedTuple):
+class TimeSpan(NamedTuple):
     """A length of time; months are calendar months, which have no fixed length."""
 
     months: int
@@ -47,26 +47,26 @@ class Span(NamedTuple):
         return "0d"
 
 
-def _span(value: Any) -> Span:
-    if isinstance(value, Span):
+def _span(value: Any) -> TimeSpan:
+    if isinstance(value, TimeSpan):
         return value
     found = _SPAN.fullmatch(str(value).strip())
     if not found:
         raise ValueError("give a length of time such as 30min, 12h, 7d, 2w or 1 month")
     number, unit = int(found[1]), found[2]
     if unit == "month":
-        return Span(number, timedelta(0))
-    return Span(0, number * _UNITS[unit])
+        return TimeSpan(number, timedelta(0))
+    return TimeSpan(0, number * _UNITS[unit])
 
 
-def _fixed_span(value: Any) -> Span:
+def _fixed_span(value: Any) -> TimeSpan:
     span = _span(value)
     if span.months:
         raise ValueError("months have no fixed length here; give days, such as 30d")
     return span
 
 
-def _length(value: Any) -> Span | float:
+def _length(value: Any) -> TimeSpan | float:
     if isinstance(value, (int, float)):
         if not 0 < value < 1:
             raise ValueError("give a share between 0 and 1, or a length of time such as 7d")
@@ -74,7 +74,7 @@ def _length(value: Any) -> Span | float:
     return _span(value)
 
 
-FixedSpan = Annotated[Span, PlainValidator(_fixed_span), PlainSerializer(str)]
+FixedSpan = Annotated[TimeSpan, PlainValidator(_fixed_span), PlainSerializer(str)]
 Length = Annotated[
     Any, PlainValidator(_length), PlainSerializer(lambda x: x if isinstance(x, float) else str(x))
 ]
@@ -134,7 +134,7 @@ class TimeDeclaration(DefinitionPart):
     )
 
 
-class Feature(DefinitionPart):
+class FeatureDeclaration(DefinitionPart):
     """A column that a model may learn from: known when the prediction is asked for."""
 
     type: Literal["number", "category", "flag", "time"] = Field(description="Type of its values.")
@@ -230,10 +230,10 @@ class DatasetDefinition(DefinitionPart):
     task: TaskDeclaration
     time: TimeDeclaration | None = None
     key: Columns = Field((), description="Columns that identify a row, to join answers and labels.")
-    features: dict[str, Annotated[Feature, BeforeValidator(_feature)]] = Field(
+    features: dict[str, Annotated[FeatureDeclaration, BeforeValidator(_feature)]] = Field(
         min_length=1, description="Columns that a model may learn from: an allow-list."
     )
-    context: dict[str, Annotated[Feature, BeforeValidator(_feature)]] = Field(
+    context: dict[str, Annotated[FeatureDeclaration, BeforeValidator(_feature)]] = Field(
         default_factory=dict,
         description="Columns that rules, slices and keys use and that a model never sees.",
     )
@@ -253,18 +253,20 @@ class DatasetDefinition(DefinitionPart):
     )
 
     @property
-    def columns(self) -> dict[str, Feature]:
+    def columns(self) -> dict[str, FeatureDeclaration]:
         """Every column that is read, by name, with its type."""
         known = {**self.features, **self.context}
-        roles = {name: Feature(type="category") for name in (*self.key, *self.split.group)}
-        roles[self.task.target] = Feature(type="number", unit=self.task.unit)
+        roles = {
+            name: FeatureDeclaration(type="category") for name in (*self.key, *self.split.group)
+        }
+        roles[self.task.target] = FeatureDeclaration(type="number", unit=self.task.unit)
         if self.time:
             times = (self.time.event, self.time.outcome)
-            roles |= {name: Feature(type="time") for name in times if name}
+            roles |= {name: FeatureDeclaration(type="time") for name in times if name}
         return {**roles, **known}
 
     @property
-    def request_columns(self) -> dict[str, Feature]:
+    def request_columns(self) -> dict[str, FeatureDeclaration]:
         """What is known when a prediction is asked for: the event's time and the features."""
         event = {self.time.event: self.columns[self.time.event]} if self.time else {}
         return {**event, **self.features}

@@ -8,7 +8,7 @@ from typing import Any, Final, Literal, Union, get_args, get_origin
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
-from mlops.datasets.definition import DatasetDefinition, Span
+from mlops.datasets.definition import DatasetDefinition, TimeSpan
 from mlops.datasets.text import KeyPath
 
 
@@ -74,7 +74,7 @@ def reference() -> str:
 
 
 _SHORT: Final = {
-    "Feature": "`carrier: category` is short for `carrier: {type: category}`.",
+    "FeatureDeclaration": "`carrier: category` is short for `carrier: {type: category}`.",
     "SliceDeclaration": "`carrier: carrier` is short for `carrier: {column: carrier}`.",
 }
 
@@ -99,7 +99,7 @@ def _default(value: Any) -> str:
         return "the defaults below"
     if isinstance(value, bool):
         return "`true`" if value else "`false`"
-    if isinstance(value, tuple) and not isinstance(value, Span):
+    if isinstance(value, tuple) and not isinstance(value, TimeSpan):
         return f"`[{', '.join(map(str, value))}]`"
     return f"`{value}`"
 
@@ -127,7 +127,7 @@ def _kind(annotation: Any) -> str:
         bool: "`true`, `false`",
         float: "number",
         int: "number",
-        Span: "length of time",
+        TimeSpan: "length of time",
     }
     return names.get(annotation, str(annotation))
 

@@ -25,7 +25,7 @@ from mlops.datasets.declared.calendar import calendar_part, part_of_one
 from mlops.datasets.declared.groups import Row
 from mlops.datasets.declared.reading import dtype_of, nothing
 from mlops.datasets.declared.snapshots import HistorySnapshot
-from mlops.datasets.definition import CalendarPart, DatasetDefinition, Feature
+from mlops.datasets.definition import CalendarPart, DatasetDefinition, FeatureDeclaration
 from mlops.errors import DataQualityError
 
 Encoded = npt.NDArray[np.float32]
@@ -230,7 +230,7 @@ def _minutes(event: datetime | None, at: datetime) -> float:
     return whole / _MICROSECONDS_PER_MINUTE
 
 
-def _column(frame: pd.DataFrame, name: str, feature: Feature) -> npt.NDArray[Any]:
+def _column(frame: pd.DataFrame, name: str, feature: FeatureDeclaration) -> npt.NDArray[Any]:
     """Return a column as an array of its type; an optional one may not be there."""
     if name in frame:
         values: npt.NDArray[Any] = np.asarray(frame[name], dtype=dtype_of(feature))

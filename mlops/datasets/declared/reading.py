@@ -18,7 +18,7 @@ import pyarrow as pa
 
 from mlops.data.files.conversion import converted, refuse_wrong_type, with_point
 from mlops.data.files.tables import Table, files_of, open_table
-from mlops.datasets.definition import DatasetDefinition, Feature
+from mlops.datasets.definition import DatasetDefinition, FeatureDeclaration
 from mlops.errors import ConfigurationError, SourceError
 
 _ROWS: Final = 1 << 18  # per frame
@@ -125,7 +125,9 @@ def iter_frames(
             first += batch.num_rows
 
 
-def wanted_columns(definition: DatasetDefinition, labels: bool = True) -> dict[str, Feature]:
+def wanted_columns(
+    definition: DatasetDefinition, labels: bool = True
+) -> dict[str, FeatureDeclaration]:
     """Return the columns to read: all, or what is known when a prediction is asked for.
 
     Args:
@@ -158,19 +160,19 @@ def derive_function(definition: DatasetDefinition) -> Derive | None:
     return found
 
 
-def dtype_of(column: Feature) -> Any:
+def dtype_of(column: FeatureDeclaration) -> Any:
     """Return the NumPy type of a column's values."""
     return _DTYPES.get(column.type, np.float64)
 
 
-def nothing(column: Feature, rows: int) -> Any:
+def nothing(column: FeatureDeclaration, rows: int) -> Any:
     """Return a column of which every value is missing, ``(rows,)``."""
     return np.full(rows, _NOTHING.get(column.type, np.nan), dtype=dtype_of(column))
 
 
 def _places(
     table: Table,
-    wanted: dict[str, Feature],
+    wanted: dict[str, FeatureDeclaration],
     path: str,
     definition: DatasetDefinition,
     *,

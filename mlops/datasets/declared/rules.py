@@ -19,7 +19,7 @@ import pandas as pd
 
 from mlops.datasets.declared.calendar import times_of
 from mlops.datasets.declared.groups import Row
-from mlops.datasets.definition import DatasetDefinition, Feature, RuleDeclaration
+from mlops.datasets.definition import DatasetDefinition, FeatureDeclaration, RuleDeclaration
 
 Mask = npt.NDArray[np.bool_]
 
@@ -168,7 +168,7 @@ def _declared(rule: RuleDeclaration, definition: DatasetDefinition) -> DatasetRu
     return DatasetRule(rule.name, rule.otherwise, meaning, asked, of_rows, of_one)
 
 
-def meaning_of(rule: RuleDeclaration, column: Feature) -> str:
+def meaning_of(rule: RuleDeclaration, column: FeatureDeclaration) -> str:
     """Return a declared rule in words, written from its limits."""
     unit = f" {column.unit}" if column.unit else ""
     low, high = rule.between or (None, None)
@@ -184,7 +184,7 @@ def meaning_of(rule: RuleDeclaration, column: Feature) -> str:
     return f"{rule.column} {' and '.join(said)}"
 
 
-def _values(values: tuple[str | float, ...], column: Feature) -> tuple[Any, ...]:
+def _values(values: tuple[str | float, ...], column: FeatureDeclaration) -> tuple[Any, ...]:
     """Return accepted values as a column of this type holds them."""
     if column.type == "category":
         return tuple(f"{v:.15g}" if isinstance(v, float) else v for v in values)

@@ -15,7 +15,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from mlops.datasets.declared.calendar import times_of
-from mlops.datasets.definition import DatasetDefinition, Span
+from mlops.datasets.definition import DatasetDefinition, TimeSpan
 from mlops.errors import DataQualityError
 
 Mask = npt.NDArray[np.bool_]
@@ -116,7 +116,7 @@ def _by_time(definition: DatasetDefinition, frame: pd.DataFrame, days: SplitDays
 
 
 def _offset(length: Any) -> pd.DateOffset:
-    span: Span = length
+    span: TimeSpan = length
     return pd.DateOffset(months=span.months, microseconds=round(span.rest.total_seconds() * 1e6))
 
 
