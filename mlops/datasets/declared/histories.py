@@ -7,7 +7,7 @@ answers exactly what the history answered on that day.
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from itertools import pairwise
 from typing import Any, Final, NamedTuple
 
@@ -17,11 +17,18 @@ import pandas as pd
 from mlops.datasets.consistency import history_features
 from mlops.datasets.declared.calendar import Floats, days_of, times_of
 from mlops.datasets.declared.groups import Codes, GroupKeys, Key
-from mlops.datasets.declared.snapshots import Answers, GroupTable, HistorySnapshot
+from mlops.datasets.declared.snapshots import (
+    Answers,
+    GroupTable,
+    HistorySnapshot,
+    keep_per_day,
+    levels_of,
+    smoothed,
+)
 from mlops.datasets.definition import DatasetDefinition, HistoryDeclaration
 from mlops.errors import DataQualityError
 
-# Rows of a group that weigh less together are forgotten: it answers as if it never had been.
+# A group whose rows weigh less together is forgotten: it answers as if it never had been.
 _FORGOTTEN: Final = 1e-9
 _NEVER: Final = np.iinfo(np.int64).max
 
@@ -129,16 +136,16 @@ class _Rows(NamedTuple):
 
 
 class _History:
-    """One history: weighted sums of past rows at each level, from the group up to all rows."""
+    """One history: the sums of past rows at each level, from the group up to all rows."""
 
     def __init__(self, declared: HistoryDeclaration, definition: DatasetDefinition) -> None:
         self.declared = declared
         self._of = declared.of or definition.task.target
-        self._keep_per_day = 0.5 ** (timedelta(days=1) / declared.half_life.rest)
-        self._levels = [level for level in (declared.by, declared.prior) if level]
-        self._keys = [GroupKeys(level, definition.columns) for level in self._levels]
-        self._numbers: list[dict[Key, int]] = [*({} for _ in self._levels), {(): 0}]
-        self._sums: list[Floats] = [np.zeros((3, len(numbers))) for numbers in self._numbers]
+        self._keep_per_day = keep_per_day(declared)
+        self._keys = [GroupKeys(by, definition.columns) for by in levels_of(declared)]
+        self._numbers: list[dict[Key, int]] = [{} for _ in self._keys]
+        # Of the groups at each level, of all rows, and of all without forgetting.
+        self._sums: list[Floats] = [*(np.zeros((3, 0)) for _ in self._keys), *np.zeros((2, 3, 1))]
         self._waiting: dict[int, list[_Rows]] = {}  # day of the outcome → rows not yet summed
         self._summed_day: int | None = None  # outcomes up to this day are in the sums
 
@@ -150,8 +157,9 @@ class _History:
         for start, end in pairwise([*starts.tolist(), len(days)]):
             today = rows.at(slice(start, end))
             weight = self._weight_on(int(days[start]))
-            levels = zip(self._sums, today.groups, strict=True)
-            answers[start:end] = self._statistics([s[:, groups] * weight for s, groups in levels])
+            *groups, everywhere, ever = zip(self._sums, today.groups, strict=True)
+            sums = [each[:, codes] * weight for each, codes in (*groups, everywhere)]
+            answers[start:end] = smoothed(self.declared, [*sums, ever[0]])
             self.wait(today, known[start:end])
         return answers
 
@@ -165,11 +173,12 @@ class _History:
             groups.append(np.array(found, dtype=np.int64)[codes])
             new = len(numbers) - self._sums[level].shape[1]
             self._sums[level] = np.pad(self._sums[level], ((0, 0), (0, new)))
-        groups.append(np.zeros(len(frame), dtype=np.int64))
+        everywhere = np.zeros(len(frame), dtype=np.int64)
         values = frame[self._of].to_numpy(dtype=np.float64)
         if self.declared.less:
             values = values - frame[self.declared.less].to_numpy(dtype=np.float64)
-        return _Rows(tuple(groups), np.stack([np.ones(len(values)), values, values**2]))
+        powers = np.stack([np.ones(len(values)), values, values * values])
+        return _Rows((*groups, everywhere, everywhere), powers)
 
     def wait(self, rows: _Rows, known: Codes) -> None:
         """Keep rows with a value until the day after their outcome is known."""
@@ -180,21 +189,13 @@ class _History:
     def frozen(self, day: int) -> GroupTable:
         """Return what is known of each group on the morning of a day."""
         weight = self._weight_on(day)
-        sums = [each * weight for each in self._sums]
+        *levels, everywhere, ever = self._sums
         tables = []
-        for level, columns in enumerate(self._levels):
-            keys = [*self._numbers[level]]
-            known = np.flatnonzero(sums[level][0] > _FORGOTTEN)
-            levels = [np.zeros((3, len(known)))] * level + [sums[level][:, known]]
-            for above, broader in enumerate([*self._levels, ()][level + 1 :], level + 1):
-                places = [columns.index(column) for column in broader]
-                numbers = self._numbers[above]
-                groups = [numbers[tuple(keys[group][p] for p in places)] for group in known]
-                levels.append(sums[above][:, groups])
-            places_of = {keys[group]: place for place, group in enumerate(known)}
-            tables.append((places_of, self._statistics(levels)))
-        nothing = [np.zeros((3, 1)) for _ in self._levels]
-        return GroupTable(tuple(tables), self._statistics([*nothing, sums[-1]])[0])
+        for numbers, sums in zip(self._numbers, levels, strict=True):
+            keys, known = [*numbers], np.flatnonzero(sums[0])
+            places = {keys[group]: place for place, group in enumerate(known)}
+            tables.append((places, np.pad(sums[:, known] * weight, ((0, 0), (0, 1)))))
+        return GroupTable(tuple(tables), everywhere * weight, ever.copy())
 
     def _weight_on(self, day: int) -> float:
         """Sum outcomes known before a day, and return the factor that the sums have on that day.
@@ -203,8 +204,9 @@ class _History:
         """
         for known in sorted(d for d in self._waiting if d < day):
             if self._summed_day is not None:
-                for sums in self._sums:
+                for sums in self._sums[:-1]:
                     sums *= self._keep_per_day ** (known - self._summed_day)
+                    sums *= sums[0] > _FORGOTTEN
             for rows in self._waiting.pop(known):
                 for sums, groups in zip(self._sums, rows.groups, strict=True):
                     for quantity, values in zip(sums, rows.powers, strict=True):
@@ -213,27 +215,3 @@ class _History:
         return (
             1.0 if self._summed_day is None else self._keep_per_day ** (day - 1 - self._summed_day)
         )
-
-    def _statistics(self, levels: list[Floats]) -> Answers:
-        """Smooth the sums of rows' groups, ``(3, n)`` for each level, from all rows to the group.
-
-        A group with few rows says little, so its moments are pulled towards those of the broader
-        one, as if ``smoothing`` more rows had them (additive smoothing, the posterior mean of a
-        normal model with known variances: Gelman et al., "Bayesian Data Analysis", section 2.5).
-        """
-        pull = self.declared.smoothing
-        *groups, everything = levels
-        with np.errstate(invalid="ignore", divide="ignore"):
-            known = everything[0] > _FORGOTTEN
-            moments = np.where(known, everything[1:] / everything[0], np.nan)
-        for sums in reversed(groups):
-            smoothed = (sums[1:] + pull * moments) / (sums[0] + pull)
-            moments = np.where(sums[0] > _FORGOTTEN, smoothed, moments)
-        mean, square = moments
-        found = {
-            "mean": mean,
-            "spread": np.sqrt(np.maximum(square - mean**2, 0)),
-            "count": np.where(levels[0][0] > _FORGOTTEN, levels[0][0], 0),
-        }
-        columns = [found[name] for name in self.declared.statistics]
-        return np.stack(columns, axis=1).astype(np.float32)  # type: ignore[no-any-return]

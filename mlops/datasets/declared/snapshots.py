@@ -1,4 +1,9 @@
-"""What was known of groups on a morning, frozen: plain tables that a model carries with it."""
+"""What was known of groups on a morning, frozen: plain tables that a model carries with it.
+
+A snapshot ages: asked about a later day, its sums weigh as much less as they would in a history
+that learned nothing since. What is old therefore says little, and answers return to what always
+held.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +11,8 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from math import sqrt
 from typing import Any
 
 import numpy as np
@@ -14,24 +20,27 @@ import numpy.typing as npt
 import pandas as pd
 
 from mlops.datasets.consistency import history_features
+from mlops.datasets.declared.calendar import Floats, days_of, times_of
 from mlops.datasets.declared.groups import GroupKeys, Key, Row
-from mlops.datasets.definition import DatasetDefinition
+from mlops.datasets.definition import DatasetDefinition, HistoryDeclaration
 
 Answers = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True, eq=False)
 class GroupTable:
-    """One history, frozen.
+    """One history, frozen. Sums are of ones (the weight), values and squares of past rows.
 
     Attributes:
-        levels: Places of groups and their statistics, ``(groups, statistics)``: of the groups of
-            the history, then of its broader groups, if it declares them.
-        everywhere: Statistics of a row of which no group is known, ``(statistics,)``.
+        levels: For the groups of the history and then, if declared, its broader groups: the place
+            of each group and the sums, ``(3, groups + 1)``; those of an unknown group come last.
+        everywhere: Sums over all rows, ``(3, 1)``.
+        ever: The same, of which nothing is forgotten.
     """
 
-    levels: tuple[tuple[Mapping[Key, int], Answers], ...]
-    everywhere: Answers
+    levels: tuple[tuple[Mapping[Key, int], Floats], ...]
+    everywhere: Floats
+    ever: Floats
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,20 +60,32 @@ class HistorySnapshot:
 
         Args:
             definition: That the histories were computed for.
-            frame: With the columns of the groups.
+            frame: With the time of the event and the columns of the groups.
 
         Returns:
             The columns of `DatasetHistory.annotate`, with the index of ``frame``.
         """
+        events = times_of(frame[definition.time.event if definition.time else ""])
+        ages = np.fmax(days_of(events) - self._day, 0)  # of a missing time too
         columns: dict[str, Any] = {}
         for name, table in self.tables.items():
             declared = definition.histories[name]
-            answers = np.repeat(table.everywhere[None], len(frame), axis=0)
-            by = (declared.by, declared.prior)
-            for level, (places, statistics) in [*enumerate(table.levels)][::-1]:
-                codes, keys = GroupKeys(by[level], definition.columns).of_rows(frame)
-                found = np.array([places.get(key, -1) for key in keys], dtype=np.int64)[codes]
-                answers[found >= 0] = statistics[found[found >= 0]]
+            places = []
+            for by, (known, sums) in zip(levels_of(declared), table.levels, strict=True):
+                codes, keys = GroupKeys(by, definition.columns).of_rows(frame)
+                unknown = sums.shape[1] - 1
+                found = [known.get(key, unknown) for key in keys]
+                places.append(np.array(found, dtype=np.int64)[codes])
+            answers = np.empty((len(frame), len(declared.statistics)), dtype=np.float32)
+            for age in np.unique(ages):
+                rows = ages == age
+                weight = keep_per_day(declared) ** int(age)
+                levels = [
+                    sums[:, place[rows]] * weight
+                    for place, (_, sums) in zip(places, table.levels, strict=True)
+                ]
+                levels += [table.everywhere * weight, table.ever]
+                answers[rows] = smoothed(declared, levels)
             columns |= zip(history_features(name, declared), answers.T, strict=True)
         return pd.DataFrame(columns, index=frame.index)
 
@@ -73,23 +94,37 @@ class HistorySnapshot:
     ) -> Callable[[Row], tuple[float, ...]]:
         """Return the function that looks up the statistics of one history for one row."""
         table, declared = self.tables[name], definition.histories[name]
-        everywhere = tuple(table.everywhere.tolist())
+        event = definition.time.event if definition.time else ""
+        as_of, keep, pull = int(self._day), keep_per_day(declared), declared.smoothing
         levels = [
             (
                 GroupKeys(by, definition.columns).of_one(),
-                {key: tuple(statistics[place].tolist()) for key, place in places.items()},
+                {key: tuple(sums[:, place].tolist()) for key, place in known.items()},
             )
-            for by, (places, statistics) in zip(
-                (declared.by, declared.prior), table.levels, strict=False
-            )
-        ]
+            for by, (known, sums) in zip(levels_of(declared), table.levels, strict=True)
+        ][::-1]
+        weight_everywhere, *sums_everywhere = table.everywhere[:, 0].tolist()
+        always = _means(table.ever)[:, 0].tolist()
+        statistics, wants_spread = declared.statistics, "spread" in declared.statistics
 
         def lookup(row: Row) -> tuple[float, ...]:
+            at = row[event]
+            age = 0 if at is None else max(at.toordinal() - _EPOCH - as_of, 0)
+            kept = keep**age
+            weight = weight_everywhere * kept
+            mean = (sums_everywhere[0] * kept + pull * always[0]) / (weight + pull)
+            square = (sums_everywhere[1] * kept + pull * always[1]) / (weight + pull)
             for key_of, known in levels:
-                found = known.get(key_of(row))
-                if found is not None:
-                    return found
-            return everywhere
+                count, values, squares = known.get(key_of(row), _UNKNOWN)
+                weight = count * kept
+                mean = (values * kept + pull * mean) / (weight + pull)
+                square = (squares * kept + pull * square) / (weight + pull)
+            spread = 0.0
+            if wants_spread:
+                variance = square - mean * mean
+                spread = variance if variance != variance else sqrt(max(variance, 0.0))
+            found = {"mean": mean, "spread": spread, "count": weight}
+            return tuple([found[name] for name in statistics])
 
         return lookup
 
@@ -98,9 +133,60 @@ class HistorySnapshot:
         """Hash of the content."""
         digest = hashlib.sha256(self.as_of.date().isoformat().encode())
         for name, table in sorted(self.tables.items()):
-            for places, statistics in table.levels:
+            for places, sums in table.levels:
                 order = sorted(places, key=json.dumps)
                 digest.update(json.dumps([name, order]).encode())
-                digest.update(statistics[[places[key] for key in order]].tobytes())
-            digest.update(table.everywhere.tobytes())
+                digest.update(sums[:, [places[key] for key in order]].tobytes())
+            digest.update(table.everywhere.tobytes() + table.ever.tobytes())
         return digest.hexdigest()
+
+    @property
+    def _day(self) -> float:
+        return float(days_of(times_of(np.array([self.as_of], dtype="datetime64[us]")))[0])
+
+
+_EPOCH = datetime(1970, 1, 1).toordinal()
+_UNKNOWN = (0.0, 0.0, 0.0)
+
+
+def levels_of(declared: HistoryDeclaration) -> list[tuple[str, ...]]:
+    """Return the columns of the groups, and those of the broader groups if there are."""
+    return [level for level in (declared.by, declared.prior) if level]
+
+
+def keep_per_day(declared: HistoryDeclaration) -> float:
+    """Return the factor by which a row's weight decays in a day."""
+    return float(0.5 ** (timedelta(days=1) / declared.half_life.rest))
+
+
+def smoothed(declared: HistoryDeclaration, levels: list[Floats]) -> Answers:
+    """Compute the statistics of rows from the sums of their groups.
+
+    A group with few rows says little, so its moments are pulled towards those of the broader one,
+    as if ``smoothing`` more rows had them (additive smoothing, the posterior mean of a normal model
+    with known variances: Gelman et al., "Bayesian Data Analysis", section 2.5).
+
+    Args:
+        declared: The history.
+        levels: Sums, ``(3, n)`` or ``(3, 1)``: of the group, the broader group if there is one, all
+            rows, and all rows that ever were.
+
+    Returns:
+        Shape ``(n, statistics)``; NaN where nothing is known at all.
+    """
+    pull = declared.smoothing
+    moments = _means(levels[-1])
+    for sums in reversed(levels[:-1]):
+        moments = (sums[1:] + pull * moments) / (sums[0] + pull)
+    mean, square = moments
+    found = {
+        "mean": mean,
+        "spread": np.sqrt(np.maximum(square - mean * mean, 0)),
+        "count": levels[0][0],
+    }
+    columns = [found[name] for name in declared.statistics]
+    return np.stack(columns, axis=1).astype(np.float32)  # type: ignore[no-any-return]
+
+
+def _means(sums: Floats) -> Floats:
+    return np.where(sums[0] > 0, sums[1:] / np.maximum(sums[0], 1e-300), np.nan)

@@ -105,7 +105,8 @@ def test_the_mean_is_what_its_definition_says(rows: list[dict[str, Any]], random
 
     asked = {**ROW, "ordered_at": morning}
     if known:
-        everywhere = sum(w * row["minutes"] for row, w in known) / sum(w for _, w in known)
+        ever = float(np.mean([row["minutes"] for row, _ in known]))
+        everywhere = smoothed(lambda _: True, ever)
         city = smoothed(lambda row: row["city"] == "Rome", everywhere)
         expected = smoothed(lambda row: row["city"] == "Rome" and row["courier"] == "x", city)
     else:
@@ -138,10 +139,31 @@ def test_one_row_is_looked_up_as_a_frame_is() -> None:
     rows = [plain(10.0, ROW), plain(30.0, ROW, courier="y", fragile=True)]
     snapshot = snapshot_of(DEFINITION, frame_of(rows), START + 2 * DAY)
 
-    for row in [*rows, plain(0.0, ROW, city=None, courier=None), plain(0.0, ROW, fragile=False)]:
+    later = {"ordered_at": START + 9 * DAY}
+    others = [plain(0.0, ROW, city=None, courier=None), plain(0.0, ROW, fragile=False)]
+    for row in [*rows, *others, {**ROW, **later}]:
         frame = snapshot.lookup(DEFINITION, frame_of([row]))
         one = [x for name in DEFINITION.histories for x in snapshot.of_one(DEFINITION, name)(row)]
-        assert one == frame.to_numpy()[0].tolist()
+        assert np.array(one, np.float32).tolist() == frame.to_numpy()[0].tolist()
+
+
+@given(ROWS, st.integers(0, 8))
+@FEW
+def test_a_snapshot_ages_like_a_history_that_learns_nothing(
+    rows: list[dict[str, Any]], days: int
+) -> None:
+    # Given a past of six days, and a row some days after it
+    past = frame_of([row for row in rows if row["ordered_at"] < START + 6 * DAY])
+    past = past[past["delivered_at"] < START + 6 * DAY - timedelta(hours=7)]
+    asked = frame_of([plain(0.0, ROW, ordered_at=START + (6 + days) * DAY)])
+
+    # When it is answered by a snapshot from the end of the past, and by the history itself
+    frozen = snapshot_of(DEFINITION, past, START + 6 * DAY).lookup(DEFINITION, asked)
+    history = DatasetHistory(DEFINITION)
+    history.add(past)
+
+    # Then the answers agree: what is old weighs less in both.
+    pd.testing.assert_frame_equal(frozen, history.annotate(asked), rtol=1e-5)
 
 
 def test_the_hash_tells_snapshots_apart() -> None:
