@@ -1,0 +1,183 @@
+"""A linear trend, and boosted trees on what it leaves.
+
+Trees cut a trend into steps and cannot continue it: where most of the answer is a number in the
+request (a delay so far, a price before tax), or a level that moves from week to week, a line finds
+in a moment what trees approximate with hundreds of splits. The trees then add what is not linear.
+
+Which features are part of the trend is chosen by forward selection (Hastie, Tibshirani and
+Friedman, "The Elements of Statistical Learning", section 3.3.2), each choice judged on blocks of
+consecutive rows that the line did not see: rows of one day have much in common, so that random
+folds would reward a line for learning the days by heart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from mlops.training.boosting import BoostedTrees, HeldOut
+from mlops.training.family import Family, Params
+from mlops.training.spaces import Integer, LogUniform, Uniform
+
+if TYPE_CHECKING:
+    from mlops.features.encoding import Matrix
+    from mlops.training.estimators import Minutes
+
+Floats = npt.NDArray[np.float64]
+
+_BLOCKS: Final = 6
+_LEAST_GAIN: Final = 0.001  # share of the squared error that another feature must save
+_RIDGE: Final = 1.0  # in rows, of standardised features: steadies those that say the same
+
+
+class LinearTrend:
+    """A ridge regression on the features that help to predict blocks of rows it has not seen.
+
+    Missing values count as the mean of their feature.
+    """
+
+    def fit(self, features: Matrix, target: Minutes) -> LinearTrend:
+        """Choose features, and learn their coefficients.
+
+        Args:
+            features: Shape ``(n, features)``, rows in order of time where there is one.
+            target: Shape ``(n,)``.
+        """
+        known = ~np.isnan(features)
+        counts = np.maximum(known.sum(axis=0), 1)
+        numbers = features.astype(np.float64)
+        self.means_ = np.where(known, numbers, 0).sum(axis=0) / counts
+        numbers = np.where(known, numbers, self.means_) - self.means_
+        spread = numbers.std(axis=0)
+        self.spreads_ = np.where(spread > 0, spread, 1.0)
+        self.level_ = float(np.mean(target))
+        sums = _BlockSums(numbers / self.spreads_, target - self.level_)
+        self.chosen_ = sums.chosen()
+        self.slopes_, self.shift_ = sums.solution(self.chosen_)
+        return self
+
+    def predict(self, features: Matrix) -> Minutes:
+        """Return the trend of each row, ``(n,)``."""
+        chosen = self.chosen_
+        scaled = (features[:, chosen] - self.means_[chosen]) / self.spreads_[chosen]
+        return np.asarray(np.nan_to_num(scaled, nan=0.0) @ self.slopes_ + self.shift_ + self.level_)
+
+
+class _BlockSums:
+    """Products of features and target for each block: all that least squares need to know."""
+
+    def __init__(self, scaled: Floats, target: Floats) -> None:
+        self._width = scaled.shape[1]
+        self._blocks: list[tuple[Floats, Floats, float]] = []
+        for rows in np.array_split(np.arange(len(target)), min(_BLOCKS, len(target))):
+            block: Floats = np.hstack([scaled[rows], np.ones((len(rows), 1))])
+            y = target[rows]
+            self._blocks.append((block.T @ block, block.T @ y, float(y @ y)))
+
+    def chosen(self) -> list[int]:
+        """Add the feature that helps most, until none saves enough."""
+        chosen: list[int] = []
+        error = self._error_without_seeing(chosen)
+        while len(chosen) < self._width:
+            others = [place for place in range(self._width) if place not in chosen]
+            least, best = min((self._error_without_seeing([*chosen, n]), n) for n in others)
+            if least >= error * (1 - _LEAST_GAIN):
+                break
+            error = least
+            chosen.append(best)
+        return chosen
+
+    def solution(self, chosen: list[int], without: int | None = None) -> tuple[Floats, float]:
+        """Return the slopes of chosen features and the shift, learned from all blocks but one."""
+        seen = [block for n, block in enumerate(self._blocks) if n != without]
+        places = [*chosen, self._width]
+        products = np.sum([block[0][np.ix_(places, places)] for block in seen], axis=0)
+        pull = _RIDGE * np.eye(len(places))
+        pull[-1, -1] = 1e-9
+        slopes = np.linalg.solve(products + pull, np.sum([b[1][places] for b in seen], axis=0))
+        return slopes[:-1], float(slopes[-1])
+
+    def _error_without_seeing(self, chosen: list[int]) -> float:
+        """Return the squared error over all blocks, each predicted from the others."""
+        places = [*chosen, self._width]
+        error = 0.0
+        for number, (products, with_target, squares) in enumerate(self._blocks):
+            slopes, shift = self.solution(chosen, without=number)
+            line = np.append(slopes, shift)
+            inside = line @ products[np.ix_(places, places)] @ line
+            error += squares - 2 * float(line @ with_target[places]) + float(inside)
+        return error
+
+
+class TrendAndTrees:
+    """A linear trend, and XGBoost's trees on its residuals.
+
+    Args:
+        rounds: Boosting rounds; with a validation set, at most.
+        threads: For fitting.
+        seed: Of row and column sampling.
+        **params: Further parameters of XGBoost.
+    """
+
+    def __init__(self, rounds: int, threads: int, seed: int, **params: Any) -> None:
+        self.trend = LinearTrend()
+        self.trees = BoostedTrees("reg:squarederror", rounds, threads, seed, **params)
+
+    def fit(
+        self, features: Matrix, target: Minutes, held_out: HeldOut | None = None
+    ) -> TrendAndTrees:
+        """Learn; with a validation set, keep the rounds that predict it best (by RMSE).
+
+        Args:
+            features: Shape ``(n, features)``, rows in order of time where there is one.
+            target: Shape ``(n,)``.
+            held_out: Later features and targets.
+        """
+        self.trend.fit(features, target)
+        if held_out is not None:
+            held_out = held_out[0], held_out[1] - self.trend.predict(held_out[0])
+        self.trees.fit(features, target - self.trend.predict(features), held_out)
+        return self
+
+    @property
+    def rounds(self) -> int:
+        """Boosting rounds that were worth keeping."""
+        return self.trees.rounds
+
+    def predict(self, features: Matrix) -> Minutes:
+        """Return predictions, ``(n,)``."""
+        return np.asarray(self.trend.predict(features) + self.trees.predict(features))
+
+
+def _build(params: Mapping[str, Any], seed: int, threads: int) -> TrendAndTrees:
+    return TrendAndTrees(threads=threads, seed=seed, **params)
+
+
+_DEFAULTS: Final[Params] = {
+    "rounds": 300,
+    "learning_rate": 0.05,
+    "max_depth": 5,
+    "min_child_weight": 100.0,
+    "subsample": 0.7,
+    "colsample_bytree": 0.5,
+    "reg_lambda": 30.0,
+    "max_bin": 64,
+}
+
+# Offered to datasets that a definition declares.
+TREND_AND_TREES: Final = Family(
+    "trend_and_trees",
+    "xgboost",
+    _build,
+    _DEFAULTS,
+    {
+        "max_depth": Integer(3, 8),
+        "min_child_weight": LogUniform(5, 300),
+        "colsample_bytree": Uniform(0.3, 1.0),
+        "reg_lambda": LogUniform(1, 100),
+    },
+    cost=3,
+)
