@@ -11,6 +11,7 @@ BIN := $(VENV)/bin
 RUNTIME := $(VENV)/.runtime
 DEV := $(VENV)/.dev
 MUTANTS := .venv-mutants
+TABLES := .venv-tables
 
 export PYTHONWARNINGS ?= ignore::SyntaxWarning
 
@@ -62,10 +63,11 @@ lock: $(DEV) ## resolve the lock files again (hashes and versions, no addresses)
 	uv pyproject.toml -o requirements/runtime.txt && \
 	uv --extra dev -c requirements/runtime.txt pyproject.toml -o requirements/dev.txt && \
 	uv -c requirements/runtime.txt requirements/serving.in -o requirements/serving.txt && \
-	uv -c requirements/dev.txt requirements/mutants.in -o requirements/mutants.txt
+	uv -c requirements/dev.txt requirements/mutants.in -o requirements/mutants.txt && \
+	uv -c requirements/dev.txt requirements/tables.in -o requirements/tables.txt
 
 clean: ## remove the environment and all state
-	rm -rf $(VENV) $(MUTANTS) .mutants .mlops .mlops-demo .mlops-demo.lock .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info
+	rm -rf $(VENV) $(MUTANTS) $(TABLES) .mutants .mlops .mlops-demo .mlops-demo.lock .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info
 
 $(VENV)/.bootstrap: requirements/bootstrap.txt
 	@test -n "$(PYTHON)" || { echo "No Python 3.10, 3.11 or 3.12 found: install one, or run make PYTHON=/path/to/python"; exit 1; }

@@ -76,6 +76,8 @@ class _BlockSums:
             block: Floats = np.hstack([scaled[rows], np.ones((len(rows), 1))])
             y = target[rows]
             self._blocks.append((block.T @ block, block.T @ y, float(y @ y)))
+        products, with_target, _ = zip(*self._blocks, strict=True)
+        self._totals: tuple[Floats, Floats] = np.sum(products, axis=0), np.sum(with_target, axis=0)
 
     def chosen(self) -> list[int]:
         """Add the feature that helps most, until none saves enough."""
@@ -92,13 +94,15 @@ class _BlockSums:
 
     def solution(self, chosen: list[int], without: int | None = None) -> tuple[Floats, float]:
         """Return the slopes of chosen features and the shift, learned from all blocks but one."""
-        seen = [block for n, block in enumerate(self._blocks) if n != without]
+        products, with_target = self._totals
+        if without is not None:
+            left_out = self._blocks[without]
+            products, with_target = products - left_out[0], with_target - left_out[1]
         places = [*chosen, self._width]
-        products = np.sum([block[0][np.ix_(places, places)] for block in seen], axis=0)
         pull = _RIDGE * np.eye(len(places))
         pull[-1, -1] = 1e-9
-        slopes = np.linalg.solve(products + pull, np.sum([b[1][places] for b in seen], axis=0))
-        return slopes[:-1], float(slopes[-1])
+        line = np.linalg.solve(products[np.ix_(places, places)] + pull, with_target[places])
+        return line[:-1], float(line[-1])
 
     def _error_without_seeing(self, chosen: list[int]) -> float:
         """Return the squared error over all blocks, each predicted from the others."""
@@ -157,7 +161,7 @@ def _build(params: Mapping[str, Any], seed: int, threads: int) -> TrendAndTrees:
 
 
 _DEFAULTS: Final[Params] = {
-    "rounds": 300,
+    "rounds": 600,  # at most: the search stops early and keeps the best
     "learning_rate": 0.05,
     "max_depth": 5,
     "min_child_weight": 100.0,
@@ -174,6 +178,7 @@ TREND_AND_TREES: Final = Family(
     _build,
     _DEFAULTS,
     {
+        "learning_rate": LogUniform(0.02, 0.2),
         "max_depth": Integer(3, 8),
         "min_child_weight": LogUniform(5, 300),
         "colsample_bytree": Uniform(0.3, 1.0),

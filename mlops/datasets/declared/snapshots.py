@@ -105,7 +105,7 @@ class HistorySnapshot:
         ][::-1]
         weight_everywhere, *sums_everywhere = table.everywhere[:, 0].tolist()
         always = _means(table.ever)[:, 0].tolist()
-        statistics, wants_spread = declared.statistics, "spread" in declared.statistics
+        statistics, spread = declared.statistics, "spread" in declared.statistics
 
         def lookup(row: Row) -> tuple[float, ...]:
             at = row[event]
@@ -118,12 +118,18 @@ class HistorySnapshot:
                 count, values, squares = known.get(key_of(row), _UNKNOWN)
                 weight = count * kept
                 mean = (values * kept + pull * mean) / (weight + pull)
-                square = (squares * kept + pull * square) / (weight + pull)
-            spread = 0.0
-            if wants_spread:
-                variance = square - mean * mean
-                spread = variance if variance != variance else sqrt(max(variance, 0.0))
-            found = {"mean": mean, "spread": spread, "count": weight}
+                if spread:
+                    square = (squares * kept + pull * square) / (weight + pull)
+            if statistics == ("mean",):
+                return (mean,)
+            variance = square - mean * mean
+            found = {
+                "mean": mean,
+                "count": weight,
+                "spread": sqrt(variance) if variance > 0 else 0.0,
+            }
+            if spread and variance != variance:  # nothing is known at all
+                found["spread"] = variance
             return tuple([found[name] for name in statistics])
 
         return lookup
