@@ -46,15 +46,11 @@ class LinearTrend:
             features: Shape ``(n, features)``, rows in order of time where there is one.
             target: Shape ``(n,)``.
         """
-        known = ~np.isnan(features)
-        counts = np.maximum(known.sum(axis=0), 1)
-        numbers = features.astype(np.float64)
-        self.means_ = np.where(known, numbers, 0).sum(axis=0) / counts
-        numbers = np.where(known, numbers, self.means_) - self.means_
-        spread = numbers.std(axis=0)
-        self.spreads_ = np.where(spread > 0, spread, 1.0)
+        counts = np.maximum((~np.isnan(features)).sum(axis=0), 1)
+        self.means_ = np.nansum(features, axis=0, dtype=np.float64) / counts
         self.level_ = float(np.mean(target))
-        sums = _BlockSums(numbers / self.spreads_, target - self.level_)
+        sums = _BlockSums(features, self.means_, target - self.level_)
+        self.spreads_ = sums.spreads
         self.chosen_ = sums.chosen()
         self.slopes_, self.shift_ = sums.solution(self.chosen_)
         return self
@@ -69,13 +65,19 @@ class LinearTrend:
 class _BlockSums:
     """Products of features and target for each block: all that least squares need to know."""
 
-    def __init__(self, scaled: Floats, target: Floats) -> None:
-        self._width = scaled.shape[1]
-        self._blocks: list[tuple[Floats, Floats, float]] = []
-        for rows in np.array_split(np.arange(len(target)), min(_BLOCKS, len(target))):
-            block: Floats = np.hstack([scaled[rows], np.ones((len(rows), 1))])
-            y = target[rows]
-            self._blocks.append((block.T @ block, block.T @ y, float(y @ y)))
+    def __init__(self, features: Matrix, means: Floats, target: Minutes) -> None:
+        rows, self._width = features.shape
+        blocks = []
+        for places in np.array_split(np.arange(rows), min(_BLOCKS, rows)):
+            part = slice(places[0], places[-1] + 1)
+            centred = np.nan_to_num(features[part] - means, nan=0.0)
+            with_one: Floats = np.hstack([centred, np.ones((len(places), 1))])
+            y = target[part]
+            blocks.append((with_one.T @ with_one, with_one.T @ y, float(y @ y)))
+        spread = np.sqrt(np.sum([np.diag(block[0])[:-1] for block in blocks], axis=0) / rows)
+        self.spreads: Floats = np.where(spread > 0, spread, 1.0)
+        scale = 1 / np.append(self.spreads, 1.0)
+        self._blocks = [(p * np.outer(scale, scale), q * scale, r) for p, q, r in blocks]
         products, with_target, _ = zip(*self._blocks, strict=True)
         self._totals: tuple[Floats, Floats] = np.sum(products, axis=0), np.sum(with_target, axis=0)
 
