@@ -45,7 +45,7 @@ POSITIONS = 8  # places in each month where a fault begins
 SHARES = (0.05, 0.1, 0.25, 0.5, 1.0)
 # With what the table would say of no fault at all.
 INJECTED: dict[str, Fault] = {"nothing": lambda trips: trips, **FAULTS}
-_FAMILIES = ("quality", "drift", "labels", "performance")
+_KINDS = ("quality", "drift", "labels", "performance")
 
 
 @dataclass(frozen=True)
@@ -166,16 +166,16 @@ def quiet_section(live: dict[str, Champion]) -> Section:
         "False alarms",
         "Real months with nothing injected, each watched by the champion of its time: trained on"
         " all months before the last, tested on the last, with limits learned from all of them."
-        " Half-overlapping windows; percent of them with an alarm, by family, then by detector in"
-        f" the unseen months. The detectors were designed with {DESIGN_MONTH} in view;"
+        " Half-overlapping windows; percent of them with an alarm, by kind of finding, then by"
+        f" detector in the unseen months. The detectors were designed with {DESIGN_MONTH} in view;"
         f" {' and '.join(UNSEEN_MONTHS)} were not looked at before this table was first made."
-        " After it, two things were changed: the distribution of actual durations became a family"
+        " After it, two things were changed: the distribution of actual durations became a kind"
         " of its own, and the smallest Wasserstein and Kolmogorov–Smirnov distances that matter"
         " went from 0.1 and 0.05 to what Cohen calls a small effect, 0.15 and 0.08. Before, all"
         " four windows of 20,000 trips of 2024-01 alarmed, as trips were a tenth"
         " shorter than in autumn; of those of 5,000 it was 1 of 41.",
         (
-            Table(("month", "trips", "windows", "any alarm, %", *_FAMILIES), rows),
+            Table(("month", "trips", "windows", "any alarm, %", *_KINDS), rows),
             Table(("detector", *(f"{size:,} trips, %" for size in QUIET_SIZES)), by_detector),
         ),
         ("aim: at most 5 % of windows with any alarm.",),
@@ -232,14 +232,14 @@ def ramp_section(live: dict[str, Champion]) -> Section:
             strength = (start + WINDOW / 2) / len(trips)
             report = champion.report(drifting(strength)(trips.iloc[start : start + WINDOW]))
             if report.alarms:
-                families = ", ".join(sorted(report.violated))
-                rows.append((month, number + 1, 100 * strength, families, report.reasons[0]))
+                kinds = ", ".join(sorted(report.violated))
+                rows.append((month, number + 1, 100 * strength, kinds, report.reasons[0]))
                 break
     return Section(
         "Drift that grows over a month",
         "The sample's drift knob turned from 0 to full strength over a month, as the bundled sample"
         f" has it, in consecutive windows of {WINDOW:,}: when it is first seen.",
-        (Table(("month", "window", "strength, %", "families", "because"), rows),),
+        (Table(("month", "window", "strength, %", "kinds", "because"), rows),),
     )
 
 
@@ -267,7 +267,7 @@ def newcomer_section(live: dict[str, Champion]) -> Section:
         " a champion cannot know: its RMSE is judged by a plain rule. The first table has windows"
         f" with nothing injected, the second the percent of faults found in windows of {WINDOW:,}.",
         (
-            Table(("month", "trips", "windows", "any alarm, %", *_FAMILIES, "first signs"), rows),
+            Table(("month", "trips", "windows", "any alarm, %", *_KINDS, "first signs"), rows),
             Table(("fault", *live), faults),
         ),
         ("of 5,000 trips, labels alarm in November 2023 at Thanksgiving and the days after.",),
@@ -285,7 +285,7 @@ def ageing_section(champion: Champion) -> Section:
         "Slow natural drift",
         f"The champion of {DESIGN_MONTH} and its profile left in place: what is found in later"
         f" months is a real change of season, not a false alarm. Windows of {WINDOW:,}.",
-        (Table(("month", "windows", "any alarm, %", *_FAMILIES, "first signs"), rows),),
+        (Table(("month", "windows", "any alarm, %", *_KINDS, "first signs"), rows),),
     )
 
 
@@ -317,10 +317,10 @@ def partly(fault: Fault, share: float) -> Fault:
 
 
 def alarm_shares(reports: Sequence[WindowReport]) -> tuple[float, ...]:
-    """Return the percentage of reports with any alarm, and with one of each family."""
+    """Return the percentage of reports with any alarm, and with one of each kind."""
     return (
         percent(bool(report.alarms) for report in reports),
-        *(percent(family in report.violated for report in reports) for family in _FAMILIES),
+        *(percent(kind in report.violated for report in reports) for kind in _KINDS),
     )
 
 
@@ -330,9 +330,9 @@ def percent(truths: Iterable[bool]) -> float:
 
 
 def detector(finding: Finding) -> str:
-    """Name what kind of statistic a finding is, whatever its subject."""
-    kind = finding.statistic if finding.statistic != "share" else finding.subject.split()[0]
-    return f"{finding.family}: {kind}"
+    """Name the statistic of a finding, whatever its subject."""
+    name = finding.statistic if finding.statistic != "share" else finding.subject.split()[0]
+    return f"{finding.kind}: {name}"
 
 
 def first_signs(reports: Sequence[WindowReport]) -> str:

@@ -272,13 +272,13 @@ def sample_history(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., pd
 
 @pytest.fixture(scope="session")
 def make_window() -> Callable[..., WindowRecord]:
-    """Return a maker of windows on record, of which one family or another has an alarm."""
+    """Return a maker of windows on record, of which one kind of finding or another has an alarm."""
 
-    def finding(family: Any, outcome: Any) -> Finding:
-        performance = family == "performance"
+    def finding(kind: Any, outcome: Any) -> Finding:
+        performance = kind == "performance"
         return Finding(
-            family=family,
-            subject="all trips" if performance else f"{family} subject",
+            kind=kind,
+            subject="all trips" if performance else f"{kind} subject",
             statistic="rmse" if performance else "psi",
             value=5.0 if outcome == "alarm" else 4.0,
             reference=4.0,
@@ -288,7 +288,7 @@ def make_window() -> Callable[..., WindowRecord]:
             interval=(3.5, 4.5),
             rows=5_000,
             outcome=outcome,
-            why=f"{family} is {'odd' if outcome == 'alarm' else 'as usual'}: 5 min (limit 4.5)",
+            why=f"{kind} is {'odd' if outcome == 'alarm' else 'as usual'}: 5 min (limit 4.5)",
         )
 
     def make(
@@ -300,7 +300,7 @@ def make_window() -> Callable[..., WindowRecord]:
     ) -> WindowRecord:
         start = datetime(2024, 3, 1, tzinfo=timezone.utc) + timedelta(hours=hour)
         name = f"v{version}-{origin}-{start:%Y%m%dT%H%M%S}"
-        others = [family for family in quiet if family not in alarms]
+        others = [kind for kind in quiet if kind not in alarms]
         found = [*(finding(f, "alarm") for f in alarms), *(finding(f, "ok") for f in others)]
         labelled = 4_900 if {"performance", "labels"} & {*alarms, *quiet} else 0
         return WindowRecord(
@@ -524,9 +524,9 @@ def _compare_with_reference(settings: Settings, manifest: TrainingSetManifest, r
 def _window(made: WindowRecord, late: bool) -> WindowRecord:
     """Let a window show every feature and an error; both are odd in the late ones."""
 
-    def finding(family: Any, subject: str, statistic: str, value: float, limit: float) -> Finding:
+    def finding(kind: Any, subject: str, statistic: str, value: float, limit: float) -> Finding:
         return Finding(
-            **{"family": family, "subject": subject, "statistic": statistic, "value": value},
+            **{"kind": kind, "subject": subject, "statistic": statistic, "value": value},
             **{"limit": limit, "outcome": "alarm" if value > limit else "ok", "rows": 4_900},
             **{"reference": 0.0, "unit": "min" if statistic == "rmse" else "", "score": value},
             interval=(value - 0.2, value + 0.2) if statistic == "rmse" else None,

@@ -26,8 +26,8 @@ from mlops.monitoring.windows import TripWindow
 from mlops.settings import MonitoringSettings, Settings
 
 Kind = Literal["drift", "performance"]
-# Families of alarms that count as one kind of change: the labels' own distribution is drift, too.
-_FAMILIES: Final[Mapping[Kind, frozenset[str]]] = {
+# Kinds of findings that count as one kind of change: the labels' own distribution is drift, too.
+_FINDINGS: Final[Mapping[Kind, frozenset[str]]] = {
     "drift": frozenset({"drift", "labels"}),
     "performance": frozenset({"performance"}),
 }
@@ -168,7 +168,7 @@ def signal(
 
 def _outcome(kind: Kind, end: datetime, report: WindowReport) -> WindowOutcome:
     """Return what a window says of one kind of change."""
-    reasons = tuple(f.why for f in report.alarms if f.family in _FAMILIES[kind])
+    reasons = tuple(f.why for f in report.alarms if f.kind in _FINDINGS[kind])
     return WindowOutcome(
         window=report.window,
         version=report.version,

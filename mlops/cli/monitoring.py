@@ -128,8 +128,8 @@ def _show_window(settings: Settings, name: str, as_json: bool) -> None:
     console = terminal()
     show_rows(window_rows([record]), as_json=False, console=console)
     worst = record.report.worst
-    families = dict.fromkeys(finding.family for finding in record.report.findings)
-    quiet = [f for family in families if (f := worst(family)) and f.outcome == "ok"]
+    kinds = dict.fromkeys(finding.kind for finding in record.report.findings)
+    quiet = [f for kind in kinds if (f := worst(kind)) and f.outcome == "ok"]
     shown = [*record.report.alarms, *quiet]
     title = "Findings: alarms and near misses"
     show_rows([_finding(f) for f in shown], as_json=False, title=title, console=console)
@@ -184,22 +184,20 @@ def _first(record: "WindowRecord") -> str:
 def _errors(record: "WindowRecord") -> dict[str, str]:
     wanted = ("performance", "all trips", "rmse")
     for found in record.report.findings:
-        if (found.family, found.subject, found.statistic) == wanted:
+        if (found.kind, found.subject, found.statistic) == wanted:
             around = f" ({found.interval[0]:.2f}–{found.interval[1]:.2f})" if found.interval else ""
             return {"live_RMSE": f"{found.value:.2f}{around}", "expected": f"{found.reference:.2f}"}
     return {"live_RMSE": "", "expected": ""}
 
 
 def _worst(record: "WindowRecord") -> Iterator[str]:
-    """Say the worst of each family that has an alarm, and which families have none."""
+    """Say the worst of each kind that has an alarm, and which kinds have none."""
     report = record.report
-    families = dict.fromkeys(finding.family for finding in report.findings)
-    for family in (family for family in families if family in report.violated):
-        finding = report.worst(family)
-        yield f"{family}: {finding.why if finding else ''}"
-    quiet = [
-        family for family in families if family not in report.violated and report.worst(family)
-    ]
+    kinds = dict.fromkeys(finding.kind for finding in report.findings)
+    for kind in (kind for kind in kinds if kind in report.violated):
+        finding = report.worst(kind)
+        yield f"{kind}: {finding.why if finding else ''}"
+    quiet = [kind for kind in kinds if kind not in report.violated and report.worst(kind)]
     if quiet:
         yield f"no alarm: {', '.join(quiet)}"
 
@@ -212,7 +210,7 @@ def _finding(finding: "Finding") -> dict[str, Any]:
 
     interval = finding.interval
     return {
-        "kind": finding.family,
+        "kind": finding.kind,
         "subject": finding.subject,
         "statistic": finding.statistic,
         "value": shown(finding.value),

@@ -48,7 +48,7 @@ def live_rmse(windows: Sequence[WindowRecord]) -> float:
         finding
         for window in windows
         for finding in window.report.findings
-        if (finding.family, finding.subject, finding.statistic)
+        if (finding.kind, finding.subject, finding.statistic)
         == ("performance", "all trips", "rmse")
     ]
     rows = sum(finding.rows for finding in found)

@@ -12,7 +12,7 @@ from itertools import zip_longest
 from typing import Final, NamedTuple
 
 from mlops.monitoring.deciding import PIPELINES, is_due, is_judged, windows_of
-from mlops.monitoring.measurements import Family
+from mlops.monitoring.measurements import FindingKind
 from mlops.monitoring.policy import MENDED_BY_RETRAINING, MENDED_BY_ROLLBACK
 from mlops.monitoring.records import DecisionRecord, WindowRecord, read_windows
 from mlops.monitoring.report import Finding
@@ -23,12 +23,12 @@ from mlops.retraining.records import PendingApproval, pending_approval
 from mlops.settings import Settings
 
 # Whoever mends it: a training, whoever delivers the data, whoever runs the server.
-GROUPS: Final[Mapping[str, tuple[Family, ...]]] = {
+GROUPS: Final[Mapping[str, tuple[FindingKind, ...]]] = {
     "model": ("performance", "drift", "labels", "staleness"),
     "data": ("quality",),
     "answers": ("stability", "skew", "serving"),
 }
-WORDS: Final[Mapping[Family, str]] = {
+WORDS: Final[Mapping[FindingKind, str]] = {
     "performance": "worse predictions",
     "drift": "drift",
     "labels": "a different distribution of durations",
@@ -39,15 +39,15 @@ WORDS: Final[Mapping[Family, str]] = {
     "serving": "a slow or failing server",
 }
 # Those who ask for a prediction suffer from it now.
-HARMFUL: Final[frozenset[Family]] = frozenset({"performance", "stability", "serving"})
+HARMFUL: Final[frozenset[FindingKind]] = frozenset({"performance", "stability", "serving"})
 DASHBOARD: Final = "/pipelines/monitoring/dashboard"
 _MOST_SENTENCES: Final = 4
 
 
 class Streak(NamedTuple):
-    """Windows in a row, up to the latest that could be judged, with an alarm of one family."""
+    """Windows in a row, up to the latest that could be judged, with an alarm of one kind."""
 
-    family: Family
+    kind: FindingKind
     since: datetime  # start of the first
     windows: int
     latest: WindowRecord
@@ -55,24 +55,24 @@ class Streak(NamedTuple):
     @property
     def alarms(self) -> tuple[Finding, ...]:
         """What is beyond its limit in the latest, the worst first."""
-        return tuple(f for f in self.latest.report.alarms if f.family == self.family)
+        return tuple(f for f in self.latest.report.alarms if f.kind == self.kind)
 
 
-def streak_of(windows: Sequence[WindowRecord], family: Family) -> Streak | None:
-    """Return how long a family has been abnormal; None if it is not, or never was looked at.
+def streak_of(windows: Sequence[WindowRecord], kind: FindingKind) -> Streak | None:
+    """Return how long a kind of finding has been abnormal; None if it is not, or was never judged.
 
     Args:
         windows: Of one version, by their ends.
-        family: Of findings.
+        kind: The kind of finding.
     """
-    judged = [window for window in windows if is_judged(window, frozenset({family}))]
+    judged = [window for window in windows if is_judged(window, frozenset({kind}))]
     first: WindowRecord | None = None
     count = 0
     for window in reversed(judged):
-        if family not in window.report.violated:
+        if kind not in window.report.violated:
             break
         first, count = window, count + 1
-    return None if first is None else Streak(family, first.start, count, judged[-1])
+    return None if first is None else Streak(kind, first.start, count, judged[-1])
 
 
 def tell(settings: Settings, record: DecisionRecord) -> None:
@@ -88,31 +88,29 @@ def tell(settings: Settings, record: DecisionRecord) -> None:
     windows = windows_of(settings, record.decision.champion)
     if not windows:
         return  # of this champion nothing is known yet
-    for group, families in GROUPS.items():
-        streaks = [s for family in families if (s := streak_of(windows, family)) is not None]
+    for group, kinds in GROUPS.items():
+        streaks = [s for kind in kinds if (s := streak_of(windows, kind)) is not None]
         if streaks:
             notify(settings, alert_of(group, streaks, record, pending_approval(settings), settings))
-        elif is_reported(settings, f"{MONITORING}{group}") and _is_over(
-            settings, families, windows
-        ):
+        elif is_reported(settings, f"{MONITORING}{group}") and _is_over(settings, kinds, windows):
             quiet = f"No such finding in {windows[-1].window}"
             resolve(settings, f"{MONITORING}{group}", quiet)
 
 
 def _is_over(
-    settings: Settings, families: Sequence[Family], windows: Sequence[WindowRecord]
+    settings: Settings, kinds: Sequence[FindingKind], windows: Sequence[WindowRecord]
 ) -> bool:
     """Tell whether all that was abnormal has been looked at since, and found quiet.
 
     A new champion's first windows have no labels yet: they say nothing of its errors.
     """
-    concerned = frozenset(families)
+    concerned = frozenset(kinds)
     abnormal = [w for w in read_windows(settings, whole=0) if w.report.violated & concerned]
     last = abnormal[-1].version if abnormal else None
     violated = frozenset().union(*(w.report.violated for w in abnormal if w.version == last))
     return all(
-        any(is_judged(window, frozenset({family})) for window in windows)
-        for family in violated & concerned
+        any(is_judged(window, frozenset({kind})) for window in windows)
+        for kind in violated & concerned
     )
 
 
@@ -127,7 +125,7 @@ def alert_of(
 
     Args:
         group: One of `GROUPS`.
-        streaks: Of its families; at least one.
+        streaks: Of kinds of this group; at least one.
         record: The decision in force.
         pending: The version that waits for approval, if one does.
         settings: Say where the pages are.
@@ -135,7 +133,7 @@ def alert_of(
     version = record.decision.champion.version
     since = min(streak.since for streak in streaks)
     latest = max((streak.latest for streak in streaks), key=lambda window: window.end)
-    # The worst of each family before the next worst of any.
+    # The worst of each kind before the next worst of any.
     ranked = zip_longest(*(streak.alarms for streak in streaks))
     whys = list(dict.fromkeys(finding.why for rank in ranked for finding in rank if finding))
     more = [f"{len(whys) - _MOST_SENTENCES} more findings."] if len(whys) > _MOST_SENTENCES else []
@@ -149,7 +147,7 @@ def alert_of(
         incident=f"{MONITORING}{group}",
         stage=stage or f"version {version}: {_FIRST[severity]}",
         repeats=False,
-        title=f"version {version}: {', '.join(WORDS[s.family] for s in streaks)}",
+        title=f"version {version}: {', '.join(WORDS[s.kind] for s in streaks)}",
         text="\n".join([*(f"{why}." for why in whys[:_MOST_SENTENCES]), *more, *outcome]),
         facts={
             "since": f"{since:%Y-%m-%d %H:%M %Z}",
@@ -171,12 +169,12 @@ def _remedied_by(record: DecisionRecord) -> str | None:
     mended = {"retrain": MENDED_BY_RETRAINING, "rollback": MENDED_BY_ROLLBACK}.get(step)
     violated = frozenset().union(*(window.violated for window in record.decision.windows))
     about = violated & (mended or frozenset())
-    return next((name for name, families in GROUPS.items() if about & frozenset(families)), None)
+    return next((name for name, kinds in GROUPS.items() if about & frozenset(kinds)), None)
 
 
 def _severity(streaks: Sequence[Streak], concerned: DecisionRecord | None) -> Severity:
     left_undone = concerned is not None and is_due(concerned)
-    return "error" if left_undone or any(s.family in HARMFUL for s in streaks) else "warning"
+    return "error" if left_undone or any(s.kind in HARMFUL for s in streaks) else "warning"
 
 
 def _outcome(

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from mlops.monitoring.measurements import Family
+from mlops.monitoring.measurements import FindingKind
 from mlops.monitoring.policy import (
     SEVERITY,
     Action,
@@ -35,7 +35,7 @@ from mlops.retraining.records import all_records
 from mlops.settings import MonitoringSettings, Settings
 
 # What is known only once trips have ended, for windows that are seldom the latest.
-KNOWN_LATER: Final[frozenset[Family]] = frozenset({"labels", "performance"})
+KNOWN_LATER: Final[frozenset[FindingKind]] = frozenset({"labels", "performance"})
 # Which pipeline does what was decided.
 PIPELINES: Final[dict[Step, str]] = {"retrain": "retraining", "rollback": "rollback"}
 
@@ -146,15 +146,15 @@ def decide_on(
     )
 
 
-def is_judged(window: WindowRecord, families: frozenset[Family]) -> bool:
-    """Tell whether anything of these families could be judged in a window."""
-    return any(f.family in families and f.outcome != "unjudged" for f in window.report.findings)
+def is_judged(window: WindowRecord, kinds: frozenset[FindingKind]) -> bool:
+    """Tell whether any finding of these kinds could be judged in a window."""
+    return any(f.kind in kinds and f.outcome != "unjudged" for f in window.report.findings)
 
 
-def _outcome(window: WindowRecord, only: frozenset[Family] | None = None) -> WindowOutcome:
+def _outcome(window: WindowRecord, only: frozenset[FindingKind] | None = None) -> WindowOutcome:
     report = window.report
     if only is not None:
-        findings = tuple(f for f in report.findings if f.family in only)
+        findings = tuple(f for f in report.findings if f.kind in only)
         report = report.model_copy(update={"findings": findings})
     return WindowOutcome.of(report, window.end)
 

@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 
 from mlops.features.calendar import Ints
-from mlops.monitoring.measurements import Family, Measurement, Scale
+from mlops.monitoring.measurements import FindingKind, Measurement, Scale
 from mlops.monitoring.observations import Floats
 from mlops.monitoring.profile import ReferenceProfile
 from mlops.monitoring.tables import FeatureCounts, mix_of
@@ -119,9 +119,9 @@ def _divergence(
     table: FeatureCounts, statistic: str, rows: int, value: float, unit: str = ""
 ) -> Measurement:
     # Labels follow every snowfall: learned together, their spread would hide what inputs do.
-    family: Family = "labels" if table.label else "drift"
+    kind: FindingKind = "labels" if table.label else "drift"
     scale: Scale = "squares" if statistic in ("psi", "js") else "distance"
-    return Measurement(family, table.name, statistic, scale, "high", rows, value, 0.0, unit)
+    return Measurement(kind, table.name, statistic, scale, "high", rows, value, 0.0, unit)
 
 
 def _coarse(shares: Floats) -> Floats:

@@ -88,9 +88,9 @@ def report_window(
 def judge(
     measurement: Measurement, profile: ReferenceProfile, settings: MonitoringSettings
 ) -> Finding:
-    """Judge one measurement by what the profile knows, or by the limit set for its family."""
+    """Judge one measurement by what the profile knows, or by the limit set for its kind."""
     score, limit = None, None
-    if measurement.family in LEARNED:
+    if measurement.kind in LEARNED:
         calibration = profile.calibration
         if calibration and calibration.nulls.knows(measurement):
             limit = _learned_limit(measurement, calibration, settings)
@@ -103,7 +103,7 @@ def judge(
     if limit is not None:
         outcome = "alarm" if _beyond(measurement, limit) else "ok"
     return Finding(
-        family=measurement.family,
+        kind=measurement.kind,
         subject=measurement.subject,
         statistic=measurement.statistic,
         value=measurement.value,
@@ -122,7 +122,7 @@ def _learned_limit(
     m: Measurement, calibration: Calibration, settings: MonitoringSettings
 ) -> float | None:
     """Return the value beyond which a measurement is neither chance nor small."""
-    score = calibration.limits.get(m.family)
+    score = calibration.limits.get(m.kind)
     if score is None:
         return None
     learned = calibration.nulls.value_at(m, score)
@@ -138,7 +138,7 @@ def _plain_limit(m: Measurement, settings: MonitoringSettings) -> float | None:
     Of slices, five times as much must have changed: many are looked at, each of them small, and
     what is expected of one comes from few trips, too.
     """
-    if m.family != "performance" or m.statistic != "rmse" or m.interval is None:
+    if m.kind != "performance" or m.statistic != "rmse" or m.interval is None:
         return None
     overall = m.subject == ALL_TRIPS
     if m.n < (MIN_ROWS if overall else _MIN_SLICE_ROWS):
@@ -156,7 +156,7 @@ def least_change(m: Measurement, settings: MonitoringSettings) -> float:
             "ks": settings.min_ks,
             "wasserstein": settings.min_wasserstein * m.yardstick,
         }[m.statistic]
-    if m.family == "performance":
+    if m.kind == "performance":
         if m.statistic == "coverage":
             return settings.min_coverage_change
         return settings.min_error_change * m.yardstick
@@ -168,11 +168,11 @@ def least_change(m: Measurement, settings: MonitoringSettings) -> float:
 def _set_limit(m: Measurement, settings: MonitoringSettings) -> float | None:
     if m.limit is not None:
         return m.limit
-    if m.family == "skew":
+    if m.kind == "skew":
         return settings.max_skew_share
-    if m.family == "staleness":
+    if m.kind == "staleness":
         return settings.max_model_age_days
-    if m.family == "stability":
+    if m.kind == "stability":
         return settings.min_clock_progress if m.statistic == "progress" else 0.0
     return None
 
@@ -188,7 +188,7 @@ def _why(m: Measurement, limit: float | None) -> str:
         what = units_in_words(m.value / m.reference)
     elif m.is_divergence:
         what = f"{m.subject} has a different distribution: {m.statistic} {_shown(m.value, m.unit)}"
-    elif m.family in ("stability", "skew", "staleness"):
+    elif m.kind in ("stability", "skew", "staleness"):
         what = f"{m.subject} {m.statistic}: {_shown(m.value, m.unit)}"
     else:
         what = (

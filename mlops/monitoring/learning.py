@@ -25,7 +25,7 @@ import numpy.typing as npt
 from mlops.data.trips import PICKUP_AT
 from mlops.errors import DataQualityError
 from mlops.monitoring.drift import measure_drift
-from mlops.monitoring.measurements import LEARNED, Family, Measurement
+from mlops.monitoring.measurements import LEARNED, FindingKind, Measurement
 from mlops.monitoring.nulls import fit_nulls, limit_of
 from mlops.monitoring.observations import FEATURES
 from mlops.monitoring.performance import measure_performance, sum_errors
@@ -191,13 +191,13 @@ def _cut(history: TripWindow, inside: Mask) -> Iterator[TripWindow]:
 
 def _calibrate(quiet: Sequence[_Quiet], false_alarms: float) -> Calibration:
     """Fit every statistic, and limits from scores under fits that did not see their stretch."""
-    maxima: dict[Family, list[float]] = {family: [] for family in LEARNED}
+    maxima: dict[FindingKind, list[float]] = {kind: [] for kind in LEARNED}
     for stretch in sorted({window.stretch for window in quiet}):
         nulls = fit_nulls(window.found for window in quiet if window.stretch != stretch)
         for window in quiet:
             if window.stretch == stretch:
-                for family, values in maxima.items():
-                    worst = nulls.worst(m for m in window.found if m.family == family)
+                for kind, values in maxima.items():
+                    worst = nulls.worst(m for m in window.found if m.kind == kind)
                     if worst is not None:
                         values.append(worst)
     each = false_alarms / len(LEARNED)

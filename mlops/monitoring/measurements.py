@@ -16,7 +16,7 @@ from pydantic import BeforeValidator
 
 from mlops.data.contract.rule_names import current_measure
 
-Family = Literal[
+FindingKind = Literal[
     "quality",  # the data are not what they claim to be
     "drift",  # inputs and predictions have a different distribution
     "labels",  # so are actual durations
@@ -31,8 +31,8 @@ MeasureName = Annotated[str, BeforeValidator(current_measure)]
 Scale = Literal["squares", "distance", "share", "ratio", "difference"]
 Side = Literal["high", "low", "both"]
 
-# Families whose limits are learned from history; those of the others are set by hand.
-LEARNED: Final[tuple[Family, ...]] = ("quality", "drift", "labels", "performance")
+# Kinds of findings whose limits are learned from history; those of the others are set by hand.
+LEARNED: Final[tuple[FindingKind, ...]] = ("quality", "drift", "labels", "performance")
 _NOTHING: Final = 1e-4  # keeps logarithms finite; far below any value that matters
 
 
@@ -40,7 +40,7 @@ class Measurement(NamedTuple):
     """One statistic of one subject on one window.
 
     Attributes:
-        family: Who reports it.
+        kind: The kind of finding that it becomes.
         subject: The feature, rule or slice.
         statistic: E.g. ``psi``; with the subject, the key of its limit.
         scale: Which effect is judged.
@@ -51,10 +51,10 @@ class Measurement(NamedTuple):
         unit: Of value and reference.
         interval: Confidence interval of the value, if there is one.
         yardstick: What a change of the value is large or small against, in the same unit.
-        limit: Set where it was measured; None: by its family.
+        limit: Set where it was measured; None: the limit of its kind.
     """
 
-    family: Family
+    kind: FindingKind
     subject: str
     statistic: str
     scale: Scale
@@ -76,8 +76,8 @@ class Measurement(NamedTuple):
     def pool(self) -> str:
         """Names the statistics that vary alike: a measure of distance, an error of slices."""
         if self.is_divergence:
-            return f"{self.family}: {self.statistic}"
-        if self.family == "performance":
+            return f"{self.kind}: {self.statistic}"
+        if self.kind == "performance":
             return f"{self.subject.split(':')[0]}: {self.statistic}"
         return self.key
 

@@ -4,7 +4,7 @@ Traffic is not a sample of independent trips: weather, holidays and events move 
 together, and no textbook's p-value knows of them. So the spread of each statistic is measured on
 contiguous windows of history against what came before them, as a function of the window's size:
 variance = persistent part + part that shrinks with 1/n. Many statistics are looked at together; the
-limit is one on the largest of a family's standardised deviations (the single-step maxT procedure of
+limit is one on the largest standardised deviation of a kind (the single-step maxT procedure of
 P. H. Westfall and S. S. Young, *Resampling-Based Multiple Testing*, 1993), which controls the share
 of quiet windows with any alarm, however the statistics depend on each other.
 """

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import Final, Literal
 
 from mlops.evaluation.results import Result
-from mlops.monitoring.measurements import Family
+from mlops.monitoring.measurements import FindingKind
 from mlops.monitoring.report import WindowReport
 from mlops.settings import MonitoringSettings
 
@@ -20,11 +20,11 @@ Step = Literal["ok", "warn", "retrain", "rollback"]
 SEVERITY: Final[tuple[Step, ...]] = ("ok", "warn", "retrain", "rollback")
 
 # What learning again can mend: the world changed. A broken feed it would only learn by heart.
-MENDED_BY_RETRAINING: Final[frozenset[Family]] = frozenset(
+MENDED_BY_RETRAINING: Final[frozenset[FindingKind]] = frozenset(
     {"drift", "labels", "performance", "staleness"}
 )
 # What a version itself can be guilty of.
-MENDED_BY_ROLLBACK: Final[frozenset[Family]] = frozenset(
+MENDED_BY_ROLLBACK: Final[frozenset[FindingKind]] = frozenset(
     {"performance", "stability", "skew", "serving"}
 )
 
@@ -36,14 +36,14 @@ class WindowOutcome(Result):
         window: Identifies it.
         version: Of the model that answered.
         end: Of the window.
-        violated: Families with an alarm.
+        violated: Kinds of findings with an alarm.
         reasons: In words, the worst first.
     """
 
     window: str
     version: str
     end: datetime
-    violated: frozenset[Family]
+    violated: frozenset[FindingKind]
     reasons: tuple[str, ...] = ()
 
     @classmethod

@@ -25,10 +25,10 @@ class Calibration(Result):
 
     Attributes:
         nulls: Expectation and spread of each statistic.
-        limits: Per family, the deviation that its worst statistic exceeds in the allowed share of
-            quiet windows.
+        limits: Per kind of finding, the deviation that its worst statistic exceeds in the allowed
+            share of quiet windows.
         windows: How many windows were looked at; they overlap.
-        false_alarms: The allowed share of quiet windows with an alarm of any family.
+        false_alarms: The allowed share of quiet windows with an alarm of any kind.
     """
 
     nulls: Nulls

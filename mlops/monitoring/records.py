@@ -20,7 +20,7 @@ from pydantic import Field
 
 from mlops.errors import DamagedFileError, MlopsError
 from mlops.evaluation.results import Result
-from mlops.monitoring.measurements import Family
+from mlops.monitoring.measurements import FindingKind
 from mlops.monitoring.policy import Decision
 from mlops.monitoring.report import WindowReport
 from mlops.records.files import report as warn
@@ -30,7 +30,7 @@ from mlops.settings import Settings
 
 Origin = Literal["served", "source"]
 # What says that the world changed, and not only how well it is predicted.
-_CHANGES: Final[frozenset[Family]] = frozenset({"drift", "labels"})
+_CHANGES: Final[frozenset[FindingKind]] = frozenset({"drift", "labels"})
 _ALL_TRIPS: Final = "all trips"  # `performance.ALL_TRIPS`, without all that it imports
 _VERSION_IN_NAME: Final = re.compile(r"v(\d+)-")
 
@@ -122,7 +122,7 @@ def read_windows(
         settings: Say where they are.
         version: Of the model; None for all.
         whole: How many of the latest come with every finding; None for all. The others come in
-            outline: with all alarms, what came nearest to one in each family, and the errors of
+            outline: with all alarms, what came nearest to one of each kind, and the errors of
             all trips. That takes a tenth of the memory (25 instead of 250 KB) and a third of the
             time (0.5 instead of 1.8 ms).
         on_damage: Given the error of each damaged file, which is left out unless this raises.
@@ -210,12 +210,12 @@ def _may_be_of(version: int | None, path: Path) -> bool:
 def _in_outline(content: dict[str, Any]) -> dict[str, Any]:
     """Leave findings out of a stored window that nobody asks an older one for."""
     findings = content["report"]["findings"]
-    nearest: set[str] = set()
+    nearest: set[str | None] = set()
     kept = []
     for finding in findings:
-        family, outcome = finding["family"], finding["outcome"]
-        is_nearest = outcome != "unjudged" and family not in nearest
-        nearest |= {family} if is_nearest else set()
+        kind, outcome = finding.get("kind", finding.get("family")), finding["outcome"]
+        is_nearest = outcome != "unjudged" and kind not in nearest
+        nearest |= {kind} if is_nearest else set()
         if is_nearest or outcome == "alarm" or finding["subject"] == _ALL_TRIPS:
             kept.append(finding)
     return {**content, "report": {**content["report"], "findings": kept}}

@@ -10,8 +10,10 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Literal
 
+from pydantic import AliasChoices, Field
+
 from mlops.evaluation.results import Result
-from mlops.monitoring.measurements import Family, MeasureName
+from mlops.monitoring.measurements import FindingKind, MeasureName
 
 Outcome = Literal["ok", "alarm", "unjudged"]
 
@@ -20,7 +22,7 @@ class Finding(Result):
     """One statistic of one subject, judged.
 
     Attributes:
-        family: Who reports it.
+        kind: What it is about; records written by former versions call it ``family``.
         subject: The feature, rule or slice.
         statistic: E.g. ``psi``.
         value: Measured; shares as shares, minutes and miles as such.
@@ -34,7 +36,7 @@ class Finding(Result):
         why: One sentence.
     """
 
-    family: Family
+    kind: FindingKind = Field(validation_alias=AliasChoices("kind", "family"))
     subject: MeasureName
     statistic: str
     value: float
@@ -79,13 +81,13 @@ class WindowReport(Result):
         return tuple(f for f in self.findings if f.outcome == "alarm")
 
     @property
-    def violated(self) -> frozenset[Family]:
-        """The families with an alarm."""
-        return frozenset(f.family for f in self.alarms)
+    def violated(self) -> frozenset[FindingKind]:
+        """The kinds of findings with an alarm."""
+        return frozenset(f.kind for f in self.alarms)
 
-    def worst(self, family: Family) -> Finding | None:
-        """Return the worst finding of a family: its first alarm, or what came nearest to one."""
-        judged = (f for f in self.findings if f.family == family and f.outcome != "unjudged")
+    def worst(self, kind: FindingKind) -> Finding | None:
+        """Return the worst finding of a kind: its first alarm, or what came nearest to one."""
+        judged = (f for f in self.findings if f.kind == kind and f.outcome != "unjudged")
         return next(judged, None)
 
     @property
@@ -93,7 +95,7 @@ class WindowReport(Result):
         """One sentence per alarmed subject, the worst first."""
         first: dict[tuple[str, str], str] = {}
         for finding in self.alarms:
-            first.setdefault((finding.family, finding.subject), finding.why)
+            first.setdefault((finding.kind, finding.subject), finding.why)
         return tuple(first.values())
 
     def summary(self) -> str:

@@ -25,10 +25,10 @@ def gauge(name: str, meaning: str, samples: Samples) -> GaugeMetricFamily:
     """
     known = [(labels, value) for labels, value in samples if value is not None]
     names = list(known[0][0]) if known else []
-    family = GaugeMetricFamily(name, meaning, labels=names)
+    metric = GaugeMetricFamily(name, meaning, labels=names)
     for labels, value in known:
-        family.add_metric([str(labels[each]) for each in names], float(value))
-    return family
+        metric.add_metric([str(labels[each]) for each in names], float(value))
+    return metric
 
 
 def single(name: str, meaning: str, value: float | None) -> GaugeMetricFamily:

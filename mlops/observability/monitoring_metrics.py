@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, get_args
 from prometheus_client import Metric
 
 from mlops.monitoring.alerting import streak_of
-from mlops.monitoring.measurements import Family
+from mlops.monitoring.measurements import FindingKind
 from mlops.monitoring.policy import SEVERITY
 from mlops.observability.gauges import gauge, seconds_of, single
 from mlops.observability.world import ObservedWorld
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from mlops.monitoring.records import WindowRecord
     from mlops.monitoring.report import Finding
 
-FAMILIES: Final[tuple[Family, ...]] = get_args(Family)
+KINDS: Final[tuple[FindingKind, ...]] = get_args(FindingKind)
 # Statistic to the unit in the metric's name, and what it means.
 PERFORMANCE: Final = {
     "rmse": ("_minutes", "Root mean squared error"),
@@ -72,8 +72,8 @@ def window_metrics(world: ObservedWorld) -> Iterator[Metric]:
 
 
 def _alarms(windows: Sequence[WindowRecord]) -> Iterator[Metric]:
-    """Yield by family what the latest window says in which it could be judged, and since when."""
-    streaks = {family: streak_of(windows, family) for family in FAMILIES}
+    """Yield the alarms of each kind in the latest window that could be judged, and since when."""
+    streaks = {kind: streak_of(windows, kind) for kind in KINDS}
     yield gauge(
         "mlops_model_alarms",
         "Statistics beyond their limits in the latest window where they could be judged",
@@ -95,7 +95,7 @@ def _drift(window: WindowRecord) -> Iterator[Metric]:
     found = [
         finding
         for finding in window.report.findings
-        if finding.family in ("drift", "labels") and finding.statistic == "psi"
+        if finding.kind in ("drift", "labels") and finding.statistic == "psi"
     ]
     yield gauge(
         "mlops_model_drift_psi",
@@ -142,9 +142,9 @@ def _staleness(windows: Sequence[WindowRecord]) -> Iterator[Metric]:
     )
 
 
-def _is(family: str, subject: str, statistic: str) -> Callable[[Finding], bool]:
-    wanted = (family, subject, statistic)
-    return lambda finding: (finding.family, finding.subject, finding.statistic) == wanted
+def _is(kind: str, subject: str, statistic: str) -> Callable[[Finding], bool]:
+    wanted = (kind, subject, statistic)
+    return lambda finding: (finding.kind, finding.subject, finding.statistic) == wanted
 
 
 def _latest(windows: Sequence[WindowRecord], wanted: Callable[[Finding], bool]) -> Finding | None:

@@ -188,9 +188,7 @@ def _by_feature(findings: Sequence[Finding]) -> Iterator[tuple[str, list[Finding
     from mlops.monitoring.observations import FEATURES
 
     for feature in FEATURES:
-        found = [
-            f for f in findings if f.subject == feature.name and f.family in ("drift", "labels")
-        ]
+        found = [f for f in findings if f.subject == feature.name and f.kind in ("drift", "labels")]
         if found:
             yield feature.name, found
 
@@ -199,7 +197,7 @@ def _live(world: ObservedWorld) -> Iterator[tuple[WindowRecord, Finding]]:
     """Yield the windows whose error is known, with what was found of all their trips."""
     for record in world.windows:
         for found in record.report.findings:
-            if (found.family, found.subject, found.statistic) == (
+            if (found.kind, found.subject, found.statistic) == (
                 "performance",
                 "all trips",
                 "rmse",

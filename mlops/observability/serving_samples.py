@@ -77,8 +77,8 @@ def parse(text: str) -> Counts:
 
     found = (
         (sample.name.removeprefix(_PREFIX), *(sample.labels.get(n, "") for n in LABELS), value)
-        for family in text_string_to_metric_families(text)
-        for sample in family.samples
+        for metric in text_string_to_metric_families(text)
+        for sample in metric.samples
         if (value := float(sample.value))
     )
     return tuple(sorted(entry for entry in found if entry[0] in _WANTED))

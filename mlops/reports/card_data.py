@@ -130,7 +130,7 @@ def live_error(window: WindowRecord) -> Finding | None:
         (
             f
             for f in window.report.findings
-            if f.family == "performance" and f.subject == "all trips" and f.statistic == "rmse"
+            if f.kind == "performance" and f.subject == "all trips" and f.statistic == "rmse"
         ),
         None,
     )

@@ -49,7 +49,7 @@ def monitoring_window(facts: WindowFacts) -> Document:
         DocumentSection("Decision", _decision(facts)),
         errors_section(facts),
         DocumentSection("Drift by feature", _drift(record.report.findings)),
-        *(_family(name, record.report.findings) for name in words.MONITORED if name not in _OWN),
+        *(_kind(name, record.report.findings) for name in words.MONITORED if name not in _OWN),
         DocumentSection("How to read this report", _reading()),
     )
     missing = (Notice("Some data is missing.", " ".join(facts.missing)),) if facts.missing else ()
@@ -102,7 +102,7 @@ def _lead(facts: WindowFacts) -> tuple[str, ...]:
 
 def _is_overall(finding: Finding, statistic: str) -> bool:
     return (
-        finding.family == "performance"
+        finding.kind == "performance"
         and finding.subject == "all trips"
         and finding.statistic == statistic
     )
@@ -165,7 +165,7 @@ def _decision(facts: WindowFacts) -> tuple[Block, ...]:
 
 
 def _drift(findings: Sequence[Finding]) -> tuple[Block, ...]:
-    own = [f for f in findings if f.family in ("drift", "labels")]
+    own = [f for f in findings if f.kind in ("drift", "labels")]
     if not own:
         return ()
     subjects = list(dict.fromkeys(f.subject for f in own))
@@ -209,8 +209,8 @@ def _verdict(outcome: str) -> Cell:
     return Cell(said, tone)
 
 
-def _family(name: str, findings: Sequence[Finding]) -> DocumentSection:
-    own = [finding for finding in findings if finding.family == name]
+def _kind(name: str, findings: Sequence[Finding]) -> DocumentSection:
+    own = [finding for finding in findings if finding.kind == name]
     alarms = tuple(words.finding(finding) for finding in own if finding.outcome == "alarm")
     said = Items(alarms) if alarms else Text("Nothing unusual.")
     table = _findings_table(f"{words.MONITORED[name]}: every finding", own)

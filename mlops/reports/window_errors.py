@@ -33,7 +33,7 @@ _NAMES: Final[Mapping[str, str]] = {
 def errors_section(facts: WindowFacts) -> DocumentSection:
     """Tell how wrong the answers of a window turned out."""
     title = "Performance on delayed labels"
-    own = [f for f in facts.record.report.findings if f.family == "performance"]
+    own = [f for f in facts.record.report.findings if f.kind == "performance"]
     if not own:
         said = "The actual durations of these trips are not known yet."
         return DocumentSection(title, (Text(said),))

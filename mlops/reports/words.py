@@ -114,10 +114,10 @@ def finding(found: Finding) -> str:
     """Return a finding as a sentence without its full stop, numbers as everywhere in reports."""
     measure = _SHORT.get(found.statistic, found.statistic)
     value, limit = in_unit(found.value, found.unit), in_unit(found.limit, found.unit)
-    if found.family in ("drift", "labels"):
+    if found.kind in ("drift", "labels"):
         changed = f"{watched(found.subject)} ({found.subject}) has an unusual distribution"
         return f"{changed}: {measure} {value}, limit {limit}"
-    if found.family == "performance":
+    if found.kind == "performance":
         usual = in_unit(found.reference, found.unit)
         return f"{found.subject}: {measure} is {value}, expected is {usual}, limit {limit}"
     return found.why

@@ -40,9 +40,9 @@ def champion(monthly: Any) -> Training:
     return read_training(steps[0].champion, replay.store)
 
 
-def rmse(outcome: str, interval: tuple[float, float], family: str = "performance") -> Finding:
+def rmse(outcome: str, interval: tuple[float, float], kind: str = "performance") -> Finding:
     return Finding(
-        family=family,  # type: ignore[arg-type]
+        kind=kind,  # type: ignore[arg-type]
         subject="all trips",
         statistic="rmse",
         value=sum(interval) / 2,
@@ -117,9 +117,9 @@ def test_a_change_that_begins_at_the_end_of_a_month_is_seen_in_the_next(
     assert not over.alarm
 
 
-@pytest.mark.parametrize("family", ["drift", "labels"])
-def test_one_kind_of_change_is_not_taken_for_another(champion: Training, family: str) -> None:
-    drifting = rmse("alarm", (5.5, 6.5), family=family)
+@pytest.mark.parametrize("kind", ["drift", "labels"])
+def test_one_kind_of_change_is_not_taken_for_another(champion: Training, kind: str) -> None:
+    drifting = rmse("alarm", (5.5, 6.5), kind=kind)
     found = reports(champion, drifting, drifting, drifting)
 
     assert signal("drift", found, champion, START, MonitoringSettings()).alarm

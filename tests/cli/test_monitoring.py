@@ -64,7 +64,7 @@ def looked(
     return find
 
 
-def test_a_row_has_the_errors_and_the_worst_of_each_family(make_window: Maker) -> None:
+def test_a_row_has_the_errors_and_the_worst_of_each_kind(make_window: Maker) -> None:
     window = make_window(0, "drift", "performance", quiet=("quality", "labels"))
 
     assert window_rows([window]) == [

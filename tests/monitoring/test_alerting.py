@@ -11,7 +11,7 @@ import pytest
 
 from mlops.monitoring.alerting import GROUPS, WORDS, streak_of, tell
 from mlops.monitoring.deciding import Situation, make_decision
-from mlops.monitoring.measurements import Family
+from mlops.monitoring.measurements import FindingKind
 from mlops.monitoring.records import (
     DecisionRecord,
     WindowRecord,
@@ -77,10 +77,10 @@ def watch(settings: Settings, web: Any) -> Watch:
     return Watch(settings, web)
 
 
-def test_every_family_is_told_in_one_group() -> None:
-    listed = [family for families in GROUPS.values() for family in families]
+def test_every_kind_of_finding_is_reported_in_one_group() -> None:
+    listed = [kind for kinds in GROUPS.values() for kind in kinds]
 
-    assert sorted(listed) == sorted(Family.__args__)
+    assert sorted(listed) == sorted(FindingKind.__args__)
     assert set(WORDS) == set(listed)
 
 
@@ -217,7 +217,7 @@ def test_a_streak_begins_with_the_first_abnormal_window_in_a_row(make_window: Ma
         make_window(5, "drift"),
     ]
 
-    errors, drift = (streak_of(windows, family) for family in ("performance", "drift"))
+    errors, drift = (streak_of(windows, kind) for kind in ("performance", "drift"))
 
     assert errors is not None and drift is not None
     assert (errors.since, errors.windows) == (windows[2].start, 2)

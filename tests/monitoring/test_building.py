@@ -165,8 +165,8 @@ def watched(name: str, start: datetime | None) -> WindowRecord:
 
 def decided(step: Any, *windows: tuple[str, set[Any]]) -> DecisionRecord:
     outcomes = tuple(
-        WindowOutcome(window=name, version="1", end=NOW, violated=frozenset(families))
-        for name, families in windows
+        WindowOutcome(window=name, version="1", end=NOW, violated=frozenset(kinds))
+        for name, kinds in windows
     )
     decision = Decision(
         step=step,

@@ -40,7 +40,7 @@ def test_every_fault_is_found_in_its_first_window(world: Any, name: str) -> None
 
 
 @pytest.mark.parametrize(
-    ("name", "family", "word"),
+    ("name", "kind", "word"),
     [
         ("kilometres instead of miles", "quality", "kilometres"),
         ("vendor missing", "quality", "missing vendor_id"),
@@ -49,12 +49,12 @@ def test_every_fault_is_found_in_its_first_window(world: Any, name: str) -> None
         ("doubled rush hour", "performance", ""),
     ],
 )
-def test_the_reason_names_the_fault(world: Any, name: str, family: str, word: str) -> None:
+def test_the_reason_names_the_fault(world: Any, name: str, kind: str, word: str) -> None:
     trips = world.live.iloc[: 2 * ROWS].reset_index(drop=True)
 
     report = world.report(FAULTS[name](trips).iloc[:ROWS])
 
-    assert family in report.violated
+    assert kind in report.violated
     assert any(word in reason for reason in report.reasons)
 
 
@@ -163,7 +163,7 @@ def test_only_what_is_beyond_its_limit_is_an_alarm(
 
 
 @pytest.mark.parametrize(
-    ("family", "statistic", "limit"),
+    ("kind", "statistic", "limit"),
     [
         ("skew", "share", "max_skew_share"),
         ("staleness", "age", "max_model_age_days"),
@@ -173,9 +173,9 @@ def test_only_what_is_beyond_its_limit_is_an_alarm(
     ],
 )
 def test_the_limits_of_what_is_not_learned_are_set(
-    world: Any, family: Any, statistic: str, limit: Any
+    world: Any, kind: Any, statistic: str, limit: Any
 ) -> None:
-    measured = Measurement(family, "s", statistic, "difference", "high", 9, 0.0, 0.0)
+    measured = Measurement(kind, "s", statistic, "difference", "high", 9, 0.0, 0.0)
     wanted = getattr(world.settings, limit) if isinstance(limit, str) else limit
 
     found = judge(measured, world.profile, world.settings)
@@ -185,7 +185,7 @@ def test_the_limits_of_what_is_not_learned_are_set(
 
 
 @pytest.mark.parametrize(
-    ("family", "subject", "statistic", "scale", "least"),
+    ("kind", "subject", "statistic", "scale", "least"),
     [
         ("drift", "s", "psi", "squares", 0.2),
         ("drift", "s", "js", "squares", 0.2 / (8 * math.log(2))),
@@ -198,7 +198,7 @@ def test_the_limits_of_what_is_not_learned_are_set(
     ],
 )
 def test_how_much_a_change_must_be_to_matter(
-    world: Any, family: Any, subject: str, statistic: str, scale: Any, least: float
+    world: Any, kind: Any, subject: str, statistic: str, scale: Any, least: float
 ) -> None:
     settings = world.settings.model_copy(
         update={
@@ -207,17 +207,17 @@ def test_how_much_a_change_must_be_to_matter(
             "min_share_growth": 0.5,
         }
     )
-    measured = Measurement(family, subject, statistic, scale, "high", 9, 3.0, 2.0, yardstick=5.0)
+    measured = Measurement(kind, subject, statistic, scale, "high", 9, 3.0, 2.0, yardstick=5.0)
 
     assert least_change(measured, settings) == pytest.approx(least)
-    rare = measured._replace(family="quality", subject="r", scale="share", reference=0.01)
+    rare = measured._replace(kind="quality", subject="r", scale="share", reference=0.01)
     assert least_change(rare, settings) == 0.03
 
 
-def without(profile: Any, *families: str) -> Any:
-    """Return a profile that knows no limits of some families, as a short test leaves it."""
+def without(profile: Any, *kinds: str) -> Any:
+    """Return a profile that knows no limits of some kinds, as a short test leaves it."""
     known = profile.calibration
-    limits = {name: limit for name, limit in known.limits.items() if name not in families}
+    limits = {name: limit for name, limit in known.limits.items() if name not in kinds}
     return profile.model_copy(update={"calibration": known.model_copy(update={"limits": limits})})
 
 
@@ -264,9 +264,9 @@ def test_a_profile_without_limits_of_errors_and_labels_still_sees_what_matters(w
     # then the slow one is told by its RMSE, and nothing is judged by limits that do not exist
     assert not calm.alarms
     assert "performance" in alarmed.violated
-    assert {f.statistic for f in alarmed.alarms if f.family == "performance"} == {"rmse"}
+    assert {f.statistic for f in alarmed.alarms if f.kind == "performance"} == {"rmse"}
     for report in (calm, alarmed):
-        assert all(f.outcome == "unjudged" for f in report.findings if f.family == "labels")
+        assert all(f.outcome == "unjudged" for f in report.findings if f.kind == "labels")
 
 
 @pytest.mark.parametrize(

@@ -37,7 +37,7 @@ def test_a_file_that_is_no_profile_is_named(tmp_path: Path, content: bytes) -> N
         ReferenceProfile.load(path)
 
 
-def test_every_learned_family_has_a_limit(world: Any) -> None:
+def test_every_learned_kind_has_a_limit(world: Any) -> None:
     calibration = world.profile.calibration
 
     assert set(calibration.limits) == {"quality", "drift", "labels", "performance"}

@@ -34,7 +34,7 @@ def test_slices_of_a_dimension_vary_alike_and_features_by_their_distance() -> No
     vendor = zone._replace(subject="vendor_id")
 
     assert bronx.pool == queens.pool != bronx._replace(statistic="mae").pool
-    assert zone.pool == vendor.pool != zone._replace(family="labels").pool
+    assert zone.pool == vendor.pool != zone._replace(kind="labels").pool
     assert len({m.key for m in (bronx, queens, zone, vendor)}) == 4
 
 

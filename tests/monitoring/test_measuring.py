@@ -34,9 +34,9 @@ def live_at(trips: pd.DataFrame) -> Any:
     return local.dt.tz_convert("UTC")
 
 
-def finding(record: WindowRecord, family: str, subject: str, statistic: str) -> Finding:
-    wanted = (family, subject, statistic)
-    return next(f for f in record.report.findings if (f.family, f.subject, f.statistic) == wanted)
+def finding(record: WindowRecord, kind: str, subject: str, statistic: str) -> Finding:
+    wanted = (kind, subject, statistic)
+    return next(f for f in record.report.findings if (f.kind, f.subject, f.statistic) == wanted)
 
 
 def measured(settings: Settings) -> list[WindowRecord]:
@@ -137,7 +137,7 @@ def test_what_makes_no_sense_is_reported(watched: Any, home: Settings) -> None:
 
     record = measure(home, staged, NOW)
 
-    alarms = {(f.family, f.subject, f.statistic) for f in record.report.alarms}
+    alarms = {(f.kind, f.subject, f.statistic) for f in record.report.alarms}
     assert {
         ("quality", "rule zone_invalid", "share"),
         ("quality", "rule pickup_time_invalid", "share"),
@@ -171,7 +171,7 @@ def test_a_window_of_the_source_was_not_logged_hence_has_no_skew(
     record = measure(home, first, NOW)
 
     assert record.origin == "source"
-    assert {f.family for f in record.report.findings}.isdisjoint({"skew", "serving"})
+    assert {f.kind for f in record.report.findings}.isdisjoint({"skew", "serving"})
     assert finding(record, "staleness", "model", "age").outcome == "ok"
 
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlops.monitoring.measurements import Family
+from mlops.monitoring.measurements import FindingKind
 from mlops.monitoring.policy import SEVERITY, Action, Champion, Decision, WindowOutcome, decide
 from mlops.settings import MonitoringSettings
 
@@ -18,7 +18,7 @@ LIMITS = MonitoringSettings(violations=2, windows=3, cool_down_hours=48, rollbac
 OLD = Champion(version="3", promoted_at=NOW - timedelta(days=30))
 YOUNG = Champion(version="3", promoted_at=NOW - timedelta(days=2), previous="2", previous_gain=0.04)
 
-families = st.frozensets(st.sampled_from(get_args(Family)))
+kinds = st.frozensets(st.sampled_from(get_args(FindingKind)))
 champions = st.builds(
     Champion,
     version=st.just("3"),
@@ -36,7 +36,9 @@ actions = st.lists(
 )
 
 
-def windows(*violated: set[Family] | frozenset[Family], version: str = "3") -> list[WindowOutcome]:
+def windows(
+    *violated: set[FindingKind] | frozenset[FindingKind], version: str = "3"
+) -> list[WindowOutcome]:
     return [
         WindowOutcome(
             window=f"w{i}",
@@ -49,19 +51,21 @@ def windows(*violated: set[Family] | frozenset[Family], version: str = "3") -> l
     ]
 
 
-def decided(*violated: set[Family], champion: Champion = OLD, **more: list[Action]) -> Decision:
+def decided(
+    *violated: set[FindingKind], champion: Champion = OLD, **more: list[Action]
+) -> Decision:
     return decide(windows(*violated), champion, more.get("actions", []), NOW, LIMITS)
 
 
-@given(st.lists(families, min_size=1, max_size=5), st.data(), champions, actions)
+@given(st.lists(kinds, min_size=1, max_size=5), st.data(), champions, actions)
 def test_more_violations_never_lead_to_a_milder_decision(
-    violated: list[frozenset[Family]],
+    violated: list[frozenset[FindingKind]],
     data: st.DataObject,
     champion: Champion,
     done: list[Action],
 ) -> None:
     # given windows, and the same with more violations in any of them
-    more = [each | data.draw(families) for each in violated]
+    more = [each | data.draw(kinds) for each in violated]
 
     # when both are decided on in the same situation
     less, worse = (decide(windows(*each), champion, done, NOW, LIMITS) for each in (violated, more))
@@ -70,9 +74,9 @@ def test_more_violations_never_lead_to_a_milder_decision(
     assert SEVERITY.index(worse.step) >= SEVERITY.index(less.step)
 
 
-@given(st.lists(families, max_size=5), champions, actions)
+@given(st.lists(kinds, max_size=5), champions, actions)
 def test_a_cool_down_blocks_repeated_actions(
-    violated: list[frozenset[Family]], champion: Champion, done: list[Action]
+    violated: list[frozenset[FindingKind]], champion: Champion, done: list[Action]
 ) -> None:
     decision = decide(windows(*violated), champion, done, NOW, LIMITS)
 

@@ -15,7 +15,7 @@ from mlops.monitoring.report import Finding
 from mlops.settings import Settings, load_settings
 
 Maker = Callable[..., WindowRecord]
-FAMILIES = ("drift", "quality", "performance", "skew")
+KINDS = ("drift", "quality", "performance", "skew")
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ def settings(tmp_path: Path) -> Settings:
 
 
 def with_more(record: WindowRecord) -> WindowRecord:
-    """Let each family judge nine more subjects, all quieter, and one that nobody can judge."""
+    """Let each kind judge nine more subjects, all quieter, and one that nobody can judge."""
 
     def more(finding: Finding, number: int) -> Finding:
         outcome = "unjudged" if number == 9 else "ok"
@@ -39,10 +39,10 @@ def with_more(record: WindowRecord) -> WindowRecord:
 @pytest.fixture
 def records(settings: Settings, make_window: Maker) -> tuple[WindowRecord, ...]:
     found = [
-        with_more(make_window(0, "performance", quiet=FAMILIES)),
+        with_more(make_window(0, "performance", quiet=KINDS)),
         with_more(make_window(1, "drift", "quality")),
         with_more(make_window(2, version=12)),
-        with_more(make_window(3, quiet=FAMILIES)),
+        with_more(make_window(3, quiet=KINDS)),
     ]
     for record in found:
         write_window(settings, record)
@@ -59,9 +59,9 @@ def test_an_outline_says_all_that_is_decided_on(
         assert outline.report.alarms == record.report.alarms
         assert outline.report.violated == record.report.violated
         assert outline.report.reasons == record.report.reasons
-        for family in FAMILIES:
-            assert outline.report.worst(family) == record.report.worst(family)
-            assert is_judged(outline, frozenset({family})) == is_judged(record, frozenset({family}))
+        for kind in KINDS:
+            assert outline.report.worst(kind) == record.report.worst(kind)
+            assert is_judged(outline, frozenset({kind})) == is_judged(record, frozenset({kind}))
         overall = [f for f in record.report.findings if f.subject == ALL_TRIPS]
         assert [f for f in outline.report.findings if f.subject == ALL_TRIPS] == overall
         # and all but the findings is as it was
@@ -70,6 +70,20 @@ def test_an_outline_says_all_that_is_decided_on(
     streaks = [streak_of(windows, "performance") for windows in (outlines[:3], records[:3])]
     assert streaks[0] is not None and streaks[1] is not None
     assert streaks[0].alarms == streaks[1].alarms
+
+
+@pytest.mark.parametrize("whole", [None, 0])
+def test_findings_that_were_stored_under_a_former_name_are_read(
+    settings: Settings, records: tuple[WindowRecord, ...], whole: int | None
+) -> None:
+    # given windows as they were written when the kind of a finding was called its family
+    expected = read_windows(settings, whole=whole)
+    for path in (settings.monitored / "windows").iterdir():
+        text = path.read_text()
+        assert text.count('"kind":') == text.count('"why":') > 0
+        path.write_text(text.replace('"kind":', '"family":'))
+
+    assert read_windows(settings, whole=whole) == expected
 
 
 def test_the_latest_come_whole(settings: Settings, records: tuple[WindowRecord, ...]) -> None:

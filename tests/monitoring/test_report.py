@@ -10,7 +10,7 @@ from mlops.monitoring.report import Finding, WindowReport, worst_first
 
 def finding(subject: str, score: float | None, outcome: str, **more: Any) -> Finding:
     values: dict[str, Any] = {
-        "family": "drift",
+        "kind": "drift",
         "subject": subject,
         "statistic": "psi",
         "value": 0.3,
@@ -45,7 +45,7 @@ def test_alarms_come_first_and_the_worst_of_them_at_the_top() -> None:
         finding("quiet", 1.0, "ok"),
         finding("odd", 6.0, "alarm"),
         finding("odder", 9.0, "alarm"),
-        finding("impossible", None, "alarm", family="stability"),
+        finding("impossible", None, "alarm", kind="stability"),
         finding("unknown", None, "unjudged"),
     )
 

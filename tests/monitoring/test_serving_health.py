@@ -81,7 +81,7 @@ def alarms(world: Any) -> Callable[[Iterable[Measurement]], set[tuple[str, str]]
 
     def found(measured: Iterable[Measurement]) -> set[tuple[str, str]]:
         findings: list[Finding] = [judge(m, world.profile, world.settings) for m in measured]
-        assert {f.family for f in findings} <= {"serving"}
+        assert {f.kind for f in findings} <= {"serving"}
         return {(f.subject, f.statistic) for f in findings if f.outcome == "alarm"}
 
     return found

@@ -188,7 +188,7 @@ def monitored(settings: Settings, *windows: WindowRecord) -> Told:
     return told(world, groups)
 
 
-def test_windows_are_told_by_the_latest_where_each_family_could_be_judged(
+def test_windows_are_told_by_the_latest_where_each_kind_could_be_judged(
     settings: Settings, make_window: Callable[..., WindowRecord]
 ) -> None:
     page = monitored(
@@ -202,8 +202,8 @@ def test_windows_are_told_by_the_latest_where_each_family_could_be_judged(
 
     assert page("mlops_model_windows") == 4
     alarms = {"drift": 1, "performance": 1, "quality": 0, "skew": 0}
-    for family, many in alarms.items():
-        assert page("mlops_model_alarms", kind=family) == many
+    for kind, many in alarms.items():
+        assert page("mlops_model_alarms", kind=kind) == many
     since = "mlops_model_alarm_since_timestamp_seconds"
     first = datetime(2024, 3, 1, tzinfo=timezone.utc)
     assert page(since, kind="drift") == (first + timedelta(hours=2)).timestamp()

@@ -177,7 +177,7 @@ def by_hand() -> VersionInfo:
     )
 
 
-def finding(family: str, subject: str, statistic: str, **more: Any) -> Finding:
+def finding(kind: str, subject: str, statistic: str, **more: Any) -> Finding:
     values: dict[str, Any] = {
         "value": 0.05,
         "reference": 0.0,
@@ -190,7 +190,7 @@ def finding(family: str, subject: str, statistic: str, **more: Any) -> Finding:
         "why": f"{subject} {statistic}",
         **more,
     }
-    return Finding(family=family, subject=subject, statistic=statistic, **values)
+    return Finding(kind=kind, subject=subject, statistic=statistic, **values)
 
 
 @pytest.fixture(scope="session")
