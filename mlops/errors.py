@@ -11,7 +11,7 @@ from typing import Final
 EXIT_CODES: Final[Mapping[int, str]] = {
     0: "success",
     1: "unexpected error, or a failed check of `mlops doctor`",
-    2: "wrong command, option, variable or setting",
+    2: "wrong command, option, variable or setting, or nothing to apply it to",
     3: "trips could not be read",
     4: "the data contract is broken",
     5: "the gate refused a model",
@@ -69,7 +69,10 @@ def did_you_mean(name: str, names: Iterable[str]) -> str:
 
 
 class ConfigurationError(MlopsError):
-    """A setting, option or variable is unknown or has a value that makes no sense."""
+    """A setting, option or variable is unknown, makes no sense, or there is nothing to apply it to.
+
+    The same request fails again until something else has happened.
+    """
 
     exit_code = 2
 

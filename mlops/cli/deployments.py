@@ -16,8 +16,9 @@ DEPLOY_CODES = (
     "10 the artifact test or the canary failed, or it was rolled back"
 )
 ROLLBACK_CODES = (
-    "Exit codes: 0 restored, or a deployment stopped · 7 another rollback is in progress · "
-    "8 no former champion, or registry problem · 10 restored, but the endpoint answers incorrectly"
+    "Exit codes: 0 restored, or a deployment stopped · 2 nothing to restore, or a wrong option · "
+    "7 another rollback is in progress · 8 registry problem · "
+    "10 restored, but the endpoint answers incorrectly"
 )
 
 

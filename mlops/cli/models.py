@@ -9,7 +9,7 @@ from rich.console import Console
 
 from mlops.cli.display import error_columns, show_rows, terminal
 from mlops.cli.options import AsJson, examples
-from mlops.errors import RegistryError
+from mlops.errors import ConfigurationError
 from mlops.settings import load_settings
 
 
@@ -139,7 +139,7 @@ def _show_last_verdict(path: Any, console: Console, as_json: bool) -> None:
 
     verdict = find_record(path, Verdict, "run the gate again, which rewrites {path}: mlops run")
     if verdict is None:
-        raise RegistryError("the gate has judged no model yet", "train some with: mlops run")
+        raise ConfigurationError("the gate has judged no model yet", "train some with: mlops run")
     if as_json:
         print(verdict.model_dump_json(indent=1))
     else:

@@ -15,7 +15,7 @@ import pandas as pd
 
 from mlops.deployment.checks import at_most, none_of, verdict
 from mlops.deployment.golden import ROWS, golden_requests
-from mlops.errors import RegistryError
+from mlops.errors import ConfigurationError, RegistryError
 from mlops.evaluation.performance import prediction_latency_ms, saved_size_mb
 from mlops.evaluation.verdict import RuleResult, Verdict
 from mlops.registry.versions import Registry, VersionInfo
@@ -50,7 +50,7 @@ def artifact_verdict(
         requests = golden_requests(model.encoder.statistics.as_of)
         answers = model.predict(requests)
         bundle = compiled(model, info)(requests)
-    except RegistryError:
+    except (ConfigurationError, RegistryError):
         raise  # says nothing about the artifact: the step can be repeated
     except Exception as error:  # a broken artifact may raise anything
         cause = (str(error) or "no message").splitlines()[0]

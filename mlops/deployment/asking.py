@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from mlops.deployment.claim import Claims
-from mlops.errors import ConfigurationError, GateRefusalError, RegistryError
+from mlops.errors import ConfigurationError, GateRefusalError
 from mlops.registry.lookup import no_version
 from mlops.registry.standing import look_up
 from mlops.registry.trail import CHAMPION, REFUSED, VERDICT, Trail, require_target
@@ -89,8 +89,8 @@ def check_rollback(settings: Settings, variables: Mapping[str, Any]) -> None:
     """Make sure that there is something to restore, or a deployment to stop.
 
     Raises:
-        ConfigurationError: If ``to_version`` is not a version.
-        RegistryError: If there is nothing to go back to, or ``to_version`` never was champion.
+        ConfigurationError: If ``to_version`` is not a version or never was champion, or if there
+            is nothing to go back to.
     """
     to = asked_target(variables)
     standing = look_up(settings)
@@ -99,7 +99,7 @@ def check_rollback(settings: Settings, variables: Mapping[str, Any]) -> None:
     if to is not None and to not in standing.versions:
         raise no_version(standing, str(to))
     if standing.number(CHAMPION) is None:
-        raise RegistryError(
+        raise ConfigurationError(
             "there is no champion yet: nothing to roll back",
             "deploy a version: mlops deploy VERSION",
         )

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from mlops.deployment.ledger import Asked
 from mlops.deployment.process import Deployer
 from mlops.deployment.records import DeploymentRecord
-from mlops.errors import RegistryError
+from mlops.errors import ConfigurationError
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Rollback(Deployer):
 
         Raises:
             BusyError: If another rollback is in progress.
-            RegistryError: If there is nothing to go back to, or ``to`` never was champion.
+            ConfigurationError: If there is nothing to go back to, or ``to`` never was champion.
         """
         ledger = self.ledger
         record = ledger.records.of_run(asked.run)
@@ -61,7 +61,7 @@ class Rollback(Deployer):
             raise claim.is_busy()
         champion = ledger.champion()
         if champion is None:
-            raise RegistryError(
+            raise ConfigurationError(
                 "there is no champion yet: nothing to roll back",
                 "deploy a version: mlops deploy VERSION",
             )

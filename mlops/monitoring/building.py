@@ -43,8 +43,8 @@ def build_for(settings: Settings, version: int | str) -> ReferenceProfile:
         version: A number or an alias.
 
     Raises:
-        RegistryError: If there is no such version, it was registered without a receipt, or its
-            training set is gone.
+        ConfigurationError: If there is no such version.
+        RegistryError: If it was registered without a receipt, or its training set is gone.
         DataQualityError: If the training set is too short to tell noise from change.
     """
     model, info = Registry(settings).load(version)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from mlops.data.origins import TripOrigin
 from mlops.data.references import Reference
-from mlops.errors import RegistryError, UntrustedArtifactError
+from mlops.errors import ConfigurationError, RegistryError, UntrustedArtifactError
 from mlops.evaluation.results import Evaluation
 from mlops.evaluation.verdict import Verdict
 from mlops.registry.connection import connect, ensure_tracking, registry_errors
@@ -207,7 +207,8 @@ class Catalogue:
         """Load a version's model.
 
         Raises:
-            RegistryError: If there is no such version, or its files are gone.
+            ConfigurationError: If there is no such version.
+            RegistryError: If its files are gone.
             UntrustedArtifactError: If the model is not the one that was logged from this home.
         """
         info = self.require(version)
@@ -237,7 +238,8 @@ class Catalogue:
             by: Who knows where it comes from.
 
         Raises:
-            RegistryError: If there is no such version, or its files are gone.
+            ConfigurationError: If there is no such version.
+            RegistryError: If its files are gone.
         """
         return accept_folder(self._settings, self.require(version).source, by)
 
@@ -245,17 +247,18 @@ class Catalogue:
         """Return a version by number or alias.
 
         Raises:
-            RegistryError: If there is no such one.
+            ConfigurationError: If there is no such one.
+            RegistryError: If the champion is asked for, and its alias names another version.
         """
         info = self.get(version)
         if info is None and version == CHAMPION:
-            raise self.stray_alias() or RegistryError(
+            raise self.stray_alias() or ConfigurationError(
                 f"the model {self._name} has no champion",
                 "deploy a version (mlops models lists them): mlops deploy VERSION; "
                 "or train one: mlops run",
             )
         if info is None:
-            raise RegistryError(
+            raise ConfigurationError(
                 f"the model {self._name} has no version {version!r}",
                 "list the versions with: mlops models",
             )

@@ -6,7 +6,12 @@ from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 from typing import Final
 
-from mlops.errors import ConfigurationError, MlopsError, RegistryError
+from mlops.errors import (
+    ConfigurationError,
+    MlopsError,
+    RegistryError,
+    UntrustedArtifactError,
+)
 from mlops.registry.standing import Standing, in_mlflow, look_up
 from mlops.registry.trail import CHAMPION, Promotion, Trail
 from mlops.registry.trust import find_trusted
@@ -23,8 +28,9 @@ def require_version(settings: Settings, asked: str) -> None:
         asked: A number or an alias.
 
     Raises:
-        ConfigurationError: Naming the versions and aliases there are.
-        RegistryError: If the champion is asked for, and there is none yet.
+        ConfigurationError: Naming the versions and aliases there are, or because no version was
+            promoted yet.
+        RegistryError: If the alias of the champion names a version that was not promoted here.
     """
     standing = look_up(settings)
     if asked == CHAMPION:
@@ -37,7 +43,8 @@ def require_champion(settings: Settings) -> None:
     """Make sure that there is a champion, as far as the registry can be asked at once.
 
     Raises:
-        RegistryError: If no version was promoted yet.
+        ConfigurationError: If no version was promoted yet.
+        RegistryError: If the alias of the champion names a version that was not promoted here.
     """
     _require_champion(settings, look_up(settings))
 
@@ -45,7 +52,7 @@ def require_champion(settings: Settings) -> None:
 def _require_champion(settings: Settings, standing: Standing | None) -> None:
     if standing is not None and standing.number(CHAMPION) is None:
         way_on = "deploy a version: mlops deploy VERSION" if standing.versions else "run: mlops run"
-        raise champion_trouble(settings) or RegistryError("there is no champion yet", way_on)
+        raise champion_trouble(settings) or ConfigurationError("there is no champion yet", way_on)
 
 
 def no_version(standing: Standing, asked: str) -> ConfigurationError:
@@ -81,9 +88,9 @@ def champion_trouble(settings: Settings) -> MlopsError | None:
             return stray
     except MlopsError as error:  # what is damaged: whoever acts on it fails, and says so as well
         return error
-    return RegistryError(
+    return UntrustedArtifactError(
         f"version {last.version} is champion, but its model was not logged from this home, so "
-        "nobody loads it",
+        "it is not loaded",
         f"if you know where it comes from: mlops adopt {last.version}",
     )
 

@@ -41,8 +41,9 @@ def load_profile(settings: Settings, version: int | str) -> ReferenceProfile:
         version: A number or an alias.
 
     Raises:
-        RegistryError: If there is no such version, the registry cannot be reached, or there is
-            neither a profile nor the training set to build it from.
+        ConfigurationError: If there is no such version.
+        RegistryError: If the registry cannot be reached, or there is neither a profile nor the
+            training set to build it from.
         DataQualityError: If the training set is too short to tell noise from change.
     """
     info = Registry(settings).require(version)

@@ -15,7 +15,7 @@ from urllib.parse import quote
 
 from mlops import fingerprints
 from mlops.data.references import Reference
-from mlops.errors import DamagedFileError, RegistryError
+from mlops.errors import ConfigurationError, DamagedFileError
 from mlops.records.files import find_record, refuse, write_record
 from mlops.records.folder import RecordFolder
 from mlops.registry.rollout import Rollout
@@ -171,8 +171,8 @@ def require_target(
         to: A former champion that a person names.
 
     Raises:
-        RegistryError: If there is nothing to restore, or only a synthetic model in place of a real
-            one; or if ``to`` is gone or never was champion.
+        ConfigurationError: If there is nothing to restore, or only a synthetic model in place of a
+            real one; or if ``to`` is gone or never was champion.
     """
     champion = trail[0].version if trail else None
     named = {v for p in trail for v in (p.version, p.previous) if v is not None}
@@ -183,16 +183,16 @@ def require_target(
         name_one = f"restore a former champion ({numbers}): mlops rollback --to {former[-1]}"
     if to is not None:
         if to not in versions:
-            raise RegistryError(f"to_version: there is no version {to}", name_one)
+            raise ConfigurationError(f"to_version: there is no version {to}", name_one)
         if to != champion and to not in former:
-            raise RegistryError(
+            raise ConfigurationError(
                 f"to_version: version {to} never was champion, so it cannot be restored",
                 f"{name_one}; or deploy this one: mlops deploy {to}",
             )
         return to
     target = rollback_target(trail)
     if target is not None and target not in versions:
-        raise RegistryError(
+        raise ConfigurationError(
             f"version {target}, the champion before version {champion}, is not in the registry",
             name_one,
         )
@@ -201,7 +201,7 @@ def require_target(
             "true",
             "false",
         ]:
-            raise RegistryError(
+            raise ConfigurationError(
                 f"version {target}, the champion before version {champion}, learned from synthetic "
                 "trips",
                 f"to restore it anyway: mlops rollback --to {target}",
@@ -209,9 +209,9 @@ def require_target(
         return target
     if trail and trail[0].kind == "rollback":
         last = trail[0]
-        raise RegistryError(
+        raise ConfigurationError(
             f"version {last.version} was itself restored from version {last.previous} by a "
             f"rollback ({last.reason}); another one would bring version {last.previous} back",
             name_one,
         )
-    raise RegistryError("there is no previous champion", name_one)
+    raise ConfigurationError("there is no previous champion", name_one)

@@ -11,7 +11,7 @@ import contextlib
 from datetime import datetime, timezone
 from typing import Final, Literal
 
-from mlops.errors import GateRefusalError, RegistryError
+from mlops.errors import ConfigurationError, GateRefusalError, RegistryError
 from mlops.evaluation.results import Evaluation
 from mlops.evaluation.verdict import Verdict
 from mlops.registry import descriptions
@@ -104,7 +104,7 @@ class Registry(Catalogue):
 
         Raises:
             GateRefusalError: If the gate refused this version.
-            RegistryError: If there is no such version.
+            ConfigurationError: If there is no such version.
             UntrustedArtifactError: If its model was neither logged nor accepted here.
         """
         return self._move(self.require(version), reason, by, "promotion")
@@ -120,7 +120,7 @@ class Registry(Catalogue):
             to: A former champion; if it is champion already nothing changes.
 
         Raises:
-            RegistryError: If there is nothing to restore, or ``to`` never was champion.
+            ConfigurationError: If there is nothing to restore, or ``to`` never was champion.
         """
         return self._move(self.require(self.rollback_target(to)), reason, by, "rollback")
 
@@ -133,7 +133,7 @@ class Registry(Catalogue):
 
     def can_roll_back(self) -> bool:
         """Tell whether a rollback that names no version would find one."""
-        with contextlib.suppress(RegistryError):
+        with contextlib.suppress(ConfigurationError, RegistryError):
             return bool(self.rollback_target())
         return False
 

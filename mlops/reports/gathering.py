@@ -31,12 +31,13 @@ def gather_card(settings: Settings, version: int | str) -> CardFacts:
         version: A number or an alias.
 
     Raises:
-        RegistryError: If there is no such version, or the registry cannot be reached.
+        ConfigurationError: If there is no such version.
+        RegistryError: If the registry cannot be reached.
     """
     registry = Registry(settings)
     info = registry.get(version)
     if info is None:
-        raise RegistryError(f"there is no version {version!r}", "list them with: mlops models")
+        raise ConfigurationError(f"there is no version {version!r}", "list them with: mlops models")
     missing: list[str] = []
     manifest = _manifest(settings, info, missing)
     examination = None if manifest is None else _examine(registry, info, manifest, missing)
@@ -64,8 +65,8 @@ def gather_selection(settings: Settings, run: str = "") -> RunFacts:
         run: Number of its pipeline run; by default the last selection.
 
     Raises:
-        ConfigurationError: If there is no such selection.
-        RegistryError: If there is none yet, or the registry cannot be reached.
+        ConfigurationError: If there is no such selection, or none yet.
+        RegistryError: If the registry cannot be reached.
     """
     selection = read_selection(settings, run)
     if selection is None:
@@ -75,7 +76,9 @@ def gather_selection(settings: Settings, run: str = "") -> RunFacts:
                 f"there is no model selection {run!r} on record",
                 f"choose one of: {', '.join(known)}",
             )
-        raise RegistryError("no model selection is on record yet", "create one with: mlops run")
+        raise ConfigurationError(
+            "no model selection is on record yet", "create one with: mlops run"
+        )
     missing: list[str] = []
     manifest = None
     try:
@@ -104,8 +107,7 @@ def gather_window(settings: Settings, name: str = "") -> WindowFacts:
         name: Of the window; by default the one that ends last.
 
     Raises:
-        ConfigurationError: If there is no such window.
-        RegistryError: If there is none yet.
+        ConfigurationError: If there is no such window, or none yet.
     """
     windows = read_windows(settings, whole=1)
     record = find_window(settings, name) or _window(windows, name)
@@ -140,7 +142,9 @@ def gather_window(settings: Settings, name: str = "") -> WindowFacts:
 
 def _window(windows: Sequence[WindowRecord], name: str) -> WindowRecord:
     if not windows:
-        raise RegistryError("no window has been monitored yet", "measure one with: mlops monitor")
+        raise ConfigurationError(
+            "no window has been monitored yet", "measure one with: mlops monitor"
+        )
     if not name:
         return windows[-1]
     found = next((window for window in windows if window.window == name), None)

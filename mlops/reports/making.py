@@ -64,8 +64,8 @@ def make_report(
         output: The file to write; by default one below `settings.reports`.
 
     Raises:
-        ConfigurationError: If there is no such kind, run or window.
-        RegistryError: If there is no such version, or nothing yet to report on.
+        ConfigurationError: If there is no such kind, run, window or version, or nothing yet to
+            report on.
         MlopsError: If the file cannot be written.
     """
     plans = {"run": plan_run, "window": plan_window, "model": plan_model}

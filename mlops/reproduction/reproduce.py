@@ -11,7 +11,7 @@ from pathlib import Path
 from mlops import progress
 from mlops.data.references import TrainingSetManifest
 from mlops.data.store.snapshots import read_window
-from mlops.errors import MlopsError, RegistryError
+from mlops.errors import ConfigurationError, MlopsError
 from mlops.evaluation.results import Evaluation
 from mlops.features.products import freeze_routes
 from mlops.registry.receipts import IntervalOrigin, Receipt, code_commit
@@ -36,12 +36,13 @@ def reproduce(version: int | str, settings: Settings, threads: int = 0) -> Repro
         threads: For fitting; 0: as the receipt says.
 
     Raises:
-        RegistryError: If there is no such version, its model is gone, or it was registered by hand.
+        ConfigurationError: If there is no such version, or it was registered by hand.
+        RegistryError: If its model is gone.
     """
     started = time.monotonic()
     model, info = Registry(settings).load(version)
     if info.receipt is None or info.evaluation is None:
-        raise RegistryError(
+        raise ConfigurationError(
             f"version {info.version} was registered by hand: no receipt is stored with it",
             "choose a version that a selection registered; list them with: mlops models",
         )

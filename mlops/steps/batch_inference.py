@@ -40,8 +40,8 @@ def score_trips(extraction: dict[str, Any], variables: Variables) -> dict[str, A
     """Predict every good trip with the champion; returns a `PredictionSummary`.
 
     Raises:
-        ConfigurationError: If it learned from trips of another kind, unless that is allowed.
-        RegistryError: If there is no champion.
+        ConfigurationError: If there is no champion, or it learned from trips of another kind and
+            that is not allowed.
     """
     settings = load_settings(variables, strict=False)
     trips = Extraction.model_validate(extraction)

@@ -71,8 +71,7 @@ def stop_deployments(variables: Variables) -> dict[str, Any]:
     """Open the rollback to ``to_version`` or the previous champion, ending what is in progress.
 
     Raises:
-        ConfigurationError: If ``to_version`` is not a number.
-        RegistryError: If there is nothing to go back to.
+        ConfigurationError: If ``to_version`` is not a number, or there is nothing to go back to.
         BusyError: If another rollback is in progress.
     """
     to = asked_target(variables)

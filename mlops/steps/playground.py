@@ -72,9 +72,9 @@ def predict(variables: Variables) -> dict[str, Any]:
         the trip as it was understood.
 
     Raises:
-        ConfigurationError: If a field is missing or cannot be read, naming it.
+        ConfigurationError: If a field is missing or cannot be read, naming it; or if there is no
+            champion.
         DataQualityError: If a value breaks a rule of requests, naming the field.
-        RegistryError: If there is no champion.
     """
     settings = load_settings(variables, strict=False)
     if not _given(variables):

@@ -146,7 +146,8 @@ GO_ON = "mlops deploy 99"
         # asked for again, it fails again
         (ConfigurationError("version: there is no version 99", "see: mlops models"), False),
         (ConfigurationError("source.months: no such month", "ask for other months"), False),
-        (RegistryError("nothing to restore", "deploy another: mlops deploy VERSION"), False),
+        (RegistryError("its files are gone", "deploy another: mlops deploy VERSION"), False),
+        (ConfigurationError("nothing to restore", "first deploy a version"), False),
         # once the cause is mended, the same goes on
         (SourceError("no trips for 2024-02", "put the file there"), True),
         (DataQualityError("the batch breaks the data contract", "fix the source"), True),

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from werkzeug.serving import make_server
 
-from mlops.errors import ConfigurationError, DamagedFileError, RegistryError
+from mlops.errors import ConfigurationError, DamagedFileError
 from mlops.registry.connection import connect, ensure_tracking
 from mlops.registry.lookup import require_champion, require_version
 from mlops.registry.standing import Standing, look_up
@@ -92,7 +92,7 @@ def test_a_model_that_nobody_registered_has_no_versions(
     )
 
     assert look_up(other) == Standing()
-    with pytest.raises(RegistryError, match="no champion"):
+    with pytest.raises(ConfigurationError, match="no champion"):
         require_champion(other)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from mlops.errors import RegistryError
+from mlops.errors import ConfigurationError, RegistryError
 from mlops.monitoring import building
 from mlops.monitoring.profile import ReferenceProfile
 from mlops.registry import profiles
@@ -126,5 +126,5 @@ def test_a_version_without_profile_and_training_set_says_what_to_do(
 def test_an_unknown_version_is_named(registered: tuple[Settings, str]) -> None:
     settings, _ = registered
 
-    with pytest.raises(RegistryError, match="no version 99"):
+    with pytest.raises(ConfigurationError, match="no version 99"):
         load_profile(settings, 99)

@@ -10,7 +10,12 @@ from typing import Any
 import pytest
 
 from mlops.data.references import TrainingSetManifest
-from mlops.errors import GateRefusalError, RegistryError, UntrustedArtifactError
+from mlops.errors import (
+    ConfigurationError,
+    GateRefusalError,
+    RegistryError,
+    UntrustedArtifactError,
+)
 from mlops.evaluation.evaluate import Evaluation
 from mlops.evaluation.verdict import Verdict
 from mlops.registry.lookup import champion_trouble
@@ -170,7 +175,7 @@ def test_a_rollback_restores_any_former_champion_and_a_synthetic_one_only_by_nam
 
     registry.promote(1, "synthetic", by="test")
     registry.promote(3, "real trips at last", by="test")
-    with pytest.raises(RegistryError, match="learned from synthetic trips") as refused:
+    with pytest.raises(ConfigurationError, match="learned from synthetic trips") as refused:
         registry.rollback_target()
     assert "mlops rollback --to 1" in refused.value.hint
     assert registry.rollback_target(1) == 1
@@ -201,9 +206,9 @@ def test_a_refused_model_is_kept_but_never_deployed(
 @pytest.mark.parametrize("unknown", [99, "99", "nobody"])
 def test_an_unknown_version_is_named(registry: Registry, unknown: int | str) -> None:
     assert registry.get(unknown) is None
-    with pytest.raises(RegistryError, match=str(unknown)):
+    with pytest.raises(ConfigurationError, match=str(unknown)):
         registry.load(unknown)
-    with pytest.raises(RegistryError, match="mlops models"):
+    with pytest.raises(ConfigurationError, match="mlops models"):
         registry.promote(unknown, "reason", by="test")
 
 

@@ -65,14 +65,14 @@ def test_what_there_is_none_of_is_named(project: Any, tmp_path: Path) -> None:
     settings = project.settings
     with pytest.raises(ConfigurationError, match="there is no report of 'card'"):
         make_report(settings, "card")
-    with pytest.raises(RegistryError, match="there is no version '9'"):
+    with pytest.raises(ConfigurationError, match="there is no version '9'"):
         make_report(settings, "model", "9")
     with pytest.raises(ConfigurationError, match=r"no model selection '\.\./7' on record"):
         make_report(settings, "run", "../7")
     empty = settings.model_copy(update={"home": tmp_path})
-    with pytest.raises(RegistryError, match="no model selection is on record yet"):
+    with pytest.raises(ConfigurationError, match="no model selection is on record yet"):
         make_report(empty, "run")
-    with pytest.raises(RegistryError, match="no window has been monitored yet"):
+    with pytest.raises(ConfigurationError, match="no window has been monitored yet"):
         make_report(empty, "window")
 
 
@@ -102,7 +102,10 @@ def test_a_report_that_fails_costs_a_pipeline_nothing(
 ) -> None:
     leave_report(project.settings, "model", "9")
 
-    assert "no report of model 9: RegistryError: there is no version '9'" in capsys.readouterr().out
+    assert (
+        "no report of model 9: ConfigurationError: there is no version '9'"
+        in capsys.readouterr().out
+    )
 
 
 def test_without_its_snapshot_a_card_says_what_it_lacks(

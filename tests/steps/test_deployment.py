@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from mlops.errors import ConfigurationError, RegistryError
+from mlops.errors import ConfigurationError
 from mlops.steps import deployment
 
 
@@ -40,7 +40,7 @@ def test_what_makes_no_sense_is_named(variables: dict[str, Any], named: str) -> 
 def test_a_rollback_needs_a_number_and_something_to_go_back_to() -> None:
     with pytest.raises(ConfigurationError, match="to_version: 'the last' is not"):
         deployment.stop_deployments({"to_version": "the last"})
-    with pytest.raises(RegistryError, match="no champion yet"):
+    with pytest.raises(ConfigurationError, match="no champion yet"):
         deployment.stop_deployments({})
 
 
