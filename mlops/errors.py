@@ -169,9 +169,14 @@ class InterruptionError(MlopsError):
     exit_code = 130
 
 
+def cause_of(error: Exception) -> str:
+    """Return what an error says, without the path that an `OSError` repeats."""
+    return getattr(error, "strerror", None) or str(error).strip() or type(error).__name__
+
+
 def unwritable(folder: Path, error: OSError) -> ConfigurationError:
     """Return what to tell when the operating system does not let us write in a folder."""
     return ConfigurationError(
-        f"{folder} cannot be written: {error.strerror or error}",
+        f"{folder} cannot be written: {cause_of(error)}",
         "free space or make it writable, or set MLOPS_HOME to another folder",
     )

@@ -720,7 +720,9 @@ def load_settings(overrides: Mapping[str, Any] | None = None, *, strict: bool = 
         name = ".".join(str(part) for part in first["loc"])
         message, _, hint = first["msg"].removeprefix("Value error, ").partition(HINT)
         secret = _annotation(".".join(str(part) for part in first["loc"][:2])) in _SECRET
-        got = "" if secret else f" (got {first.get('input')!r})"
+        given = first.get("input")
+        is_named = isinstance(given, str) and repr(given) in message
+        got = "" if secret or is_named else f" (got {given!r})"
         raise ConfigurationError(
             f"{name}: {message}{got}",
             hint or "see the accepted values with: mlops config schema",

@@ -103,6 +103,44 @@ def test_errors_name_the_setting(overrides: dict[str, object], named: str) -> No
         load_settings(overrides)
 
 
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (
+            {"source.months": "2024-1"},
+            "source.months: '2024-1' is not a month or a range of months",
+        ),
+        (
+            {"months": "2024-01,2024-1"},
+            "source.months: '2024-1' is not a month or a range of months (got '2024-01,2024-1')",
+        ),
+        (
+            {"months": "2024-02..2024-01"},
+            "source.months: the range '2024-02..2024-01' runs backwards",
+        ),
+        (
+            {"backtest.drift_from": "soon"},
+            "backtest.drift_from: 'soon' is not a month or a range of months",
+        ),
+        (
+            {"backtest.drift_from": "2024-01..2024-02"},
+            "backtest.drift_from: one month is needed, written YYYY-MM (got '2024-01..2024-02')",
+        ),
+        (
+            {"location": "['a"},
+            'source.location: "[\'a" is not a JSON list: Expecting value: line 1 column 2 (char 1)',
+        ),
+    ],
+)
+def test_an_error_says_the_name_and_the_value_once(
+    overrides: dict[str, object], message: str
+) -> None:
+    with pytest.raises(ConfigurationError) as raised:
+        load_settings(overrides)
+
+    assert raised.value.message == message
+
+
 def test_blocks_ignore_names_that_mage_adds_but_not_misspelt_settings() -> None:
     # given what Mage passes to every block
     mage = {"execution_date": "2024-01-01", "env": "dev", "configuration": {}}

@@ -17,7 +17,7 @@ from mlops.cli import stored
 from mlops.cli.display import show_rows
 from mlops.cli.options import AsJson, SetOption, examples, settings_from
 from mlops.data.locations import require_there
-from mlops.errors import MlopsError
+from mlops.errors import MlopsError, cause_of
 from mlops.settings import PROJECT_ROOT, Settings
 
 MIN_DISK_GB = 2.0
@@ -132,7 +132,12 @@ def check_home(settings: Settings) -> Check:
         with tempfile.TemporaryFile(dir=settings.home):
             pass
     except OSError as error:
-        return Check("home", "fail", str(error), "set MLOPS_HOME to a folder you can write")
+        return Check(
+            "home",
+            "fail",
+            f"{settings.home}: {cause_of(error)}",
+            "set MLOPS_HOME to a folder you can write",
+        )
     return Check("home", "ok", str(settings.home))
 
 

@@ -9,7 +9,7 @@ import typer
 
 from mlops.cli.display import show_rows, terminal
 from mlops.cli.options import AllowMismatch, AsJson, examples, settings_from
-from mlops.errors import ConfigurationError
+from mlops.errors import ConfigurationError, cause_of
 from mlops.settings import Settings
 
 if TYPE_CHECKING:
@@ -129,7 +129,9 @@ def _from_file(path: Path) -> Any:
     try:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"{path} cannot be read: {error}", "save it as UTF-8") from error
+        raise ConfigurationError(
+            f"{path} cannot be read: {cause_of(error)}", "save it as UTF-8"
+        ) from error
     if path.suffix != ".jsonl":
         return _from_json(text, str(path))
     lines = text.split("\n")

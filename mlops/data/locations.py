@@ -24,7 +24,7 @@ def named_in(location: str) -> list[str]:
     """Return the folder, base URL or files that a location names.
 
     Raises:
-        ConfigurationError: If it begins like a JSON list and is none.
+        ConfigurationError: If it begins like a JSON list and is none; the caller names the setting.
     """
     text = location.strip()
     if text.startswith("["):
@@ -32,7 +32,7 @@ def named_in(location: str) -> list[str]:
             return [str(name) for name in json.loads(text)]
         except ValueError as error:
             raise ConfigurationError(
-                f"source.location: {text[:80]!r} is not a JSON list: {error}",
+                f"{text[:80]!r} is not a JSON list: {error}",
                 'write names with commas as ["a,b.parquet", "c.parquet"]',
             ) from error
     if "," in text and "://" not in text and Path(text).expanduser().exists():

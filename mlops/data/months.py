@@ -21,7 +21,8 @@ def parse_months(text: str) -> tuple[str, ...]:
         The months as ``YYYY-MM``, sorted, without repeats.
 
     Raises:
-        ConfigurationError: If a part is not a month or a range runs backwards.
+        ConfigurationError: If a part is not a month or a range runs backwards; the caller names the
+            setting.
     """
     months: set[str] = set()
     for part in (piece.strip() for piece in text.split(",")):
@@ -30,12 +31,12 @@ def parse_months(text: str) -> tuple[str, ...]:
         for end in (first, last):
             if not _MONTH.fullmatch(end):
                 raise ConfigurationError(
-                    f"months: {part!r} is not a month or a range of months",
+                    f"{part!r} is not a month or a range of months",
                     "write YYYY-MM, or YYYY-MM..YYYY-MM for a range, e.g. 2024-01..2024-02",
                 )
         if last < first:
             raise ConfigurationError(
-                f"months: the range {part!r} runs backwards",
+                f"the range {part!r} runs backwards",
                 f"write the earlier month first: {last}..{first}",
             )
         month = first

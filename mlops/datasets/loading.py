@@ -9,7 +9,7 @@ from typing import Final
 from mlops.datasets.definition import DatasetDefinition
 from mlops.datasets.repair import all_mistakes
 from mlops.datasets.text import KeyPath, UnreadableTextError, as_text, read_text
-from mlops.errors import ConfigurationError
+from mlops.errors import ConfigurationError, cause_of
 
 FILE_NAME: Final = "dataset.yaml"
 
@@ -68,7 +68,7 @@ def locate_definition(path: Path) -> LocatedDefinition:
         raw = path.read_bytes()
     except OSError as error:
         raise DefinitionError(
-            f"{path}: the definition cannot be read: {error.strerror or error}",
+            f"{path}: the definition cannot be read: {cause_of(error)}",
             "check the path, or write a definition with: mlops dataset init FILES --target COLUMN",
         ) from error
     definition, lines = _parsed(raw, str(path))

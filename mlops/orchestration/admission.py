@@ -193,7 +193,7 @@ def _batch(settings: Settings, variables: Variables) -> None:
     try:
         months = parse_months(str(asked)) if asked else settings.source.month_list[-1:]
     except ConfigurationError as error:
-        raise ConfigurationError(f"score_{error.message}", error.hint) from None
+        raise ConfigurationError(f"score_months: {error.message}", error.hint) from None
     _check_source(settings, months)
     require_champion(settings)
 

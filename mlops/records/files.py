@@ -16,7 +16,7 @@ from typing import Any, NoReturn, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from mlops.errors import DamagedFileError, MlopsError
+from mlops.errors import DamagedFileError, MlopsError, cause_of
 from mlops.records.atomic import atomic_file
 
 logger = logging.getLogger(__name__)
@@ -59,7 +59,7 @@ def read_record(path: Path, kind: type[R], way_out: str, prepare: Prepare | None
     except LookupError as error:  # the JSON is no such record's
         raise damaged(path, f"it lacks {error}", way_out) from error
     except (OSError, ValueError, TypeError, AttributeError) as error:
-        raise damaged(path, str(error) or type(error).__name__, way_out) from error
+        raise damaged(path, cause_of(error), way_out) from error
 
 
 def find_record(
@@ -109,7 +109,7 @@ def find_pointed(path: Path, file: str, way_out: str) -> Path | None:
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:
-        raise damaged(path, str(error), way_out) from error
+        raise damaged(path, cause_of(error), way_out) from error
     if not re.fullmatch(r"\w[\w.-]{0,99}", name) or not (path.parent / name / file).is_file():
         raise damaged(path, f"it names {name[:80]!r}, and no such folder has a {file}", way_out)
     return path.parent / name

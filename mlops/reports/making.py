@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mlops.errors import ConfigurationError, MlopsError, RegistryError
+from mlops.errors import ConfigurationError, MlopsError, RegistryError, cause_of
 from mlops.reports.document import Document
 from mlops.reports.writing import log_report, write_report
 from mlops.settings import Settings
@@ -79,7 +79,9 @@ def make_report(
     try:
         html = write_report(plan.document, path)
     except OSError as error:
-        raise MlopsError(f"{path}: cannot be written: {error}", "choose --output FILE") from error
+        raise MlopsError(
+            f"{path}: cannot be written: {cause_of(error)}", "choose --output FILE"
+        ) from error
     if not plan.run_id:
         return WrittenReport(kind, title, path, not_logged="it belongs to no run")
     try:

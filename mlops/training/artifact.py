@@ -21,7 +21,7 @@ import pandas as pd
 
 from mlops.cores import usable_cores
 from mlops.data.trips import PICKUP_AT, TARGET
-from mlops.errors import MlopsError
+from mlops.errors import MlopsError, cause_of
 from mlops.features.encoding import FEATURES, FeatureEncoder, training_matrix
 from mlops.features.routes import RouteStatistics
 from mlops.records.atomic import atomic_file
@@ -216,7 +216,9 @@ class TripDurationModel:
         try:
             content = Path(path).read_bytes()
         except OSError as error:
-            raise MlopsError(f"{path}: cannot be read: {error}", "check the path") from error
+            raise MlopsError(
+                f"{path}: cannot be read: {cause_of(error)}", "check the path"
+            ) from error
         return cls.loads(content, str(path), threads)
 
     @classmethod

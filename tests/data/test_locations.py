@@ -32,5 +32,5 @@ def test_a_file_address_is_looked_at_and_an_address_elsewhere_is_not(tmp_path: P
 
 
 def test_half_a_list_is_refused_by_the_name_of_the_setting() -> None:
-    with pytest.raises(ConfigurationError, match=r"source\.location: .*is not a JSON list"):
-        named_in('["a.parquet", ')
+    with pytest.raises(ConfigurationError, match=r"^source\.location: '\[.*is not a JSON list"):
+        load_settings({"location": '["a.parquet", '})

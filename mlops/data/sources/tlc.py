@@ -22,7 +22,7 @@ from mlops import progress
 from mlops.data.locations import month_file_name
 from mlops.data.references import SourceFile
 from mlops.data.sources import cache
-from mlops.errors import SourceError
+from mlops.errors import SourceError, cause_of
 from mlops.settings import SourceSettings
 
 _MISSING = (403, 404)  # the TLC's storage answers 403 for a file that does not exist
@@ -92,7 +92,7 @@ def _month(
             return None
         except OSError as error:
             raise SourceError(
-                f"{path}: cannot be written: {error}",
+                f"{path}: cannot be written: {cause_of(error)}",
                 "free disk space or set MLOPS_HOME to another disk; the download will continue",
             ) from error
     return cache.describe(path, source.taxi, month, name, receipt.sha256)
