@@ -20,6 +20,7 @@ from mlops.backtest.scoring import live_performance, predictions_of
 from mlops.backtest.store import Store, key_of
 from mlops.backtest.training import Training, months_known, pass_gate, read_training, train
 from mlops.backtest.watching import Watcher
+from mlops.counting import counted
 from mlops.data.months import month_bounds, months_between
 from mlops.errors import ConfigurationError, GateRefusalError
 from mlops.settings import Settings
@@ -58,8 +59,8 @@ class Replay:
         initial = self.settings.backtest.initial_months
         if len(self.months) <= initial:
             raise ConfigurationError(
-                f"{len(self.months)} months leave none to replay: the first {initial} train the"
-                " first model",
+                f"of {counted(len(self.months), 'month')}, none is left to replay: the first model"
+                f" is trained on {initial}",
                 "move --from or --to, or lower backtest.initial_months",
             )
         clock = self.history.clock(month_bounds(self.months[initial])[0])

@@ -10,6 +10,7 @@ from rich.markup import escape
 
 from mlops.cli.display import RunDisplay, show_rows, terminal
 from mlops.cli.options import AsJson, SetOption, examples, parse_assignments, settings_from
+from mlops.counting import counted
 from mlops.errors import ConfigurationError
 from mlops.orchestration.interruption import interruptible
 from mlops.settings import PROJECT_ROOT, load_settings
@@ -175,7 +176,7 @@ def status(
         else:
             label = " (synthetic)" if manifest.extraction.synthetic else ""
             console.print(
-                f"training set {manifest.sha256[:12]}{label}: {manifest.rows:,} trips, "
+                f"training set {manifest.sha256[:12]}{label}: {counted(manifest.rows, 'trip')}, "
                 f"{manifest.extraction.taxi} {', '.join(manifest.extraction.months)}, "
                 f"built {manifest.created_at:%Y-%m-%d %H:%M} UTC"
             )

@@ -64,7 +64,8 @@ def predict(
         row["model_version"] = info.version
         if info.synthetic:
             row["synthetic"] = True
-    show_rows(rows, as_json=as_json, title=f"Minutes, by {info.title}")
+    title, empty = f"Minutes, by {info.title}", f"{trips} has no trips"
+    show_rows(rows, as_json=as_json, title=title, empty=empty)
 
 
 def _score_file(

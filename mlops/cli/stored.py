@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
+from mlops.counting import counted
 from mlops.errors import DamagedFileError, MlopsError
 from mlops.records.files import damaged, find_record
 from mlops.settings import Settings
@@ -45,7 +46,8 @@ def promotions(settings: Settings, fault: Callable[[MlopsError], None]) -> str:
     trail = Trail(settings)
     with _Caught(fault):
         trail.rollout()
-    return f"{len(trail.all(fault))} promotions, {len(all_trusted(settings, fault))} known models"
+    known = all_trusted(settings, fault)
+    return f"{counted(len(trail.all(fault)), 'promotion')}, {counted(len(known), 'known model')}"
 
 
 def training_set(settings: Settings, fault: Callable[[MlopsError], None]) -> str:
@@ -62,7 +64,7 @@ def training_set(settings: Settings, fault: Callable[[MlopsError], None]) -> str
         from mlops.data.store.snapshots import verify
 
         verify(manifest)
-        return f"{manifest.sha256[:12]}, {manifest.rows:,} trips"
+        return f"{manifest.sha256[:12]}, {counted(manifest.rows, 'trip')}"
     return "damaged"
 
 
@@ -76,7 +78,8 @@ def journal(settings: Settings, fault: Callable[[MlopsError], None]) -> str:
         pending_approval(settings)
     with _Caught(fault):
         try:
-            return f"the last main job finished {len(Journal.read(settings).finished)} pipelines"
+            pipelines = Journal.read(settings).finished
+            return f"the last main job finished {counted(len(pipelines), 'pipeline')}"
         except ConfigurationError:
             return "no main job yet"
     return "damaged"
@@ -95,8 +98,8 @@ def history(settings: Settings, fault: Callable[[MlopsError], None]) -> str:
     selections = all_selections(settings, fault)
     retrainings = all_records(settings, fault)
     return (
-        f"{len(selections)} selections, {len(retrainings)} retrainings, "
-        f"{len(deployments)} deployments"
+        f"{counted(len(selections), 'selection')}, {counted(len(retrainings), 'retraining')}, "
+        f"{counted(len(deployments), 'deployment')}"
     )
 
 
@@ -106,7 +109,7 @@ def backtests(settings: Settings, fault: Callable[[MlopsError], None]) -> str:
 
     with _Caught(fault):
         result = latest_result(settings.backtests)
-        return f"{len(result.months)} months replayed" if result else "none yet"
+        return f"{counted(len(result.months), 'month')} replayed" if result else "none yet"
     return "damaged"
 
 
@@ -127,14 +130,17 @@ def monitoring(settings: Settings, fault: Callable[[MlopsError], None]) -> str:
 
         with _Caught(fault):
             find_record(path, Snapshot, SNAPSHOT_WAY_OUT)
-    return f"{len(windows)} windows, {len(decisions)} decisions, {len(profiles)} profiles"
+    return (
+        f"{counted(len(windows), 'window')}, {counted(len(decisions), 'decision')}, "
+        f"{counted(len(profiles), 'profile')}"
+    )
 
 
 def notifications(settings: Settings, fault: Callable[[MlopsError], None]) -> str:
     """Read the incidents that people were told of."""
     from mlops.notifications.incidents import reported
 
-    return f"{len(reported(settings, fault))} incidents"
+    return counted(len(reported(settings, fault)), "incident")
 
 
 def serving(settings: Settings, fault: Callable[[MlopsError], None]) -> str:
@@ -153,7 +159,7 @@ def serving(settings: Settings, fault: Callable[[MlopsError], None]) -> str:
 
         with _Caught(fault):
             read_head(bundle)
-    return f"{len(keys)} keys, {len(bundles)} bundles"
+    return f"{counted(len(keys), 'key')}, {counted(len(bundles), 'bundle')}"
 
 
 def tables(settings: Settings, fault: Callable[[MlopsError], None]) -> str:

@@ -14,6 +14,7 @@ from datetime import datetime, timezone
 from functools import partial
 from typing import Any
 
+from mlops.counting import counted
 from mlops.demo.callers import Callers, Trickle
 from mlops.demo.city import AFTER, CHANGED, LEARNED, QUIET, City
 from mlops.demo.facts import DemoFacts, live_rmse, required
@@ -134,7 +135,8 @@ class Story:
             self.facts.answered = dict(trickle.answered)
             if trickle.problems:
                 raise MlopsError(
-                    f"{len(trickle.problems)} requests failed meanwhile: {trickle.problems[0]}",
+                    f"{counted(len(trickle.problems), 'request')} failed meanwhile:"
+                    f" {trickle.problems[0]}",
                     "read the log of mlops serve",
                 )
             shares = ", ".join(f"version {v}: {n}" for v, n in sorted(trickle.answered.items()))
@@ -197,7 +199,7 @@ class Story:
                 f"monitoring run {run} measured no window of version {champion}",
                 f"read its log in {self.settings.logs}",
             )
-        self._say(f"monitoring run {run} measured {len(windows)} windows")
+        self._say(f"monitoring run {run} measured {counted(len(windows), 'window')}")
         self._watch.observes("mlops_model_live_rmse_minutes", live_rmse(windows[-1:]))
         # The first may have begun in the month before.
         inside = tuple(w for w in windows if f"{w.report.start:%Y-%m}" == month)

@@ -15,7 +15,7 @@ from mlops.registry.standing import look_up
 from mlops.registry.trail import CHAMPION, REFUSED, VERDICT, Trail, require_target
 from mlops.settings import Settings
 
-_EXAMPLE: Final = 'send e.g. {"version": "12"} or {"alias": "challenger"}'
+_EXAMPLE: Final = "give a version or an alias, e.g. version=12 or alias=challenger"
 # Variables of a run that are short names of settings.
 SETTINGS: Final = ("canary_percent", "canary_minutes", "shadow_minutes", "require_server")
 
@@ -28,8 +28,12 @@ def asked_version(variables: Mapping[str, Any]) -> str:
     """
     given = {name: text for name in ("version", "alias") if (text := text_of(variables, name))}
     if len(given) != 1:
-        problem = "both are given" if given else "neither is given"
-        raise ConfigurationError(f"version, alias: one of them is needed, and {problem}", _EXAMPLE)
+        empty = [name for name in ("version", "alias") if variables.get(name) is not None]
+        if given:
+            problem = "version, alias: both are given"
+        else:
+            problem = f"{' and '.join(empty)}: empty" if empty else "version: not given"
+        raise ConfigurationError(problem, _EXAMPLE)
     ((name, text),) = given.items()
     if text.isdecimal() == (name == "alias"):
         kind = "a number" if name == "version" else "an alias"

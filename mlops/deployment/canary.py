@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from mlops import progress
+from mlops.counting import counted
 from mlops.deployment.checks import at_least, at_most, none_of, verdict
 from mlops.deployment.endpoint import Endpoint
 from mlops.deployment.traffic import Scrape, Traffic
@@ -47,7 +48,7 @@ def judge(mode: str, canary: Traffic, champion: Traffic, limits: DeploymentSetti
             canary.requests,
             enough,
             "",
-            f"{canary.requests} requests reached it, {enough} are needed to judge",
+            f"{counted(canary.requests, 'request')} reached it, {enough} are needed to judge",
         ),
         _errors(canary, champion if compared else Traffic(), limits),
     ]
@@ -56,7 +57,7 @@ def judge(mode: str, canary: Traffic, champion: Traffic, limits: DeploymentSetti
     against = f"{champion.requests} of the champion" if compared else "none of the champion"
     return verdict(
         rules,
-        f"{mode}: {canary.requests} requests against {against}: "
+        f"{mode}: {counted(canary.requests, 'request')} against {against}: "
         + "; ".join(rule.why for rule in rules[1:]),
     )
 

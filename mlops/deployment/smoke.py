@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from mlops.counting import counted
 from mlops.deployment.checks import at_most, none_of, verdict
 from mlops.deployment.endpoint import Endpoint, EndpointAnswer
 from mlops.evaluation.verdict import Verdict
@@ -49,7 +50,9 @@ def judge(
             others.total(),
             f"after {seconds:.1f} s "
             + (
-                ", ".join(f"{n} answers came from version {v}" for v, n in others.items())
+                ", ".join(
+                    f"{counted(n, 'answer')} came from version {v}" for v, n in others.items()
+                )
                 or "no answer came from another version"
             ),
         ),

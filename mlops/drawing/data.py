@@ -10,6 +10,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.patches import Patch
 
+from mlops.counting import counted
 from mlops.data.zone_names import ZONE_NAMES
 from mlops.drawing.frame import FULL, HALF, Drawing, FigureSize, axes, drawn, figure, label, legend
 from mlops.drawing.html import empty
@@ -54,10 +55,10 @@ def draw_hours(table: pd.DataFrame, size: FigureSize = HALF) -> Drawing:
         fig, title="When trips begin", x="hour of the day, New York", y="share of the window, %"
     )
     hour = table["hour"].dt.hour.rename("of_day")
-    counted = table.groupby(["window", hour])["trips"].sum()
+    per_hour = table.groupby(["window", hour])["trips"].sum()
     for name, dash in zip(_WINDOWS, ("-", "--", ":"), strict=True):
-        if name in counted.index.get_level_values("window"):
-            own = counted.loc[name].reindex(range(24), fill_value=0)
+        if name in per_hour.index.get_level_values("window"):
+            own = per_hour.loc[name].reindex(range(24), fill_value=0)
             on.plot(own.index, 100 * own / own.sum(), dash, color=ROLES[name], lw=2.2, label=name)
     on.set_xticks(range(0, 24, 3))
     on.set_ylim(bottom=0)
@@ -118,7 +119,7 @@ def draw_rules(table: pd.DataFrame, size: FigureSize = HALF) -> Drawing:
         Patch(color=ROLES["flagged"], label="kept and flagged"),
     ]
     if obeyed:
-        handles.append(Patch(color="none", label=f"never broken: {obeyed} more rules"))
+        handles.append(Patch(color="none", label=f"never broken: {counted(obeyed, 'more rule')}"))
     fig.legend(handles=handles, loc="outside lower center", ncols=3)
     return fig
 

@@ -10,6 +10,7 @@ from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from mlops.counting import counted
 from mlops.drawing.frame import (
     BESIDE,
     FULL,
@@ -92,7 +93,9 @@ def draw_contributions(table: pd.DataFrame, size: FigureSize = TALL) -> Drawing:
         shade = to_rgba(BLUE, _DARKEST * values[y, x] / values.max())
         on.barh(y, 0.96, left=x - 0.48, height=0.92, color=shade)
         on.text(x, y, f"{values[y, x]:.2f}", ha="center", va="center", fontsize=10)
-    names = [f"{name.replace('_', chr(10))}\n{rows[name]} trips" for name in minutes.columns]
+    names = [
+        f"{name.replace('_', chr(10))}\n{counted(rows[name], 'trip')}" for name in minutes.columns
+    ]
     on.set_xticks(range(len(names)), names)
     on.set_yticks(range(len(top)), [str(name).replace("_", " ") for name in top])
     on.set_xlim(-0.5, len(names) - 0.5)
@@ -105,7 +108,9 @@ def draw_contributions(table: pd.DataFrame, size: FigureSize = TALL) -> Drawing:
 
 def _contribution_bars(fig: Figure, minutes: pd.Series[Any], rows: int) -> Drawing:
     title = f"Contribution of each feature to predictions of {minutes.name}"
-    on = axes(fig, title=title, x=f"mean |contribution|, minutes (exact, {rows:,} trips)", y="")
+    on = axes(
+        fig, title=title, x=f"mean |contribution|, minutes (exact, {counted(rows, 'trip')})", y=""
+    )
     own = minutes.iloc[::-1]
     bars = on.barh(
         [str(name).replace("_", " ") for name in own.index],

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.colors import to_rgba
 
+from mlops.counting import counted
 from mlops.drawing.frame import (
     FULL,
     HALF,
@@ -251,7 +252,7 @@ def _minutes(value: float) -> str:
 
 
 def _trips(count: float) -> str:
-    return "" if np.isnan(count) else f"{count:,.0f} trips"
+    return "" if np.isnan(count) else counted(count, "trip")
 
 
 def _age(days: float) -> str:

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.ticker import LogLocator, NullLocator
 
+from mlops.counting import counted
 from mlops.drawing.frame import HALF, Drawing, FigureSize, axes, drawn, figure, legend
 from mlops.drawing.html import Card, Html, cards_html, state_html, table_html, version_html
 from mlops.drawing.moments import dates
@@ -179,7 +180,7 @@ def draw_predictions(table: pd.DataFrame, size: FigureSize = HALF) -> Drawing:
             fill=role == "reference",
             alpha=0.3 if role == "reference" else 1.0,
             linewidth=1.8,
-            label=f"{named}, {trips:,.0f} trips",
+            label=f"{named}, {counted(trips, 'trip')}",
         )
     on.set_xlim(0, _LONGEST)
     on.set_ylim(bottom=0)

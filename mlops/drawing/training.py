@@ -12,6 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 from scipy import stats
 
+from mlops.counting import counted
 from mlops.drawing.frame import (
     BESIDE,
     FULL,
@@ -144,7 +145,7 @@ def draw_parameters(table: pd.DataFrame, size: FigureSize = FULL) -> Drawing:
         own = table[table["family"] == family]
         own = own.reindex(own["correlation"].abs().sort_values().index[-_PARAMETERS:])
         limit = _chance(int(own["trials"].iloc[0]))
-        label(on, title=family, x=f"{own['trials'].iloc[0]} trials", y="")
+        label(on, title=family, x=counted(own["trials"].iloc[0], "trial"), y="")
         matters = own["correlation"].abs() > limit
         colours = [BLUE if each else GREY for each in matters]
         on.barh(own["parameter"], own["correlation"], height=0.6, color=colours)

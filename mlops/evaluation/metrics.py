@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from mlops.counting import counted
 from mlops.errors import DataQualityError
 from mlops.evaluation.results import IntervalMetrics, Metrics
 
@@ -60,7 +61,7 @@ def interval_metrics(
     crossed = low > high
     if crossed.any():
         raise DataQualityError(
-            f"the prediction interval is crossed in {int(crossed.sum())} rows, "
+            f"the prediction interval is crossed in {counted(int(crossed.sum()), 'row')}, "
             f"first in row {int(np.argmax(crossed))}",
             "sort the quantiles of each row before they leave the model",
         )

@@ -15,6 +15,7 @@ from pydantic import ConfigDict, Field
 
 from mlops import fingerprints, progress
 from mlops.cores import usable_cores
+from mlops.counting import counted
 from mlops.data.contract.validation import split_requests
 from mlops.data.files.reading import (
     check_trip_file,
@@ -73,7 +74,8 @@ class PredictionSummary(Reference):
     def summary(self) -> str:
         """The batch in a few lines."""
         mark = " (learned from synthetic trips)" if self.synthetic_model else ""
-        lines = [f"{self.rows:,} predictions by version {self.model_version}{mark} in {self.uri}"]
+        what = counted(self.rows, "prediction")
+        lines = [f"{what} by version {self.model_version}{mark} in {self.uri}"]
         if self.minutes:
             d = self.minutes
             lines.append(
@@ -82,7 +84,9 @@ class PredictionSummary(Reference):
             )
         if self.rejected:
             reasons = ", ".join(f"{name} {n:,}" for name, n in self.rejected_by_reason.items())
-            lines.append(f"{self.rejected:,} rows quarantined ({reasons}) in {self.rejected_uri}")
+            lines.append(
+                f"{counted(self.rejected, 'row')} quarantined ({reasons}) in {self.rejected_uri}"
+            )
         return "\n".join([*lines, *([self.remark] if self.remark else [])])
 
 
@@ -288,16 +292,22 @@ def _common_id_type(sources: Sequence[SourceFile]) -> Any:
 
 
 def _remark(sources: Sequence[SourceFile], taxi: str, settings: Settings) -> str:
-    """Say what is odd about the times of files that nobody has said how to read."""
+    """Return what is odd about the files: no trips, or times that may be read in the wrong zone."""
+    empty = [f"{source.name} has no trips" for source in sources if not source.rows]
+    return "\n".join(filter(None, [*empty, _remark_on_times(sources, taxi, settings)]))
+
+
+def _remark_on_times(sources: Sequence[SourceFile], taxi: str, settings: Settings) -> str:
+    """Return what contradicts the clock that the times of a file are read by."""
     if settings.validation.clock != "auto":
         return ""
     for source in sources:
         first = next(iter_trips(source.uri, taxi, _SAMPLE_ROWS, [PICKUP_AT], labels=False), None)
         if first is not None:
             zoned = pickups_have_zone(source.uri, taxi)
-            if said := contradiction(first[PICKUP_AT], zoned, source.month):
+            if problem := contradiction(first[PICKUP_AT], zoned, source.month):
                 return (
-                    f"{source.name}: {said}; to say which they are, set validation.clock to "
+                    f"{source.name}: {problem}; to say which they are, set validation.clock to "
                     "new_york or utc (for mlops predict: MLOPS_VALIDATION__CLOCK)"
                 )
     return ""

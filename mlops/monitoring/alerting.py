@@ -11,6 +11,7 @@ from datetime import datetime
 from itertools import zip_longest
 from typing import Final, NamedTuple
 
+from mlops.counting import counted
 from mlops.monitoring.deciding import PIPELINES, is_due, is_judged, windows_of
 from mlops.monitoring.measurements import FindingKind
 from mlops.monitoring.policy import MENDED_BY_RETRAINING, MENDED_BY_ROLLBACK
@@ -136,7 +137,8 @@ def alert_of(
     # The worst of each kind before the next worst of any.
     ranked = zip_longest(*(streak.alarms for streak in streaks))
     whys = list(dict.fromkeys(finding.why for rank in ranked for finding in rank if finding))
-    more = [f"{len(whys) - _MOST_SENTENCES} more findings."] if len(whys) > _MOST_SENTENCES else []
+    others = len(whys) - _MOST_SENTENCES
+    more = [f"{counted(others, 'more finding')}."] if others > 0 else []
     concerned = record if group == _remedied_by(record) else None
     waiting = pending if group == "model" else None
     outcome, stage = _outcome(concerned, waiting)

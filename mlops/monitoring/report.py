@@ -12,6 +12,7 @@ from typing import Literal
 
 from pydantic import AliasChoices, Field
 
+from mlops.counting import counted
 from mlops.evaluation.results import Result
 from mlops.monitoring.measurements import FindingKind, MeasureName
 
@@ -100,7 +101,7 @@ class WindowReport(Result):
 
     def summary(self) -> str:
         """Return the window in one sentence."""
-        what = f"{self.rows:,} trips of {_span(self.start, self.end)}"
+        what = f"{counted(self.rows, 'trip')} of {_span(self.start, self.end)}"
         if not self.alarms:
             return f"{what}: nothing unusual"
         subjects = len(self.reasons)

@@ -17,6 +17,7 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Final
 
+from mlops.counting import counted
 from mlops.data.references import Reference
 from mlops.errors import DamagedFileError
 from mlops.notifications.alerts import Alert
@@ -120,7 +121,9 @@ def _continued(alert: Alert, known: Incident) -> Alert:
     if known.story:
         facts["so far"] = known.so_far
     if known.untold and alert.repeats:
-        facts["happened again"] = f"{known.untold} times since {known.told_at:%Y-%m-%d %H:%M %Z}"
+        facts["happened again"] = (
+            f"{counted(known.untold, 'time')} since {known.told_at:%Y-%m-%d %H:%M %Z}"
+        )
     return alert.model_copy(update={"facts": facts})
 
 
@@ -195,8 +198,8 @@ def _over(known: Incident, why: str) -> Alert:
 def _duration(span: timedelta) -> str:
     minutes = span.total_seconds() / 60
     if minutes < 180:
-        return f"{minutes:.0f} minutes"
-    return f"{minutes / 60:.0f} hours" if minutes < 72 * 60 else f"{minutes / 1440:.0f} days"
+        return counted(minutes, "minute")
+    return counted(minutes / 60, "hour") if minutes < 72 * 60 else counted(minutes / 1440, "day")
 
 
 def _known(settings: Settings, incident: str) -> list[Incident]:

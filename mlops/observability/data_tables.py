@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import pandas as pd
 
+from mlops.counting import counted
 from mlops.data.months import month_bounds
 from mlops.data.trips import DISTANCE, PASSENGERS, PICKUP_AT, RATE_CODE, TARGET, TRIP_TYPE, VENDOR
 from mlops.observability.table import ObservedTable
@@ -104,14 +105,14 @@ def trips(world: ObservedWorld) -> pd.DataFrame:
     manifest = world.training_set
     if manifest is None:
         return frame_of([], TRIPS)
-    counted = []
+    hourly = []
     for month, found in _parts(manifest, (PICKUP_AT, TARGET)):
         start, end = month_bounds(month)
         inside = found[(found[PICKUP_AT] >= start) & (found[PICKUP_AT] < end)]
         hour = inside[PICKUP_AT].dt.floor("h").rename("hour")
         grouped = inside.groupby(hour)[TARGET].agg(trips="count", minutes="mean").reset_index()
-        counted.append(grouped)
-    table = pd.concat(counted)
+        hourly.append(grouped)
+    table = pd.concat(hourly)
     edges = np.array([manifest.validation.start, manifest.test.start], dtype="datetime64[us]")
     names = np.array(["train", "validation", "test"], dtype=object)
     place = np.searchsorted(edges, table["hour"].to_numpy(), side="right")
@@ -216,7 +217,7 @@ def _newest(world: ObservedWorld) -> tuple[str, pd.DataFrame] | None:
         answers = answers[(answers["version"] == last.version) & (answers["role"] != "shadow")]
         if len(answers):
             answers["interval_width"] = answers["upper_minutes"] - answers["lower_minutes"]
-            return f"{len(answers):,} answers {_span(last.start, last.end)}", answers
+            return f"{counted(len(answers), 'answer')} {_span(last.start, last.end)}", answers
     manifest = world.training_set
     if manifest is None:
         return None
@@ -228,7 +229,10 @@ def _newest(world: ObservedWorld) -> tuple[str, pd.DataFrame] | None:
     part = max(manifest.parts, key=lambda part: part.month)
     inside = [(PICKUP_AT, ">=", start), (PICKUP_AT, "<", end)]
     found = read_table(part.uri, STAGED_ANEW, filters=inside)
-    return f"{len(found):,} trips {_span(start, end)}, the newest learned from", found.to_pandas()
+    return (
+        f"{counted(len(found), 'trip')} {_span(start, end)}, the newest learned from",
+        found.to_pandas(),
+    )
 
 
 def _span(start: datetime, end: datetime) -> str:

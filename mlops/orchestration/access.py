@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
+from mlops.counting import counted
 from mlops.errors import ConfigurationError
 
 logger = logging.getLogger(__name__)
@@ -59,7 +60,8 @@ def chosen_password(environment: Mapping[str, str] = os.environ) -> str | None:
     password = environment.get(PASSWORD_VARIABLE)
     if password is not None and len(password) < MIN_PASSWORD_LENGTH:
         raise ConfigurationError(
-            f"{PASSWORD_VARIABLE}: a password of {len(password)} characters is too easy to guess",
+            f"{PASSWORD_VARIABLE}: a password of {counted(len(password), 'character')} is too easy"
+            " to guess",
             f"choose at least {MIN_PASSWORD_LENGTH} characters, or unset it to have one generated",
         )
     return password

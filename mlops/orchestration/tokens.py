@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
+from mlops.counting import counted
 from mlops.errors import ConfigurationError
 from mlops.orchestration.access import private_secret
 from mlops.settings import Settings
@@ -36,7 +37,8 @@ def api_token(
         return private_secret(path)
     if len(environment[name]) < MIN_LENGTH:
         raise ConfigurationError(
-            f"{name}: a token of {len(environment[name])} characters is too easy to guess",
+            f"{name}: a token of {counted(len(environment[name]), 'character')} is too easy to"
+            " guess",
             f"choose at least {MIN_LENGTH}, or unset it to have one generated",
         )
     return environment[name]

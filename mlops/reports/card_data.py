@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from mlops.counting import counted
 from mlops.monitoring.records import WindowRecord
 from mlops.monitoring.report import Finding
 from mlops.registry.trail import Promotion
@@ -97,7 +98,7 @@ def live_section(facts: CardFacts) -> DocumentSection:
     measured = [(w, f) for w in facts.windows if (f := live_error(w)) is not None]
     if not measured:
         said = (
-            f"Monitoring measured {count(len(facts.windows))} windows of its answers; no actual"
+            f"Monitoring measured {counted(len(facts.windows), 'window')} of its answers; no actual"
             " durations have arrived yet."
             if facts.windows
             else "Monitoring has not measured this version yet."

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+from mlops.counting import counted
 from mlops.monitoring.records import WindowRecord
 from mlops.monitoring.report import Finding
 from mlops.reports import words
@@ -92,7 +93,7 @@ def _lead(facts: WindowFacts) -> tuple[str, ...]:
     )
     error = next((f for f in report.findings if _is_overall(f, "rmse")), None)
     live = (
-        f"The actual duration of {count(record.labelled)} trips is known: their RMSE is"
+        f"The actual duration of {counted(record.labelled, 'trip')} is known: their RMSE is"
         f" {minutes(error.value)}; {minutes(error.reference)} was expected."
         if error is not None
         else "The actual durations of these trips are not known yet."
@@ -114,7 +115,7 @@ def _tiles(facts: WindowFacts) -> tuple[Tile, ...]:
         Tile(
             "Alarms",
             count(len(report.alarms)),
-            f"of {count(len(report.findings))} findings",
+            f"of {counted(len(report.findings), 'finding')}",
             "bad" if report.alarms else "good",
         ),
         Tile("Answers", count(record.trips), f"{count(report.refused)} of them refused"),
@@ -160,7 +161,7 @@ def _decision(facts: WindowFacts) -> tuple[Block, ...]:
     said = {f.why: words.finding(f) for f in facts.record.report.findings}
     reasons = tuple(said.get(reason, reason) for reason in decision.reasons)
     more = reasons[_SHOWN_REASONS:]
-    rest = (Fold(f"{count(len(more))} more reasons", (Items(more),)),) if more else ()
+    rest = (Fold(counted(len(more), "more reason"), (Items(more),)),) if more else ()
     return FactList(tuple(rows)), Text("Reasons:"), Items(reasons[:_SHOWN_REASONS]), *rest
 
 

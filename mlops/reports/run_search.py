@@ -7,6 +7,7 @@ from typing import Final
 
 import pandas as pd
 
+from mlops.counting import counted
 from mlops.evaluation.insight import Insight
 from mlops.reports.document import Block, Cell, Chart, DocumentTable, Fold, Text
 from mlops.reports.facts import RunFacts
@@ -27,9 +28,9 @@ def search(facts: RunFacts) -> Iterator[Block]:
     from mlops.reports.drawings import chart
 
     yield Text(
-        f"{count(len(table))} trials were run. Each fits a candidate with other hyperparameters on"
-        " the train window and measures it on the validation window; later trials look where"
-        " earlier ones did well (tree-structured Parzen estimator)."
+        f"The search ran {counted(len(table), 'trial')}. Each fits a candidate with other"
+        " hyperparameters on the train window and measures it on the validation window; later"
+        " trials look where earlier ones did well (tree-structured Parzen estimator)."
     )
     yield Chart(
         chart(search_progress(table)),
@@ -48,7 +49,7 @@ def search(facts: RunFacts) -> Iterator[Block]:
         )
         columns = ("trial", "RMSE, min", "seconds", "hyperparameters")
         yield Fold(
-            f"The {len(rows)} trials of {facts.selection.winner}",
+            f"{counted(len(rows), 'trial')} of {facts.selection.winner}",
             (DocumentTable("Trials in order", columns, rows, frozenset({3})),),
         )
     yield params_fold(facts.selection.receipt.params)

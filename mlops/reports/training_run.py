@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mlops.counting import counted
 from mlops.data.references import TrainingSetManifest
 from mlops.evaluation.results import SliceMetrics
 from mlops.registry.selections import Compared, Selection
@@ -72,10 +73,10 @@ def _lead(selection: Selection) -> tuple[str, ...]:
     measured = [c for c in selection.candidates if c.metrics is not None]
     learned = sum(not candidate.baseline for candidate in measured)
     return (
-        f"{count(len(measured))} candidates for predicting how long a"
-        f" {selection.receipt.taxi}-taxi trip takes were compared: {count(learned)} models and"
-        f" {count(len(measured) - learned)} baselines that a model must beat. The winner is"
-        f" {family(selection.winner)} ({selection.winner}): on {count(metrics.rows)} trips from"
+        f"This run compared {counted(len(measured), 'candidate')} for predicting how long a"
+        f" {selection.receipt.taxi}-taxi trip takes: {counted(learned, 'model')}, and"
+        f" {counted(len(measured) - learned, 'baseline')} to beat. The winner is"
+        f" {family(selection.winner)} ({selection.winner}): on {counted(metrics.rows, 'trip')} from"
         f" {day(test.start)} on, which it had never seen, its mean absolute error was"
         f" {minutes(metrics.mae)}.",
         _result(selection),

@@ -116,8 +116,8 @@ class Door:
             raise RequestError(
                 429,
                 "X-API-Key",
-                f"the key {key.name} sends requests more often than"
-                f" {self.settings.serving.requests_per_second:g} times per second",
+                f"the key {key.name} sends more requests than"
+                f" {self.settings.serving.requests_per_second:g} per second",
                 {"Retry-After": str(math.ceil(wait))},
             )
         return key.name

@@ -17,6 +17,7 @@ from typing import Any, Final, Literal, Protocol
 
 import pyarrow as pa
 
+from mlops.counting import counted
 from mlops.errors import ConfigurationError
 from mlops.serving.log_parquet import ParquetSink
 from mlops.serving.log_rows import Answers, Column, to_table
@@ -204,7 +205,8 @@ class PredictionLog:
                 self._complain("answers that the sink refuses are not logged")
                 self._give_up(table.num_rows)
             except Exception:
-                self._complain(f"the prediction log cannot be written: {self._waiting} trips wait")
+                waiting = counted(self._waiting, "answer")
+                self._complain(f"the prediction log cannot be written: {waiting} not logged yet")
                 return False
             else:
                 self._complained = False

@@ -14,6 +14,7 @@ import pandas as pd
 from threadpoolctl import threadpool_limits
 
 from mlops import progress
+from mlops.counting import counted
 from mlops.data.references import Reference
 from mlops.data.store.manifests import load_manifest
 from mlops.data.store.snapshots import read_window
@@ -226,7 +227,7 @@ def collect(reports: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     if not finished:
         causes = "\n".join(f"  {report.family}: {report.error}" for report in failed)
         raise PipelineFailureError(
-            f"all {len(failed)} candidates failed:\n{causes}",
+            f"none of {counted(len(failed), 'candidate')} was trained:\n{causes}",
             "read the log of a child block; fix the cause; run `mlops run --resume`",
         )
     for report in failed:

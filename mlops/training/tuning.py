@@ -17,6 +17,7 @@ from typing import Any, Final, Literal
 import numpy as np
 import pandas as pd
 
+from mlops.counting import counted
 from mlops.data.trips import TARGET
 from mlops.errors import MlopsError
 from mlops.features.encoding import FeatureEncoder, Matrix, training_matrix
@@ -125,7 +126,7 @@ def tune(
         search.run()
     if search.best is None:
         raise MlopsError(
-            f"{family}: all {len(search.trials)} trials failed; the first:"
+            f"{family}: none of {counted(len(search.trials), 'trial')} succeeded; the first error:"
             f" {search.trials[0].error}",
             f"check training.overrides.{family} and the training trips",
         )

@@ -31,9 +31,11 @@ def test_one_version_is_asked_for(variables: dict[str, Any], text: str) -> None:
 @pytest.mark.parametrize(
     ("variables", "words"),
     [
-        ({}, "neither is given"),
-        ({"version": " ", "alias": None}, "neither is given"),
-        ({"version": 1, "alias": "challenger"}, "both are given"),
+        ({}, "^version: not given"),
+        ({"version": " ", "alias": None}, "^version: empty"),
+        ({"alias": ""}, "^alias: empty"),
+        ({"version": "", "alias": ""}, "^version and alias: empty"),
+        ({"version": 1, "alias": "challenger"}, "^version, alias: both are given"),
         ({"version": "challenger"}, "version: 'challenger' is not a number"),
         ({"version": "-1"}, "version: '-1' is not a number"),
         ({"alias": "12"}, "alias: '12' is not an alias"),

@@ -252,7 +252,7 @@ def test_a_rollback_ends_a_deployment_that_was_killed_half_way(mage: Mage) -> No
 
 def test_a_version_that_may_not_be_deployed_fails_the_first_block_by_name(mage: Mage) -> None:
     for variables, named in (
-        ({}, "version, alias: one of them is needed"),
+        ({}, "version: not given"),
         ({"version": 99}, "version: there is no version '99'"),
         ({"version": "4"}, "did not pass the gate"),
     ):

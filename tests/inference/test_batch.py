@@ -178,6 +178,20 @@ def test_requests_without_optional_columns_are_answered(
     assert scored(model, [tmp_path / "a.parquet"], config).rows == 10
 
 
+def test_a_file_without_trips_is_named(
+    model: Any, make_trips: Any, config: Settings, tmp_path: Path
+) -> None:
+    # Given two files, of which one holds nothing but its columns
+    make_trips(3).to_parquet(tmp_path / "a.parquet")
+    make_trips(3).head(0).to_csv(tmp_path / "b.csv", index=False)
+
+    summary = scored(model, [tmp_path / "a.parquet", tmp_path / "b.csv"], config)
+
+    assert (summary.rows, summary.rejected, summary.remark) == (3, 0, "b.csv has no trips")
+    assert summary.summary.startswith("3 predictions by version")
+    assert summary.summary.endswith("\nb.csv has no trips")
+
+
 def test_a_file_of_bad_rows_only_is_not_fatal(
     model: Any, make_trips: Any, config: Settings, tmp_path: Path
 ) -> None:

@@ -398,7 +398,7 @@ def test_each_outage_is_told_once(
         sink.error = OSError("away")
         assert not log.flush() and not log.flush()
         assert len(caplog.records) == outage
-        assert "1 trips wait" in caplog.text
+        assert "1 answer not logged yet" in caplog.text
         sink.error = None
         assert log.flush() and log.waiting == 0
     log.close()

@@ -148,7 +148,7 @@ def test_when_every_trial_fails_the_cause_is_told(
 
     fake(monkeypatch, measure)
 
-    with pytest.raises(MlopsError, match=r"fake: all 3 trials failed.*out of luck"):
+    with pytest.raises(MlopsError, match=r"fake: none of 3 trials succeeded.*out of luck"):
         search("fake", problem, max_evals=3)
 
 

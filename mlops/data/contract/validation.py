@@ -18,6 +18,7 @@ import pyarrow as pa
 from pydantic import BaseModel
 
 from mlops import fingerprints, progress
+from mlops.counting import counted
 from mlops.data.clock import minutes_between
 from mlops.data.contract.rules import Rule, meaning_of, rules_in_force
 from mlops.data.contract.schema import broken_by_requests, broken_rules, reasons_of, trip_schema
@@ -267,7 +268,7 @@ def _refuse_bad_batch(
     counts: Mapping[str, _MonthCount], quality: QualityReport, limits: ValidationSettings
 ) -> None:
     problems = [
-        f"{month}: {count.kept:,} rows kept, fewer than min_rows = {limits.min_rows:,}"
+        f"{month}: {counted(count.kept, 'row')} kept, fewer than min_rows = {limits.min_rows:,}"
         for month, count in counts.items()
         if count.kept < limits.min_rows
     ]

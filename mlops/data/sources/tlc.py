@@ -19,6 +19,7 @@ from pathlib import Path
 import requests
 
 from mlops import progress
+from mlops.counting import counted
 from mlops.data.locations import month_file_name
 from mlops.data.references import SourceFile
 from mlops.data.sources import cache
@@ -111,7 +112,7 @@ def _download(session: requests.Session, source: SourceSettings, url: str, part:
             progress.report(f"{part.stem}: {outcome}; trying again in {delay:.1f} s")
             time.sleep(delay)
     raise SourceError(
-        f"{url}: cannot be downloaded after {source.retries + 1} attempts: {outcome}",
+        f"{url}: cannot be downloaded after {counted(source.retries + 1, 'attempt')}: {outcome}",
         _OFFLINE_HINT,
     )
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 import numpy as np
 
+from mlops.counting import counted
 from mlops.data.references import (
     Extraction,
     FeatureTable,
@@ -194,7 +195,7 @@ def _require_set_aside(manifest: TrainingSetManifest) -> None:
     folder = Path(quality.quarantine_uri)
     rows = sum(read_table(file, STAGED_ANEW).num_rows for file in sorted(folder.glob("*.parquet")))
     if rows != quality.rows_quarantined:
-        why = f"{rows:,} rows are set aside in it, not {quality.rows_quarantined:,}"
+        why = f"it holds {counted(rows, 'row')} set aside, not {quality.rows_quarantined:,}"
         raise damaged(folder, why, STAGED_ANEW)
 
 
