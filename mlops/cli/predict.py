@@ -1,6 +1,5 @@
 """`mlops predict`: minutes for trips in a file, or for one trip given as JSON."""
 
-import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -10,6 +9,7 @@ import typer
 from mlops.cli.display import show_rows, terminal
 from mlops.cli.options import AllowMismatch, AsJson, examples, settings_from
 from mlops.errors import ConfigurationError, cause_of
+from mlops.records import strict
 from mlops.settings import Settings
 
 if TYPE_CHECKING:
@@ -141,8 +141,8 @@ def _from_file(path: Path) -> Any:
 
 def _from_json(text: str, place: str) -> Any:
     try:
-        return json.loads(text)
+        return strict.loads(text)
     except (ValueError, RecursionError) as error:
         raise ConfigurationError(
-            f"{place}: this is not JSON: {error}", f"write e.g. '{ONE_TRIP}'"
+            f"{place}: this is not valid JSON: {error}", f"write e.g. '{ONE_TRIP}'"
         ) from error

@@ -5,7 +5,6 @@ Import only after `environment.boot`.
 
 from __future__ import annotations
 
-import json
 from hmac import compare_digest
 from typing import Any, Final, NamedTuple
 
@@ -26,6 +25,7 @@ from mlops.orchestration.history import explain
 from mlops.orchestration.liveness import has_driver
 from mlops.orchestration.marks import is_marked
 from mlops.orchestration.refusing import refuse, refuse_error
+from mlops.records import strict
 from mlops.settings import Settings
 
 FORM: Final = 'send {"pipeline_run": {"variables": {…}}}'
@@ -184,9 +184,9 @@ class RunDoor(_ForToken):
 def asked_in(body: bytes) -> TriggerRequest | str:
     """Return what the body of a trigger's request asks for, or what is wrong with it."""
     try:
-        content = json.loads(body or b"{}")
+        content = strict.loads(body or b"{}")
     except ValueError as error:
-        return f"the body is not JSON ({error}): {FORM}"
+        return f"the body is not valid JSON ({error}): {FORM}"
     run = content.get("pipeline_run", {}) if isinstance(content, dict) else None
     if not isinstance(run, dict) or not isinstance(run.get("variables", {}), dict):
         return f"the body has another form: {FORM}"

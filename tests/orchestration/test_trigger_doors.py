@@ -154,7 +154,8 @@ def test_a_run_in_progress_is_joined_where_that_is_asked_for(
         ("sklearn_training", {"families": ""}, ["families"]),
         ("sklearn_training", {"training.max_evals": -1}, ["training.max_evals"]),
         ("deployment", {"version": "99"}, ["99"]),
-        ("deployment", {}, ["version, alias"]),
+        ("deployment", {}, ["version: not given", "alias"]),
+        ("deployment", {"version": ""}, ["version: empty", "alias"]),
     ],
 )
 def test_a_mistake_is_refused_before_a_run_is_recorded(

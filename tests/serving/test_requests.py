@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from typing import Any
 
 import numpy as np
@@ -144,6 +145,63 @@ def test_a_refusal_names_the_field(body: bytes, status: int, field: str) -> None
         parse_body(body, 10)
     assert (caught.value.status, caught.value.field) == (status, field)
     assert caught.value.message
+
+
+def as_json(fields: list[tuple[str, Any]], escaped: bool) -> str:
+    """Write an object as JSON, names that repeat included; escaped, no name is written plainly."""
+    names = ("".join(f"\\u{ord(c):04x}" for c in name) if escaped else name for name, _ in fields)
+    values = (json.dumps(value) for _, value in fields)
+    inside = ", ".join(f'"{n}": {v}' for n, v in zip(names, values, strict=True))
+    return f"{{{inside}}}"
+
+
+pairs = st.lists(
+    st.one_of(
+        st.tuples(st.just("pickup_at"), st.just("2024-03-01T08:30:00")),
+        st.tuples(st.sampled_from(["pickup_zone", "dropoff_zone"]), st.integers(1, 263)),
+        st.tuples(st.just("trip_id"), st.sampled_from([None, 7, "", 'a"b', "\\", "ä"])),
+        st.tuples(st.just("rate_code"), st.sampled_from([1, 2.5, None])),
+    ),
+    max_size=4,
+).map(lambda more: [*TRIP.items(), *more])
+
+
+@given(trips=st.lists(pairs, min_size=1, max_size=3), escaped=st.booleans(), one=st.booleans())
+def test_a_field_that_is_given_twice_is_refused_and_no_other(
+    trips: list[list[tuple[str, Any]]], escaped: bool, one: bool
+) -> None:
+    # Given good trips, in some of which fields repeat
+    trips = trips[:1] if one else trips
+    texts = [as_json(trip, escaped) for trip in trips]
+    body = texts[0] if one else f'{{"trips": [{", ".join(texts)}]}}'
+    repeated = {
+        name if one else f"trips.{place}.{name}"
+        for place, trip in enumerate(trips)
+        for name, count in Counter(name for name, _ in trip).items()
+        if count > 1
+    }
+    # When they are sent, then exactly the fields that repeat are named
+    if not repeated:
+        parse_body(body.encode(), 10)
+        return
+    with pytest.raises(FieldsError, match="given more than once") as caught:
+        parse_body(body.encode(), 10)
+    assert {problem.field for problem in caught.value.problems} == repeated
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ('{"trips": [%s], "trips": [%s]}', "trips"),
+        ('{"pickup_zone": {"a": [{}]}, %.0s "pickup_zone": 7, %s', "pickup_zone"),
+    ],
+)
+def test_whatever_the_parser_has_dropped_is_noticed(body: str, field: str) -> None:
+    trip = json.dumps(TRIP)
+    fill = (trip, trip) if field == "trips" else ("", trip[1:])
+    with pytest.raises(FieldsError) as caught:
+        parse_body((body % fill).encode(), 10)
+    assert caught.value.field == field
 
 
 def test_every_wrong_field_of_a_trip_is_named() -> None:
