@@ -18,7 +18,7 @@ from mlops.data.origins import TripOrigin
 class Reference(BaseModel):
     """Base of all references: immutable, no unknown keys."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
 
 
 class SourceFile(Reference):

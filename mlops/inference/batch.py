@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import pandas as pd
 import pyarrow as pa
-from pydantic import ConfigDict, Field
+from pydantic import Field
 
 from mlops import fingerprints, progress
 from mlops.cores import usable_cores
@@ -46,10 +46,6 @@ _CODE: Final = ("data", "features", "inference", "training", "serving")
 
 class PredictionSummary(Reference):
     """What one batch of predictions holds and where."""
-
-    model_config = ConfigDict(
-        protected_namespaces=()
-    )  # `model_version` is our word, not pydantic's
 
     uri: str  # folder
     predictions_uri: str

@@ -18,14 +18,14 @@ from typing import Any, Final, Literal
 
 from pydantic import Field
 
-from mlops.errors import DamagedFileError, MlopsError
+from mlops.errors import DamagedFileError
 from mlops.evaluation.results import Result
 from mlops.monitoring.measurements import FindingKind
 from mlops.monitoring.policy import Decision
 from mlops.monitoring.report import WindowReport
 from mlops.records.files import report as warn
 from mlops.records.folder import RecordFolder
-from mlops.registry.standing import look_up
+from mlops.registry.standing import model_ids
 from mlops.settings import Settings
 
 Origin = Literal["served", "source"]
@@ -129,7 +129,7 @@ def read_windows(
     """
     outline = None if whole is None else _in_outline
     found = _windows(settings).all(lambda path: _may_be_of(version, path), on_damage, outline)
-    models = _models(settings) if found else {}
+    models = model_ids(settings) if found else {}
     chosen = (
         record
         for record in found
@@ -182,17 +182,11 @@ def last_change(
     return None
 
 
-def _models(settings: Settings) -> dict[int, str]:
-    """Return the model of each version; none if the registry cannot be asked at once."""
-    try:
-        standing = look_up(settings)
-    except MlopsError:  # it is damaged: whoever needs more of it says so
-        standing = None
-    return {n: version.model_id for n, version in standing.versions.items()} if standing else {}
-
-
 def _windows(settings: Settings) -> RecordFolder[WindowRecord]:
-    way_out = "restore {path} from a backup; or remove it, mlops monitor then continues without it"
+    way_out = (
+        "measure it again with: mlops monitor; if it is too old for that, restore {path} from a "
+        "backup or remove it"
+    )
     return RecordFolder(settings.monitored / "windows", WindowRecord, way_out)
 
 

@@ -170,6 +170,11 @@ class Catalogue:
         """Return the source of a version's model; None if there is no such version."""
         return getattr(self._version(number), "source", None)
 
+    def _model_id(self, number: int) -> str | None:
+        """Return what tells a version's model from every other one; None without such a version."""
+        found = self._version(number)
+        return model_id_of(found.source, found.run_id or "") if found else None
+
     def _version(self, number: int | str) -> Any:
         """Return a version as MLflow has it, or None."""
         return self._found(self._client.get_model_version, str(number))

@@ -20,6 +20,8 @@ class Rollout(Reference):
     Attributes:
         deployment: Id of the deployment that started it.
         version: Of the model, by number.
+        model_id: Of that version: another registry may have another one of its number. Set when the
+            rollout starts; empty in records of before it was noted.
         mode: ``canary``: its answers are returned; ``shadow``: they are only logged.
         percent: Share of the requests, by hash of the request id.
         started_at: With time zone.
@@ -30,6 +32,7 @@ class Rollout(Reference):
 
     deployment: str
     version: int
+    model_id: str = ""
     mode: Literal["canary", "shadow"]
     percent: float = Field(gt=0, le=100)
     started_at: datetime

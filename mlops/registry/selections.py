@@ -120,5 +120,8 @@ def all_selections(
 
 
 def _records(settings: Settings) -> RecordFolder[Selection]:
-    way_out = "restore {path} from a backup, or remove it: only that run's comparison is lost"
+    way_out = (
+        "restore {path} from a backup, or remove it, which loses only that run's comparison; "
+        "for a new one: mlops run"
+    )
     return RecordFolder(settings.selections, Selection, way_out)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from mlops import fingerprints
+from mlops.errors import MlopsError
 from mlops.records.sqlite import file_of, open_to_read
 from mlops.registry.connection import DATABASE_WAY_OUT, is_server
 from mlops.registry.trail import Trail, true_aliases
@@ -96,6 +97,15 @@ def look_up(settings: Settings) -> Standing | None:
     sources = {number: version.source for number, version in standing.versions.items()}
     aliases = true_aliases(standing.aliases, Trail(settings).in_force(sources.get))
     return Standing(standing.versions, aliases)
+
+
+def model_ids(settings: Settings) -> dict[int, str]:
+    """Return the model of each version; none if the registry cannot be read in this way."""
+    try:
+        standing = look_up(settings)
+    except MlopsError:  # it is damaged, which everybody says who needs more of it
+        standing = None
+    return {n: version.model_id for n, version in standing.versions.items()} if standing else {}
 
 
 def in_mlflow(settings: Settings) -> Standing | None:

@@ -197,8 +197,13 @@ class Registry(Catalogue):
         return move
 
     def rollout(self) -> Rollout | None:
-        """Return the canary or shadow in force, or None; an expired one is none."""
-        return self._trail.rollout()
+        """Return the canary or shadow in force, or None.
+
+        One that has expired is none, nor is one of another registry's version of that number.
+        """
+        found = self._trail.rollout()
+        is_here = found is None or found.model_id in ("", self._model_id(found.version))
+        return found if is_here else None
 
     def standing(self) -> tuple[int | None, Rollout | None, str]:
         """Return the champion's version, the rollout in force, and what is wrong with the alias."""
@@ -207,8 +212,9 @@ class Registry(Catalogue):
 
     def start_rollout(self, rollout: Rollout) -> None:
         """Let servers give a version a share of the requests; replaces the rollout in force."""
-        require_trusted(self._settings, self.require(rollout.version).source)
-        self._trail.start_rollout(rollout)
+        info = self.require(rollout.version)
+        require_trusted(self._settings, info.source)
+        self._trail.start_rollout(rollout.model_copy(update={"model_id": info.model_id}))
 
     def end_rollout(self) -> None:
         """End the rollout in force, if any."""

@@ -11,6 +11,7 @@ from mlops.data.references import Reference
 from mlops.errors import DamagedFileError
 from mlops.records import files
 from mlops.records.folder import RecordFolder
+from mlops.registry.standing import model_ids
 from mlops.retraining.decision import RetrainingDecision
 from mlops.settings import Settings
 
@@ -55,9 +56,20 @@ class RetrainingRecord(Reference):
 
 
 class PendingApproval(Reference):
-    """A version that passed the gate and waits for somebody to let it replace the champion."""
+    """A version that passed the gate and waits for somebody to let it replace the champion.
+
+    Attributes:
+        version: By number.
+        model_id: Of that version: another registry may have another one of its number. Empty if the
+            registry could not be asked at once, and in records of before it was noted.
+        reason: Of the retraining.
+        verdict: The gate's, in words.
+        run_id: Mage's pipeline run of the retraining.
+        requested_at: UTC.
+    """
 
     version: int
+    model_id: str = ""
     reason: str
     verdict: str
     run_id: int
@@ -109,13 +121,17 @@ def ask_for_approval(settings: Settings, approval: PendingApproval) -> None:
 
 
 def pending_approval(settings: Settings) -> PendingApproval | None:
-    """Return the version that waits for approval, if one does.
+    """Return the version of this registry that waits for approval, if one does.
 
     Raises:
         DamagedFileError: If the file that names it is damaged.
     """
     way_out = "remove {path}, then deploy the version that waited: mlops deploy challenger"
-    return files.find_record(_approval_path(settings), PendingApproval, way_out)
+    pending = files.find_record(_approval_path(settings), PendingApproval, way_out)
+    if pending is None or not pending.model_id:
+        return pending
+    here = model_ids(settings).get(pending.version, pending.model_id)
+    return pending if pending.model_id == here else None
 
 
 def settle_approval(settings: Settings, version: int) -> None:

@@ -13,6 +13,7 @@ from mlops import progress
 from mlops.data.sources.news import months_after
 from mlops.errors import ConfigurationError
 from mlops.registry.remembered import months_learned, source_in_force
+from mlops.registry.standing import model_ids
 from mlops.retraining.decision import RetrainingDecision, decide
 from mlops.retraining.records import (
     PendingApproval,
@@ -189,6 +190,7 @@ def deploy(selection: Mapping[str, Any], variables: Variables, run: RunPipeline)
             settings,
             PendingApproval(
                 version=version,
+                model_id=model_ids(settings).get(version, ""),
                 reason=reason,
                 verdict=selection["verdict"],
                 run_id=_run_id(variables),

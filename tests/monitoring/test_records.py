@@ -111,6 +111,7 @@ def test_those_of_one_version_are_found_without_reading_the_others(
     # then only who looks at all of them meets it, and is told
     assert len(read_windows(settings, whole=0)) == len(records)
     assert "v1-served-20240301T000000.json: the file is damaged" in caplog.text
+    assert "it is left out" in caplog.text and "with: mlops monitor;" in caplog.text
 
 
 def test_one_window_is_found_by_its_name(

@@ -87,11 +87,13 @@ def test_an_outcome_without_a_selection_is_no_selection(settings: Settings) -> N
 
 
 def test_a_damaged_file_hides_no_other(
-    settings: Settings, select: Callable[..., Selection]
+    settings: Settings, select: Callable[..., Selection], caplog: pytest.LogCaptureFixture
 ) -> None:
     write_selection(settings, select("3"))
     (settings.selections / "4.json").write_text("{")
 
     assert read_selection(settings) == select("3")
+    assert "4.json: the file is damaged" in caplog.text
+    assert "it is left out" in caplog.text and "for a new one: mlops run" in caplog.text
     with pytest.raises(DamagedFileError, match=r"4\.json"):
         read_selection(settings, "4")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,9 @@ from mlops.evaluation.evaluate import Evaluation
 from mlops.evaluation.verdict import Verdict
 from mlops.registry.lookup import champion_trouble
 from mlops.registry.receipts import Receipt
+from mlops.registry.rollout import Rollout
 from mlops.registry.tracking import log_candidate
+from mlops.registry.trail import Trail
 from mlops.registry.versions import Registry
 from mlops.settings import Settings
 
@@ -179,6 +182,33 @@ def test_a_rollback_restores_any_former_champion_and_a_synthetic_one_only_by_nam
         registry.rollback_target()
     assert "mlops rollback --to 1" in refused.value.hint
     assert registry.rollback_target(1) == 1
+
+
+@pytest.mark.parametrize(("model_id", "in_force"), [(None, True), ("", True), ("other", False)])
+def test_a_rollout_of_another_registrys_version_is_not_in_force(
+    registry_of_one_test: Settings,
+    registry: Registry,
+    add: Callable[..., int],
+    model_id: str | None,
+    in_force: bool,
+) -> None:
+    # Given a canary of a version; None stands for the model that was noted when it started
+    now = datetime.now(timezone.utc)
+    rollout = Rollout(
+        **{"deployment": "d", "version": add(3.0), "mode": "canary", "percent": 10, "by": "ann"},
+        **{"started_at": now, "expires_at": now + timedelta(hours=1), "reason": "to see"},
+    )
+    registry.start_rollout(rollout)
+    info = registry.require(rollout.version)
+    if model_id is not None:
+        noted = rollout.model_copy(update={"model_id": model_id})
+        Trail(registry_of_one_test).start_rollout(noted)
+
+    found = registry.rollout()
+    registry.end_rollout()
+
+    known = info.model_id if model_id is None else model_id
+    assert found == (rollout.model_copy(update={"model_id": known}) if in_force else None)
 
 
 def test_loading_gives_the_model_and_who_it_is(

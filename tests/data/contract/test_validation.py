@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -130,29 +131,53 @@ def test_the_order_of_rows_and_files_is_forgotten(
     assert first[PICKUP_AT].is_monotonic_increasing
 
 
-def test_a_retry_reads_only_the_unfinished_month(
-    make_trips: Any,
-    write_source: Any,
-    extraction_of: Any,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    files = [
-        write_source(make_trips(50, month), tmp_path / f"{month}.parquet", month)
-        for month in ("2024-01", "2024-02")
-    ]
-    extraction, config = extraction_of(*files), configured(tmp_path)
-    read: list[str] = []
-    real = validation.read_trips
+@pytest.fixture
+def extracted(
+    make_trips: Any, write_source: Any, extraction_of: Any, tmp_path: Path
+) -> Callable[..., Extraction]:
+    """Return what writes trips to a file per month, in place of what lay there, and extracts it."""
 
-    def interrupted(uri: str, taxi: str, **options: Any) -> pd.DataFrame:
-        read.append(Path(uri).stem)
+    def extract(rows: int, *months: str) -> Extraction:
+        return extraction_of(
+            *(
+                write_source(make_trips(rows, month), tmp_path / f"{month}.parquet", month)
+                for month in months or ("2024-01",)
+            )
+        )
+
+    return extract
+
+
+@pytest.fixture
+def before_each_read(
+    monkeypatch: pytest.MonkeyPatch,
+) -> Callable[[Callable[[str], object]], None]:
+    """Return what lets something happen, given the file's stem, before a file is read."""
+    read_trips = validation.read_trips
+
+    def install(happen: Callable[[str], object]) -> None:
+        def read(uri: str, *arguments: Any, **options: Any) -> pd.DataFrame:
+            happen(Path(uri).stem)
+            return read_trips(uri, *arguments, **options)
+
+        monkeypatch.setattr(validation, "read_trips", read)
+
+    return install
+
+
+def test_a_retry_reads_only_the_unfinished_month(
+    extracted: Any, before_each_read: Any, tmp_path: Path
+) -> None:
+    extraction, config = extracted(50, "2024-01", "2024-02"), configured(tmp_path)
+    read: list[str] = []
+
+    def interrupt(stem: str) -> None:
+        read.append(stem)
         if len(read) == 2:
             raise KeyboardInterrupt
-        return real(uri, taxi, **options)
 
     # Given a validation that was interrupted in its second month
-    monkeypatch.setattr(validation, "read_trips", interrupted)
+    before_each_read(interrupt)
     with pytest.raises(KeyboardInterrupt):
         validate(extraction, config)
     # When it runs again
@@ -165,49 +190,34 @@ def test_a_retry_reads_only_the_unfinished_month(
 
 
 def test_a_file_that_changed_after_it_was_extracted_poisons_nothing(
-    make_trips: Any, write_source: Any, extraction_of: Any, tmp_path: Path
+    extracted: Any, tmp_path: Path
 ) -> None:
     # Given an extraction whose file is replaced before it is validated
-    config, path = configured(tmp_path / "home"), tmp_path / "a.parquet"
-    extraction = extraction_of(write_source(make_trips(50), path))
-    other = extraction_of(write_source(make_trips(30), path))
+    config = configured(tmp_path / "home")
+    extraction, other = extracted(50), extracted(30)
     # Then the trips that lie there are validated, under their own hash
     found = validate(extraction, config)
     assert found.extraction == other and found.quality.rows_read == 30
     # And the original, once it is back, has its own trips.
-    write_source(make_trips(50), path)
+    extracted(50)
     again = validate(extraction, config)
     assert again.extraction == extraction and again.quality.rows_read == 50
 
 
 def test_a_file_that_changes_while_it_is_read_is_refused_and_staged_nowhere(
-    make_trips: Any,
-    write_source: Any,
-    extraction_of: Any,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    extracted: Any, before_each_read: Any, tmp_path: Path
 ) -> None:
-    config, path = configured(tmp_path / "home"), tmp_path / "a.parquet"
-    extraction, real = extraction_of(write_source(make_trips(50), path)), validation.read_trips
-
-    def slow(*arguments: Any, **options: Any) -> pd.DataFrame:
-        write_source(make_trips(30), path)
-        return real(*arguments, **options)
-
-    monkeypatch.setattr(validation, "read_trips", slow)
+    config, extraction = configured(tmp_path / "home"), extracted(50)
+    before_each_read(lambda stem: extracted(30, stem))
     with pytest.raises(SourceError, match="changed while it was read"):
         validate(extraction, config)
     assert not list(config.staging.rglob("*.json"))
 
 
 def test_another_rule_validates_again(
-    make_trips: Any,
-    write_source: Any,
-    extraction_of: Any,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    extracted: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    extraction = extraction_of(write_source(make_trips(50), tmp_path / "a.parquet"))
+    extraction = extracted(50)
     first = validate(extraction, configured(tmp_path))
     # Given the source of the rules with one more entry, as a process imports it that starts then
     rules = {**fingerprints.sources(), "data/contract/rules.py": "as edited"}
