@@ -164,16 +164,17 @@ def quiet_section(live: dict[str, Champion]) -> Section:
     ]
     return Section(
         "False alarms",
-        "Real months with nothing injected, each watched by the champion of its time: trained on"
-        " all months before the last, tested on the last, with limits learned from all of them."
-        " Half-overlapping windows; percent of them with an alarm, by kind of finding, then by"
-        f" detector in the unseen months. The detectors were designed with {DESIGN_MONTH} in view;"
-        f" {' and '.join(UNSEEN_MONTHS)} were not looked at before this table was first made."
-        " After it, two things were changed: the distribution of actual durations became a kind"
-        " of its own, and the smallest Wasserstein and Kolmogorov–Smirnov distances that matter"
-        " went from 0.1 and 0.05 to what Cohen calls a small effect, 0.15 and 0.08. Before, all"
-        " four windows of 20,000 trips of 2024-01 alarmed, as trips were a tenth"
-        " shorter than in autumn; of those of 5,000 it was 1 of 41.",
+        "Real months without injected faults, each watched by the champion of its time: trained on"
+        " all months before the last one, tested on the last one, with limits learned from all of"
+        " them. Windows overlap by half. The numbers are the percentage of windows with an alarm,"
+        " by kind of finding, and then by detector in the unseen months. The detectors were"
+        f" designed on {DESIGN_MONTH}; {' and '.join(UNSEEN_MONTHS)} were not looked at before"
+        " this table was first made. Two things were changed afterwards: the distribution of"
+        " actual durations became a kind of its own, and the smallest Wasserstein and"
+        " Kolmogorov–Smirnov distances that matter were raised from 0.1 and 0.05 to what Cohen"
+        " calls a small effect, 0.15 and 0.08. Before that, all four windows of 20,000 trips of"
+        " 2024-01 raised an alarm, as trips were a tenth shorter than in autumn; of those of 5,000"
+        " trips, 1 of 41 did.",
         (
             Table(("month", "trips", "windows", "any alarm, %", *_KINDS), rows),
             Table(("detector", *(f"{size:,} trips, %" for size in QUIET_SIZES)), by_detector),
@@ -191,13 +192,14 @@ def fault_section(live: dict[str, Champion]) -> Section:
         rows.append((name, *found, first_signs(reports[WINDOW])))
     return Section(
         "Faults in their first window",
-        f"Each fault injected at {POSITIONS} places of each of {' and '.join(live)}, all trips of"
-        " the window hit; percent of first windows with an alarm, by the window's size, and the"
-        f" statistics that alarm most often at {WINDOW:,} trips.",
+        f"Each fault is injected at {POSITIONS} places in each of {' and '.join(live)}, into all"
+        " trips of the window. The numbers are the percentage of first windows with an alarm, by"
+        " the size of the window, and the statistics that raise an alarm most often at"
+        f" {WINDOW:,} trips.",
         (Table(("fault", *(f"{size:,} trips, %" for size in SIZES), "first signs"), rows),),
         (
-            "aim: each found in its first window of 5,000 trips.",
-            "a doubled rush hour is seen only through labels, and only where a working day is.",
+            "aim: each fault is detected in its first window of 5,000 trips.",
+            "a doubled rush hour shows only in labels, and only in windows with a working day.",
         ),
     )
 
@@ -216,8 +218,8 @@ def share_section(live: dict[str, Champion]) -> Section:
     ]
     return Section(
         "Power by the share of trips hit",
-        f"The same with only a random share of the trips hit, windows of"
-        f" {WINDOW:,}: percent found.",
+        "As above, but each fault affects only a random share of the trips, in windows of"
+        f" {WINDOW:,}: the percentage of windows in which it is detected.",
         (Table(("fault", *(f"{share:.0%} hit" for share in SHARES)), rows),),
     )
 
@@ -237,8 +239,8 @@ def ramp_section(live: dict[str, Champion]) -> Section:
                 break
     return Section(
         "Drift that grows over a month",
-        "The sample's drift knob turned from 0 to full strength over a month, as the bundled sample"
-        f" has it, in consecutive windows of {WINDOW:,}: when it is first seen.",
+        "The drift of the bundled sample (source.sample_drift) grows from 0 to full strength over a"
+        f" month, in consecutive windows of {WINDOW:,} trips: the first window with an alarm.",
         (Table(("month", "window", "strength, %", "kinds", "because"), rows),),
     )
 
@@ -262,15 +264,16 @@ def newcomer_section(live: dict[str, Champion]) -> Section:
     ]
     return Section(
         "One month of history",
-        "Each month watched by a champion that knows one month only, the one before: trained on"
-        " all but its last week, tested on that week. How much errors vary from week to week such"
-        " a champion cannot know: its RMSE is judged by a plain rule. The first table has windows"
-        f" with nothing injected, the second the percent of faults found in windows of {WINDOW:,}.",
+        "Each month is watched by a champion that knows only the month before: trained on all but"
+        " its last week, tested on that week. Such a champion cannot know how much errors vary from"
+        " week to week, so its RMSE is judged by a plain rule. The first table has windows without"
+        " injected faults, the second the percentage of windows in which each fault is detected, at"
+        f" {WINDOW:,} trips.",
         (
             Table(("month", "trips", "windows", "any alarm, %", *_KINDS, "first signs"), rows),
             Table(("fault", *live), faults),
         ),
-        ("of 5,000 trips, labels alarm in November 2023 at Thanksgiving and the days after.",),
+        ("at 5,000 trips, labels raise an alarm at Thanksgiving 2023 and on the days after.",),
     )
 
 
@@ -283,8 +286,8 @@ def ageing_section(champion: Champion) -> Section:
         rows.append((month, len(reports), *alarm_shares(reports), signs))
     return Section(
         "Slow natural drift",
-        f"The champion of {DESIGN_MONTH} and its profile left in place: what is found in later"
-        f" months is a real change of season, not a false alarm. Windows of {WINDOW:,}.",
+        f"The champion of {DESIGN_MONTH} and its profile stay in place. What is found in later"
+        f" months is a real change of season, not a false alarm. Windows of {WINDOW:,} trips.",
         (Table(("month", "windows", "any alarm, %", *_KINDS, "first signs"), rows),),
     )
 

@@ -137,11 +137,14 @@ def section(
     )
     return Section(
         title="Batch inference: from files to predictions",
-        method=f"Copies of {MONTHS[0]} ({bench.label}), each a file, scored with its interval by"
-        f" the champion ({family}) on all cores: reading, validation, prediction and writing,"
-        " hashes of the files and the model's compilation included. Reading, prediction and writing"
-        " overlap, so the parts are told by processor time. A fresh process per size, its imports"
-        " and the loading of the model not counted (median of three for 1 and 4).",
+        method=f"Copies of {MONTHS[0]} ({bench.label}), each in a file of its own, are scored with"
+        f" prediction intervals by the champion ({family}) on all cores, in a fresh process per"
+        " size (for 1 and 4 copies, the median of three). The time includes reading, validation,"
+        " prediction and writing, the hashes of the files and the compilation of the model, but not"
+        " imports and the loading of the model. Reading, prediction and writing overlap, so their"
+        " shares are measured in CPU time.",
         tables=(throughput, shares),
-        notes=(f"An idle process with everything imported holds {idle:,.0f} MB of each peak.",),
+        notes=(
+            f"Of each peak, {idle:,.0f} MB are needed by an idle process that imports everything.",
+        ),
     )

@@ -123,16 +123,16 @@ def section(bench: Bench, plain: JobRun, one: JobRun, two: JobRun) -> Section:
     same = all(run.work == plain.work for run in runs)
     return Section(
         title="The main job: through Mage ÷ in plain Python",
-        method=f"Raw trips to champion to predictions on {months} ({bench.label}):"
-        f" {len(plain.work)} candidates, {MAX_EVALS} trials each, one thread per child, a fresh"
-        " home and process per run, from the start of the process to its end. Plain Python calls"
-        " the very functions that the blocks call, one after the other, and records the same in"
-        " MLflow.",
+        method=f"From raw trips to a champion and its predictions, on {months} ({bench.label}):"
+        f" {len(plain.work)} candidates with {MAX_EVALS} trials each, and one thread per child."
+        " Each run has a fresh home and is timed from the start of its process to the end. Plain"
+        " Python calls the functions that the blocks call, one after the other, and records the"
+        " same in MLflow.",
         tables=(whole, stages),
         notes=(
-            "All three did the same work: the same trials and validation errors per candidate."
+            "All three runs did the same work: the trials and validation errors are the same."
             if same
             else f"The runs did NOT do the same work: {[run.work for run in runs]}",
-            "CPU counts every process of a run; the work itself costs the same, the rest is Mage.",
+            "CPU time includes every process of a run; beyond that of plain Python, it is Mage's.",
         ),
     )

@@ -111,10 +111,11 @@ def measured(
     searched = sum(float(row[6]) for row in rows)
     return Section(
         f"Model quality: trained on {first} to {last}",
-        f"Minutes of error on {len(every):,} trips of {TEST_MONTH}: all that took 1 to 60 minutes,"
-        " whatever else is wrong with them; and on the clean ones. Searched on the last"
-        f" {settings.windows.validation_days} days before, refitted on everything before the test"
-        f" month. {searched:.0f} of {SEARCH_SECONDS:.0f} s of search used, fits on all cores.",
+        f"Errors in minutes on {len(every):,} trips of {TEST_MONTH}: on all trips of 1 to 60"
+        " minutes, whatever else is wrong with them, and on the clean ones alone. The search"
+        f" validates on the {settings.windows.validation_days} days before the test month; each"
+        " candidate is then refitted on everything before that month. The search used"
+        f" {searched:.0f} of {SEARCH_SECONDS:.0f} s, and fits use all cores.",
         (Table(HEADER, rows),),
         (f"best: {best[0]}, {best[1]} minutes; aim: at most {aim:.2f}.",),
     )

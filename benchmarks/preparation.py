@@ -97,12 +97,14 @@ def section(bench: Bench, sizes: dict[int, list[Measured]]) -> Section:
     )
     return Section(
         title="Preparation: from raw files to the published training set",
-        method=f"Copies of {MONTHS[0]} ({bench.label}), each shifted by whole months, through"
-        " extract, validate, build features and publish in one fresh process per size (median of"
-        " three for 1 and 4). Linear time is a time per trip of about 1, flat memory a peak of"
-        " about 1.",
+        method=f"Copies of {MONTHS[0]} ({bench.label}), each shifted by whole months, go through"
+        " extract, validate, build features and publish, in a fresh process per size (for 1 and 4"
+        " copies, the median of three). If time grows linearly, the time per trip stays near 1; if"
+        " memory does not grow, the peak stays near 1.",
         tables=(throughput, shares),
-        notes=(f"An idle process with everything imported holds {idle:,.0f} MB of each peak.",),
+        notes=(
+            f"Of each peak, {idle:,.0f} MB are needed by an idle process that imports everything.",
+        ),
     )
 
 

@@ -37,9 +37,10 @@ def run(bench: Bench) -> Section:
     months = " and ".join(MONTHS)
     return Section(
         title="Loading the training set, per child",
-        method=f"Manifest, train and validation windows of {months} ({bench.label}) as two frames:"
-        f" {rows:,} trips of {len(manifest['columns'])} columns, out of a snapshot of {size:.1f} MB"
-        f" with {manifest['rows']:,} trips. Medians of {FRESH_PROCESSES} processes or"
+        method="Each load reads the manifest and the train and validation windows of"
+        f" {months} ({bench.label}) into two frames: {rows:,} trips with"
+        f" {len(manifest['columns'])} columns, from a snapshot of {size:.1f} MB with"
+        f" {manifest['rows']:,} trips. The numbers are medians of {FRESH_PROCESSES} processes or"
         f" {REPEATS} loads.",
         tables=(Table(("loaded by", "ms"), [(name, 1_000 * s) for name, s in loads]),),
     )

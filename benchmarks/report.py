@@ -89,8 +89,8 @@ def document(sections: Sequence[Section], minutes: float) -> str:
     """Write the whole of ``RESULTS.md``."""
     parts = [
         "# Benchmarks",
-        "Written by `make bench`; do not edit. Every number comes from a process of its own;"
-        " ratios are between numbers of this one run.",
+        "Written by `make bench`; do not edit. Each measurement runs in a process of its own, and"
+        " ratios compare numbers of the same run.",
         markdown_table(Table(("", ""), [*machine(), ("this run took", f"{minutes:.1f} minutes")])),
         *map(markdown_section, sections),
     ]
@@ -110,7 +110,10 @@ def machine() -> list[tuple[str, str]]:
         ("date", f"{datetime.now(timezone.utc):%Y-%m-%d %H:%M} UTC"),
         ("processor", f"{_processor()}, {usable_cores()} cores usable"),
         ("memory", f"{memory:.0f} GB"),
-        ("load before the first measurement", f"{os.getloadavg()[0]:.2f} (0: nobody else)"),
+        (
+            "load before the first measurement",
+            f"{os.getloadavg()[0]:.2f} (0 means an idle machine)",
+        ),
         ("system", f"{platform.system()} {platform.release()}, Python {platform.python_version()}"),
         ("packages", ", ".join(f"{name} {version(name)}" for name in _PACKAGES)),
         ("commit", _commit()),

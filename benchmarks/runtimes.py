@@ -211,11 +211,12 @@ def section(
     """Lay both tables out, and name the runtimes that are not there."""
     return Section(
         title="Runtimes: from features to minutes",
-        method=f"Models of the default hyperparameters, fitted on {MONTHS[0]} ({bench.label}), with"
-        " a quantile interval; the same trees in each runtime, one thread, centre and both bounds."
-        f" Microseconds per row, the best of {TURNS} turns in which all take part; every call gets"
-        " rows it has not just seen. The server uses XGBoost: one booster for lists, its C"
-        " function for single trips.",
+        method="Models with default hyperparameters and a quantile interval, fitted on"
+        f" {MONTHS[0]} ({bench.label}). Each runtime evaluates the same trees on one thread, for"
+        " the prediction and both bounds of the interval. The numbers are microseconds per row, the"
+        f" best of {TURNS} rounds in which the runtimes take turns; no call gets the rows of the"
+        " call before. The server uses one XGBoost booster for lists and treelite's C function"
+        " for single trips.",
         tables=(
             Table(
                 (
@@ -229,7 +230,7 @@ def section(
             Table(("model", "from request to answer", "µs/trip"), answers),
         ),
         notes=tuple(
-            f"{name} is not installed; to measure it: pip install {' '.join(packages)}"
+            f"{name} is not installed. To measure it: pip install {' '.join(packages)}"
             for name, packages in PACKAGES.items()
             if not installed(name)
         ),

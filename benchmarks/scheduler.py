@@ -141,17 +141,17 @@ def section(ours: Outcome, stock: Outcome) -> Section:
     header = ("scheduler", "runs", "median, s", "p95, s", "stuck", "failed")
     return Section(
         title="Triggered runs: from POST to done",
-        method=f"A pipeline of three blocks that do nothing, started by POST every"
-        f" {POST_SECONDS:g} s while {usable_cores()} endless loops keep every core busy; both"
-        f" schedulers look every {INTERVAL_SECONDS} s. A run counts as stuck when"
-        f" {QUIET_SECONDS:g} s have passed without any run coming to its end.",
+        method="A pipeline of three blocks that do nothing is started by a POST every"
+        f" {POST_SECONDS:g} s, while {usable_cores()} endless loops keep every core busy. Both"
+        f" schedulers look for work every {INTERVAL_SECONDS} s. The runs that are left when"
+        f" {QUIET_SECONDS:g} s pass without the end of any run count as stuck.",
         tables=(
             Table((*header, "blocks run twice", "blocks not run", "idle, % of a core"), list(rows)),
         ),
         notes=(
-            f"Ours is {faster:.1f} times as fast in the median: "
+            f"In the median, our scheduler is {faster:.1f} times as fast: "
             + judged(faster, MEDIAN_AIM, at_most=False)
-            + f"; idle: {judged(ours.idle or 0.0, IDLE_AIM, at_most=True)}.",
+            + f". Its CPU use when idle: {judged(ours.idle or 0.0, IDLE_AIM, at_most=True)}.",
         ),
     )
 
