@@ -18,7 +18,7 @@ def use_utf8() -> None:
     if not sys.flags.utf8_mode and _is_other(locale.getpreferredencoding(False)):
         _start_again()
     for stream in (sys.stdout, sys.stderr):
-        # A name that is not text, or a terminal told to be another, must not end a command.
+        # A name that is not text, or a terminal with another encoding, must not end a command.
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
 

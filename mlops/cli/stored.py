@@ -137,7 +137,7 @@ def monitoring(settings: Settings, fault: Callable[[MlopsError], None]) -> str:
 
 
 def notifications(settings: Settings, fault: Callable[[MlopsError], None]) -> str:
-    """Read the incidents that people were told of."""
+    """Read the incidents that people were notified of."""
     from mlops.notifications.incidents import reported
 
     return counted(len(reported(settings, fault)), "incident")

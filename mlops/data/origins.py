@@ -93,7 +93,7 @@ def is_synthetic(file: str | Path) -> bool:
         metadata: dict[bytes, bytes] = pq.read_schema(file).metadata or {}
         if all(metadata.get(key) == value for key, value in SYNTHETIC_MARK.items()):
             return True
-    with suppress(MlopsError), open_table(file) as table:  # whoever reads the trips says why
+    with suppress(MlopsError), open_table(file) as table:  # the reader of the trips reports why
         places = [n for n, (name, _) in enumerate(table.fields) if name == MARKED_COLUMN]
         for rows in table.batches(places[:1], _MARKED_ROWS) if places else ():
             return bool({MARK_IN_ROWS, MARK_IN_ROWS.encode()} & {*rows.column(0).to_pylist()})

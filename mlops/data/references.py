@@ -37,7 +37,7 @@ class Extraction(Reference):
 
     kind: Literal["sample", "tlc", "path"]
     taxi: Literal["green", "yellow"]
-    synthetic: bool  # generated data: said wherever results are shown
+    synthetic: bool  # generated data: marked wherever results are shown
     files: tuple[SourceFile, ...]
 
     @property

@@ -74,10 +74,10 @@ class City:
         trips = trips[trips[PICKUP_AT].between(starts, starts + pd.offsets.MonthBegin(1))]
         good, _ = split_requests(trips.drop_duplicates(), self._settings)
         good = good.sort_values(PICKUP_AT, kind="stable")
-        said = good.assign(**{PICKUP_AT: good[PICKUP_AT].dt.strftime("%Y-%m-%dT%H:%M:%S")})
+        texts = good.assign(**{PICKUP_AT: good[PICKUP_AT].dt.strftime("%Y-%m-%dT%H:%M:%S")})
         return [
-            {str(name): value for name, value in record.items() if value == value}  # NaN: not said
-            for record in said.to_dict("records")
+            {str(name): value for name, value in record.items() if value == value}  # NaN: not given
+            for record in texts.to_dict("records")
         ]
 
     def _trips(self, month: str) -> pd.DataFrame:

@@ -74,8 +74,8 @@ class Servers:
                     f"mlops {name}: not done within {RUN_SECONDS:g} s", self._tails(name)
                 ) from None
         if done.returncode:
-            said = done.stdout.decode(errors="replace").strip()
-            raise MlopsError(f"mlops {name} failed: {said}", self._tails(name))
+            output = done.stdout.decode(errors="replace").strip()
+            raise MlopsError(f"mlops {name} failed: {output}", self._tails(name))
         return json.loads(done.stdout)
 
     def start(self, *arguments: str) -> None:

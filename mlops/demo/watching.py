@@ -52,8 +52,8 @@ class DemoWatch:
                 lines = requests.get(url, timeout=_TIMEOUT_SECONDS).text.splitlines()
             except requests.RequestException:
                 return None
-            told = (float(line.split()[-1]) for line in lines if line.startswith(beginnings))
-            return True if any(math.isclose(each, value) for each in told) else None
+            values = (float(line.split()[-1]) for line in lines if line.startswith(beginnings))
+            return True if any(math.isclose(each, value) for each in values) else None
 
         self._servers.wait_for(f"{metric} {value:g} in the observer's metrics", look)
 
@@ -84,9 +84,9 @@ class DemoWatch:
         row = self._servers.wait_for(f"{what}, run {run}", look, RUN_SECONDS)
         if row["status"] != "completed":
             blocks = blocks_since(self._settings, self._begun)
-            said = "; ".join(
+            errors = "; ".join(
                 f"{b['pipeline']}.{b['block']}: {b['error']}" for b in blocks if b["error"]
             )
             raise PipelineFailureError(
-                f"{what}, run {run}, {row['status']}: {said}", f"read {self._settings.logs}"
+                f"{what}, run {run}, {row['status']}: {errors}", f"read {self._settings.logs}"
             )

@@ -139,10 +139,10 @@ class CanaryWatch:
             if scrape and (rollout.version, rollout.mode) in scrape.serving:
                 return None
             if self.clock() >= deadline:
-                said = self.endpoint.problem() or "it does not say why"
+                problem = self.endpoint.problem() or "it does not say why"
                 why = (
                     f"the server did not begin to serve version {rollout.version} as "
-                    f"{rollout.mode} within {self.limits.swap_seconds:g} s: {said}"
+                    f"{rollout.mode} within {self.limits.swap_seconds:g} s: {problem}"
                 )
                 return verdict([none_of("served", 1, why)], "")
             self.sleep(_FOLLOW_POLL_SECONDS)

@@ -1,8 +1,8 @@
 """One deployment at a time: an exclusive claim that outlives the processes of its blocks.
 
 A file names the deployment in progress and its pipeline run; a short lock, which the operating
-system frees with its process, makes each look-and-change one step. Whoever moves the champion does
-so under that lock and with the claim, so that a deployment that lost its claim cannot.
+system frees with its process, makes each look-and-change one step. The champion is moved
+only under that lock and with the claim, so that a deployment that lost its claim cannot move it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A deployment told to a person: what was checked, what was decided and why, and how to undo it."""
+"""A deployment in words: what was checked, what was decided and why, and how to undo it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a deployment asks of the world: the artifact, the running server, and who is told.
+"""What a deployment needs of the world: the artifact, the running server, and notifications.
 
 Everything else in this package is bookkeeping and judgement; tests put another world in place.
 """

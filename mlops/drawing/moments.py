@@ -58,7 +58,7 @@ def name_moments(on: Axes, moments: pd.Series[Any], at_most: int, middle: float 
 def moment_labels(moments: Sequence[datetime]) -> list[str]:
     """Return a label for each moment; labels of different moments differ.
 
-    Moments of one day are told by their times, and the first of them names the day.
+    Moments of one day are labelled with their times, and the first of them names the day.
     """
     if not moments:
         return []

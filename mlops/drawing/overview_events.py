@@ -52,7 +52,7 @@ def draw_candidates(table: pd.DataFrame) -> Drawing:
 
 @drawn(f"The gate has judged nothing yet: {_FIRST}")
 def draw_gate(table: pd.DataFrame) -> Drawing:
-    """Show what the gate said of the last winner, rule by rule (table `gate`)."""
+    """Show how the gate judged the last winner, rule by rule (table `gate`)."""
     shown = table.assign(
         value=[
             _in_unit(value, unit) for value, unit in zip(table["value"], table["unit"], strict=True)

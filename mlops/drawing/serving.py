@@ -44,13 +44,13 @@ def draw_now(table: pd.DataFrame) -> Drawing:
     row: Any = table.iloc[0]
     seen = f"{row['at']:{_MINUTE}} UTC"
     up = state_html("ok", "answering") if row["up"] else state_html("failed", "not reached")
-    said = row["problem"] or ("" if row["up"] else "`mlops serve` starts it")
+    problem = row["problem"] or ("" if row["up"] else "`mlops serve` starts it")
     since = row["champion_since"]
     beside = row["mode"] or "`mlops deploy VERSION` starts a canary"
     if pd.notna(row["percent"]):
         beside = f"{row['mode']}, {row['percent']:g} % of requests until {row['until']:%H:%M} UTC"
     cards = (
-        Card("Online server", up, _joined(f"last seen {seen}", said)),
+        Card("Online server", up, _joined(f"last seen {seen}", problem)),
         Card(
             "Champion",
             _version(row["champion"]),

@@ -125,9 +125,9 @@ def _hide_far_trials(on: Axes, table: pd.DataFrame) -> None:
     top = high + 0.15 * max(high - low, 0.1)
     on.set_ylim(top=top)
     failed, beyond = int(table["rmse"].isna().sum()), int((table["rmse"] > top).sum())
-    said = [f"{beyond} above the scale"] * bool(beyond) + [f"{failed} failed"] * bool(failed)
-    if said:
-        on.set_xlabel(f"{on.get_xlabel()} ({', '.join(said)})")
+    notes = [f"{beyond} above the scale"] * bool(beyond) + [f"{failed} failed"] * bool(failed)
+    if notes:
+        on.set_xlabel(f"{on.get_xlabel()} ({', '.join(notes)})")
 
 
 @drawn(

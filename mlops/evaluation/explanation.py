@@ -38,7 +38,7 @@ _MAX_CURVE_TRIPS: Final = 10_000
 
 
 class SearchOutcome(Protocol):
-    """What is told of a search, as `mlops.training.tuning.SearchResult` has it."""
+    """The part of `mlops.training.tuning.SearchResult` that an explanation needs."""
 
     @property
     def trials(self) -> Sequence[Trial]:

@@ -17,7 +17,7 @@ class Result(BaseModel):
 
 
 class Metrics(Result):
-    """Errors of one model on one window of trips; minutes unless said otherwise."""
+    """Errors of one model on one window of trips; minutes unless stated otherwise."""
 
     rows: int
     rmse: float  # root mean squared error

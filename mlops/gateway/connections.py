@@ -62,7 +62,9 @@ class ConnectionLimits:
 
     connections: int
     head_seconds: float = HEAD_SECONDS
-    body_seconds: float = BODY_SECONDS + _MARGIN_SECONDS  # whoever reads it says so before
+    body_seconds: float = (
+        BODY_SECONDS + _MARGIN_SECONDS
+    )  # the reader of the body reports it earlier
     send_seconds: float = SEND_SECONDS
 
     @classmethod

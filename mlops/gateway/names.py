@@ -1,4 +1,4 @@
-"""Only who asks a server by a name of its own is answered.
+"""Requests are answered only if they call the server by one of its own names.
 
 A page of any site can make its own name point to this machine (DNS rebinding) and then talk to
 servers here as if they were its own, without a sign-in stopping it where there is none. The header

@@ -113,7 +113,7 @@ def score(
             under the same number.
         model_id: Tells models apart, whatever they are called; see `VersionInfo.model_id`.
         run_id: Of the pipeline run, written beside each prediction.
-        synthetic_model: It learned from generated trips: said in the summary and in the metadata
+        synthetic_model: It learned from generated trips: noted in the summary and in the metadata
             of the predictions' file.
 
     Returns:

@@ -1,4 +1,4 @@
-"""What people are told of what monitoring found and did: one story per kind of trouble.
+"""The alerts of monitoring, on what it found and did: one story per kind of trouble.
 
 The kinds are those with one remedy each. A story begins with the champion's first abnormal window,
 continues with what was done about it, under any version, and ends with a quiet one.
@@ -23,7 +23,7 @@ from mlops.notifications.incidents import is_reported, notify, resolve
 from mlops.retraining.records import PendingApproval, pending_approval
 from mlops.settings import Settings
 
-# Whoever mends it: a training, whoever delivers the data, whoever runs the server.
+# By who can fix it: a training, the supplier of the data, the operator of the server.
 GROUPS: Final[Mapping[str, tuple[FindingKind, ...]]] = {
     "model": ("performance", "drift", "labels", "staleness"),
     "data": ("quality",),
@@ -79,8 +79,8 @@ def streak_of(windows: Sequence[WindowRecord], kind: FindingKind) -> Streak | No
 def tell(settings: Settings, record: DecisionRecord) -> None:
     """Tell what is abnormal and what was done, and what is over; once each. Never raises.
 
-    Call it after every look, whether or not it found anything new: who could not be reached is
-    told then.
+    Call it after every look, whether or not it found anything new: messages that did not arrive
+    are sent again then.
 
     Args:
         settings: Channels, links, and where records lie.

@@ -26,9 +26,10 @@ __all__ = ["StagedWindow", "collect", "read_staged"]
 def collect(settings: Settings, now: datetime) -> tuple[StagedWindow, ...]:
     """Stage the windows that are new, or whose labels have arrived or changed.
 
-    A window of the log holds the answers of one version, as champion and as canary; what a shadow
-    says is told to nobody, and what a deployment asks is no traffic: both are left out. Where the
-    champion answered nobody, trips of the source that it was not tested on make windows instead.
+    A window of the log holds the answers of one version, as champion and as canary. The answers of
+    a shadow reach no caller, and the probes of a deployment are no traffic: both are left out.
+    Where the champion answered nobody, trips of the source that it was not tested on make windows
+    instead.
 
     Also notes how the online server does (`serving_snapshots`), for `serving_health`.
 

@@ -1,8 +1,8 @@
 """Cuts what arrived into windows: a pure function of the times of arrival, and nothing else.
 
-A cut never depends on when it is made. Whoever cuts again later, with more arrivals, from the start
-or from the end of any window, gets the same windows, so that only the end of the last is worth
-remembering, and the stored windows remember that.
+A cut never depends on when it is made. Cutting again later, with more arrivals, from the start or
+from the end of any window, gives the same windows. So only the end of the last one needs to be
+remembered, and the stored windows hold it.
 """
 
 from __future__ import annotations

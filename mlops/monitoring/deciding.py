@@ -135,7 +135,7 @@ def decide_on(
     by_severity = sorted(answers, key=lambda answer: -SEVERITY.index(answer.step))
     reasons = [reason for answer in by_severity if answer.step != "ok" for reason in answer.reasons]
     held_back = [answer.held_back for answer in by_severity if answer.held_back]
-    # What both looked at is told whole.
+    # The windows that both looked at are all listed.
     seen = {w.window: w for answer in reversed(answers) for w in answer.windows}
     return by_severity[0].model_copy(
         update={

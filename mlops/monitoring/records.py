@@ -2,10 +2,10 @@
 
 One file per window, written anew when labels arrive, and one per decision, never rewritten but to
 note what came of it and that a later look confirmed it. Readers leave a damaged file out with a
-warning; whoever decides on windows refuses to take the one before a damaged one for the latest.
+warning; a decision never takes the window before a damaged one for the latest.
 
 A busy city fills twenty windows a day, and each holds some 160 findings, few of which are ever
-asked for again. Whoever looks at many windows reads the older ones in outline.
+read again. A reader of many windows reads the older ones in outline.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ class DecisionRecord(Result):
         problem: Why nothing could be started, or empty.
         command: What a person would type to do the same, or empty.
         confirmed_at: When monitoring last looked and found nothing that changes it; None if it has
-            not looked since. Without it a quiet month is told from a monitoring that stands still.
+            not looked since. It tells a quiet month from a monitoring that has stopped.
     """
 
     decision: Decision

@@ -1,4 +1,4 @@
-"""Everything about one window: measured, judged and said in words.
+"""Everything about one window: measured, judged and put into words.
 
 The report is what is stored, charted and alerted on; it needs neither the trips nor the profile to
 be read.

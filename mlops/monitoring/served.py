@@ -1,4 +1,4 @@
-"""The prediction log as monitoring sees it: what callers were told, by version, day by day.
+"""The prediction log as monitoring sees it: the answers that callers got, by version, day by day.
 
 A first look reads only when each version answered and for which pickups, and keeps what no stored
 window holds yet. Whole rows are read for complete windows only, one day at a time.
@@ -142,7 +142,7 @@ def _waiting(
 
 
 def _answers(settings: Settings, span: Span, columns: Sequence[str]) -> pd.DataFrame:
-    """Read what callers were told; neither shadows' answers nor a deployment's own probes."""
+    """Read the answers that callers got, without those of shadows and to probes of deployments."""
     rows = read_log(settings, from_us(span.start), from_us(span.end), columns)
     return rows[(rows[_ROLE] != _SHADOW) & (rows[_CALLER] != DEPLOYMENT)]
 

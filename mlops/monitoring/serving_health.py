@@ -36,8 +36,8 @@ def measure_serving(settings: Settings, window: StagedWindow) -> Iterator[Measur
     """Compare how the server did when a window ended with how the version before it did.
 
     Without a version before, the same version's earlier days tell what is usual; without these,
-    values are told and not judged. Nothing is said of windows that the server did not answer, nor
-    of a time when it could not be asked.
+    values are reported and not judged. Nothing is reported of windows that the server did not
+    answer, nor of a time when it could not be asked.
 
     Args:
         settings: The limits, and where the snapshots are.
@@ -113,7 +113,7 @@ def _errors(mine: Counts, usual: Counts, settings: Settings) -> Iterator[Measure
 
 
 def _costs(snapshot: Snapshot, usual: Sequence[Snapshot]) -> tuple[float, float]:
-    """Return CPU seconds per 1 000 answers and what is usual; 0 where that cannot be told."""
+    """Return CPU seconds per 1 000 answers and what is usual; 0 where that is not known."""
     like = [
         one
         for one in usual

@@ -48,7 +48,7 @@ def measure_predictions(window: TripWindow, profile: ReferenceProfile) -> Iterat
 
 def measure_progress(window: TripWindow) -> Iterator[Measurement]:
     """Measure how far pickups moved on per time that passed between requests: 1, or the clock
-    stands still, runs or jumps. Nothing is said of requests that all came within ten minutes.
+    stands still, runs or jumps. Requests that all came within ten minutes are not measured.
     """  # noqa: D205
     if window.arrived_at is None or not len(window):
         return

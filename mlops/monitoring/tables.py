@@ -17,7 +17,7 @@ from mlops.features.calendar import NUMBER_OF_BANDS, Ints
 from mlops.monitoring.measurements import MeasureName
 from mlops.monitoring.observations import Feature, Floats
 
-# Rarer categories are counted together: below, a share cannot be told from noise in a window.
+# Rarer categories are counted together: a smaller share is lost in the noise of a window.
 _MIN_CATEGORY_SHARE: Final = 0.005
 _QUANTILE_BINS: Final = 50
 # Trips of the whole reference that a part of the day with few trips of its own borrows.

@@ -1,4 +1,4 @@
-"""What is told: one alert, the same for every channel."""
+"""An alert: what is sent, the same for every channel."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Alert(Reference):
         kind: What sort of thing.
         severity: How much it matters; by default as `SEVERITY` says of its kind.
         incident: What it is about; alerts with the same key are the same incident.
-        stage: How far the incident has come, in a few words; each stage is told at once.
+        stage: How far the incident has come, in a few words; each stage is reported at once.
         repeats: Whether people are reminded of it while it lasts.
         title: One line.
         text: A few sentences, plain.

@@ -1,6 +1,6 @@
-"""The ways a message leaves the house: mail and webhooks.
+"""The channels by which messages are sent: mail and webhooks.
 
-What goes wrong is told in words of our own: the libraries' messages quote addresses, and the
+Failures are described in our own words: the libraries' messages quote addresses, and the
 address of a webhook is its password.
 """
 

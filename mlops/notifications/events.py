@@ -1,4 +1,4 @@
-"""What happens in this project and is told: each event in one function, worded once.
+"""The events of this project that people are notified of: one function each, worded once.
 
 None of them raises, and none takes longer than `notifications.timeout_seconds`.
 """
@@ -192,8 +192,8 @@ def _page_of(settings: Settings, pipeline: str, run_id: int) -> str:
 def _facts(
     by: str, deployment: str, facts: Mapping[str, str] | None, so_far: str
 ) -> dict[str, str]:
-    told = {"by": by, "deployment": deployment, **(facts or {}), "so far": so_far}
-    return {name: value for name, value in told.items() if value}
+    known = {"by": by, "deployment": deployment, **(facts or {}), "so far": so_far}
+    return {name: value for name, value in known.items() if value}
 
 
 def _cause(error: str) -> str:

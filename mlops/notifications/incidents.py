@@ -1,7 +1,7 @@
 """One message per incident, not one per retry, one per stage it comes to, and one when it is over.
 
-Each incident is a small file, so that telling of one never waits for another; whoever finds its
-lock taken knows that it is being told at this moment.
+Each incident is a small file, so that the message of one never waits for another. While its lock is
+taken, its message is being sent.
 """
 
 from __future__ import annotations
@@ -41,14 +41,14 @@ class Chapter(Reference):
 
 
 class Incident(Reference):
-    """What was told of an incident.
+    """What was reported of an incident.
 
     Attributes:
         incident: Its key.
         title: Of its first alert.
         link: Of its last alert.
         since: When it was first reported, with time zone.
-        told_at: When it was last told, with time zone.
+        told_at: When it was last reported, with time zone.
         untold: Alerts since then that were not sent.
         story: The stages it came to, in order.
     """
@@ -64,20 +64,20 @@ class Incident(Reference):
     @property
     def so_far(self) -> str:
         """The story in one line."""
-        return " → ".join(f"{told.at:%Y-%m-%d %H:%M} {told.stage}" for told in self.story)
+        return " → ".join(f"{entry.at:%Y-%m-%d %H:%M} {entry.stage}" for entry in self.story)
 
     def after(self, stage: str, at: datetime) -> Incident:
         """Return the incident with one more stage, if it is a new one."""
-        if not stage or any(told.stage == stage for told in self.story):
+        if not stage or any(entry.stage == stage for entry in self.story):
             return self
         return self.model_copy(update={"story": (*self.story, Chapter(stage=stage, at=at))})
 
 
 def notify(settings: Settings, alert: Alert) -> Delivery:
-    """Tell of an incident, unless this stage of it was told within `repeat_minutes`. Never raises.
+    """Report an incident, unless this stage was reported within `repeat_minutes`. Never raises.
 
-    What does not repeat is told once per stage, until it is over. From the second message on the
-    story so far is told with it. An alert that reached nobody counts as not told. Takes at most
+    What does not repeat is reported once per stage, until it is over. From the second message on,
+    the story so far is added. An alert that reached nobody counts as not reported. Takes at most
     `timeout_seconds`, and a moment.
 
     Args:
@@ -101,8 +101,8 @@ def _notify(settings: Settings, alert: Alert, file: Path) -> Delivery:
     delivery = _deliver(settings, _continued(alert, known) if known else alert)
     if delivery.reached_somebody:
         new = Incident(incident=alert.incident, title=alert.title, since=now, told_at=now)
-        told = {"link": alert.link, "told_at": now, "untold": 0}
-        incident = (known or new).model_copy(update=told)
+        changes = {"link": alert.link, "told_at": now, "untold": 0}
+        incident = (known or new).model_copy(update=changes)
         write_record(file, incident.after(alert.stage, now))
     _forget_old(file.parent, now)
     return delivery
@@ -116,7 +116,7 @@ def _is_news(settings: Settings, known: Incident, alert: Alert, now: datetime) -
 
 
 def _continued(alert: Alert, known: Incident) -> Alert:
-    """Return an alert that tells what was told before."""
+    """Return an alert with what was reported before."""
     facts = {"since": f"{known.since:%Y-%m-%d %H:%M %Z}", **alert.facts}
     if known.story:
         facts["so far"] = known.so_far
@@ -217,7 +217,7 @@ def _known(settings: Settings, incident: str) -> list[Incident]:
 
 
 def _deliver(settings: Settings, alert: Alert) -> Delivery:
-    # Whoever reads logs is told too, also where no channel is configured.
+    # Readers of the log learn of it too, also where no channel is configured.
     level = logging.INFO if alert.severity == "info" else logging.WARNING
     logger.log(level, "%s: %s", alert.kind, alert.title)
     channels = channels_of(settings.notifications)

@@ -1,6 +1,6 @@
 """Metrics as values: a name, what it means, and its samples. Names and units follow Prometheus.
 
-Moments are told as such, not as ages: an age would change between scrapes while nothing happens
+Moments are given as such, not as ages: an age would change between scrapes while nothing happens
 (prometheus.io/docs/practices/instrumentation, "Timestamps, not time since").
 """
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 LATENCY: Final = "seconds_bucket"
 PREDICTION: Final = "prediction_minutes_bucket"
-# Counters that have not grown are not told, so the bounds come from where the server has them.
+# Counters that have not grown are not stored, so the bounds come from where the server has them.
 _BOUNDS: Final[Mapping[str, tuple[float, ...]]] = {LATENCY: SECONDS, PREDICTION: MINUTES}
 
 

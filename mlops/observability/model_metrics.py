@@ -1,4 +1,4 @@
-"""What Prometheus is told of model versions, their gate, and their deployments."""
+"""The metrics of model versions, of the gate's verdicts and of deployments."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ KINDS: Final = get_args(Kind)
 
 
 def version_metrics(world: ObservedWorld) -> Iterator[Metric]:
-    """Yield the champion, what its test window said of it, and the gate's verdicts."""
+    """Yield the champion, its errors on the test window, and the gate's verdicts."""
     champion = world.champion
     yield single(
         "mlops_model_champion_version",

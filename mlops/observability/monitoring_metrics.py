@@ -1,4 +1,4 @@
-"""What Prometheus is told of monitoring: how the champion does, how far the world has moved."""
+"""The metrics of monitoring: how the champion does, and how far the world has moved."""
 
 from __future__ import annotations
 

@@ -17,12 +17,12 @@ logger = logging.getLogger(__name__)
 def observe(
     settings: Settings, stop: threading.Event | None = None, ready: Callable[[], None] | None = None
 ) -> None:
-    """Look at the project until told to stop. What fails is logged and tried again.
+    """Look at the project until it is to stop. What fails is logged and tried again.
 
     Args:
-        settings: ``settings.observability`` says how often, and where metrics are told.
+        settings: ``settings.observability`` says how often, and where metrics are published.
         stop: Set it to end; by default it runs for ever.
-        ready: Called once metrics are told.
+        ready: Called once metrics are published.
 
     Raises:
         ConfigurationError: If the port is taken, naming its setting.

@@ -61,7 +61,7 @@ LIVE: Final = {
     "rmse": "float64",
     "low": "float64",
     "high": "float64",
-    "limit": "float64",  # from here on it is an alarm; NaN while nothing can be said
+    "limit": "float64",  # from here on it is an alarm; NaN while it is not judged
     "outcome": "object",
     "labelled": "int64",
 }
@@ -231,7 +231,7 @@ def _tracking_stand(world: ObservedWorld) -> Stamp:
     uri = world.settings.tracking_uri
     file = Path(uri.removeprefix("sqlite:///"))
     if str(file) != uri:
-        # Not its folder: whoever connects touches a lock there.
+        # Not its folder: every connection touches a lock there.
         return stamp_of(file, file.with_name(f"{file.name}-wal"))
     return int(datetime.now(timezone.utc).timestamp() // 60)
 

@@ -1,4 +1,4 @@
-"""What Prometheus is told of pipelines and of the data products they build."""
+"""The metrics of pipelines and of the data products that they build."""
 
 from __future__ import annotations
 

@@ -101,7 +101,7 @@ class ObservedWorld:
         """Tell whether every part still has the stamp it had."""
         try:
             return all(self.stamp(part.stamp) == stamp for part, stamp in seen.items())
-        except Exception:  # whoever reads the part is told why
+        except Exception:  # the reader of the part learns why
             return False
 
     @property

@@ -83,7 +83,7 @@ def client_address(peer: str, forwarded_for: str, behind_proxy: bool) -> str:
     except ValueError:
         return peer
     if address.version == 6:
-        # Whoever has one IPv6 address has 2^64 of them (RFC 4291, section 2.5.4).
+        # A caller with one IPv6 address has 2^64 of them (RFC 4291, section 2.5.4).
         return str(ipaddress.ip_network((address, 64), strict=False))
     return str(address)
 

@@ -1,4 +1,4 @@
-"""Whether the files of the library have changed under a running server, and who is told.
+"""Whether the files of the library have changed under a running server, and where that is shown.
 
 All parts of a server are forked from one process and share what it has imported: started again
 alone, a part would run half of the old code and half of the new. So the scheduler, whose blocks
@@ -26,7 +26,7 @@ _LOCK: Final = "server/changed_code.lock"
 
 
 class CodeWatch:
-    """What `mlops up` knows of its files; told once per change.
+    """What `mlops up` knows of its files; each change is reported once.
 
     Args:
         settings: Say where others find it.

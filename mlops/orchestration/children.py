@@ -1,7 +1,7 @@
 """Runs of other pipelines from inside a block: started once, waited for, ended with their parent.
 
-A child belongs to the run whose block starts it. Whoever drives that run, the server's scheduler
-or a headless engine, drives the child as well, and cancels it when the parent ends first. A block
+A child belongs to the run whose block starts it. The driver of that run, the server's scheduler or
+a headless engine, drives the child as well, and cancels it when the parent ends first. A block
 that is started again, after a kill or by a retry, finds its child and continues it. Such a block
 needs ``configuration: {waits: true}``, so that it holds no worker while its child needs one.
 """

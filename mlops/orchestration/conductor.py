@@ -23,7 +23,7 @@ class Conductor:
     Args:
         settings: The engine's limits.
         project: The Mage project's root.
-        emit: Told what happens.
+        emit: Called with each event.
     """
 
     settings: Settings

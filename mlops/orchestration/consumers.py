@@ -28,7 +28,7 @@ _STOCK = GlobalDataProductBlock._execute_block
 
 
 def install() -> None:
-    """Let this process, and those that it forks, count and get data products as told here."""
+    """Let this process, and those that it forks, count and fetch data products in this way."""
     GlobalDataProduct.pipeline_runs = products.builds
     GlobalDataProductBlock._execute_block = _execute_block
 
@@ -77,9 +77,9 @@ def _execute_block(
 def obtain(product: GlobalDataProduct, parent_id: int, settings: Settings) -> PipelineRun:
     """Return the build that a run is to use; if it is outdated, wait for another.
 
-    A build in progress is joined, whoever started it. Otherwise one is started as a child of the
-    run that asks, with the settings by which the training set was published last, unless that run
-    was given others.
+    A build in progress is joined, no matter what started it. Otherwise one is started as a child of
+    the run that asks, with the settings by which the training set was published last, unless that
+    run was given others.
 
     Args:
         product: What is needed.

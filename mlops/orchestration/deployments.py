@@ -42,7 +42,7 @@ def deploy(settings: Settings, variables: Mapping[str, Any], watch: Watcher) -> 
     Args:
         settings: The configuration.
         variables: Of the run: ``version`` or ``alias``, ``reason``, ``by``, …
-        watch: Told what happens.
+        watch: Called with each event.
 
     Returns:
         The record, of a deployment that succeeded.
@@ -73,7 +73,7 @@ def roll_back(settings: Settings, variables: Mapping[str, Any], watch: Watcher) 
     Args:
         settings: The configuration.
         variables: ``reason``, ``by``, ``to_version``.
-        watch: Told what happens.
+        watch: Called with each event.
 
     Raises:
         MlopsError: What prevented it.

@@ -49,7 +49,7 @@ class _Active:
     run_id: int
     pipeline: str
     scheduler: PipelineScheduler
-    told: set[str]  # blocks whose end was told, now or in an earlier life of the run
+    told: set[str]  # blocks whose end was reported, now or in an earlier life of the run
     started: float = field(default_factory=time.monotonic)
 
 
@@ -69,7 +69,7 @@ class Drive:
 
     Args:
         settings: The engine's limits, and where logs go.
-        emit: Told what happens.
+        emit: Called with each event.
     """
 
     def __init__(self, settings: Settings, emit: Callable[[Event], None]) -> None:

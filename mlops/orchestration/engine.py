@@ -56,7 +56,7 @@ class Engine:
     Args:
         settings: The configuration; ``settings.home`` gets all state.
         project: The Mage project's root.
-        on_event: Told what happens, in the caller's thread, between Mage's own steps.
+        on_event: Called with each event, in the caller's thread, between Mage's own steps.
         preload: Modules to import before blocks are forked, e.g. ``("xgboost", "mlflow")``.
         lock: The home's, from `engine_lock`, where the caller holds it already.
 

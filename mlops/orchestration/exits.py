@@ -56,10 +56,10 @@ def close_retraining(settings: Settings, result: PipelineResult) -> None:
 def tell(settings: Settings, result: PipelineResult) -> None:
     """Tell people that a run failed, or that its pipeline works again.
 
-    A deployment that refused or took back a version has told so itself.
+    A deployment that refused or took back a version has reported it itself.
     """
-    told = f"{DeploymentError.__module__}.{DeploymentError.__qualname__}:"
-    failed = [block for block in result.failed_blocks if not block.error.startswith(told)]
+    prefix = f"{DeploymentError.__module__}.{DeploymentError.__qualname__}:"
+    failed = [block for block in result.failed_blocks if not block.error.startswith(prefix)]
     if result.succeeded:
         events.run_succeeded(settings, result.pipeline)
     elif result.status == "failed" and (failed or not result.failed_blocks):

@@ -38,7 +38,7 @@ def _way_on(kind: type[MlopsError], own: str, log: Path, go_on: str) -> str:
     """Say what to do: never only what has just failed.
 
     A request that was wrong fails again however often it goes on, and a hint that names a command
-    of its own has said what to type.
+    of its own tells what to type.
     """
     if own and (issubclass(kind, ConfigurationError) or "mlops " in own):
         return own

@@ -23,7 +23,7 @@ _CHANGES: Final = {
         ('uuid:"Dashboard"},s=[c,a,d]', 'uuid:"Dashboard"},s=[l,c,a,d]'),
         ("xM:function(){return c}", "xM:function(){return l}"),
     ),
-    # A chart is said to be wrong while its first answer is on its way.
+    # Mage reports a chart as wrong while its first answer is on its way.
     "a chart that loads is said not to be configured": (
         (
             '"Chart hasn’t been configured or no data was retrieved."',

@@ -24,7 +24,7 @@ def run_is_alive(settings: Settings, run_id: str | int) -> bool:
         run_id: Number of the pipeline run.
 
     Returns:
-        True as well if Mage's database cannot be asked: whoever could be at work must not be
+        True as well if Mage's database cannot be asked: a driver that may be at work must not be
         disturbed.
     """
     try:

@@ -83,7 +83,7 @@ def run_main_job(
     Args:
         settings: The configuration in force; to resume, the one of the job's own variables.
         job: What is asked, from `begin_job`.
-        on_event: Told of each run, block and step.
+        on_event: Called with each event of a run, block and step.
         rebuild: Build the training set even if the published one answers the request.
 
     Raises:
@@ -103,7 +103,7 @@ def run_main_job(
             journal.write()
         on_event(event)
 
-    # An unreachable registry is told now rather than after the search; and children inherit what
+    # An unreachable registry is reported now, not after the search; and children inherit what
     # it takes to reach it.
     ensure_tracking(settings)
     engine = Engine(settings, on_event=record, preload=PRELOAD, lock=job.lock)

@@ -3,7 +3,7 @@
 A run driven by the headless engine carries a mark for as long as it is driven: the server's
 scheduler leaves marked runs alone (`scheduler`), and a marked run without a live engine is one
 whose engine was killed. A run that a block of another run has started names that run as its parent;
-whoever drives the parent drives it.
+the driver of the parent drives it as well.
 """
 
 from __future__ import annotations

@@ -37,7 +37,7 @@ def run_monitoring(
     Args:
         settings: The configuration.
         variables: Of the run: overrides of settings.
-        on_event: Told of each block and step.
+        on_event: Called with each event of a block and step.
 
     Raises:
         BusyError: If another engine works in this home.

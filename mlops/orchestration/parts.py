@@ -42,7 +42,7 @@ class ServerProcess:
     started_at: float = 0.0
     wait: float = FIRST_WAIT_SECONDS
     again_at: float | None = None  # when it is started again, while it is down
-    announced: bool = False  # whether people were told that it is up
+    announced: bool = False  # whether it was announced that it is up
 
 
 class Parts:

@@ -1,9 +1,10 @@
 """Global data products in Mage's tables. Import only after `environment.boot`.
 
 Mage counts only the runs of one hidden trigger as builds of a product. Here every run of the
-product's pipeline is one, whoever started it: the command line, a POST, a person, a schedule, the
-main job, or a consumer that found the product outdated. And a build counts only as long as the
-store names what it published: the store's word is what `mlops status` and the dashboards show.
+product's pipeline is one, no matter what started it: the command line, a POST, a person, a
+schedule, the main job, or a consumer that found the product outdated. And a build counts only as
+long as the store names what it published: the store's word is what `mlops status` and the
+dashboards show.
 """
 
 from __future__ import annotations

@@ -58,8 +58,8 @@ class _QueuedJob:
 class ForkQueue:
     """At most ``workers`` forked jobs at a time, first come first served (see `JobPlan`).
 
-    A job counts as present (`has_job`) until `tick` has reported its end, so that whoever asks
-    never takes a job that has just ended for one that has crashed.
+    A job counts as present (`has_job`) until `tick` has reported its end, so that nobody
+    takes a job that has just ended for one that has crashed.
 
     Args:
         workers: Jobs running at the same time.
@@ -170,7 +170,7 @@ class ForkQueue:
         if job.pid == 0:
             self._be_the_child(job)
         with contextlib.suppress(OSError):
-            # Both sides do it, so that the group exists whoever comes first.
+            # Both sides do it, so that the group exists whichever comes first.
             os.setpgid(job.pid, job.pid)
         self._running[job.job_id] = job
 

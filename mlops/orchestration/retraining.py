@@ -28,7 +28,7 @@ def run_retraining(
     Args:
         settings: The configuration.
         variables: Of the run: overrides of settings, ``force``, ``reason``.
-        on_event: Told of each run, block and step.
+        on_event: Called with each event of a run, block and step.
         resume: Go on with the last retraining instead, with its own variables.
 
     Raises:

@@ -57,7 +57,7 @@ def load_pipeline(name: str, project: Path) -> Pipeline:
 def create_run(
     request: PipelineRequest, project: Path, parent: PipelineRun | None = None
 ) -> PipelineRun:
-    """Create a run that is RUNNING, and driven by this process or by whoever drives the parent.
+    """Create a run that is RUNNING, and driven by this process or by the driver of the parent.
 
     There is no moment at which another driver could take it for its own, or find it without all
     of its blocks: until it is complete it counts as cancelled, and nobody touches it.
@@ -133,7 +133,7 @@ def marked_runs() -> list[PipelineRun]:
 
 
 def take(run: PipelineRun, parent: PipelineRun | None = None) -> bool:
-    """Set a run running, driven by us or by whoever drives its parent.
+    """Set a run running, driven by us or by the driver of its parent.
 
     Returns:
         Whether nobody else has changed it meanwhile.

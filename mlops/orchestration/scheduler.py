@@ -76,7 +76,7 @@ class Scheduler:
         self._driven: set[int] = set()  # runs whose end is not known yet
         self._looked_at: dict[int, float] = {}  # when those were scheduled last
         self._advancing = False  # whether a run that has begun is being scheduled
-        self._late: set[int] = set()  # runs whose delay was told
+        self._late: set[int] = set()  # runs whose delay was reported
         self._waiting: set[int] = set()  # runs that the last look could not start
         self._paused = False
         self._seen_marked: set[int] = set()

@@ -76,10 +76,10 @@ def _run_in(answer: requests.Response, server: str, pipeline: str) -> int:
         error = content.get("error")
         if error is None and answer.ok:
             return int(content["pipeline_run"]["id"])
-        said = error.get("message") if isinstance(error, dict) else error
+        message = error.get("message") if isinstance(error, dict) else error
     except (ValueError, AttributeError, LookupError, TypeError):
-        said = ""
+        message = ""
     raise ServerError(
-        f"{server} did not start {pipeline}: {said or f'it answered {answer.status_code}'}",
+        f"{server} did not start {pipeline}: {message or f'it answered {answer.status_code}'}",
         "see the state of the triggers: mlops triggers",
     )

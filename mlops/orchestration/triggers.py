@@ -34,7 +34,7 @@ class Trigger(BaseModel):
         description: Shown in the list of triggers.
         cron: When, in UTC; of a ``time`` trigger only.
         timeout_seconds: A run that takes longer fails.
-        sla_seconds: A run that takes longer is told about.
+        sla_seconds: A run that takes longer is reported.
         skip_if_previous_running: A run that would overlap the one before is not started.
         allow_blocks_to_fail: The other blocks, and dynamic children, go on beside one that failed.
         variables: Given to each run; those of a request win.

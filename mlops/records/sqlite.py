@@ -81,7 +81,7 @@ def check_database(database: Path, way_out: str, *, whole: bool = False) -> None
         return
     thorough = whole or size <= _CHECKED_BYTES
     query = "PRAGMA quick_check(1)" if thorough else "SELECT 'ok' FROM sqlite_master LIMIT 1"
-    with contextlib.suppress(sqlite3.OperationalError):  # busy: whoever uses it says more
+    with contextlib.suppress(sqlite3.OperationalError):  # busy: the next reader reports more
         with open_to_read(database, way_out) as connection:
             found = connection.execute(query).fetchone()
         if found is not None and found[0] != "ok":

@@ -86,7 +86,9 @@ def champion_trouble(settings: Settings) -> MlopsError | None:
         stray = stray_alias(settings, standing.aliases.get(CHAMPION), sources.get, last)
         if stray or last is None or find_trusted(settings, last.source):
             return stray
-    except MlopsError as error:  # what is damaged: whoever acts on it fails, and says so as well
+    except (
+        MlopsError
+    ) as error:  # something is damaged: every action on it fails and reports that as well
         return error
     return UntrustedArtifactError(
         f"version {last.version} is champion, but its model was not logged from this home, so "

@@ -1,7 +1,7 @@
 """The reference profile of each model version: an artifact of its run, and a copy at hand.
 
-Whoever watches a version needs its profile every few minutes; it never changes, so one download
-is enough.
+Monitoring needs the profile of a version every few minutes; it never changes, so one download is
+enough.
 """
 
 from __future__ import annotations

@@ -151,7 +151,7 @@ def cpu() -> str:
 def note_code() -> None:
     """Take down which code this process runs: it and the processes it forks remember that.
 
-    Whoever lives long or forks blocks calls this when it starts, before files can change under it.
+    A process that lives long or forks blocks calls this when it starts, before files can change.
     """
     _ = imported_commit(), lock_hash(), fingerprints.sources()
 

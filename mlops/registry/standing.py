@@ -1,6 +1,6 @@
 """How the model stands in the registry, read without importing MLflow, which takes seconds.
 
-Reads MLflow's tables, which are never written, or asks its server. Whoever acts on the answer asks
+Reads MLflow's tables, which are never written, or asks its server. Actions on the answer ask
 MLflow itself again.
 """
 
@@ -103,7 +103,7 @@ def model_ids(settings: Settings) -> dict[int, str]:
     """Return the model of each version; none if the registry cannot be read in this way."""
     try:
         standing = look_up(settings)
-    except MlopsError:  # it is damaged, which everybody says who needs more of it
+    except MlopsError:  # it is damaged: every reader that needs more of it reports that
         standing = None
     return {n: version.model_id for n, version in standing.versions.items()} if standing else {}
 

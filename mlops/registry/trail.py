@@ -152,7 +152,7 @@ def true_aliases(in_mlflow: Mapping[str, int], last: Promotion | None) -> dict[s
 
 
 def rollback_target(trail: tuple[Promotion, ...]) -> int | None:
-    """Return where a rollback goes when it is told no version, or None.
+    """Return the version that a rollback without a named version restores, or None.
 
     It undoes the last promotion. It never undoes a rollback: a second call, made twice in haste or
     by two people, would bring back the very version that was taken away.

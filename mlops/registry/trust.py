@@ -1,7 +1,7 @@
 """Which artifacts this home trusts: a digest of each model, taken when the project logged it.
 
-A model is a pickle, and loading a pickle runs code. Whoever can write to MLflow could therefore run
-code wherever a model is loaded. So digests are kept in the home, where MLflow cannot write, and
+A model is a pickle, and loading a pickle runs code. Anybody who can write to MLflow could therefore
+run code wherever a model is loaded. So digests are kept in the home, where MLflow cannot write, and
 nothing is unpickled whose bytes are not those that were logged. `verified` is the only way to a
 registered model.
 """

@@ -1,4 +1,4 @@
-"""Which process writes a run of the record, so that a run whose writer died can be told and closed.
+"""Which process writes a run of the record: a run whose writer died is recognised and closed.
 
 A process number alone is used again sooner or later; with the time of its start it is not.
 """

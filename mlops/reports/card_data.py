@@ -64,7 +64,7 @@ def deployment_section(facts: CardFacts) -> DocumentSection:
             )
         )
     if facts.deployments:
-        told = tuple(
+        entries = tuple(
             (
                 Cell(record.id, code=True),
                 Cell(record.kind),
@@ -79,7 +79,7 @@ def deployment_section(facts: CardFacts) -> DocumentSection:
             DocumentTable(
                 "Deployments and rollbacks of this version, newest first",
                 ("id", "kind", "state", "by", "reason", "last decision"),
-                told,
+                entries,
                 frozenset(range(6)),
             )
         )
@@ -97,13 +97,13 @@ def live_section(facts: CardFacts) -> DocumentSection:
     """Tell how the version did after it was made, as far as labels arrived."""
     measured = [(w, f) for w in facts.windows if (f := live_error(w)) is not None]
     if not measured:
-        said = (
+        text = (
             f"Monitoring measured {counted(len(facts.windows), 'window')} of its answers; no actual"
             " durations have arrived yet."
             if facts.windows
             else "Monitoring has not measured this version yet."
         )
-        return DocumentSection("Live performance", (Text(said),))
+        return DocumentSection("Live performance", (Text(text),))
     rows = tuple(
         (
             Cell(window.window, code=True),
@@ -152,5 +152,5 @@ def live_chart(measured: Sequence[tuple[WindowRecord, Finding]]) -> Chart:
             "expected": [finding.reference for _, finding in measured],
         }
     )
-    said = "RMSE of each window with its 95% interval, and what was expected of it; minutes."
-    return Chart(chart(live_errors(table)), said)
+    text = "RMSE of each window with its 95% interval, and what was expected of it; minutes."
+    return Chart(chart(live_errors(table)), text)

@@ -64,7 +64,7 @@ def _example(example: Example) -> tuple[Block, ...]:
         if example.low is None or example.high is None
         else f" (range {span(example.low, example.high)})"
     )
-    said = Text(
+    intro = Text(
         f"{example.name}, {moment(example.pickup_at)}: from {example.pickup} to"
         f" {example.dropoff}{miles}. Predicted {minutes(example.predicted)}{spread}, took"
         f" {minutes(example.actual)}."
@@ -81,6 +81,6 @@ def _example(example: Example) -> tuple[Block, ...]:
         for name, value in parts
     ]
     rows.append((Cell("together"), Cell(decimal(total))))
-    return said, DocumentTable(
+    return intro, DocumentTable(
         f"{example.name} explained, minutes", ("input", "minutes"), tuple(rows)
     )

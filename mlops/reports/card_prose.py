@@ -53,10 +53,10 @@ def ethics() -> tuple[Block, ...]:
 
 def caveats(facts: CardFacts) -> tuple[Block, ...]:
     """Tell how far the numbers carry."""
-    said = []
+    caveats = []
     if facts.synthetic:
-        said.append("The trips are synthetic: do not quote these numbers as if they were real.")
-    said += [
+        caveats.append("The trips are synthetic: do not quote these numbers as if they were real.")
+    caveats += [
         "The training set has the meter's distance, known only after the trip; a request has an"
         " estimate. Predictions are as good as measured here only if that estimate is good.",
         "The confidence intervals treat hours as independent. If the days of a week are alike, the"
@@ -66,8 +66,8 @@ def caveats(facts: CardFacts) -> tuple[Block, ...]:
     ]
     if facts.examination is not None:
         days = (facts.examination.end - facts.examination.start).days + 1
-        said.append(
+        caveats.append(
             f"All of this was measured on {count(days)} days of one season. Follow the live"
             " performance, and retrain when monitoring says so."
         )
-    return (Items(tuple(said)),)
+    return (Items(tuple(caveats)),)

@@ -101,11 +101,11 @@ def _calibration(found: Examination) -> Chart:
     from mlops.reports.drawings import chart
 
     table = pd.DataFrame([each.model_dump() for each in found.bins])
-    said = (
+    text = (
         "Trips in ten groups by predicted duration: where the line runs below the diagonal, trips"
         " took less time than predicted. Minutes; the band holds 8 trips in 10."
     )
-    return Chart(chart(calibration(table)), said)
+    return Chart(chart(calibration(table)), text)
 
 
 def groups_section(facts: CardFacts) -> DocumentSection:
@@ -138,12 +138,12 @@ def groups_section(facts: CardFacts) -> DocumentSection:
 
 def _dimension(found: Examination, dimension: str, min_rows: int) -> tuple[Block, ...]:
     worst = largest_disparity(found.groups, dimension, min_rows)
-    said = (
+    text = (
         in_words(worst, found.overall)
         if worst is not None
         else f"By {words.dimension(dimension)}, no two groups are large enough to compare."
     )
-    return Text(said), _group_table(found, dimension, min_rows)
+    return Text(text), _group_table(found, dimension, min_rows)
 
 
 def _group_table(found: Examination, dimension: str, min_rows: int) -> DocumentTable:
@@ -217,19 +217,19 @@ def ranges_section(facts: CardFacts) -> DocumentSection:
         if g.coverage and g.rows >= facts.min_rows and g.coverage.high < NOMINAL_COVERAGE
     ]  # fmt: skip
     worst = min(short, key=lambda g: g.coverage.value if g.coverage else 1.0, default=None)
-    said = (
+    text = (
         f"The prediction interval should contain the actual duration of {NOMINAL_COVERAGE:.0%} of"
         f" trips. It contained {percent(coverage.value)} (95% interval"
         f" {percent_span(coverage.low, coverage.high)}) and was {minutes(found.width)} wide on"
         " average."
     )
     if worst is not None and worst.coverage is not None:
-        said += (
+        text += (
             f" Its coverage is significantly too low in {count(len(short))} of the groups above,"
             f" lowest for {words.dimension(worst.dimension)} {worst.group}:"
             f" {percent(worst.coverage.value)}"
             f" ({percent_span(worst.coverage.low, worst.coverage.high)})."
         )
     else:
-        said += " In no group above is its coverage significantly too low."
-    return DocumentSection("Prediction intervals", (Text(said),))
+        text += " In no group above is its coverage significantly too low."
+    return DocumentSection("Prediction intervals", (Text(text),))

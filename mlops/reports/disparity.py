@@ -87,21 +87,21 @@ def in_words(found: Disparity, overall: GroupErrors) -> str:
     worst, gap = found.worst, found.worst.against_rest
     assert gap is not None
     rest = worst.mae.value - gap.value
-    said = [
+    sentences = [
         f"By {words.dimension(found.dimension)}, {worst.group} is predicted worst: the mean"
         f" absolute error is {minutes(worst.mae.value)}, for all other trips {minutes(rest)}"
         f" (difference {decimal(gap.value, signed=True)}, 95% interval"
         f" {span(gap.low, gap.high, signed=True)} min)."
     ]
     if not found.sure:
-        said.append("The interval includes zero: this may be chance.")
-    said.append(_relative(worst, overall))
+        sentences.append("The interval includes zero: this may be chance.")
+    sentences.append(_relative(worst, overall))
     if worst.bias.excludes(0):
         direction = "too long" if worst.bias.value > 0 else "too short"
-        said.append(
+        sentences.append(
             f"Its trips are predicted {minutes(abs(worst.bias.value))} {direction} on average."
         )
-    return " ".join(said)
+    return " ".join(sentences)
 
 
 def _relative(worst: GroupErrors, overall: GroupErrors) -> str:

@@ -1,7 +1,7 @@
 """Reads what reports are written from: the registry, the store, and the records of the home.
 
-Whatever cannot be read is said in the report, with the reason; only what a report is about must be
-there.
+Whatever cannot be read is named in the report, with the reason; only the subject of a report must
+be there.
 """
 
 from __future__ import annotations

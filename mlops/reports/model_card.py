@@ -2,7 +2,7 @@
 
 After M. Mitchell et al., "Model Cards for Model Reporting" (FAT* 2019, arXiv:1810.03993): details,
 intended use, factors, metrics, evaluation and training data, quantitative analyses by group,
-ethical considerations, caveats. What is not known is said, with the reason.
+ethical considerations, caveats. What is not known is stated, with the reason.
 """
 
 from __future__ import annotations
@@ -83,34 +83,36 @@ def model_card(facts: CardFacts) -> Document:
 def _lead(facts: CardFacts) -> tuple[str, ...]:
     info, found = facts.info, facts.examination
     taxi = f"a {facts.taxi}-taxi trip" if facts.taxi else "a taxi trip"
-    said = [
+    sentences = [
         f"Version {info.version} predicts how many minutes {taxi} in New York will take, asked"
         " when the passenger is picked up."
     ]
     if found is not None:
         errors = found.overall
-        said.append(
+        sentences.append(
             f"On {count(errors.rows)} trips of {day(found.start)} to {day(found.end)} that it had"
             f" never seen, its mean absolute error was {minutes(errors.mae.value)}; their mean"
             f" duration was {minutes(errors.actual)}. Nine predictions in ten were off by at most"
             f" {minutes(found.p90.value)}."
         )
         if errors.coverage is not None:
-            said.append(
+            sentences.append(
                 f"Its prediction intervals should contain {NOMINAL_COVERAGE:.0%} of the actual"
                 f" durations; they contained {percent(errors.coverage.value)}."
             )
     elif info.evaluation is not None:
         metrics = info.evaluation.metrics
-        said.append(
+        sentences.append(
             f"On {count(metrics.rows)} trips that it had never seen, its mean absolute error was"
             f" {minutes(metrics.mae)}. Nine predictions in ten were off by at most"
             f" {minutes(metrics.p90_error)}."
         )
     else:
-        said.append("Its errors are not known: it was registered by hand, without an evaluation.")
+        sentences.append(
+            "Its errors are not known: it was registered by hand, without an evaluation."
+        )
     worst = found and largest_of(found.groups, FAIRNESS, facts.min_rows)
-    return " ".join(said), *((briefly(worst),) if worst else ()), _standing(facts)
+    return " ".join(sentences), *((briefly(worst),) if worst else ()), _standing(facts)
 
 
 def _standing(facts: CardFacts) -> str:

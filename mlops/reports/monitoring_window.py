@@ -158,8 +158,8 @@ def _decision(facts: WindowFacts) -> tuple[Block, ...]:
         rows.append(("Command", Cell(made.command, code=True)))
     seen = ", ".join(outcome.window for outcome in decision.windows)
     rows.append(("Windows considered", Cell(seen)))
-    said = {f.why: words.finding(f) for f in facts.record.report.findings}
-    reasons = tuple(said.get(reason, reason) for reason in decision.reasons)
+    sentences = {f.why: words.finding(f) for f in facts.record.report.findings}
+    reasons = tuple(sentences.get(reason, reason) for reason in decision.reasons)
     more = reasons[_SHOWN_REASONS:]
     rest = (Fold(counted(len(more), "more reason"), (Items(more),)),) if more else ()
     return FactList(tuple(rows)), Text("Reasons:"), Items(reasons[:_SHOWN_REASONS]), *rest
@@ -177,12 +177,12 @@ def _drift(findings: Sequence[Finding]) -> tuple[Block, ...]:
         rows,
         frozenset({0, 4}),
     )
-    said = Text(
+    text = Text(
         "PSI and JS compare shares of categories or bins, KS and Wasserstein whole distributions of"
         " numbers. None of them is zero even without a change, so each limit allows for chance in a"
         " window of this size, and is never below the smallest change that matters."
     )
-    return said, table, _all_findings(own)
+    return text, table, _all_findings(own)
 
 
 def _drift_row(subject: str, own: Sequence[Finding]) -> tuple[Cell, ...]:
@@ -206,16 +206,16 @@ def _distance(finding: Finding | None) -> Cell:
 
 
 def _verdict(outcome: str) -> Cell:
-    said, tone = _OUTCOMES[outcome]
-    return Cell(said, tone)
+    word, tone = _OUTCOMES[outcome]
+    return Cell(word, tone)
 
 
 def _kind(name: str, findings: Sequence[Finding]) -> DocumentSection:
     own = [finding for finding in findings if finding.kind == name]
     alarms = tuple(words.finding(finding) for finding in own if finding.outcome == "alarm")
-    said = Items(alarms) if alarms else Text("Nothing unusual.")
+    summary = Items(alarms) if alarms else Text("Nothing unusual.")
     table = _findings_table(f"{words.MONITORED[name]}: every finding", own)
-    return DocumentSection(words.MONITORED[name], (said, table) if own else ())
+    return DocumentSection(words.MONITORED[name], (summary, table) if own else ())
 
 
 def _all_findings(own: Sequence[Finding]) -> Fold:

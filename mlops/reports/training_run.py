@@ -121,8 +121,8 @@ def _outcome(selection: Selection) -> tuple[Block, ...]:
         "The winner is the learning candidate with the smallest error on the validation window."
         " The test window only judges it: choosing by it would make its error look too small."
     )
-    said = f"{outcome.summary[:1].upper()}{outcome.summary[1:]}." if outcome else _result(selection)
-    return Text(said), Text(f"{why} {against}")
+    text = f"{outcome.summary[:1].upper()}{outcome.summary[1:]}." if outcome else _result(selection)
+    return Text(text), Text(f"{why} {against}")
 
 
 def _gate(selection: Selection) -> tuple[Block, ...]:

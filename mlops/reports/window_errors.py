@@ -35,8 +35,8 @@ def errors_section(facts: WindowFacts) -> DocumentSection:
     title = "Performance on delayed labels"
     own = [f for f in facts.record.report.findings if f.kind == "performance"]
     if not own:
-        said = "The actual durations of these trips are not known yet."
-        return DocumentSection(title, (Text(said),))
+        text = "The actual durations of these trips are not known yet."
+        return DocumentSection(title, (Text(text),))
     blocks: list[Block] = [_overall([f for f in own if f.subject == _ALL])]
     measured = [(w, f) for w in facts.history if (f := live_error(w)) is not None]
     if len(measured) > 1:

@@ -104,11 +104,11 @@ class Door:
         if key is None:
             if not self.settings.serving.require_key:
                 return ""
-            said = "is missing" if token is None else "is not valid"
+            problem = "is missing" if token is None else "is not valid"
             raise RequestError(
                 401,
                 "X-API-Key",
-                f"the API key {said}: send the header X-API-Key, or Authorization: Bearer",
+                f"the API key {problem}: send the header X-API-Key, or Authorization: Bearer",
                 {"WWW-Authenticate": "Bearer"},
             )
         wait = self.limiter.wait_seconds(key.number)

@@ -115,7 +115,7 @@ def one_as_json(
     Args:
         answer: For one trip.
         trip: The request.
-        flags: Rules it breaks that are only said.
+        flags: Rules it breaks that only flag it.
         version: That answered.
         role: Of the version.
         request: The request's id; plain characters.
@@ -166,11 +166,11 @@ def _minutes(row: Any) -> str:
 
 
 def _remarks(answer: Answer, place: int, flags: tuple[str, ...]) -> str:
-    said = ""
+    extra = ""
     if answer.imputed[place]:
         miles = float(answer.miles[place])
         shown = f"{miles:.3f}" if math.isfinite(miles) else "null"
-        said = f',"distance_source":"{FROM_ROUTE}","miles":{shown}'
+        extra = f',"distance_source":"{FROM_ROUTE}","miles":{shown}'
     if flags:
-        said += f',"flags":{json.dumps(flags)}'
-    return said
+        extra += f',"flags":{json.dumps(flags)}'
+    return extra

@@ -117,10 +117,11 @@ def build_api(application: Application) -> FastAPI:
 
     @api.exception_handler(HTTPException)
     async def unknown(request: Request, error: HTTPException) -> Response:
-        field, said = {404: ("path", "there is no such path"), 405: ("method", "use another")}.get(
-            error.status_code, ("", str(error.detail))
-        )
-        return _error(RequestError(error.status_code, field, said, error.headers), request)
+        field, message = {
+            404: ("path", "there is no such path"),
+            405: ("method", "use another"),
+        }.get(error.status_code, ("", str(error.detail)))
+        return _error(RequestError(error.status_code, field, message, error.headers), request)
 
     api.openapi = lambda: _openapi(api)  # type: ignore[method-assign]
     return api

@@ -1,4 +1,4 @@
-"""The application of one worker: who asks, what about, which version answers, and who is told.
+"""The application of one worker: who asks what, which version answers, and what is recorded.
 
 The requests that models answer are handled here, below any framework; what is asked rarely is a
 FastAPI application behind it (`mlops.serving.api`). Nothing is changed in place while requests run:

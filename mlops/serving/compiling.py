@@ -35,19 +35,19 @@ def compile_apart(settings: Settings, info: VersionInfo, target: Path) -> None:
     theirs.close()
     hint = "check the model's artifact, or promote another version"
     try:
-        said = f"it takes more than {COMPILE_SECONDS} s"
+        problem = f"it takes more than {COMPILE_SECONDS} s"
         if ours.poll(COMPILE_SECONDS):
-            said, known = ours.recv()
+            problem, known = ours.recv()
             hint = known.replace("VERSION", str(info.version)) or hint
     except EOFError:
         child.join()
-        said = f"loading it ended the process with code {child.exitcode}"
+        problem = f"loading it ended the process with code {child.exitcode}"
     finally:
         child.kill()
         child.join()
         ours.close()
-    if said:
-        raise MlopsError(said, hint)
+    if problem:
+        raise MlopsError(problem, hint)
 
 
 def _compile(settings: Settings, info: VersionInfo, target: Path, pipe: Any) -> None:

@@ -46,7 +46,7 @@ class RequestError(MlopsError):
 
     @property
     def content(self) -> dict[str, Any]:
-        """What a caller is told."""
+        """What the caller gets."""
         problems = [problem._asdict() for problem in self.problems]
         return {"field": self.field, "message": self.message, "problems": problems}
 

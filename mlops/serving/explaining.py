@@ -58,15 +58,15 @@ def explained(version: Version, trips: TripRequest | Trips, request_id: str) -> 
             strict=True,
         )
     ]
-    said: dict[str, Any] = {"explanations": rows} if isinstance(trips, Trips) else rows[0]
+    content: dict[str, Any] = {"explanations": rows} if isinstance(trips, Trips) else rows[0]
     synthetic = {"synthetic": True} if version.synthetic else {}
-    said |= {
+    content |= {
         "model_version": version.number,
         **synthetic,
         "role": CHAMPION,
         "request_id": request_id,
     }
-    return json.dumps(said).encode()
+    return json.dumps(content).encode()
 
 
 def columns_of(trip: TripRequest) -> Columns:

@@ -159,8 +159,8 @@ class RegistryFollower:
     def _is_sound(self, served: Served) -> bool:
         """Tell whether a bundle can be loaded; its files are read again only if one has changed.
 
-        A damaged one is compiled again. Until then the state tells of it: whoever serves it from
-        memory goes on, but a worker that starts cannot.
+        A damaged one is compiled again. Until then the state reports it: a worker that has it in
+        memory continues to serve it, but a worker that starts cannot.
         """
         folder = bundles_folder(self.settings) / served.bundle
         mark = tuple((path.name, mark_of(path)) for path in sorted(folder.glob("*")))

@@ -54,8 +54,8 @@ async def read_body(scope: Scope, receive: Receive, limit: int) -> bytes:
         limit: In bytes.
 
     Raises:
-        RequestError: 415 if it is said not to be JSON; 413 if it is too long, announced or not; 408
-            if it does not arrive; 400 if the caller leaves.
+        RequestError: 415 if its content type is not JSON; 413 if it is too long, announced or not;
+            408 if it does not arrive; 400 if the caller leaves.
     """
     for name, value in scope["headers"]:
         if name == b"content-length":

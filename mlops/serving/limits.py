@@ -88,7 +88,7 @@ class RequestRules:
 
     Attributes:
         refusing: Rule name to its meaning in words; breaking one refuses the request.
-        flagging: Names of the rules whose breach is only said.
+        flagging: Names of the rules whose breach only flags a trip.
         max_miles: Largest distance.
         max_passengers: Largest count that is believed.
         days_ahead: How far in the future a pickup may lie, from now.
@@ -155,10 +155,10 @@ class RequestRules:
         flags = {}
         problems: list[Problem] = []
         for position in np.flatnonzero(self._remarkable(columns, as_of)).tolist():
-            wrong, said = self._judged(_row(columns, position), as_of, f"trips.{position}.")
+            wrong, names = self._judged(_row(columns, position), as_of, f"trips.{position}.")
             problems += wrong
-            if said:
-                flags[position] = said
+            if names:
+                flags[position] = names
             if len(problems) >= MAX_PROBLEMS:
                 break
         if problems:
@@ -183,7 +183,7 @@ class RequestRules:
     def _judged(
         self, trip: Trip, as_of: datetime, place: str
     ) -> tuple[list[Problem], tuple[str, ...]]:
-        """Return why a trip is refused, and what is only said of it."""
+        """Return why a trip is refused, and the flags of one that is not."""
         at = trip.pickup_at
         problems: list[Problem] = []
         flags: tuple[str, ...] = ()

@@ -1,4 +1,4 @@
-"""What Prometheus is told: counted by every worker in shared files, added up by one exporter.
+"""Metrics of the online server: each worker counts in shared files, one exporter adds them up.
 
 prometheus_client's multiprocess mode needs its folder in the environment before it is first
 imported, so nothing here imports it at the top. See its documentation, "Multiprocess Mode".
@@ -52,7 +52,7 @@ def prepare_folder() -> Path:
 
 
 def forget_worker(folder: Path, pid: int) -> None:
-    """Drop what a dead worker said of the present; what it counted stays."""
+    """Drop the gauges of a dead worker; its counters stay."""
     from prometheus_client import multiprocess
 
     multiprocess.mark_process_dead(pid, str(folder))  # type: ignore[no-untyped-call]

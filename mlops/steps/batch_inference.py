@@ -26,7 +26,7 @@ def load(variables: Variables) -> dict[str, Any]:
     found = source_in_force(load_settings(variables, strict=False))
     settings = found.settings
     progress.report(found.summary)
-    # Whether files of a path are generated ones is told by their mark, once they are found.
+    # Whether the files of a path are generated ones shows in their mark, once they are found.
     kinds = {"sample": True, "tlc": False}
     _require_fit(settings, settings.source.taxi, kinds.get(settings.source.kind))
     months = str(variables.get("score_months") or settings.source.month_list[-1])

@@ -61,8 +61,8 @@ def newest_candidates(training_set: Any, route_statistics: Any, variables: Varia
     """Yield one child per family: its newest finished candidate on this very training set.
 
     With the variable ``training_runs`` only candidates of those pipeline runs take part. Otherwise
-    candidates of any earlier run do, which is said; those of a family that the code does not have
-    any more are left out.
+    candidates of any earlier run do, which is reported; those of a family that the code no longer
+    has are left out.
 
     Raises:
         PipelineFailureError: If no candidate was trained on this training set.

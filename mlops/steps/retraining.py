@@ -239,7 +239,7 @@ def _settings_among(variables: Variables) -> dict[str, Any]:
 
 
 def _test_window(variables: Variables) -> dict[str, Any]:
-    """Return the length of the test window, unless the run was given windows or told to keep."""
+    """Return the length of the test window, unless the run was given windows or is to keep them."""
     days = load_settings(variables, strict=False).retraining.test_days
     asked = any(name.startswith("windows.") for name in _settings_among(variables))
     return {} if asked or not days else {"windows.test_days": days}

@@ -81,7 +81,7 @@ def _fan(
     variables: Variables,
     settings: Settings,
 ) -> Fan:
-    check_training(settings.training)  # before any child starts, whoever started the run
+    check_training(settings.training)  # before any child starts, no matter what started the run
     # The longest first: none of them is then left to run alone at the end.
     names = sorted(names, key=lambda name: -family_of(name).cost)
     manifest = training_set_from(training_set, variables)

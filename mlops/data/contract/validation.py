@@ -212,10 +212,10 @@ def _read(file: SourceFile, taxi: str, limits: ValidationSettings) -> pd.DataFra
         progress.report(f"{file.name} has no {', '.join(lacking)}: these values count as missing")
     if limits.clock == "auto":
         zoned = pickups_have_zone(file.uri, taxi)
-        if said := contradiction(trips[PICKUP_AT], zoned, file.month):
+        if problem := contradiction(trips[PICKUP_AT], zoned, file.month):
             instead, kept = ("new_york", "utc") if zoned else ("utc", "new_york")
             raise DataQualityError(
-                f"{file.name}: {said}",
+                f"{file.name}: {problem}",
                 f"if so, set validation.clock={instead}; if not, validation.clock={kept}"
                 f" (--set validation.clock=…)",
             )

@@ -39,12 +39,12 @@ def contradiction(pickups: pd.Series[Any], zoned: bool, month: str = "") -> str:
     evidence = [_about_hours(taken, other)]
     if month:
         evidence.append(_about_month(taken, other, month))
-    said = " and ".join(text for text in evidence if text)
-    if not said:
+    reasons = " and ".join(text for text in evidence if text)
+    if not reasons:
         return ""
     if zoned:
-        return f"the times carry a time zone but look like New York wall-clock times: {said}"
-    return f"the times carry no time zone but look like UTC: {said}"
+        return f"the times carry a time zone but look like New York wall-clock times: {reasons}"
+    return f"the times carry no time zone but look like UTC: {reasons}"
 
 
 def _about_month(taken: Any, other: Any, month: str) -> str:
