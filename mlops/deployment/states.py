@@ -108,4 +108,3 @@ def state_after(kind: Kind, events: Iterable[Event]) -> State:
 
 
 STATES: Final[tuple[State, ...]] = get_args(State)
-EVENTS: Final[tuple[Event, ...]] = get_args(Event)

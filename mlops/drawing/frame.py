@@ -36,9 +36,7 @@ class FigureSize(NamedTuple):
 # What Mage leaves of a laptop's page (1440 pixels wide) for tiles: alone, or as parts of a row. A
 # layout gives a tile the height of its figure; on a wider screen there is air around it.
 FULL: Final = FigureSize(1275, 300)
-TWO_THIRDS: Final = FigureSize(834, 300)
 HALF: Final = FigureSize(608, 300)
-THIRD: Final = FigureSize(381, 300)
 TALL: Final = FigureSize(HALF.width, 420)
 # What one picture has room for, of the best candidates.
 BESIDE: Final = 5

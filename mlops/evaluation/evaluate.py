@@ -71,8 +71,3 @@ def gather_evidence(
         labels=slice_labels(frame),
         receipt_gaps=receipt_gaps,
     )
-
-
-def evaluate(model: Servable, frame: pd.DataFrame, settings: EvaluationSettings) -> Evaluation:
-    """Measure a model on a window; see `gather_evidence` for the arguments."""
-    return gather_evidence(model, frame, settings).evaluation

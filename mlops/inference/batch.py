@@ -184,15 +184,12 @@ def score(
     return written
 
 
-def predict_records(
-    model: Model, records: Sequence[Any], settings: Settings | None = None
-) -> list[dict[str, Any]]:
-    """Predict trips given as JSON records.
+def predict_records(model: Model, records: Sequence[Any]) -> list[dict[str, Any]]:
+    """Predict trips given as JSON records, within the limits of the settings in the environment.
 
     Args:
         model: Turns requests into minutes.
         records: Objects with the fields of `TripRequest`.
-        settings: Limits on requests; by default those of the environment.
 
     Returns:
         Per record, in order: its ``trip_id`` if it has one, and the minutes with their interval.
@@ -202,7 +199,7 @@ def predict_records(
     """
     if not records:
         return []
-    requests, frame = parse_requests(records, settings or load_settings())
+    requests, frame = parse_requests(records, load_settings())
     minutes = predicted_minutes(model, frame).astype(float).tolist()
     return [
         {

@@ -33,11 +33,11 @@ _KNOWN_ZONES: Final = 263
 _RUSH_HOURS: Final = (7, 8, 9, 15, 16, 17, 18)
 
 
-def drifting(strength: float, seed: int = 0) -> Fault:
+def drifting(strength: float) -> Fault:
     """Return the sample's drift at a strength from 0 to 1, for real trips."""
 
     def fault(trips: pd.DataFrame) -> pd.DataFrame:
-        random = np.random.default_rng(seed)
+        random = np.random.default_rng(0)
         rare = random.random(len(trips)) < DRIFT_RARE_ROUTES * strength
         zones = random.integers(1, _KNOWN_ZONES + 1, (2, len(trips)))
         changed = trips.assign(

@@ -15,8 +15,6 @@ from mlops.monitoring.nulls import Nulls
 from mlops.monitoring.tables import ErrorTable, FeatureCounts, ShareTable
 from mlops.records.files import read_record, write_record
 
-# Raise it when a statistic changes its meaning: an old profile's limits do not hold for it.
-PROFILE_FORMAT: Final = 1
 FILE_NAME: Final = "reference_profile.json"
 
 
@@ -41,7 +39,8 @@ class ReferenceProfile(Result):
     """Everything a window is compared with.
 
     Attributes:
-        format: `PROFILE_FORMAT` of the code that built it.
+        format: Raise it when a statistic changes its meaning: an old profile's limits do not hold
+            for it.
         version: Of the model.
         created_at: With time zone.
         start: First pickup of the reference.

@@ -94,7 +94,6 @@ def promoted(
     by: str,
     *,
     deployment: str = "",
-    facts: Mapping[str, str] | None = None,
 ) -> Delivery:
     """Tell that a version became champion.
 
@@ -105,7 +104,6 @@ def promoted(
         reason: Why, as recorded.
         by: Who or what decided.
         deployment: Id of the deployment, if it was one; tells the same promotion from the next.
-        facts: More of them.
     """
     instead = f" instead of {previous}" if previous is not None else ""
     title = f"version {version} is champion{instead}"
@@ -114,7 +112,7 @@ def promoted(
         incident=f"promotion:{deployment or f'{previous}-{version}'}",
         title=title,
         text=reason,
-        facts=_facts(by, deployment, facts, append(settings, MONITORING, title)),
+        facts=_facts(by, deployment, {}, append(settings, MONITORING, title)),
         command="mlops rollback" if previous is not None else "",
     )
     return notify(settings, alert)
@@ -128,7 +126,6 @@ def rolled_back(
     by: str,
     *,
     deployment: str = "",
-    facts: Mapping[str, str] | None = None,
 ) -> Delivery:
     """Tell that a version is champion no more; arguments as for `promoted`.
 
@@ -139,7 +136,6 @@ def rolled_back(
         reason: Why.
         by: Who or what decided.
         deployment: Id of the deployment or rollback.
-        facts: More of them.
     """
     now = f": version {restored} is champion again" if restored is not None else ""
     title = f"version {version} was rolled back{now}"
@@ -148,7 +144,7 @@ def rolled_back(
         incident=f"rollback:{deployment or f'{version}-{restored}'}",
         title=title,
         text=reason,
-        facts=_facts(by, deployment, facts, append(settings, MONITORING, title)),
+        facts=_facts(by, deployment, {}, append(settings, MONITORING, title)),
         command=f"mlops deployments {deployment}" if deployment else "mlops models",
     )
     return notify(settings, alert)

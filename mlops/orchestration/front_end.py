@@ -24,7 +24,7 @@ _CHANGES: Final = {
         ("xM:function(){return c}", "xM:function(){return l}"),
     ),
     # Mage reports a chart as wrong while its first answer is on its way.
-    "a chart that loads is said not to be configured": (
+    "a loading chart is shown as not configured": (
         (
             '"Chart hasn’t been configured or no data was retrieved."',
             '"Loading … (a chart that stays like this has no data, or is not configured.)"',
@@ -47,16 +47,13 @@ class ChangedFile(RequestHandler):
         self.write(self._content)
 
 
-def changed_files(chunks: Path | None = None) -> list[Any]:
+def changed_files() -> list[Any]:
     """Return the rules that send files of the front end with our changes.
-
-    Args:
-        chunks: Folder of the front end's code; by default the installed one.
 
     Returns:
         One rule for each file that is changed; none if the code is not the one we know.
     """
-    folder = chunks or Path(server.__file__).parent / "frontend_dist/_next/static/chunks"
+    folder = Path(server.__file__).parent / "frontend_dist/_next/static/chunks"
     contents = {path: path.read_text(encoding="utf-8") for path in sorted(folder.glob("*.js"))}
     changed: dict[Path, str] = {}
     for lost, changes in _CHANGES.items():

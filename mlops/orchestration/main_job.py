@@ -55,10 +55,9 @@ PRELOAD = (
 
 @dataclass(frozen=True)
 class MainJobResult:
-    """The runs of a main job, by pipeline, and why the training set was built or reused."""
+    """The runs of a main job, by pipeline."""
 
     results: Mapping[str, PipelineResult]
-    data_reason: str
 
     @property
     def failed_candidates(self) -> dict[str, str]:
@@ -145,7 +144,7 @@ def run_main_job(
                 continue
             if not _has_champion(results["model_selection"]) or _cannot_be_scored(settings):
                 break  # nothing can predict these trips: no champion, or one of other trips
-    return MainJobResult(results=results, data_reason=reason)
+    return MainJobResult(results)
 
 
 def objection(settings: Settings, *, promote: bool) -> str:

@@ -12,7 +12,6 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from mlops.errors import DamagedFileError
 from mlops.records.files import damaged
 
 
@@ -46,12 +45,6 @@ def read_table(
             if (why := _fault(file)) is not None:
                 raise damaged(file, why, way_out) from error
         raise
-
-
-def damage_of(path: Path, way_out: str) -> DamagedFileError | None:
-    """Return what is wrong with a file, every page of which is read; None if it is sound."""
-    why = _fault(path)
-    return None if why is None else damaged(path, why, way_out)
 
 
 def _fault(file: Path) -> str | None:

@@ -19,14 +19,12 @@ class Disparity(Result):
         worst: The group whose mean absolute error most exceeds that of all other trips.
         sure: Whether the interval of that difference excludes none.
         compared: How many groups were compared.
-        too_small: Groups with too few trips to be compared.
     """
 
     dimension: str
     worst: GroupErrors
     sure: bool
     compared: int
-    too_small: tuple[str, ...]
 
 
 def largest_disparity(
@@ -54,7 +52,6 @@ def largest_disparity(
         worst=worst,
         sure=worst.against_rest.low > 0,
         compared=len(compared),
-        too_small=tuple(group.group for group in own if group.rows < min_rows),
     )
 
 

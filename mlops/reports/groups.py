@@ -79,15 +79,12 @@ def group_labels(trips: pd.DataFrame) -> pd.DataFrame:
     return labels
 
 
-def measure_groups(
-    trips: pd.DataFrame, predicted: Floats, seed: int = 0
-) -> tuple[GroupErrors, ...]:
-    """Measure the errors of all trips, and of each group.
+def measure_groups(trips: pd.DataFrame, predicted: Floats) -> tuple[GroupErrors, ...]:
+    """Measure the errors of all trips, and of each group; the same trips give the same intervals.
 
     Args:
         trips: Request columns and the duration, at least one trip.
         predicted: Minutes, lower and upper bound, ``(n, 3)``; bounds may be NaN.
-        seed: Of the resampling; the same seed and trips give the same intervals.
 
     Returns:
         All trips first, then the groups that have trips, those of one dimension together.
@@ -98,7 +95,7 @@ def measure_groups(
     inside = (predicted[:, 1] <= actual) & (actual <= predicted[:, 2])
     each = np.column_stack([np.ones(len(actual)), error**2, np.abs(error), error, inside, actual])
     hour, hours = hours_of(trips)
-    drawn = resamples(hours, seed)
+    drawn = resamples(hours)
     total = _summed(each, hour, hours, np.zeros(len(each), dtype=np.int64), 1)
     found = list(_measured("", [ALL], total, total, drawn, has_interval))
     for dimension, labels in group_labels(trips).items():
@@ -115,9 +112,9 @@ def hours_of(trips: pd.DataFrame) -> tuple[Ints, int]:
     return np.asarray(hour, dtype=np.int64), len(names)
 
 
-def resamples(hours: int, seed: int = 0) -> Floats:
+def resamples(hours: int) -> Floats:
     """Return how often each hour is in each resample, ``(RESAMPLES, hours)``."""
-    draws = np.random.default_rng(seed).multinomial(hours, np.full(hours, 1 / hours), RESAMPLES)
+    draws = np.random.default_rng(0).multinomial(hours, np.full(hours, 1 / hours), RESAMPLES)
     counts: Floats = draws.astype(np.float64)
     return counts
 

@@ -57,7 +57,6 @@ class CandidateReport(Reference):
     run_id: str = ""  # MLflow run
     trials: int = 0
     validation_rmse: float | None = None  # minutes
-    validation_mae: float | None = None
     error: str = ""
 
 
@@ -179,7 +178,6 @@ def _train(
         run_id=run_id,
         trials=len(search.trials),
         validation_rmse=metrics.rmse,
-        validation_mae=metrics.mae,
     )
 
 

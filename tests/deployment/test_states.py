@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from mlops.deployment.states import (
-    EVENTS,
     FINAL,
     START,
     STATES,
@@ -20,6 +21,7 @@ from mlops.deployment.states import (
 )
 from mlops.errors import DeploymentError
 
+EVENTS: tuple[Event, ...] = get_args(Event)
 events = st.sampled_from(EVENTS)
 states = st.sampled_from(STATES)
 

@@ -204,4 +204,3 @@ def test_states_have_colours_however_they_are_written(state: str, colour: str) -
 def test_tiles_of_a_row_are_as_wide_as_the_row() -> None:
     # Mage leaves 59 pixels between the pictures of neighbouring tiles.
     assert 2 * frame.HALF.width + 59 == frame.FULL.width
-    assert frame.THIRD.width + frame.TWO_THIRDS.width + 60 == frame.FULL.width

@@ -11,7 +11,7 @@ import pytest
 
 from mlops.data.trips import REQUEST_COLUMNS, TARGET
 from mlops.errors import DataQualityError
-from mlops.evaluation.evaluate import Evaluation, evaluate, gather_evidence
+from mlops.evaluation.evaluate import Evaluation, gather_evidence
 from mlops.evaluation.performance import prediction_latency_ms, saved_size_mb, size_mb
 from mlops.settings import EvaluationSettings
 
@@ -67,18 +67,20 @@ def test_the_evidence_is_that_of_the_predictions(window: pd.DataFrame) -> None:
 
 
 def test_a_model_without_interval_has_none(window: pd.DataFrame) -> None:
-    assert evaluate(ThreeMinutesPerMile(interval=False), window, SETTINGS).interval is None
+    found = gather_evidence(ThreeMinutesPerMile(interval=False), window, SETTINGS)
+
+    assert found.evaluation.interval is None
 
 
 def test_an_evaluation_survives_json(window: pd.DataFrame) -> None:
-    found = evaluate(ThreeMinutesPerMile(), window, SETTINGS)
+    found = gather_evidence(ThreeMinutesPerMile(), window, SETTINGS).evaluation
 
     assert Evaluation.model_validate_json(found.model_dump_json()) == found
 
 
 def test_an_empty_window_is_refused(window: pd.DataFrame) -> None:
     with pytest.raises(DataQualityError, match="no row"):
-        evaluate(ThreeMinutesPerMile(), window.iloc[:0], SETTINGS)
+        gather_evidence(ThreeMinutesPerMile(), window.iloc[:0], SETTINGS)
 
 
 def test_latency_is_per_request_and_leaves_out_the_warm_up(window: pd.DataFrame) -> None:
