@@ -112,7 +112,7 @@ def test_numbers_are_compared_where_they_are_known() -> None:
 
     found = {m.statistic: m for m in _compare(table, codes, np.zeros(8, dtype=np.int64))}
 
-    assert {m.family for m in found.values()} == {"labels"}
+    assert {m.kind for m in found.values()} == {"labels"}
     assert found["psi"].n == 8
     expected, seen = np.array([0.25] * 4 + [0]), np.array([1, 2, 0, 1, 4]) / 8
     assert found["psi"].value == pytest.approx(population_stability_index(expected, seen))

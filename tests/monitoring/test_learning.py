@@ -244,12 +244,12 @@ def test_errors_are_compared_with_those_of_the_rest_of_a_test_of_three_weeks(
 
 
 def test_each_stretch_is_judged_by_what_the_others_taught() -> None:
-    # given three stretches of two windows each, and a family of which only one window tells
+    # given three stretches of two windows each, and a kind of which only one window tells
     random = np.random.default_rng(4)
 
-    def measured(family: Any, subject: str, n: int) -> Measurement:
+    def measured(kind: Any, subject: str, n: int) -> Measurement:
         value = float(0.02 * np.exp(random.normal(0, 0.2)))
-        return Measurement(family, subject, "psi", "squares", "high", n, value, 0.0)
+        return Measurement(kind, subject, "psi", "squares", "high", n, value, 0.0)
 
     quiet = [
         learning._Quiet(
@@ -268,8 +268,8 @@ def test_each_stretch_is_judged_by_what_the_others_taught() -> None:
     for stretch in range(3):
         nulls = fit_nulls(window.found for window in quiet if window.stretch != stretch)
         for window in quiet:
-            for family, values in maxima.items():
-                worst = nulls.worst(m for m in window.found if m.family == family)
+            for kind, values in maxima.items():
+                worst = nulls.worst(m for m in window.found if m.kind == kind)
                 if window.stretch == stretch and worst is not None:
                     values.append(worst)
     assert found.limits == {f: pytest.approx(limit_of(v, 0.01)) for f, v in maxima.items()}
