@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from mlops.counting import counted
 from mlops.data.origins import Replacement
 from mlops.errors import DataQualityError
 from mlops.evaluation.bootstrap import GainInterval, relative_gain
@@ -147,7 +148,7 @@ def _slices(
     if worst:
         gain = gains[worst]
         why = f"the worst, {worst}, is {_better(gain.estimate)} ({_range(gain)})"
-        why += f", and {len(broken) - 1} more slices lose" if len(broken) > 1 else ""
+        why += f" (and {counted(len(broken) - 1, 'more slice')})" if len(broken) > 1 else ""
         why += "" if broken or -gain.estimate <= limit else ", which may be chance"
     return RuleResult(
         rule="slices",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from mlops.counting import counted
 from mlops.reports import words
 from mlops.reports.document import Block, Cell, DocumentSection, DocumentTable, Text
 from mlops.reports.examination import Example
@@ -74,7 +75,8 @@ def _example(example: Example) -> tuple[Block, ...]:
     total = example.base + sum(value for _, value in example.contributions)
     scale = Scale.over([0.0, rest, *(value for _, value in shown)])
     parts = [(words.feature(name), value) for name, value in shown]
-    parts.append((f"the other {len(example.contributions) - len(shown)} inputs", rest))
+    others = len(example.contributions) - len(shown)
+    parts.append((f"the other {counted(others, 'input')}", rest))
     rows = [(Cell("base value: an average trip"), Cell(decimal(example.base)))]
     rows += [
         (Cell(name), Cell(decimal(value, signed=True), mark=bar(value, scale)))

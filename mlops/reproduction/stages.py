@@ -8,6 +8,7 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
+from mlops.counting import counted
 from mlops.data.trips import TARGET
 from mlops.evaluation.metrics import interval_metrics, regression_metrics
 from mlops.evaluation.results import Evaluation
@@ -112,7 +113,7 @@ def _walked(name: str, pairs: Mapping[str, tuple[object, object]], same: str) ->
     found = [d for what, pair in pairs.items() for d in differences(*pair, what)]
     if not found:
         return Stage(name=name, outcome="same", summary=same)
-    more = f"; and {len(found) - 1:,} more places" if len(found) > 1 else ""
+    more = f"; and {counted(len(found) - 1, 'more place')}" if len(found) > 1 else ""
     return Stage(
         name=name,
         outcome="differs",

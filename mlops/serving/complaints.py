@@ -6,6 +6,8 @@ import logging
 import time
 from typing import Final
 
+from mlops.counting import counted
+
 _SECONDS: Final = 60.0
 # uvicorn's words → ours; advice to install packages is for those who build the server.
 _WORDS: Final = {
@@ -55,4 +57,5 @@ class Complaints(logging.Filter):
                 count = self._counts.pop(kind, 0)
                 if count:
                     words = _WORDS.get(kind, kind)
-                    logger.warning("%s: %d more times in %.0f s", words, count, now - since)
+                    times = counted(count, "more time")
+                    logger.warning("%s: %s in %.0f s", words, times, now - since)

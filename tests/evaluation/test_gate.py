@@ -264,13 +264,13 @@ def test_a_small_slice_is_not_judged() -> None:
 def test_the_slices_that_lose_beside_the_worst_are_counted() -> None:
     errors = np.where(WINDOW[PICKUP_ZONE] == 7, NOISE * 1.2, NOISE * 0.5)
     queens = pd.Categorical(WINDOW[PICKUP_ZONE] == 7)
-    for more in (1, 2):
+    for more, words in ((1, "1 more slice"), (2, "2 more slices")):
         labels = pd.DataFrame({f"dimension {number}": queens for number in range(more + 1)})
         challenger = dataclasses.replace(evidence(errors), labels=labels)
 
         summary = verdict_of(challenger, evidence(NOISE)).summary
 
-        assert summary.endswith(f", and {more} more slices lose")
+        assert summary.endswith(f" (and {words})")
 
 
 def test_no_table_line_ends_in_blanks() -> None:

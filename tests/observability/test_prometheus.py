@@ -307,7 +307,7 @@ def test_alerts_fire_on_faults_and_resolve_after(
     )
     drift = alerts["InputDrift"]["annotations"]
     assert drift["description"].startswith(
-        "1 statistics are beyond their limits. PSI of drift subject"
+        "Statistics beyond their limits: 1. PSI of drift subject"
     )
     assert "2024-03-01 02:00:00" in drift["description"]
     assert drift["dashboard"] == "https://grafana.example/d/mlops-models"
