@@ -278,7 +278,20 @@ def test_damage_is_found_and_mended_by_publishing_again(
         verify(published)
     verify(publish_training_set(make_table(), config, "c0ffee"))
     (Path(published.quality.quarantine_uri or "") / "2024-01.parquet").unlink()
-    with pytest.raises(DataQualityError, match="1 rows are set aside in it, not 2"):
+    with pytest.raises(DataQualityError, match="it holds 1 row set aside, not 2"):
+        verify(published)
+
+
+def test_a_changed_value_is_found_where_pages_have_no_checksums(
+    published: TrainingSetManifest,
+) -> None:
+    # Given a part as it was written before pages had checksums, in which one value has changed
+    part = Path(published.parts[0].uri)
+    trips = pd.read_parquet(part)
+    trips.loc[7, "trip_distance"] += 1
+    trips.to_parquet(part, index=False)
+
+    with pytest.raises(DataQualityError, match=rf"{part.parent.name}.*its content hashes to"):
         verify(published)
 
 
