@@ -106,7 +106,7 @@ def test_every_field_of_the_form_is_accepted() -> None:
         ("batch_inference", {"score_months": "2024-1"}, ["score_months", "YYYY-MM"]),
         ("batch_inference", {}, ["no champion", "mlops run"]),
         ("predict", {"pickup_zone": "somewhere", "dropoff_zone": 1}, ["pickup_zone", "somewhere"]),
-        ("deployment", {}, ["version, alias", "neither"]),
+        ("deployment", {}, ["version: not given", "alias=challenger"]),
         ("deployment", {"version": 1, "alias": "challenger"}, ["both"]),
         ("deployment", {"version": "challenger"}, ["version", "not a number"]),
         ("deployment", {"version": "99"}, ["'99'", "no model has been registered", "mlops run"]),
