@@ -1,4 +1,4 @@
-"""Those who ask for predictions: over HTTP, with a key, in bulk or one trip after the other."""
+"""Callers of the server: over HTTP, with a key, in bulk or one trip after the other."""
 
 from __future__ import annotations
 

@@ -56,7 +56,7 @@ class DeploymentWorld(Protocol):
         ...
 
     def tell(self, record: DeploymentRecord) -> None:
-        """Tell who wants to know how it ended."""
+        """Notify people of how it ended."""
         ...
 
 

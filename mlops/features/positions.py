@@ -76,7 +76,7 @@ def _majorise(miles: Floats, weights: Floats) -> Floats:
 
 def _classical(miles: Floats, weights: Floats) -> Floats:
     """Classical scaling (Torgerson, 1952) of the shortest paths along routes that have trips."""
-    from scipy.sparse.csgraph import shortest_path  # for those who build features, not who serve
+    from scipy.sparse.csgraph import shortest_path  # needed to build features, not to serve
 
     paths = shortest_path(np.where(weights > 0, np.maximum(miles, 1e-6), 0), directed=False)
     paths = np.where(np.isfinite(paths), paths, paths[np.isfinite(paths)].max())

@@ -39,7 +39,7 @@ WORDS: Final[Mapping[FindingKind, str]] = {
     "skew": "answers that differ from the training code's",
     "serving": "a slow or failing server",
 }
-# Those who ask for a prediction suffer from it now.
+# These harm the callers of the server at once.
 HARMFUL: Final[frozenset[FindingKind]] = frozenset({"performance", "stability", "serving"})
 DASHBOARD: Final = "/pipelines/monitoring/dashboard"
 _MOST_SENTENCES: Final = 4

@@ -1,4 +1,4 @@
-"""Windows of trips that the champion was not asked about: it is asked afterwards.
+"""Windows of trips that the champion did not answer: it predicts them afterwards.
 
 A model that answers nobody, or answers where no log is kept, ages all the same; each month that the
 source publishes shows by how much. A month's windows end with it, because trips come by months.

@@ -51,7 +51,7 @@ class TimedLines(io.TextIOBase):
 
     @property
     def buffer(self) -> Any:
-        """Of the stream below: for those who write bytes."""
+        """The stream below, for writers of bytes."""
         return self._stream.buffer
 
     def writable(self) -> bool:

@@ -16,5 +16,5 @@ STAGES: tuple[tuple[str, ...], ...] = (
 
 
 def wanted(stage: tuple[str, ...], settings: Settings) -> list[str]:
-    """Leave out XGBoost where nothing is asked of it; the other training has the baselines."""
+    """Leave out XGBoost where it has no objective; the other training has the baselines."""
     return [n for n in stage if n != "xgboost_training" or settings.training.objectives]

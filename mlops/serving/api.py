@@ -1,4 +1,4 @@
-"""What is asked rarely, and the description of everything: a FastAPI application.
+"""The routes that are called rarely, and the description of all: a FastAPI application.
 
 Swagger's page loads its scripts from a foreign server, with the API key typed into it: the page at
 ``/docs`` is our own (`mlops.serving.documentation`), and needs neither script nor key.

@@ -1,4 +1,4 @@
-"""Golden requests: what a compiled model is asked to prove that it answers like the trained one."""
+"""Golden requests: by them, a compiled model proves that it answers like the trained one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The prediction log for those who read it: monitoring, and the upkeep of its files."""
+"""Reads the prediction log, for monitoring and for the upkeep of its files."""
 
 from __future__ import annotations
 
