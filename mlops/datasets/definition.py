@@ -256,13 +256,12 @@ class DatasetDefinition(DefinitionPart):
     def columns(self) -> dict[str, FeatureDeclaration]:
         """Every column that is read, by name, with its type."""
         known = {**self.features, **self.context}
-        roles = {
-            name: FeatureDeclaration(type="category") for name in (*self.key, *self.split.group)
-        }
-        roles[self.task.target] = FeatureDeclaration(type="number", unit=self.task.unit)
+        roles = {self.task.target: FeatureDeclaration(type="number", unit=self.task.unit)}
         if self.time:
             times = (self.time.event, self.time.outcome)
             roles |= {name: FeatureDeclaration(type="time") for name in times if name}
+        names = [name for name in (*self.key, *self.split.group) if name not in roles]
+        roles |= {name: FeatureDeclaration(type="category") for name in names}
         return {**roles, **known}
 
     @property
