@@ -90,7 +90,7 @@ PACKAGES: Mapping[str, Package] = {
             *_files(
                 "tests/serving/test_{}.py",
                 "access app complaints follower http keys limits log_parquet metrics one_trip"
-                " prediction_log requests routing server shadows supervisor worker",
+                " prediction_log requests routing shadows supervisor worker",
             ),
             "tests/gateway",
         ),

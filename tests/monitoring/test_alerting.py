@@ -12,6 +12,7 @@ import pytest
 from mlops.monitoring.alerting import GROUPS, WORDS, streak_of, tell
 from mlops.monitoring.deciding import Situation, make_decision
 from mlops.monitoring.measurements import FindingKind
+from mlops.monitoring.policy import Champion, Decision, WindowOutcome
 from mlops.monitoring.records import (
     DecisionRecord,
     WindowRecord,
@@ -235,3 +236,28 @@ def test_nothing_is_said_of_a_champion_that_nobody_asked_yet(
     assert watch.look() == []
     record: DecisionRecord = read_decisions(settings)[-1]
     assert record.decision.champion.version == "4"
+
+
+def test_a_rollback_is_told_with_the_trouble_that_it_mends(
+    watch: Watch, make_window: Maker
+) -> None:
+    # given a young champion whose answers fail, and an abnormal model beside it
+    window = make_window(24, "serving", "quality", "staleness")
+    write_window(watch.settings, window)
+    outcome = WindowOutcome.of(window.report, window.end)
+    decision = Decision(
+        step="rollback",
+        at=watch.at,
+        reasons=("version 3 has been champion for two days",),
+        champion=Champion(version="3", promoted_at=MARCH),
+        windows=(outcome,),
+    )
+
+    tell(watch.settings, DecisionRecord(decision=decision, started="rollback", started_run=5))
+
+    told = {alert["title"]: alert["text"] for alert in watch.web.bodies("/hook")}
+    assert {title: "started as run 5" in text for title, text in told.items()} == {
+        "version 3: an outdated model": False,
+        "version 3: broken data": False,
+        "version 3: a slow or failing server": True,
+    }

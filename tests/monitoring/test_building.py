@@ -15,8 +15,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mlops.data.trips import PICKUP_AT, TARGET, TRIP_COLUMNS
+from mlops.errors import RegistryError
 from mlops.monitoring.building import (
     LEAST_HISTORY,
+    _training_set,
     read_history,
     reference_end,
     reference_start,
@@ -202,3 +204,19 @@ def test_the_last_change_is_where_monitoring_first_saw_what_it_had_retrained(
     decisions: list[DecisionRecord], changed_at: datetime | None
 ) -> None:
     assert last_change(decisions, WINDOWS) == changed_at
+
+
+@pytest.mark.parametrize(
+    ("receipt", "message"),
+    [
+        (None, "version 3 has no receipt"),
+        (SimpleNamespace(data_hash="ab" * 32), f"training set of version 3, {'ab' * 6}, is not in"),
+    ],
+)
+def test_a_training_set_that_is_not_there_is_named_with_its_version(
+    tmp_path: Path, receipt: Any, message: str
+) -> None:
+    info: Any = SimpleNamespace(version=3, receipt=receipt)
+
+    with pytest.raises(RegistryError, match=message):
+        _training_set(info, Settings(home=tmp_path))

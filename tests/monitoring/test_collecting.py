@@ -16,10 +16,11 @@ from pydantic import SecretStr
 
 from mlops.data.trips import PICKUP_AT, REQUEST_COLUMNS, TARGET
 from mlops.deployment.endpoint import KEY_NAME
-from mlops.monitoring.collecting import StagedWindow, collect, read_staged
+from mlops.monitoring.collecting import StagedWindow, _sound_windows, collect, read_staged
 from mlops.monitoring.measuring import measure
 from mlops.monitoring.records import WindowRecord, read_windows, write_window
 from mlops.monitoring.report import WindowReport
+from mlops.monitoring.staging import name_of
 from mlops.registry.versions import Registry
 from mlops.serving.log_parquet import read_parquet
 from mlops.serving.log_postgresql import PostgresqlSink
@@ -433,3 +434,28 @@ def test_a_damaged_window_and_those_after_it_are_collected_again(
     remember(home, again)
     assert path.read_bytes() == whole
     assert collect(home, now) == ()
+
+
+def test_damage_that_cannot_be_collected_again_is_told_and_left(
+    home: Settings, make_window: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # given windows on record, and damaged ones: a stranger's, one whose answers are given up, and
+    # one of now
+    now = datetime(2024, 3, 3, tzinfo=timezone.utc)
+    given_up = now - timedelta(days=home.monitoring.label_wait_days + 1)
+    records = [make_window(hour, version=1) for hour in range(4)]
+    for record in records:
+        write_window(home, record)
+    names = ("stranger", name_of(1, "served", given_up), records[2].window)
+    for name in names:
+        (home.monitored / "windows" / f"{name}.json").write_text("{")
+
+    found = _sound_windows(home, now)
+
+    # then those before the last one stay, and each is told
+    assert [record.window for record in found] == [record.window for record in records[:2]]
+    lines = capsys.readouterr().out.splitlines()
+    for name in names:
+        said = [line for line in lines if f"{name}.json: the file is damaged" in line]
+        again = "it and the later windows are measured again"
+        assert [line.endswith(again) for line in said] == [name == names[2]]

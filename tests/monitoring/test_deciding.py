@@ -166,7 +166,7 @@ def test_what_a_champion_answered_in_a_reign_before_does_not_count(
     settings: Settings, make_window: Maker
 ) -> None:
     since = MARCH + timedelta(hours=10)
-    before = [make_window(0, "drift"), make_window(1, "drift")]
+    before = [make_window(0, "drift"), make_window(9, "drift")]  # ends as the reign begins
 
     assert look(settings, before, [change(at=since)]).decision.step == "ok"
     # but trips that nobody asked about are of any time
@@ -188,6 +188,9 @@ def test_a_young_champion_gives_way_to_a_better_one_before_it(
     assert record.command.startswith("mlops rollback --reason 'monitoring: version 3 has been")
     # and what was measured stands while nothing else ends
     assert look(settings, trail=trail, now=later(1)) == confirmed(record, later(1))
+    # nor longer than until something is measured again
+    again = look(settings, trail=trail, now=later(1.5), gain=lambda _: 0.01)
+    assert again.decision.champion.previous_gain == 0.01
     # but not for another champion
     other = look(settings, trail=[change(4, previous=3)], now=later(2))
     assert other.decision.champion.previous_gain is None

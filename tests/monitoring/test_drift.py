@@ -29,9 +29,9 @@ def shares(bins: int = 6) -> st.SearchStrategy[np.ndarray]:
 
 
 def test_psi_is_the_textbook_sum() -> None:
-    value = population_stability_index(np.array([0.5, 0.5]), np.array([0.8, 0.2]))
+    value = population_stability_index(np.array([0.6, 0.4]), np.array([0.9, 0.1]))
 
-    assert value == pytest.approx(0.3 * np.log(1.6) - 0.3 * np.log(0.4))
+    assert value == pytest.approx(0.3 * np.log(1.5) - 0.3 * np.log(0.25))
 
 
 def test_jensen_shannon_is_one_bit_for_disjoint_shares() -> None:
@@ -107,7 +107,7 @@ def number_table(*counts: int, points: tuple[float, ...]) -> FeatureCounts:
 
 def test_numbers_are_compared_where_they_are_known() -> None:
     # given a quarter of the reference in each bin, none missing, and a window of which half is
-    table = number_table(25, 25, 25, 25, 0, points=(0.0, 10.0, 20.0))
+    table = number_table(25, 25, 25, 25, 0, points=(5.0, 10.0, 20.0))
     codes = np.array([0, 1, 1, 3, 4, 4, 4, 4])
 
     found = {m.statistic: m for m in _compare(table, codes, np.zeros(8, dtype=np.int64))}
@@ -119,8 +119,16 @@ def test_numbers_are_compared_where_they_are_known() -> None:
     # distribution functions of those that are known: 0.25 0.5 0.75, and 0.25 0.75 0.75
     assert (found["ks"].value, found["ks"].n) == (pytest.approx(0.25), 4)
     moved = found["wasserstein"]
-    assert (moved.value, moved.n, moved.unit) == (pytest.approx(2.5), 4, "min")
-    assert moved.yardstick == pytest.approx(20)
+    # a quarter is apart at 10 only, from half of the way from 5 to half of that to 20
+    assert (moved.value, moved.n, moved.unit) == (pytest.approx(0.25 * 7.5), 4, "min")
+    assert moved.yardstick == pytest.approx(20 - 5)
+    assert {m.statistic: m.scale for m in found.values()} == {
+        **{"psi": "squares", "ks": "distance", "wasserstein": "distance"}
+    }
+    # of categories there is no distance, whatever their numbers
+    codes = table.model_copy(update={"kind": "category"})
+    kinds = [(m.statistic, m.scale) for m in _compare(codes, np.arange(4), np.zeros(4, int))]
+    assert kinds == [("psi", "squares"), ("js", "squares")]
 
 
 def test_where_nothing_is_known_only_the_missing_are_compared() -> None:

@@ -194,7 +194,9 @@ def test_a_distance_in_other_units_still_finds_its_trip() -> None:
 
 
 def test_a_refund_does_not_replace_its_trip() -> None:
-    assert minutes(frame_of(trip()), lasting(99, fare_amount=-9.0), lasting(10)) == [10]
+    assert minutes(frame_of(trip()), lasting(5, fare_amount=-9.0), lasting(10)) == [10]
+    # but a trip that cost nothing is none
+    assert minutes(frame_of(trip()), lasting(5, fare_amount=0.0), lasting(10)) == [5]
 
 
 def test_what_cannot_be_found_is_unlabelled() -> None:

@@ -55,6 +55,10 @@ def test_errors_are_those_of_the_test_only(world: Any) -> None:
 
     # then they are those, less what cannot be judged
     assert overall == tested.learnable.sum()
+    # and the reference is of all
+    at = world.history.trips["pickup_at"]
+    assert (world.profile.start, world.profile.end) == (at.iloc[0], at.iloc[-1])
+    assert world.profile.rows == len(at)
 
 
 def test_the_same_history_gives_the_same_profile(world: Any) -> None:
@@ -236,6 +240,9 @@ def test_errors_are_compared_with_those_of_the_rest_of_a_test_of_three_weeks(
     found = list(learning._quiet_errors(Rows(range(len(at))), at, tested, world.profile))  # type: ignore[arg-type]
 
     assert len({window.stretch for window in found}) == stretches
+    if found:
+        begins = min(window.stretch for window in found)
+        assert abs(begins - (at[-1] - days * DAY)) < np.timedelta64(1, "ms")
     for window in found:
         ((first, others),) = window.found
         assert tested[others].all()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,11 @@ from mlops.evaluation.metrics import interval_metrics, regression_metrics
 from mlops.evaluation.slices import slice_metrics
 from mlops.features.calendar import NUMBER_OF_BANDS
 from mlops.monitoring.measurements import Measurement
-from mlops.monitoring.performance import _compare, measure_performance
+from mlops.monitoring.performance import (
+    _compare,
+    measure_performance,
+    squared_absolute_plain_inside,
+)
 from mlops.monitoring.tables import ErrorTable
 
 
@@ -94,9 +99,10 @@ def compared(each: Any) -> dict[str, Measurement]:
     return {m.statistic: m for m in _compare(table, np.asarray(each, dtype=float), stratum)}
 
 
-def test_intervals_come_from_the_means_of_25_blocks_in_the_order_of_time() -> None:
+@pytest.mark.parametrize("size", [3, 0.3])
+def test_intervals_come_from_the_means_of_25_blocks_in_the_order_of_time(size: float) -> None:
     # given errors of 50 trips, two of each block
-    error = np.random.default_rng(5).normal(-2, 3, 50)
+    error = np.random.default_rng(5).normal(-2, 3, 50) * size / 3
     each = np.column_stack([error**2, np.abs(error), error, np.abs(error) < 3])
 
     found = compared(each)
@@ -140,3 +146,20 @@ def test_what_the_reference_hardly_knows_is_no_expectation(
 
     assert bool(found) == measured
     assert {m.subject for m in found} <= {"all trips"}
+
+
+def test_both_ends_of_an_interval_lie_in_it(world: Any) -> None:
+    trips = world.live.iloc[:4]
+    actual = trips[TARGET].to_numpy()
+    predicted = pd.DataFrame(
+        {
+            "prediction_minutes": actual + np.array([1.0, -2.0, 0.0, 0.0]),
+            "lower_minutes": actual + np.array([0.0, -3.0, 0.001, -1.0]),
+            "upper_minutes": actual + np.array([5.0, 0.0, 2.0, -0.001]),
+        }
+    )
+    window = replace(world.window(trips), predictions=predicted)
+
+    assert squared_absolute_plain_inside(window) == pytest.approx(
+        np.array([[1, 1, 1, 1], [4, 2, -2, 1], [0, 0, 0, 0], [0, 0, 0, 0]])
+    )
