@@ -1,11 +1,11 @@
 """Processes of the project that start with the libraries of others imported.
 
 Importing what Mage and MLflow need costs each new process five seconds of a core, and the tests
-start hundreds. Here one process per session imports those libraries, and none of this project nor
-Mage itself, whose modules read their environment when they are imported. It forks for each command
-of the project and for each script of the tests that a test starts; from then on the process is
-like any other, with its own arguments, environment, folder, streams and session. Programs given
-with ``-c`` start cold: they are about what is imported.
+start hundreds. Here one process per session imports those libraries and MLflow, and none of this
+project nor Mage itself, whose modules read their environment when they are imported. It forks for
+each command of the project and for each script of the tests that a test starts; from then on the
+process is like any other, with its own arguments, environment, folder, streams and session.
+Programs given with ``-c`` start cold: they are about what is imported.
 """
 
 from __future__ import annotations
@@ -28,9 +28,13 @@ from typing import Any
 
 import pytest
 
+if __name__ != "__main__":  # the process that forks imports nothing of this project
+    from mlops.registry.connection import ENVIRONMENT
+
 LIBRARIES = (
     *("aiohttp", "alembic.command", "databricks.sdk", "docker", "flask", "graphene", "hyperopt"),
     *("IPython", "jupyter_client.manager", "memory_profiler", "newrelic.agent"),
+    *("mlflow.store.db.utils", "mlflow.store.tracking.sqlalchemy_store"),
     *("opentelemetry.sdk.trace", "pandas", "polars", "psutil", "pyarrow.parquet"),
     *("pydantic_settings", "redis", "requests", "rich.console", "ruamel.yaml", "scipy.stats"),
     *("sentry_sdk", "sklearn.ensemble", "sklearn.linear_model", "sklearn.svm"),
@@ -50,7 +54,10 @@ class Forks:
         self.socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             command = [sys.executable, __file__, str(theirs.fileno())]
-            self.popen = COLD(command, pass_fds=(theirs.fileno(),))
+            # MLflow reads some of this when it is imported.
+            self.popen = COLD(
+                command, pass_fds=(theirs.fileno(),), env={**os.environ, **ENVIRONMENT}
+            )
 
     def fork(self, request: dict[str, Any], streams: list[int]) -> tuple[int, int]:
         """Return the number of a new process, and a pipe from which its end can be read."""
@@ -126,8 +133,14 @@ def _can_be_warm(command: Any, environment: Any, asked: dict[str, Any]) -> bool:
         {name: value for name, value in some.items() if str(name).startswith(_READ_AT_START)}
         for some in (os.environ, environment)
     )
+    for_mlflow = {name: value for name, value in environment.items() if "MLFLOW" in str(name)}
     special = asked["preexec_fn"] or asked["pass_fds"] or asked["shell"]
-    return (of_the_project or of_the_tests) and own == theirs and not special
+    return (
+        (of_the_project or of_the_tests)
+        and own == theirs
+        and for_mlflow.items() <= ENVIRONMENT.items()
+        and not special
+    )
 
 
 @pytest.fixture(scope="session", autouse=True)

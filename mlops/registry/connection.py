@@ -27,7 +27,7 @@ from mlops.settings import Settings
 logger = logging.getLogger(__name__)
 
 # What a person may override in the environment.
-_ENVIRONMENT: Final[dict[str, str]] = {
+ENVIRONMENT: Final[dict[str, str]] = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     # A connection per transaction: nothing is inherited by the forked children of the engine.
     "MLFLOW_SQLALCHEMYSTORE_POOLCLASS": "NullPool",
@@ -53,7 +53,7 @@ def load_mlflow() -> None:
 
     A process that forks children which track may call it first: they inherit the import.
     """
-    for name, value in _ENVIRONMENT.items():
+    for name, value in ENVIRONMENT.items():
         os.environ.setdefault(name, value)
     import mlflow.store.db.utils as database
 

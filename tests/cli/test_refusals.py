@@ -24,9 +24,14 @@ HINT = "what to do"
 
 
 def refused(home: Path, commands: Sequence[str], **environment: str) -> list[dict[str, Any]]:
-    """Type commands in a fresh process."""
+    """Type commands in a fresh process, which starts with nothing imported."""
     done = subprocess.run(
-        [sys.executable, SCRIPT, json.dumps([command.split(" ") for command in commands])],
+        [
+            sys.executable,
+            "-c",
+            SCRIPT.read_text(),
+            json.dumps([command.split(" ") for command in commands]),
+        ],
         env={**os.environ, "MLOPS_HOME": str(home), "COLUMNS": "300", **environment},
         capture_output=True,
         text=True,
