@@ -27,7 +27,7 @@ up: $(RUNTIME) ## start Mage's editor, its scheduler and the MLflow UI
 	@$(BIN)/mlops up
 
 demo-drift: $(RUNTIME) ## simulate drift, and watch it being detected and the model retrained (two minutes)
-	@$(BIN)/mlops demo drift
+	@$(BIN)/python -m demo
 
 # Test files run in parallel, one per core, so that fixtures of a file are built once.
 SIDE_BY_SIDE := -n auto --dist loadfile

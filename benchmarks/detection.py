@@ -19,11 +19,11 @@ import pandas as pd
 from benchmarks.model_quality import months_folder
 from benchmarks.report import Section, Table, markdown_section
 from benchmarks.trips import TAXI, file_name
+from demo.faults import FAULTS, Fault, drifting
 from mlops.data.files.reading import read_trips
 from mlops.data.months import month_bounds
 from mlops.data.trips import DROPOFF_AT, PICKUP_AT, TARGET
 from mlops.features.routes import RouteHistory, RouteStatistics
-from mlops.monitoring.faults import FAULTS, Fault, drifting
 from mlops.monitoring.judging import report_window
 from mlops.monitoring.learning import build_profile
 from mlops.monitoring.profile import ReferenceProfile

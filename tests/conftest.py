@@ -24,6 +24,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
+from demo.servers import free_ports
 from mlops.cores import usable_cores
 from mlops.data.files.reading import read_trips
 from mlops.data.months import month_bounds
@@ -37,7 +38,6 @@ from mlops.data.references import (
 from mlops.data.sample.generator import generate_month
 from mlops.data.store.snapshots import read_window
 from mlops.data.trips import DROPOFF_AT, PICKUP_AT, TARGET, TRIP_COLUMNS
-from mlops.demo.servers import free_ports
 from mlops.deployment.records import DeploymentRecord, Records, RunKey
 from mlops.evaluation.evaluate import Evaluation
 from mlops.evaluation.explanation import gain_insight

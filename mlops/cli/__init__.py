@@ -50,7 +50,6 @@ def build_app() -> typer.Typer:
         backtest,
         configuration,
         dataset,
-        demo,
         deployments,
         doctor,
         models,
@@ -99,7 +98,6 @@ def build_app() -> typer.Typer:
         serving,
         observability,
         notify,
-        demo,
     ):
         module.register(app)
     return app

@@ -22,7 +22,7 @@ from typing import Any
 import pytest
 import yaml
 
-from mlops.demo.servers import free_ports
+from demo.servers import free_ports
 from mlops.observability.tables import TABLES
 from mlops.settings import PROJECT_ROOT, Settings, load_settings
 

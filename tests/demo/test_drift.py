@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from mlops.demo.drift import MARK, perform, remove
-from mlops.demo.facts import DemoFacts
-from mlops.demo.inbox import Inbox
-from mlops.demo.plan import SMALL
+from demo.drift import MARK, perform, remove
+from demo.facts import DemoFacts
+from demo.inbox import Inbox
+from demo.plan import SMALL
 from mlops.deployment.records import Records
 from mlops.errors import ConfigurationError
 from mlops.monitoring.records import read_decisions, read_windows

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import requests
 
-from mlops.demo.inbox import Inbox
-from mlops.demo.servers import Servers, free_ports, own_environment
+from demo.inbox import Inbox
+from demo.servers import Servers, free_ports, own_environment
 from mlops.errors import MlopsError, ServerError
 
 
@@ -31,7 +31,7 @@ def test_ports_are_different_free_and_never_given_to_outgoing_connections() -> N
 
 def test_a_port_somebody_listens_on_is_not_free(monkeypatch: pytest.MonkeyPatch) -> None:
     (port,) = free_ports(1)
-    monkeypatch.setattr("mlops.demo.servers._PORTS", range(port, port + 1))
+    monkeypatch.setattr("demo.servers._PORTS", range(port, port + 1))
 
     with (
         socket.create_server(("127.0.0.1", port)),

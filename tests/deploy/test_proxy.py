@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 
-from mlops.demo.servers import free_ports
+from demo.servers import free_ports
 
 CADDYFILE = Path(__file__).resolve().parents[2] / "deploy" / "Caddyfile"
 CADDY = shutil.which("caddy")

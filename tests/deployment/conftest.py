@@ -15,8 +15,8 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from demo import servers
 from mlops.data.references import Extraction, QualityReport, TrainingSetManifest, Window
-from mlops.demo import servers
 from mlops.deployment.checks import none_of, verdict
 from mlops.deployment.claim import Claim, Claims
 from mlops.deployment.ledger import Asked, Ledger

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from demo.faults import FAULTS
 from mlops.data.trips import DISTANCE, REQUEST_COLUMNS
 from mlops.errors import DataQualityError
-from mlops.monitoring.faults import FAULTS
 from mlops.monitoring.judging import judge, least_change, report_window
 from mlops.monitoring.measurements import Measurement
 from mlops.monitoring.nulls import Nulls, Spread

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from demo.faults import FAULTS
 from mlops.errors import DataQualityError, MlopsError
 from mlops.monitoring import learning
-from mlops.monitoring.faults import FAULTS
 from mlops.monitoring.judging import report_window
 from mlops.monitoring.learning import build_profile
 from mlops.monitoring.measurements import Measurement

@@ -10,12 +10,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from demo.faults import kilometres
 from mlops.data.files.conversion import NO_ZONE
 from mlops.data.trips import DISTANCE, PICKUP_AT, PICKUP_ZONE, REQUEST_COLUMNS, TARGET
 from mlops.errors import MlopsError
 from mlops.inference.trip import NEW_YORK
 from mlops.monitoring.collecting import collect
-from mlops.monitoring.faults import kilometres
 from mlops.monitoring.measuring import measure
 from mlops.monitoring.records import WindowRecord
 from mlops.monitoring.report import Finding

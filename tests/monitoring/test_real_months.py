@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from mlops.monitoring.faults import FAULTS
+from demo.faults import FAULTS
 
 pytestmark = pytest.mark.real_data
 

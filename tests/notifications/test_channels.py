@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from mlops.demo.servers import free_ports
+from demo.servers import free_ports
 from mlops.notifications.alerts import Alert
 from mlops.notifications.channels import ChannelError, Mail, Webhook, channels_of
 from mlops.notifications.delivery import deliver

@@ -14,8 +14,8 @@ import pytest
 from prometheus_client import CollectorRegistry, Metric
 from prometheus_client.parser import text_string_to_metric_families
 
+from demo.servers import free_ports
 from mlops.data.references import TrainingSetManifest
-from mlops.demo.servers import free_ports
 from mlops.deployment.records import DeploymentRecord, Records, RunKey
 from mlops.errors import ConfigurationError
 from mlops.monitoring.policy import Champion, Decision

@@ -24,9 +24,9 @@ from typing import Any
 import pytest
 import yaml
 
+from demo.servers import free_ports
 from mlops.data.references import TrainingSetManifest
 from mlops.data.store.manifests import CURRENT, MANIFEST, TRAINING_SETS
-from mlops.demo.servers import free_ports
 from mlops.deployment.records import DeploymentRecord, Records, RunKey
 from mlops.monitoring.policy import Champion, Decision
 from mlops.monitoring.records import (

@@ -21,7 +21,7 @@ from typing import Any
 
 import pytest
 
-from mlops.demo.servers import free_ports
+from demo.servers import free_ports
 
 HERE = Path(__file__).parent
 PATIENCE_SECONDS = 90

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from mlops.demo.servers import free_ports
+from demo.servers import free_ports
 from mlops.errors import UntrustedArtifactError
 from mlops.registry.models import load_folder
 from mlops.registry.versions import Registry, VersionInfo

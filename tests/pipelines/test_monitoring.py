@@ -20,11 +20,11 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
+from demo.servers import free_ports
 from mlops.data.files.reading import read_trips
 from mlops.data.references import Extraction, QualityReport, TrainingSetManifest, Window
 from mlops.data.sample.generator import generate_month
 from mlops.data.trips import DROPOFF_AT, PICKUP_AT, TARGET
-from mlops.demo.servers import free_ports
 from mlops.evaluation.evaluate import Evaluation
 from mlops.evaluation.metrics import regression_metrics
 from mlops.evaluation.verdict import Verdict

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from prometheus_client import CollectorRegistry, Counter
 
-from mlops.demo.servers import free_ports
+from demo.servers import free_ports
 from mlops.serving import metrics as module
 from mlops.serving.metrics import MINUTES, SECONDS, ServingMetrics
 

@@ -21,8 +21,8 @@ from typing import Any
 import psutil
 import pytest
 
+from demo.servers import free_ports
 from mlops.data.references import Extraction, QualityReport, TrainingSetManifest, Window
-from mlops.demo.servers import free_ports
 from mlops.evaluation.evaluate import Evaluation
 from mlops.evaluation.metrics import regression_metrics
 from mlops.evaluation.verdict import Verdict

@@ -16,7 +16,7 @@ import prometheus_client  # noqa: F401 - imported by a test, it would count in i
 import pytest
 import xgboost  # noqa: F401 - its first import starts a process, which a test may not
 
-from mlops.demo.servers import free_ports
+from demo.servers import free_ports
 from mlops.errors import BusyError, ConfigurationError
 from mlops.serving import supervisor, worker
 from mlops.serving.keys import hash_of, read_keys

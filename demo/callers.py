@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import requests
 
-from mlops.demo.city import batches
+from demo.city import batches
 from mlops.errors import ServerError
 from mlops.serving.keys import add_key
 from mlops.settings import Settings

@@ -14,14 +14,14 @@ from datetime import datetime, timezone
 from functools import partial
 from typing import Any
 
+from demo.callers import Callers, Trickle
+from demo.city import AFTER, CHANGED, LEARNED, QUIET, City
+from demo.facts import DemoFacts, live_rmse, required
+from demo.inbox import Inbox
+from demo.plan import DemoSize
+from demo.servers import Servers
+from demo.watching import DemoWatch
 from mlops.counting import counted
-from mlops.demo.callers import Callers, Trickle
-from mlops.demo.city import AFTER, CHANGED, LEARNED, QUIET, City
-from mlops.demo.facts import DemoFacts, live_rmse, required
-from mlops.demo.inbox import Inbox
-from mlops.demo.plan import DemoSize
-from mlops.demo.servers import Servers
-from mlops.demo.watching import DemoWatch
 from mlops.deployment.records import Records
 from mlops.errors import MlopsError, PipelineFailureError
 from mlops.monitoring.alerting import DASHBOARD

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from demo.faults import FAULTS, drifting
 from mlops.data.trips import (
     DISTANCE,
     DROPOFF_AT,
@@ -17,7 +18,6 @@ from mlops.data.trips import (
     TARGET,
     VENDOR,
 )
-from mlops.monitoring.faults import FAULTS, drifting
 
 
 @pytest.fixture(scope="module")

@@ -8,8 +8,8 @@ from typing import Any, Final
 
 import requests
 
-from mlops.demo.callers import NAME
-from mlops.demo.servers import RUN_SECONDS, Servers
+from demo.callers import NAME
+from demo.servers import RUN_SECONDS, Servers
 from mlops.errors import PipelineFailureError
 from mlops.orchestration.history import blocks_since, recent_runs
 from mlops.serving.log_reading import read_log

@@ -1,5 +1,6 @@
-"""`mlops demo`: the project at work, for a person who watches."""
+"""``make demo-drift``, or ``python -m demo``: the project at work, for a person who watches."""
 
+import os
 import signal
 import sys
 import time
@@ -8,31 +9,15 @@ from typing import Annotated, Optional
 
 import typer
 
-from mlops.cli.options import examples
 from mlops.errors import MlopsError
 
 FOLDER = ".mlops-demo"
 
 
-def register(app: typer.Typer) -> None:
-    """Add the commands of this module."""
-    demo = typer.Typer(help="Demonstrations of the whole project.", no_args_is_help=True)
-    demo.command(
-        "drift",
-        epilog=examples(
-            "mlops demo drift",
-            "mlops demo drift --exit",
-            "mlops demo drift --home /tmp/demo --keep",
-        ),
-    )(drift)
-    # With a single command typer would leave its name out.
-    demo.callback()(lambda: None)
-    app.add_typer(demo, name="demo")
-
-
 def drift(
     home: Annotated[
-        Optional[Path], typer.Option(help=f"Folder of the demonstration. Default: {FOLDER}.")
+        Optional[Path],
+        typer.Option(help=f"Folder of the demonstration. Default: {FOLDER}.", show_default=False),
     ] = None,
     exit_: Annotated[
         bool, typer.Option("--exit", help="Stop the servers at the end, without asking.")
@@ -50,8 +35,8 @@ def drift(
     """
     from dataclasses import replace
 
-    from mlops.demo.drift import perform, remove
-    from mlops.demo.plan import SMALL, DemoSize
+    from demo.drift import perform, remove
+    from demo.plan import SMALL, DemoSize
 
     started = time.monotonic()
 
@@ -85,3 +70,12 @@ def _wait() -> None:
             signal.pause()
     except KeyboardInterrupt:
         print()
+
+
+if __name__ == "__main__":
+    os.umask(0o077)  # what is written is its user's alone
+    try:
+        typer.run(drift)
+    except MlopsError as error:
+        print(f"error {error}", file=sys.stderr)
+        sys.exit(error.exit_code)

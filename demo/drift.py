@@ -1,4 +1,4 @@
-"""`mlops demo drift`: the whole loop on real servers, in a folder of its own."""
+"""The whole loop on real servers, in a folder of its own."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from mlops.demo.facts import DemoFacts
-from mlops.demo.inbox import Inbox
-from mlops.demo.plan import EMAIL, DemoSize, settings_for
-from mlops.demo.servers import Servers, own_environment
-from mlops.demo.story import Story
+from demo.facts import DemoFacts
+from demo.inbox import Inbox
+from demo.plan import EMAIL, DemoSize, settings_for
+from demo.servers import Servers, own_environment
+from demo.story import Story
 from mlops.errors import ConfigurationError
 from mlops.orchestration.access import PASSWORD_VARIABLE
 from mlops.orchestration.lock import HomeLock
@@ -43,7 +43,7 @@ def perform(
         BusyError: If a demonstration is in progress there.
         MlopsError: If the loop does not close, with the last lines of the logs.
     """
-    lock = HomeLock(_lock_file(home), "mlops demo drift")
+    lock = HomeLock(_lock_file(home), "the demonstration of drift")
     lock.acquire()
     try:
         _make_anew(home)
@@ -84,7 +84,7 @@ def _make_anew(home: Path) -> None:
     elif home.exists() and any(home.iterdir()):
         raise ConfigurationError(
             f"{home}: this folder holds something else than a demonstration",
-            "name another one: mlops demo drift --home FOLDER",
+            "name another one: python -m demo --home FOLDER",
         )
     (home / "source").mkdir(parents=True)
     (home / MARK).touch()

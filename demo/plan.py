@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from mlops.demo.city import LEARNED
-from mlops.demo.servers import free_ports
+from demo.city import LEARNED
+from demo.servers import free_ports
 
 EMAIL: Final = "owner@mlops.local"
 
