@@ -159,7 +159,11 @@ def _checked(located: "LocatedDefinition", months: Optional[str]) -> "TableCheck
     from mlops.datasets.checking.check import check_table
     from mlops.datasets.listing import months_there
 
-    names = parse_months(months) if months else months_there(located.definition.source.location)
+    names = (
+        parse_months(months, "--months")
+        if months
+        else months_there(located.definition.source.location)
+    )
     return check_table(located.definition, names)
 
 

@@ -10,33 +10,34 @@ from mlops.errors import ConfigurationError
 _MONTH = re.compile(r"(\d{4})-(0[1-9]|1[0-2])")
 
 
-def parse_months(text: str) -> tuple[str, ...]:
+def parse_months(text: str, name: str = "") -> tuple[str, ...]:
     """Expand a month expression into consecutive months.
 
     Args:
         text: One month (``2024-01``), an inclusive range (``2023-11..2024-02``), or several of
             these separated by commas.
+        name: Of the option or variable that it was given by, for errors; a setting names itself.
 
     Returns:
         The months as ``YYYY-MM``, sorted, without repeats.
 
     Raises:
-        ConfigurationError: If a part is not a month or a range runs backwards; the caller names the
-            setting.
+        ConfigurationError: If a part is not a month or a range runs backwards.
     """
     months: set[str] = set()
+    whose = f"{name}: " if name else ""
     for part in (piece.strip() for piece in text.split(",")):
         first, _, last = part.partition("..")
         last = last or first
         for end in (first, last):
             if not _MONTH.fullmatch(end):
                 raise ConfigurationError(
-                    f"{part!r} is not a month or a range of months",
+                    f"{whose}{part!r} is not a month or a range of months",
                     "write YYYY-MM, or YYYY-MM..YYYY-MM for a range, e.g. 2024-01..2024-02",
                 )
         if last < first:
             raise ConfigurationError(
-                f"the range {part!r} runs backwards",
+                f"{whose}the range {part!r} runs backwards",
                 f"write the earlier month first: {last}..{first}",
             )
         month = first

@@ -190,10 +190,8 @@ def _xgboost(settings: Settings, variables: Variables) -> None:
 
 def _batch(settings: Settings, variables: Variables) -> None:
     asked = variables.get("score_months")
-    try:
-        months = parse_months(str(asked)) if asked else settings.source.month_list[-1:]
-    except ConfigurationError as error:
-        raise ConfigurationError(f"score_months: {error.message}", error.hint) from None
+    last = settings.source.month_list[-1:]
+    months = parse_months(str(asked), "score_months") if asked else last
     _check_source(settings, months)
     require_champion(settings)
 

@@ -33,6 +33,8 @@ def test_expressions(text: str, months: tuple[str, ...]) -> None:
 def test_nonsense_is_named(text: str) -> None:
     with pytest.raises(ConfigurationError, match=re.escape(repr(text))):
         parse_months(text)
+    with pytest.raises(ConfigurationError, match=r"^--months: "):
+        parse_months(text, "--months")
 
 
 @given(MONTHS, MONTHS)
