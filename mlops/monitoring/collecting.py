@@ -16,11 +16,9 @@ from mlops.monitoring.cutting import Span
 from mlops.monitoring.records import WindowRecord, read_windows
 from mlops.monitoring.served import ServedSpan, from_us, new_spans, read_spans, to_us
 from mlops.monitoring.serving_snapshots import take_snapshots
-from mlops.monitoring.staging import StagedWindow, forget_old, named_by, read_staged, stage
+from mlops.monitoring.staging import StagedWindow, forget_old, named_by, stage
 from mlops.monitoring.unserved import source_windows
 from mlops.settings import Settings
-
-__all__ = ["StagedWindow", "collect", "read_staged"]
 
 
 def collect(settings: Settings, now: datetime) -> tuple[StagedWindow, ...]:

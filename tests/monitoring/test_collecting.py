@@ -16,11 +16,11 @@ from pydantic import SecretStr
 
 from mlops.data.trips import PICKUP_AT, REQUEST_COLUMNS, TARGET
 from mlops.deployment.endpoint import KEY_NAME
-from mlops.monitoring.collecting import StagedWindow, _sound_windows, collect, read_staged
+from mlops.monitoring.collecting import _sound_windows, collect
 from mlops.monitoring.measuring import measure
 from mlops.monitoring.records import WindowRecord, read_windows, write_window
 from mlops.monitoring.report import WindowReport
-from mlops.monitoring.staging import name_of
+from mlops.monitoring.staging import StagedWindow, name_of, read_staged
 from mlops.registry.versions import Registry
 from mlops.serving.log_parquet import read_parquet
 from mlops.serving.log_postgresql import PostgresqlSink
