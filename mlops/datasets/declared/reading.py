@@ -117,9 +117,11 @@ def iter_frames(
             frame = pd.DataFrame(arrays, index=pd.RangeIndex(batch.num_rows), copy=False)
             if derive:
                 frame = _derived(frame, derive, definition, path)
-            for name in [name for name in wanted if name not in frame]:
-                if labels or not wanted[name].optional:
-                    raise _missing(name, [*frame], path)
+            missing = [name for name in wanted if name not in frame]
+            needed = [name for name in missing if labels or not wanted[name].optional]
+            if needed:
+                raise _missing(needed, [*frame], path)
+            for name in missing:
                 frame[name] = nothing(wanted[name], len(frame))
             yield frame[[*wanted]]
             first += batch.num_rows
@@ -191,18 +193,22 @@ def _places(
             places[name] = names.index(name)
             kind = table.fields[places[name]][1]
             refuse_wrong_type(kind, name, _KINDS[column.type], path)
-        elif not lenient and (labels or not column.optional):
-            raise _missing(name, names, path)
+    missing = [n for n, each in wanted.items() if n not in names and (labels or not each.optional)]
+    if missing and not lenient:
+        raise _missing(missing, names, path)
     return places
 
 
-def _missing(name: str, names: Collection[str], path: str) -> SourceError:
-    close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+def _missing(missing: Sequence[str], names: Collection[str], path: str) -> SourceError:
+    told = []
+    for name in missing:
+        close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+        told.append(f"{name} (the nearest one is {close[0]})" if close else name)
+    which = f"the column {told[0]} is" if len(told) == 1 else f"the columns {', '.join(told)} are"
     shown = ", ".join([*names][:40]) or "none"
     return SourceError(
-        f"{path}: the column {name} is missing; "
-        + (f"the nearest one is {close[0]}" if close else f"there are: {shown}"),
-        "rename the column in the file or in the definition",
+        f"{path}: {which} missing; there are: {shown}",
+        "rename columns in the file or in the definition",
     )
 
 
