@@ -76,18 +76,18 @@ def measured(problem: Problem, python: Path | None, seconds: float) -> Section:
             continue
         took, used = time.perf_counter() - started, _cpu_seconds() - used
         for variant, predicted in answers.items():
-            error = predicted - actual
-            rmse, mae = float(np.sqrt(np.mean(error**2))), float(np.mean(np.abs(error)))
+            errors = predicted - actual
+            rmse, mae = float(np.sqrt(np.mean(errors**2))), float(np.mean(np.abs(errors)))
             table.append((name + variant, f"{rmse:.3f}", f"{mae:.3f}", took, used, what))
     unit = definition.task.unit or "units of the target"
     notes = [f"aim on this table: an RMSE of at most {AIM}"] if definition.name == "flights" else []
     return Section(
         f"{definition.name}: {definition.title}",
         f"Errors in {unit} on {len(actual):,} rows; learned from {len(problem.learning):,}. All"
-        f" contestants use {CORES} threads; on a busy machine the CPU seconds say how much of its time a"
-        f" search got. scikit-learn and FLAML get the columns of the table,"
-        " with categories as codes and times as parts of the calendar; FLAML is told which columns"
-        " are categories, and that rows are in order of time where they are.",
+        f" contestants use {CORES} threads; the CPU seconds say how much time a search got on"
+        " a busy machine. scikit-learn and FLAML get the columns of the table, with categories as"
+        " codes and times as parts of the calendar; FLAML is told which columns are categories, and"
+        " that rows are in order of time where they are.",
         (Table(("model", "RMSE", "MAE", "seconds", "CPU s", "remarks"), table),),
         tuple(notes),
     )
