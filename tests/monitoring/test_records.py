@@ -123,3 +123,18 @@ def test_one_window_is_found_by_its_name(
     # a name is no way to other files
     (settings.monitored / "elsewhere.json").write_text(records[0].model_dump_json())
     assert find_window(settings, "../elsewhere") is None
+
+
+def test_windows_of_another_model_of_that_number_are_left_out(
+    settings: Settings, make_window: Maker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given version 3 of the registry, and windows with it, with another model, and of before
+    monkeypatch.setattr("mlops.monitoring.records.model_ids", lambda settings: {3: "this"})
+    models = ["this", "another", ""]
+    for hour, model in enumerate(models):
+        write_window(settings, make_window(hour).model_copy(update={"model_id": model}))
+    gone = make_window(5, version=9).model_copy(update={"model_id": "of a version that is gone"})
+    write_window(settings, gone)
+
+    assert [window.model_id for window in read_windows(settings, 3)] == ["this", ""]
+    assert [window.model_id for window in read_windows(settings)] == ["this", "", gone.model_id]

@@ -182,6 +182,23 @@ def test_a_window_is_measured_by_the_snapshot_of_its_time(home: Settings, alarms
     assert list(measure_serving(home, window(2, NOON - 2 * HOUR))) == []
 
 
+def test_two_hundred_answers_of_the_version_before_tell_what_is_usual(
+    home: Settings, alarms: Any
+) -> None:
+    past = snapshot(2, NOON - HOUR, milliseconds=40.0)
+    before = snapshot(1, NOON - 2 * HOUR, answers=200)
+    store(home, before, past, snapshot(2, NOON, milliseconds=40.0))
+
+    assert alarms(measure_serving(home, window(2))) == {("latency", "p95")}
+
+
+def test_what_happened_after_a_window_says_nothing_of_it(home: Settings) -> None:
+    store(home, snapshot(2, NOON + HOUR, since=NOON))
+
+    assert list(measure_serving(home, window(2, NOON))) == []
+    assert list(measure_serving(home, window(2, NOON + timedelta(microseconds=1)))) != []
+
+
 def test_nothing_is_said_of_windows_that_the_server_did_not_answer(home: Settings) -> None:
     store(home, snapshot(2, NOON))
 

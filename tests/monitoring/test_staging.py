@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
+import time
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -13,7 +16,15 @@ from hypothesis import strategies as st
 
 from mlops.data.trips import PICKUP_AT, REQUEST_COLUMNS
 from mlops.errors import DamagedFileError
-from mlops.monitoring.staging import from_wall_clock, read_staged, stage, to_wall_clock
+from mlops.monitoring.staging import (
+    forget_old,
+    from_wall_clock,
+    name_of,
+    named_by,
+    read_staged,
+    stage,
+    to_wall_clock,
+)
 from mlops.settings import load_settings
 
 SPRING = datetime(2024, 3, 10, 2, 30)  # the clocks go from two to three
@@ -42,7 +53,8 @@ def test_who_goes_on_from_an_instant_passes_over_no_trip(moment: datetime) -> No
 
 
 def test_an_hour_that_is_skipped_is_the_moment_at_which_it_is() -> None:
-    assert from_wall_clock(SPRING) == datetime(2024, 3, 10, 7, tzinfo=timezone.utc)
+    for moment in (SPRING, SPRING.replace(second=59, microsecond=1)):
+        assert from_wall_clock(moment) == datetime(2024, 3, 10, 7, tzinfo=timezone.utc)
     assert from_wall_clock(AUTUMN) == datetime(2024, 11, 3, 5, 30, tzinfo=timezone.utc)
 
 
@@ -72,6 +84,7 @@ def test_a_window_knows_its_pickups_but_for_strays(
     staged = stage(load_settings({"home": tmp_path}), 3, "served", span, rows.assign(**others), {})
 
     assert staged.pickups == between
+    assert list(read_staged(staged)) == list(REQUEST_COLUMNS)
 
 
 @pytest.mark.parametrize("content", [None, b"", b"PAR1 and nothing else"])
@@ -89,3 +102,29 @@ def test_a_damaged_window_is_named_with_the_command_that_stages_it_again(
         read_staged(staged)
 
     assert found.value.hint.endswith("mlops monitor")
+
+
+@given(
+    st.integers(1, 10**6),
+    st.sampled_from(["served", "source"]),
+    moments | moments.map(lambda moment: moment.replace(microsecond=0)),
+)
+def test_a_name_says_what_it_was_made_of(version: int, origin: Any, start: datetime) -> None:
+    start = start.replace(tzinfo=timezone.utc)
+
+    assert named_by(name_of(version, origin, start)) == (version, origin, start)
+    assert named_by(f"x{name_of(version, origin, start)}") is None
+
+
+def test_staged_windows_are_kept_for_two_days(tmp_path: Path) -> None:
+    settings = load_settings({"home": tmp_path})
+    folder = settings.staging / "monitoring"
+    folder.mkdir(parents=True)
+    now, day = time.time(), 86_400
+    for name, age in (("new", 0), ("yesterdays", 2 * day - 60), ("old", 2 * day + 60)):
+        (folder / f"{name}.parquet").touch()
+        os.utime(folder / f"{name}.parquet", (now - age, now - age))
+
+    forget_old(settings)
+
+    assert sorted(path.stem for path in folder.iterdir()) == ["new", "yesterdays"]

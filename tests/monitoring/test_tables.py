@@ -133,6 +133,9 @@ def test_a_part_of_the_day_borrows_a_hundred_trips_of_the_whole() -> None:
     assert errors.expected(unseen) == pytest.approx(overall)
     assert expected_shares(0 * counts, nights).tolist() == [0, 0]
     assert not mix_of(np.zeros(0, dtype=np.int64)).any()
+    # one trip is enough to expect all to be like it
+    single = np.array(of_bands((1, 0)))
+    assert expected_shares(single, mix_of(nights.nonzero()[0])).tolist() == [1, 0]
 
 
 @pytest.mark.parametrize(
