@@ -229,6 +229,8 @@ def test_the_soft_limit_on_files_is_raised_to_the_hard_one(monkeypatch: pytest.M
     assert raise_file_limit() == 4_096
     limits["now"] = (1_024, resource.RLIM_INFINITY)
     assert raise_file_limit() == 65_536
+    limits["now"] = endless = (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
+    assert raise_file_limit() == 65_536 and limits["now"] == endless
 
 
 @pytest.mark.parametrize(("more", "expected"), [(0, 200), (1, 431)])
