@@ -70,7 +70,8 @@ def init(
     should check, and then runs `mlops dataset check`.
     """
     from mlops.datasets.catalogue import FOLDER
-    from mlops.datasets.guessing.proposal import Request, propose
+    from mlops.datasets.guessing.explaining import Request
+    from mlops.datasets.guessing.proposal import propose
     from mlops.datasets.guessing.sampling import sample_files
     from mlops.datasets.guessing.writing import definition_text
     from mlops.datasets.loading import FILE_NAME, locate_definition, parse_definition

@@ -21,7 +21,7 @@ def table() -> pd.DataFrame:
     minutes = np.sort(rng.integers(0, 60 * 24 * 60, N))
     at = pd.Timestamp("2024-01-01") + pd.to_timedelta(minutes, unit="min")
     x = rng.gamma(2, 2, N)
-    target = (5 + 2 * x + rng.gamma(2, 1, N)).round(2)
+    target = (5 + 2 * x + rng.gamma(2, 2, N)).round(2)
     return pd.DataFrame(
         {
             "id": np.arange(N),
@@ -219,7 +219,7 @@ def test_each_fault_of_a_definition_is_named_with_its_place(
 
 def test_a_silent_detector_does_not_pass(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # given a detector that finds nothing
-    for module in ("check", "planting"):
+    for module in ("future", "planting"):
         monkeypatch.setattr(f"mlops.datasets.checking.{module}.suspicion", lambda *_: None)
 
     result = checked(tmp_path, table())
@@ -242,3 +242,19 @@ def test_three_rows_are_checked_without_a_model(tmp_path: Path) -> None:
 
     assert result.failed
     assert result.planted == 0
+
+
+def test_a_history_that_knows_the_future_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given histories that learn from all rows, whenever their outcome was known
+    def annotate(self: Any, frame: pd.DataFrame) -> pd.DataFrame:
+        return pd.DataFrame({"shop_mean": frame.groupby("shop").target.transform("mean")})
+
+    monkeypatch.setattr("mlops.datasets.checking.future.DatasetHistory.annotate", annotate)
+
+    result = checked(tmp_path, table())
+
+    [found] = [f for f in result.findings if f.path == ("histories", "shop")]
+    assert found.severity == "error"
+    assert "depends on what became known later" in found.message

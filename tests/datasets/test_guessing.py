@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mlops.datasets.guessing.proposal import Proposal, Request, propose
+from mlops.datasets.guessing.explaining import Request
+from mlops.datasets.guessing.proposal import Proposal, propose
 from mlops.datasets.guessing.sampling import sample_files
 from mlops.datasets.guessing.writing import definition_text
 from mlops.datasets.loading import parse_definition

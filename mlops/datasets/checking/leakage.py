@@ -18,7 +18,7 @@ Floats = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.int64]
 
 CERTAIN: Final = 0.99  # R² above which a column is the target in another form
-SUSPICIOUS: Final = 0.95
+SUSPICIOUS: Final = 0.9
 _FUNCTION: Final = 0.999  # R² with which a length of time determines what is computed from it
 _ROWS: Final = 40_000
 _BINS: Final = 256

@@ -104,6 +104,11 @@ def guess_column(name: str, values: Any, zone: str) -> ColumnGuess:
     return _usable(guess, len(given))
 
 
+def words_of(name: str) -> str:
+    """Return a name with its words separated: ``VendorID`` as ``Vendor_ID``."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name)
+
+
 def refined(guess: ColumnGuess, target: npt.NDArray[np.float64]) -> ColumnGuess:
     """Call whole numbers categories if the target depends on single ones, not on their order.
 
@@ -183,7 +188,7 @@ def _of_numbers(name: str, numbers: Any, what: str) -> tuple[Kind, str, Sureness
     values = pc.drop_null(numbers).to_numpy()
     if set(np.unique(values[np.isfinite(values)])) == {0.0, 1.0}:
         return "flag", "0 and 1 only", "likely", ""
-    if _whole(values) and _CODE.search(name):
+    if _whole(values) and _CODE.search(words_of(name)):
         return "category", "whole numbers with the name of a code", "likely", ""
     if _whole(values) and len(np.unique(values)) == 2:
         return "category", "two whole numbers only", "likely", ""
@@ -201,7 +206,7 @@ def _usable(guess: ColumnGuess, given: int) -> ColumnGuess:
     if guess.kind == "category" and unique and given >= 20:
         return guess._replace(identifier=True, unusable="names single rows")
     ordered = guess.kind == "number" and _whole(guess.values) and guess.distinct == given
-    if ordered and _IDENTIFIER.search(guess.name):
+    if ordered and _IDENTIFIER.search(words_of(guess.name)):
         return guess._replace(
             kind="category",
             values=_as_text(guess.values),

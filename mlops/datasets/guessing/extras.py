@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from mlops.datasets.checking.leakage import KnownAfterwards, power_alone
-from mlops.datasets.guessing.columns import ColumnGuess
+from mlops.datasets.guessing.columns import ColumnGuess, words_of
 from mlops.datasets.guessing.roles import Times
 
 _GAIN: Final = 0.002  # R² that a group must explain to be worth a history
@@ -133,7 +133,7 @@ def split(
     for name, each in usable.items():
         rows = len(each.values)
         repeats = each.kind == "category" and 10 <= each.distinct <= rows / 2 and not each.missing
-        if repeats and _ENTITY.search(name):
+        if repeats and _ENTITY.search(words_of(name)):
             return {"by": "group", "group": [name], "validation": 0.2, "test": 0.2}
     return {"by": "random", "validation": 0.2, "test": 0.2}
 

@@ -9,13 +9,13 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 
 from mlops.datasets.checking.leakage import KnownAfterwards, power_alone
-from mlops.datasets.guessing.columns import ColumnGuess, Sureness, guess_column, refined
+from mlops.datasets.guessing.columns import ColumnGuess, guess_column, refined
+from mlops.datasets.guessing.explaining import Request, comments, report
 from mlops.datasets.guessing.extras import floors, histories, rules, slices, split, unit_of
+from mlops.datasets.guessing.keys import guess_key
 from mlops.datasets.guessing.roles import (
-    Note,
     Times,
     difference_unit,
-    guess_key,
     guess_times,
     unknown_in_advance,
 )
@@ -25,26 +25,6 @@ from mlops.errors import ConfigurationError, did_you_mean
 _SHOWN: Final = 30  # columns in a message
 _OPTIONAL: Final = 0.0  # share of missing values above which a request may lack the column
 _MOST_FEATURES: Final = 200  # whose power is measured one by one
-
-
-class Request(NamedTuple):
-    """What a person has said; everything else is guessed.
-
-    Attributes:
-        target: Column to predict.
-        time: Column of the event; empty: guess.
-        outcome: Column of the time at which the target is known; empty: guess.
-        name: Of the dataset; empty: after the files.
-        title: The question; empty: after the target.
-        zone: Time zone of times that carry none; empty: UTC.
-    """
-
-    target: str
-    time: str = ""
-    outcome: str = ""
-    name: str = ""
-    title: str = ""
-    zone: str = ""
 
 
 class Proposal(NamedTuple):
@@ -115,7 +95,8 @@ def propose(sample: TableSample, request: Request) -> Proposal:
     known = _known(columns, target, times)
     strengths = _strengths(features, known)
     units = {n: _unit(each, columns, times) for n, each in features.items()}
-    unit, less = _unit_of_target(target, times, features, units, known, strengths)
+    plain = {n: strength for n, strength in strengths.items() if n not in doubts}
+    unit, less = _unit_of_target(target, times, features, units, known, plain)
 
     content: dict[str, Any] = {
         "name": request.name or _name_of(sample.location),
@@ -151,10 +132,10 @@ def propose(sample: TableSample, request: Request) -> Proposal:
         "floors": floors(y),
     }
     content |= {name: values for name, values in extras.items() if values}
-    report = _report(columns, sample.left_out, roles, content, left_out, times, strengths)
-    comments = _comments(content, request, times, key_note, features, columns, less)
-    comments |= {("features", name): doubt for name, doubt in doubts.items()}
-    return Proposal(content, comments, left_out, report)
+    rows = report(columns, sample.left_out, roles, content, left_out, times, strengths)
+    notes = comments(content, request, times, key_note, features, columns, less)
+    notes |= {("features", name): doubt for name, doubt in doubts.items()}
+    return Proposal(content, notes, left_out, rows)
 
 
 def _check_target(sample: TableSample, target: str) -> None:
@@ -268,101 +249,3 @@ def _name_of(location: str) -> str:
     stem = location.replace("{month}", "").rstrip("/").rpartition("/")[2].partition(".")[0]
     name = re.sub(r"[^a-z0-9]+", "_", stem.lower()).strip("_")
     return name if name[:1].isalpha() else f"table_{name}".rstrip("_")
-
-
-def _report(
-    columns: Mapping[str, ColumnGuess],
-    unread: Mapping[str, str],
-    roles: set[str],
-    content: Mapping[str, Any],
-    left_out: Mapping[str, str],
-    times: Times,
-    strengths: Mapping[str, float],
-) -> list[dict[str, Any]]:
-    names = {times.event: "event", times.outcome: "outcome", content["task"]["target"]: "target"}
-    rows = []
-    for name, each in columns.items():
-        note = times.notes.get(name, Note(each.evidence, each.sureness))
-        role = names.get(name) or ("feature" if name in content["features"] else "left out")
-        if role == "left out" and name in content.get("key", ()):
-            role, note = "key", Note("names single rows", "likely")
-        elif role == "left out":
-            sureness: Sureness = "sure" if each.distinct <= 1 else "check"
-            note = Note(left_out.get(name, each.evidence), sureness)
-        elif name in content.get("key", ()):
-            role = f"{role}, key"
-        evidence = note.evidence
-        if name in strengths:
-            evidence += f"; R² alone {strengths[name]:.2f}"
-        if each.missing and role != "left out":
-            evidence += f"; {each.missing:.1%} missing"
-        kind = each.kind if role != "left out" else "–"
-        rows.append(
-            {
-                "column": name,
-                "role": role,
-                "type": kind,
-                "evidence": evidence,
-                "confidence": note.sureness,
-            }
-        )
-    for name, reason in unread.items():
-        rows.append(
-            {
-                "column": name,
-                "role": "left out",
-                "type": "–",
-                "evidence": reason,
-                "confidence": "sure",
-            }
-        )
-    return rows
-
-
-def _comments(
-    content: Mapping[str, Any],
-    request: Request,
-    times: Times,
-    key_note: Note,
-    features: Mapping[str, ColumnGuess],
-    columns: Mapping[str, ColumnGuess],
-    less: str,
-) -> dict[tuple[str, ...], str]:
-    """Return what a person should check, by path of the definition."""
-    comments: dict[tuple[str, ...], str] = {}
-    if not request.title:
-        comments[("title",)] = "write the question as people ask it"
-    if "unit" not in content["task"]:
-        comments[("task", "target")] = "add unit: … here if it has one"
-    for field, name in (("event", times.event), ("outcome", times.outcome)):
-        note = times.notes.get(name)
-        if note and note.sureness != "sure":
-            comments[("time", field)] = note.evidence
-    if times.event and not request.zone:
-        zoned = columns[times.event].zoned
-        comments[("time", "zone")] = (
-            "the times carry their zone; this one is for the calendar and must be checked"
-            if zoned
-            else "assumed; write the zone of the clock that wrote the times"
-        )
-    if times.event and not times.outcome:
-        comments[("time", "event")] = "; ".join(
-            filter(
-                None,
-                (
-                    comments.get(("time", "event"), ""),
-                    "no outcome was found: the target counts as known at the event",
-                ),
-            )
-        )
-    if "key" in content:
-        comments[("key",)] = key_note.evidence
-    for name, each in features.items():
-        if each.sureness != "sure":
-            comments[("features", name)] = each.evidence
-    if less:
-        comments[("histories",)] = f"{content['task']['target']} follows {less} one to one"
-    comments[("split",)] = "the test rows judge the model; they should resemble its use"
-    comments[("rules",)] = "limits far beyond what was seen; such rows are flagged and kept"
-    comments[("floors",)] = "the error of predicting the mean; a model must at least beat it"
-    return comments

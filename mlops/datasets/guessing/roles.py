@@ -1,9 +1,9 @@
-"""Which columns say when, which identify a row, and which nobody knows when it is asked about."""
+"""Which columns say when, and which nobody knows when a prediction is asked for."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -23,15 +23,10 @@ _ENDS: Final = re.compile(
     r"|stop|paid|until",
     re.I,
 )
-_NAMED: Final = re.compile(
-    r"(?:^|[\W_])(?:id|uuid|guid|key|no|nr|number|code)$|^(?:id|key|index)", re.I
-)
 _UNITS: Final = {"minutes": 1.0, "hours": 60.0, "seconds": 1 / 60, "days": 1440.0}
 _ROWS: Final = 20_000  # enough to see whether a number is a length of time
 _MOSTLY: Final = 0.95  # share of rows from which on the others are exceptions
 _LATER: Final = 0.9  # share of rows with a later time; plans may be earlier or later
-_UNIQUE: Final = 0.999  # share of rows that a key identifies
-_LONGEST_KEY: Final = 4
 
 
 class Note(NamedTuple):
@@ -243,69 +238,3 @@ def _span(values: Any, starts: Mapping[str, Any], later: Mapping[str, Any]) -> s
             if unit:
                 return f"the time from {start} to {end} in {unit}, which is known only afterwards"
     return ""
-
-
-def guess_key(
-    columns: Mapping[str, ColumnGuess], excluded: Sequence[str], event: str
-) -> tuple[tuple[str, ...], Note]:
-    """Find the smallest set of columns that identifies a row, or nearly every row.
-
-    Args:
-        columns: By name.
-        excluded: What a key cannot contain: what is known only afterwards.
-        event: Column of the event, if there is one.
-
-    Returns:
-        Names; none if no set identifies rows.
-    """
-    usable = {
-        name: each
-        for name, each in columns.items()
-        if name not in excluded and each.missing == 0 and each.distinct > 1 and _exact(each)
-    }
-    rows = len(next(iter(columns.values())).values)
-    codes = {name: pd.factorize(each.values)[0] for name, each in usable.items()}
-
-    def order(name: str) -> tuple[bool, bool, int]:
-        return not _NAMED.search(name), name != event, -usable[name].distinct
-
-    singles = [name for name in usable if usable[name].distinct >= _UNIQUE * rows]
-    singles = [n for n in singles if usable[n].kind != "time" or usable[n].distinct == rows]
-    if singles:
-        best = min(singles, key=order)
-        whole = usable[best].distinct == rows
-        return (best,), Note("its values are unique", "likely" if whole else "check")
-    chosen: list[str] = []
-    joint = np.zeros(rows, dtype=np.int64)
-    distinct = 1
-    while distinct < rows and len(chosen) < _LONGEST_KEY:
-        sizes = {n: len(np.unique(_joined(joint, c))) for n, c in codes.items() if n not in chosen}
-        best = max(sizes, key=lambda n: (sizes[n], -usable[n].distinct), default="")
-        if not best or sizes[best] <= distinct:
-            break
-        chosen.append(best)
-        joint, distinct = _joined(joint, codes[best]), sizes[best]
-    if distinct < _UNIQUE * rows:
-        return (), Note("no set of columns identifies rows", "check")
-    for name in [*chosen]:  # a later one may have made an earlier one superfluous
-        fewer = [n for n in chosen if n != name]
-        joint = np.zeros(rows, dtype=np.int64)
-        for each in fewer:
-            joint = _joined(joint, codes[each])
-        if fewer and len(np.unique(joint)) == distinct:
-            chosen = fewer
-    shown = "in every row" if distinct == rows else f"in {distinct / rows:.2%} of the rows"
-    names = tuple(sorted(chosen, key=[*columns].index))
-    return names, Note(f"together different {shown}", "check")
-
-
-def _exact(each: ColumnGuess) -> bool:
-    """Tell whether values can be part of a key: measurements cannot."""
-    return each.kind in ("category", "time") or (
-        each.kind == "number" and bool(_NAMED.search(each.name)) and (each.values % 1 == 0).all()
-    )
-
-
-def _joined(left: npt.NDArray[Any], right: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    codes, _ = pd.factorize(left * (int(right.max()) + 1) + right)
-    return np.asarray(codes)

@@ -1,0 +1,138 @@
+"""What a person reads of a guess: a row per column, and a comment where it should be checked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from mlops.datasets.guessing.columns import ColumnGuess, Sureness
+from mlops.datasets.guessing.roles import Note, Times
+
+
+class Request(NamedTuple):
+    """What a person has said; everything else is guessed.
+
+    Attributes:
+        target: Column to predict.
+        time: Column of the event; empty: guess.
+        outcome: Column of the time at which the target is known; empty: guess.
+        name: Of the dataset; empty: after the files.
+        title: The question; empty: after the target.
+        zone: Time zone of times that carry none; empty: UTC.
+    """
+
+    target: str
+    time: str = ""
+    outcome: str = ""
+    name: str = ""
+    title: str = ""
+    zone: str = ""
+
+
+def report(
+    columns: Mapping[str, ColumnGuess],
+    unread: Mapping[str, str],
+    roles: set[str],
+    content: Mapping[str, Any],
+    left_out: Mapping[str, str],
+    times: Times,
+    strengths: Mapping[str, float],
+) -> list[dict[str, Any]]:
+    """Return a row per column: its role and type, the evidence, and how sure the guess is.
+
+    Args:
+        columns: That were looked at, by name.
+        unread: Columns that were not, and why.
+        roles: Names of target, event and outcome.
+        content: The definition.
+        left_out: Why columns are not used.
+        times: With the evidence of each.
+        strengths: R² of each feature alone.
+    """
+    names = {times.event: "event", times.outcome: "outcome", content["task"]["target"]: "target"}
+    rows = []
+    for name, each in columns.items():
+        note = times.notes.get(name, Note(each.evidence, each.sureness))
+        role = names.get(name) or ("feature" if name in content["features"] else "left out")
+        if role == "left out" and name in content.get("key", ()):
+            role, note = "key", Note("names single rows", "likely")
+        elif role == "left out":
+            sureness: Sureness = "sure" if each.distinct <= 1 else "check"
+            note = Note(left_out.get(name, each.evidence), sureness)
+        elif name in content.get("key", ()):
+            role = f"{role}, key"
+        evidence = note.evidence
+        if name in strengths:
+            evidence += f"; R² alone {strengths[name]:.2f}"
+        if each.missing and role != "left out":
+            evidence += f"; {each.missing:.1%} missing"
+        kind = each.kind if role != "left out" else "–"
+        rows.append(
+            {
+                "column": name,
+                "role": role,
+                "type": kind,
+                "evidence": evidence,
+                "confidence": note.sureness,
+            }
+        )
+    for name, reason in unread.items():
+        rows.append(
+            {
+                "column": name,
+                "role": "left out",
+                "type": "–",
+                "evidence": reason,
+                "confidence": "sure",
+            }
+        )
+    return rows
+
+
+def comments(
+    content: Mapping[str, Any],
+    request: Request,
+    times: Times,
+    key_note: Note,
+    features: Mapping[str, ColumnGuess],
+    columns: Mapping[str, ColumnGuess],
+    less: str,
+) -> dict[tuple[str, ...], str]:
+    """Return what a person should check, by path of the definition."""
+    notes: dict[tuple[str, ...], str] = {}
+    if not request.title:
+        notes[("title",)] = "write the question as people ask it"
+    if "unit" not in content["task"]:
+        notes[("task", "target")] = "add unit: … here if it has one"
+    for field, name in (("event", times.event), ("outcome", times.outcome)):
+        note = times.notes.get(name)
+        if note and note.sureness != "sure":
+            notes[("time", field)] = note.evidence
+    if times.event and not request.zone:
+        zoned = columns[times.event].zoned
+        notes[("time", "zone")] = (
+            "the times carry their zone; this one is for the calendar and must be checked"
+            if zoned
+            else "assumed; write the zone of the clock that wrote the times"
+        )
+    if times.event and not times.outcome:
+        notes[("time", "event")] = "; ".join(
+            filter(
+                None,
+                (
+                    notes.get(("time", "event"), ""),
+                    "no outcome was found: the target counts as known at the event",
+                ),
+            )
+        )
+    if "key" in content:
+        notes[("key",)] = key_note.evidence
+    for name, each in features.items():
+        if each.sureness != "sure":
+            notes[("features", name)] = each.evidence
+    if less:
+        notes[("histories",)] = f"{content['task']['target']} follows {less} one to one"
+    notes[("split",)] = "the test rows judge the model; they should resemble its use"
+    notes[("rules",)] = "limits far beyond what was seen; such rows are flagged and kept"
+    notes[("floors",)] = "the error of predicting the mean; a model must at least beat it"
+    return notes
