@@ -175,11 +175,11 @@ def _show_check(result: "TableCheck", located: "LocatedDefinition", *, as_json: 
         DataQualityError: If there is an error.
     """
     rows = [{**each._asdict(), "line": located.line(each.path)} for each in result.findings]
+    errors = sum(row["severity"] == "error" for row in rows)
     if as_json:
         print(json.dumps({"rows": result.rows, "findings": rows}, indent=1))
-    else:
-        _print_findings(rows, result, located)
-    errors = sum(row["severity"] == "error" for row in rows)
+        raise typer.Exit(DataQualityError.exit_code if errors else 0)
+    _print_findings(rows, result, located)
     if errors:
         raise DataQualityError(
             f"{located.path}: {errors} error{'s' if errors > 1 else ''} in the definition or table",

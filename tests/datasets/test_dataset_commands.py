@@ -90,7 +90,7 @@ def test_an_error_of_the_table_is_code_4_with_its_line(
     assert "1 error in the definition or table" in errors
     code, output, _ = call(capsys, "check", "sales", "--json")
     assert code == 4
-    findings = json.loads(output[: output.rindex("}\n{") + 2])
+    findings = json.loads(output)
     assert findings["findings"][0]["line"] == line
 
 

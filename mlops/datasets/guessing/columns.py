@@ -158,7 +158,7 @@ def _kind(name: str, values: Any) -> tuple[Kind, str, Sureness, str]:
 
 def _of_text(name: str, values: Any) -> tuple[Kind, str, Sureness, str]:
     texts = pc.drop_null(values)
-    words = set(pc.unique(pc.utf8_lower(pc.utf8_trim_whitespace(texts))).to_pylist()[:9]) - {""}
+    words = set(pc.unique(pc.utf8_lower(pc.utf8_trim_whitespace(texts)))[:9].to_pylist()) - {""}
     if not words:
         return "category", "no values", "sure", "has no values"
     if len(words) == 2 and any(words == each for each in _WORDS):

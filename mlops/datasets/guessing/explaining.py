@@ -37,6 +37,7 @@ def report(
     left_out: Mapping[str, str],
     times: Times,
     strengths: Mapping[str, float],
+    doubts: Mapping[str, str],
 ) -> list[dict[str, Any]]:
     """Return a row per column: its role and type, the evidence, and how sure the guess is.
 
@@ -48,11 +49,13 @@ def report(
         left_out: Why columns are not used.
         times: With the evidence of each.
         strengths: R² of each feature alone.
+        doubts: Why features may not be known when a prediction is asked for.
     """
     names = {times.event: "event", times.outcome: "outcome", content["task"]["target"]: "target"}
     rows = []
     for name, each in columns.items():
         note = times.notes.get(name, Note(each.evidence, each.sureness))
+        note = Note(doubts[name], "check") if name in doubts else note
         role = names.get(name) or ("feature" if name in content["features"] else "left out")
         if role == "left out" and name in content.get("key", ()):
             role, note = "key", Note("names single rows", "likely")

@@ -101,7 +101,8 @@ def _best_pair(
     for position, left in enumerate(best):
         for right in [n for n in candidates if n in gains and n not in best[: position + 1]]:
             pair = _joined(candidates[left].values[rows], candidates[right].values[rows])
-            if len(pd.unique(pair)) * _ROWS_PER_GROUP > rows.sum():
+            codes, _ = pd.factorize(pair)
+            if np.median(np.bincount(codes)[codes]) < _ROWS_PER_GROUP:
                 continue
             gain = power_alone(pair, given)
             if gain > max(gains[left], gains[right]) + _GAIN and (not found or gain > found[0]):

@@ -132,7 +132,7 @@ def propose(sample: TableSample, request: Request) -> Proposal:
         "floors": floors(y),
     }
     content |= {name: values for name, values in extras.items() if values}
-    rows = report(columns, sample.left_out, roles, content, left_out, times, strengths)
+    rows = report(columns, sample.left_out, roles, content, left_out, times, strengths, doubts)
     notes = comments(content, request, times, key_note, features, columns, less)
     notes |= {("features", name): doubt for name, doubt in doubts.items()}
     return Proposal(content, notes, left_out, rows)
