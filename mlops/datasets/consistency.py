@@ -183,6 +183,9 @@ def _in_history(
     if not definition.time:
         message = "a history needs time.event: without it nothing is past; remove the history"
         yield Mistake(path, message, (_EVENT,))
+    if not history.half_life.rest:
+        message = "a past row must count for a while; write a length such as 30d"
+        yield Mistake((*path, "half_life"), message)
     groups = _groups(definition)
     for column in history.by:
         what = "is no category, flag or part of a calendar among the features"

@@ -119,6 +119,7 @@ def test_mistakes_of_form_do_not_hide_those_of_consistency() -> None:
         ("split: {by: time, ", "split: {by: group, ", "split:", "add group"),
         ("{by: time, validation: 7d", "{by: time, validation: x", "split:", "such as 30min"),
         ("half_life: 60d", "half_life: 2 months", "half_life", "months have no fixed length"),
+        ("half_life: 60d", "half_life: 0d", "half_life", "must count for a while"),
         ("between: [-120, 1500]", "between: [-120]", "between", "two values are needed"),
         ("between: [-120, 1500]", "between: [5, 2]", "between", "5 is above 2"),
         ("between: [-120, 1500]", "between: [.inf, 2]", "between", "finite"),
