@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
 from math import nan
@@ -88,6 +88,10 @@ class TableEncoder:
                 frequent = [value for value, count in counts.items() if count >= RARE]
                 categories[name] = tuple(sorted(frequent, key=lambda v: (-counts[v], v)))
         return cls(definition, categories, tuple(missing), snapshot)
+
+    def renewed(self, snapshot: HistorySnapshot) -> TableEncoder:
+        """Return the encoder with what is known on another morning, for the same model."""
+        return replace(self, snapshot=snapshot)
 
     @cached_property
     def features(self) -> tuple[str, ...]:

@@ -100,6 +100,19 @@ def test_training_takes_what_was_known_on_each_day() -> None:
     assert np.isnan(history[0])
 
 
+def test_a_renewed_encoder_knows_a_later_morning() -> None:
+    frame = frame_of([{**ROW, "minutes": 90.0, "ordered_at": START + timedelta(days=20)}])
+    later = snapshot_of(DEFINITION, frame, START + timedelta(days=22))
+    asked = frame_of([{**ROW, "ordered_at": START + timedelta(days=22)}])
+    place = ENCODER.features.index("city_pace_mean")
+
+    renewed = ENCODER.renewed(later)
+
+    assert renewed.features == ENCODER.features
+    assert renewed.encode(asked)[0, place] == pytest.approx(90)
+    assert ENCODER.encode(asked)[0, place] < 40
+
+
 def test_an_encoder_survives_a_pickle() -> None:
     again = pickle.loads(pickle.dumps(ENCODER))
 
