@@ -1,12 +1,7 @@
 """Put small faults into the packages that decide, and count those that their tests notice.
 
-    make mutants                              every package (hours)
-    make mutants PACKAGE=mlops/records        one package
-    make mutants PACKAGE=… AGAIN=1            only the mutants that were not killed last time
-    make mutants SAMPLE=100                   of each package so many, always the same
-
-The score of a whole package goes into MUTANTS.md, the mutants that were not killed into
-.mutants/PACKAGE.txt.
+The score of a whole package goes into MUTANTS.md, which also says how to call this; the mutants
+that were not killed go into .mutants/PACKAGE.txt.
 """
 
 from __future__ import annotations
@@ -28,6 +23,7 @@ from benchmarks.measuring import REPOSITORY
 
 SCORES = Path(__file__).parents[1] / "MUTANTS.md"
 _STATE = REPOSITORY / ".mutants"
+_KILLED = ("killed", "timeout")
 _ROW = "| `{0}` | {1} | {2} | {3:,} | {4:,} | {5:,} | {6:.1f} % |"
 
 
@@ -101,7 +97,6 @@ PACKAGES: Mapping[str, Package] = {
 def main() -> int:
     """Run packages one after the other, and write their scores."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.mutants", description=__doc__)
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("packages", nargs="*", metavar="PACKAGE", help=f"of: {', '.join(PACKAGES)}")
     parser.add_argument("--again", action="store_true", help="only those not killed last time")
     parser.add_argument("--sample", type=int, help="only so many, always the same")
@@ -143,7 +138,7 @@ def run(name: str, *, again: bool, sample: int | None) -> Mapping[str, str] | No
     drawn = sorted(mutants, key=lambda m: hashlib.sha256(m.diff.encode()).digest())[:sample]
     chosen = {m.name for m in drawn}
     known = {m.name: before.get(m.diff, "") for m in mutants} if again else {}
-    to_try = [m for m in mutants if m.name in chosen and not _killed(known.get(m.name, ""))]
+    to_try = [m for m in mutants if m.name in chosen and known.get(m.name) not in _KILLED]
     print(f"{name}: {len(to_try):,} of {len(mutants):,} mutants in {len(paths)} files", flush=True)
     tries, results = place / "to-try.json", place / "results"
     tries.write_text(json.dumps([(m.name, m.function) for m in to_try]), encoding="utf-8")
@@ -154,8 +149,8 @@ def run(name: str, *, again: bool, sample: int | None) -> Mapping[str, str] | No
         "MUTANTS_TO_TRY": os.pathsep.join(map(str, (tries, results))),
     }
     command = [sys.executable, "-m", "pytest", *package.tests, "-q", "-p", "no:cacheprovider"]
-    command += ["-m", "not mage and not browser and not real_data"]
     command += ["-p", "benchmarks.mutants.running"]
+    command += ["-m", "not mage and not browser and not real_data"]
     # What was found until Ctrl-C is kept: `--again` goes on from there.
     with log.open("w") as output, contextlib.suppress(KeyboardInterrupt):
         subprocess.run(command, cwd=place, env=environment, stdout=output, stderr=output)
@@ -173,10 +168,6 @@ def run(name: str, *, again: bool, sample: int | None) -> Mapping[str, str] | No
     return {m.name: outcome for m, outcome in outcomes.items()}
 
 
-def _killed(outcome: str) -> bool:
-    return outcome in ("killed", "timeout")
-
-
 def _copy_repository(place: Path) -> None:
     """Copy what git knows or would: the tests look at files of every kind."""
     listing = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
@@ -191,7 +182,7 @@ def _copy_repository(place: Path) -> None:
 def score(name: str, outcomes: Mapping[str, str]) -> str:
     """Return the package's row of the table: a mutant that hangs its tests is killed."""
     tried = [outcome for outcome in outcomes.values() if outcome != "left out"]
-    hung, killed = tried.count("timeout"), sum(map(_killed, tried))
+    hung, killed = tried.count("timeout"), sum(outcome in _KILLED for outcome in tried)
     share, left = 100 * killed / max(len(tried), 1), len(tried) - killed
     number = f"{len(tried):,}"
     if len(tried) < len(outcomes):

@@ -21,6 +21,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import hypothesis
@@ -40,8 +41,8 @@ class Forks:
     """Runs the tests, then the mutants.
 
     Args:
-        mutants: Name and function of each mutant to try.
-        results: Gets a line of JSON per mutant: its name, and "killed", "timeout" or "survived".
+        mutants: Name and function of each.
+        results: Gets a line of JSON per mutant: its name and outcome.
         pending: Gets the names of what tests call.
     """
 
@@ -176,6 +177,7 @@ class Forks:
             code = _FAILED
             try:
                 os.setsid()
+                os.kill, os.killpg = partial(_spare, os.kill), partial(_spare, os.killpg)
                 self.at_work = at_work
                 tests[0].config.pluginmanager.unregister(name="terminalreporter")
                 os.environ["TMPDIR"] = tempfile.tempdir = str(folder)
@@ -193,6 +195,13 @@ class Forks:
         last = at_work.read_text()
         shutil.rmtree(folder, ignore_errors=True)
         return os.waitstatus_to_exitcode(status) if ended else _HUNG, last
+
+
+def _spare(send: Callable[[int, int], None], pid: int, number: int) -> None:
+    """Keep a mutant from a signal to all processes, or to the group of the first."""
+    if abs(pid) == 1:
+        raise PermissionError(f"a mutant sent signal {number} to {pid}")
+    send(pid, number)
 
 
 def _end_session(leader: int) -> None:
