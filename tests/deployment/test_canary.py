@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import binomtest
 
 from mlops.deployment.canary import CanaryWatch, clearly_failing, judge, missing
 from mlops.deployment.traffic import Scrape, Traffic
@@ -99,14 +100,12 @@ def test_latency_is_judged_against_the_champion_or_the_floor() -> None:
 
 
 @pytest.mark.parametrize(
-    ("allowed", "champion", "clear"),
-    [(0.0434, 0, True), (0.0436, 0, False), (0.0334, 1, True), (0.0336, 1, False)],
+    ("more", "champion", "clear"),
+    [(-1e-5, 0, True), (1e-5, 0, False), (-1e-5, 1, True), (1e-5, 1, False)],
 )
-def test_clear_is_what_wilsons_interval_excludes(
-    allowed: float, champion: int, clear: bool
-) -> None:
-    # The lower end for 5 of 50 is 0.0435.
-    limits = LIMITS.model_copy(update={"max_error_share": allowed})
+def test_clear_is_what_wilsons_interval_excludes(more: float, champion: int, clear: bool) -> None:
+    lower = binomtest(5, 50).proportion_ci(0.95, "wilson").low
+    limits = LIMITS.model_copy(update={"max_error_share": lower - champion / 100 + more})
 
     assert clearly_failing(traffic(45, 5), traffic(100 - champion, champion), limits) == clear
 

@@ -12,20 +12,22 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
+import requests
 
-from mlops.deployment.endpoint import Endpoint, deployment_token
+from mlops.deployment.endpoint import TIMEOUT_SECONDS, Endpoint, deployment_token
 from mlops.serving.keys import hash_of, read_keys
 from mlops.settings import ServingSettings, Settings
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Says what the test has put into `replies`, by path, and remembers the keys it was shown."""
+    """Says what the test has put into `replies`, by path; remembers the keys and bodies shown."""
 
     replies: ClassVar[dict[str, tuple[int, str]]] = {}
     keys: ClassVar[list[str | None]] = []
+    bodies: ClassVar[list[bytes]] = []
 
     def do_GET(self) -> None:
-        self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        self.bodies.append(self.rfile.read(int(self.headers.get("Content-Length") or 0)))
         self.keys.append(self.headers.get("X-API-Key"))
         status, text = self.replies.get(self.path, (404, "{}"))
         self.send_response(status)
@@ -42,7 +44,7 @@ class Handler(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[tuple[Settings, type[Handler]]]:
-    handler = type("Fresh", (Handler,), {"replies": {}, "keys": []})
+    handler = type("Fresh", (Handler,), {"replies": {}, "keys": [], "bodies": []})
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as running:
         thread = threading.Thread(target=running.serve_forever)
         thread.start()
@@ -52,8 +54,22 @@ def server(tmp_path: Path) -> Iterator[tuple[Settings, type[Handler]]]:
         thread.join()
 
 
-def test_an_answer_names_its_version_and_minutes(server: Any) -> None:
+def test_an_answer_names_its_version_and_minutes(
+    server: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given a proxy that nobody runs, and a note of how long is waited
     settings, handler = server
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    waits: list[float | None] = []
+    send = requests.Session.send
+
+    def noting(session: requests.Session, request: Any, **options: Any) -> Any:
+        waits.append(options["timeout"])
+        return send(session, request, **options)
+
+    monkeypatch.setattr(requests.Session, "send", noting)
     body = {"prediction_minutes": 12.5, "model_version": 3, "request_id": "r"}
     handler.replies = {"/predict": (200, json.dumps(body)), "/healthz": (200, "{}")}
     endpoint = Endpoint(settings)
@@ -63,6 +79,8 @@ def test_an_answer_names_its_version_and_minutes(server: Any) -> None:
     assert (answer.version, answer.minutes, answer.problem) == (3, 12.5, "")
     assert endpoint.is_up()
     assert handler.keys[0] == deployment_token(settings.served)
+    assert json.loads(handler.bodies[0]) == {"pickup_zone": 74}
+    assert waits == [TIMEOUT_SECONDS] * 2
 
 
 @pytest.mark.parametrize(
