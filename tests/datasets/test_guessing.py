@@ -227,6 +227,38 @@ def test_codes_are_told_from_quantities_by_how_the_target_depends_on_them(tmp_pa
     assert "single ones" in proposal.comments[("features", "line")]
 
 
+def test_counters_of_rows_and_levels_are_recognised(tmp_path: Path) -> None:
+    hours = RNG.integers(0, 24, 600)
+    frame = pd.DataFrame(
+        {"instant": np.arange(600) * 3 + 7, "hour": hours, "x": RNG.normal(size=600)}
+    )
+    frame["y"] = frame.hour + frame.x
+    frame.to_csv(tmp_path / "t.csv", index=False)
+
+    proposal = guess(tmp_path / "t.csv", target="y")
+
+    assert "instant" not in proposal.content["features"]
+    assert proposal.content["key"] == ["instant"]
+    [rule] = [rule for rule in proposal.content["rules"] if rule["column"] == "hour"]
+    assert rule["between"] == [0, 23]
+
+
+def test_a_test_window_holds_enough_rows(tmp_path: Path) -> None:
+    # given a table of two years with few rows a month, and one of three months with many
+    for name, days, rows in (("thin", 700, 2_000), ("dense", 100, 4_000)):
+        at = pd.Timestamp("2022-01-01") + pd.to_timedelta(RNG.uniform(0, days, rows), unit="D")
+        frame = pd.DataFrame({"at": at.floor("s"), "x": RNG.normal(size=rows)})
+        frame.assign(y=frame.x + RNG.normal(size=rows)).to_csv(
+            tmp_path / f"{name}.csv", index=False
+        )
+
+    thin = guess(tmp_path / "thin.csv", target="y").content["split"]
+    dense = guess(tmp_path / "dense.csv", target="y").content["split"]
+
+    assert thin["test"] == "139d"
+    assert dense["test"] == "1 month"
+
+
 def test_words_among_numbers_are_named(tmp_path: Path) -> None:
     frame = pd.DataFrame({"v": ["1.5"] * 58 + ["unknown", "2"], "x": np.arange(60) % 7})
     frame["y"] = frame.x + RNG.normal(size=60)

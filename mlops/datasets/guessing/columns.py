@@ -205,14 +205,16 @@ def _usable(guess: ColumnGuess, given: int) -> ColumnGuess:
     unique = guess.distinct >= _UNIQUE * given
     if guess.kind == "category" and unique and given >= 20:
         return guess._replace(identifier=True, unusable="names single rows")
-    ordered = guess.kind == "number" and _whole(guess.values) and guess.distinct == given
-    if ordered and _IDENTIFIER.search(words_of(guess.name)):
-        return guess._replace(
-            kind="category",
-            values=_as_text(guess.values),
-            identifier=True,
-            unusable="names single rows",
-        )
+    numbers = guess.values[np.isfinite(guess.values)] if guess.kind == "number" else np.empty(0)
+    if _whole(numbers) and guess.distinct == given >= 20:
+        counts = bool((np.diff(numbers) > 0).all())  # in the order of the file
+        if counts or _IDENTIFIER.search(words_of(guess.name)):
+            return guess._replace(
+                kind="category",
+                values=_as_text(guess.values),
+                identifier=True,
+                unusable="numbers the rows" if counts else "names single rows",
+            )
     return guess
 
 

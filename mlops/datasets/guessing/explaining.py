@@ -136,6 +136,6 @@ def comments(
     if less:
         notes[("histories",)] = f"{content['task']['target']} follows {less} one to one"
     notes[("split",)] = "the test rows judge the model; they should resemble its use"
-    notes[("rules",)] = "limits far beyond what was seen; such rows are flagged and kept"
+    notes[("rules",)] = "limits from what was seen; rows beyond them are flagged and kept"
     notes[("floors",)] = "the error of predicting the mean; a model must at least beat it"
     return notes

@@ -19,10 +19,12 @@ _HISTORIES: Final = 3  # of single columns
 _RULES: Final = 8
 _SLICES: Final = 3
 _MOST_SLICES: Final = 20  # values of a category whose errors a person still looks at
+_TESTED_ROWS: Final = 2_000  # enough to judge by, or else a tenth of all
 _MONTHS: Final = 90  # days from which on a month can be spared for the test
 _ENTITY: Final = re.compile(
     r"(?:^|_)(?:id|user|customer|client|patient|driver|device|account)", re.I
 )
+_LEVELS: Final = 40  # whole numbers up to which they are levels, such as hours, with exact limits
 _TAIL: Final = 0.001
 _DAY: Final = np.timedelta64(1, "D")
 _UNITS: Final = (
@@ -125,7 +127,8 @@ def split(
         moments = moments[~np.isnat(moments)]
         first, last = np.quantile(moments.astype(np.int64), [0.001, 0.999]).astype("datetime64[us]")
         days = int((last - first) / _DAY) + 1
-        if days >= _MONTHS:
+        in_last_month = int((moments > last - 30 * _DAY).sum())
+        if days >= _MONTHS and in_last_month >= min(_TESTED_ROWS, len(moments) / 10):
             return {"by": "time", "validation": "14d", "test": "1 month"}
         if days >= 5:
             tested = max(1, days // 5)
@@ -154,12 +157,15 @@ def rules(
     for name in [target, *strongest[: _RULES - 1]]:
         values = columns[name].values
         values = values[np.isfinite(values)]
-        if len(np.unique(values)) < 3:
+        distinct = np.unique(values)
+        if len(distinct) < 3:
             continue
         low, high = np.quantile(values, [_TAIL, 1 - _TAIL])
         reach = 2 * (high - low)
         least = 0.0 if values.min() >= 0 else _rounded(min(low - reach, values.min()))
         most = _rounded(max(high + reach, values.max() if len(values) < 1_000 else high))
+        if len(distinct) <= _LEVELS and (distinct % 1 == 0).all():
+            least, most = float(distinct[0]), float(distinct[-1])
         proposed.append(
             {
                 "name": f"{_slug(name)}_plausible",
