@@ -62,6 +62,7 @@ def init(
     force: Annotated[
         bool, typer.Option("--force", help="Overwrite a definition that exists.")
     ] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Write a first definition of a table: datasets/NAME/dataset.yaml.
 
@@ -93,11 +94,13 @@ def init(
     folder.mkdir(parents=True, exist_ok=True)
     with atomic_file(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
-    show_rows(proposal.report, as_json=False, title=f"{sample.rows:,} rows; what was guessed")
-    shown = path.relative_to(Path.cwd())
-    terminal().print(f"Wrote {shown}: look at the lines with `check:`.\n", markup=False)
+    if not as_json:
+        show_rows(proposal.report, as_json=False, title=f"{sample.rows:,} rows; what was guessed")
+        shown = path.relative_to(Path.cwd())
+        terminal().print(f"Wrote {shown}: look at the lines with `check:`.\n", markup=False)
     located = locate_definition(path)
-    _show_check(_checked(located, None), located, as_json=False)
+    more = {"file": str(path), "columns": proposal.report}
+    _show_check(_checked(located, None), located, as_json=as_json, more=more)
 
 
 @dataset_app.command(
@@ -168,8 +171,14 @@ def _checked(located: "LocatedDefinition", months: Optional[str]) -> "TableCheck
     return check_table(located.definition, names)
 
 
-def _show_check(result: "TableCheck", located: "LocatedDefinition", *, as_json: bool) -> None:
-    """Print findings, worst first, and fail if one is an error.
+def _show_check(
+    result: "TableCheck",
+    located: "LocatedDefinition",
+    *,
+    as_json: bool,
+    more: Optional[dict[str, Any]] = None,
+) -> None:
+    """Print findings, worst first, in JSON with what else there is, and fail if one is an error.
 
     Raises:
         DataQualityError: If there is an error.
@@ -177,7 +186,7 @@ def _show_check(result: "TableCheck", located: "LocatedDefinition", *, as_json: 
     rows = [{**each._asdict(), "line": located.line(each.path)} for each in result.findings]
     errors = sum(row["severity"] == "error" for row in rows)
     if as_json:
-        print(json.dumps({"rows": result.rows, "findings": rows}, indent=1))
+        print(json.dumps({**(more or {}), "rows": result.rows, "findings": rows}, indent=1))
         raise typer.Exit(DataQualityError.exit_code if errors else 0)
     _print_findings(rows, result, located)
     if errors:

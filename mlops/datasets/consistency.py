@@ -74,7 +74,7 @@ def _in_roles(definition: DatasetDefinition) -> Iterator[Mistake]:
     target, time = definition.task.target, definition.time
     afterwards: dict[str, KeyPath] = {target: ("task", "target")}
     if time:
-        if not _is_zone(time.zone):
+        if not is_zone(time.zone):
             hint = did_you_mean(time.zone, available_timezones())
             yield Mistake(
                 ("time", "zone"),
@@ -250,7 +250,8 @@ def _groups(definition: DatasetDefinition) -> list[str]:
     return plain + [f"{name}.{part}" for name in times for part in PARTS]
 
 
-def _is_zone(name: str) -> bool:
+def is_zone(name: str) -> bool:
+    """Tell whether a name is one of a time zone."""
     try:
         ZoneInfo(name)
     except (ValueError, OSError, KeyError):

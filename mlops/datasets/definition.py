@@ -22,7 +22,7 @@ from pydantic import (
     Strict,
 )
 
-_NAME: Final = r"^[a-z][a-z0-9_]*$"
+NAME: Final = r"^[a-z][a-z0-9_]*$"
 _SPAN: Final = re.compile(r"(\d+)\s*(min|h|d|w|month)s?")
 _UNITS: Final = {
     "min": timedelta(minutes=1),
@@ -188,7 +188,7 @@ class SplitDeclaration(DefinitionPart):
 class RuleDeclaration(DefinitionPart):
     """A rule that rows must obey; a missing value obeys every rule but `given`."""
 
-    name: str = Field(pattern=_NAME, description="Name of the rule: what is wrong.")
+    name: str = Field(pattern=NAME, description="Name of the rule: what is wrong.")
     column: Column = Field(description="Column that it is about.")
     between: tuple[Number | None, Number | None] | None = Field(
         None, description="Smallest and largest valid value; null leaves an end open."
@@ -224,7 +224,7 @@ def _feature(value: Any) -> Any:
 class DatasetDefinition(DefinitionPart):
     """A prediction problem, completely described."""
 
-    name: str = Field(pattern=_NAME, description="Name in commands, folders and the registry.")
+    name: str = Field(pattern=NAME, description="Name in commands, folders and the registry.")
     title: str = Field(min_length=1, description="The question that a prediction answers.")
     source: SourceDeclaration
     task: TaskDeclaration

@@ -55,8 +55,9 @@ def test_a_definition_is_written_once_checked_shown_and_listed(
     assert code == 2
     assert "exists already" in errors
     assert file.read_text(encoding="utf-8") == text
-    code, _, _ = call(capsys, "init", "sales.parquet", "--target", "x", "--force")
+    code, output, _ = call(capsys, "init", "sales.parquet", "--target", "x", "--force", "--json")
     assert code == 0
+    assert [each["column"] for each in json.loads(output)["columns"]] == ["shop", "x", "amount"]
     assert load_definition(file).task.target == "x"
 
     # and it is found by its name and by its path

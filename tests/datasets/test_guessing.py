@@ -303,6 +303,8 @@ def test_times_with_zones_are_converted_and_said_to_carry_them(tmp_path: Path) -
         ("fixed", {}, "all rows have the same value", "name another column"),
         ("twice", {}, "2 columns have this name", "correct the files"),
         ("minutes", {"time": "shop"}, "--time shop: this is no time", "created_at"),
+        ("minutes", {"zone": "Europe/Roma"}, "this is no time zone", "did you mean Europe/Rome?"),
+        ("minutes", {"name": "My Data"}, "this is no name", "use small letters"),
         ("minutes", {"outcome": "delivered"}, "there is no such column", "delivered_at"),
     ],
 )

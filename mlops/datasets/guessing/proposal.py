@@ -5,10 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
+from zoneinfo import available_timezones
 
 import numpy as np
 
 from mlops.datasets.checking.leakage import KnownAfterwards, power_alone
+from mlops.datasets.consistency import is_zone
+from mlops.datasets.definition import NAME
 from mlops.datasets.guessing.columns import ColumnGuess, guess_column, refined
 from mlops.datasets.guessing.explaining import Request, comments, report
 from mlops.datasets.guessing.extras import floors, histories, rules, slices, split, unit_of
@@ -55,7 +58,7 @@ def propose(sample: TableSample, request: Request) -> Proposal:
     """
     zone = request.zone or "UTC"
     target = request.target
-    _check_target(sample, target)
+    _check_request(sample, request)
     columns = {name: guess_column(name, each, zone) for name, each in sample.columns.items()}
     y = _numbers_of(columns[target])
     columns = {n: each if n == target else refined(each, y) for n, each in columns.items()}
@@ -138,7 +141,18 @@ def propose(sample: TableSample, request: Request) -> Proposal:
     return Proposal(content, notes, left_out, rows)
 
 
-def _check_target(sample: TableSample, target: str) -> None:
+def _check_request(sample: TableSample, request: Request) -> None:
+    target, name, zone = request.target, request.name, request.zone
+    if name and not re.fullmatch(NAME, name):
+        raise ConfigurationError(
+            f"--name {name}: this is no name",
+            "use small letters, digits and _, a letter first",
+        )
+    if zone and not is_zone(zone):
+        hint = did_you_mean(zone, available_timezones())
+        raise ConfigurationError(
+            f"--zone {zone}: this is no time zone", hint or "give an IANA name: Europe/Rome"
+        )
     if target not in sample.columns:
         names = [*sample.columns]
         reason = sample.left_out.get(target, "there is no such column")
