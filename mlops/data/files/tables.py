@@ -228,7 +228,7 @@ def _csv_table(path: str | Path, stream: Any) -> Table:
         )
         with _open_bytes(path) as again:
             yield from pa_csv.open_csv(
-                _decompressed(again),
+                _native(path, _decompressed(again)),
                 read_options=pa_csv.ReadOptions(
                     use_threads=False,  # an error names its row
                     block_size=_BLOCK_BYTES,
@@ -248,6 +248,15 @@ def _csv_table(path: str | Path, stream: Any) -> Table:
         return sum(batch.num_rows for batch in read([0]))
 
     return Table([(name, pa.string()) for name in names], count, batches)
+
+
+def _native(path: str | Path, stream: Any) -> Any:
+    """Return Arrow's own stream of a local file that is not compressed.
+
+    Arrow reads ahead in a thread, and one that waits for Python aborts a process that ends.
+    """
+    local = isinstance(path, Path) or "://" not in path
+    return pa.OSFile(str(path)) if local and isinstance(stream, io.BufferedReader) else stream
 
 
 def _decompressed(stream: Any) -> Any:
