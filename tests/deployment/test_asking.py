@@ -90,7 +90,7 @@ def test_only_a_version_that_is_there_and_was_not_refused_is_deployed(settings: 
 def test_a_rollback_needs_a_champion_and_something_before_it(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with pytest.raises(ConfigurationError):
+    with pytest.raises(ConfigurationError, match="there is no version '9'; there are"):
         asking.check_rollback(settings, {"to_version": 9})
     with pytest.raises(ConfigurationError):  # nothing was champion before
         asking.check_rollback(settings, {})

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binomtest
 
-from mlops.deployment.canary import CanaryWatch, clearly_failing, judge, missing
+from mlops.deployment.canary import CanaryWatch, _gained, clearly_failing, judge, missing
 from mlops.deployment.traffic import Scrape, Traffic
 from mlops.errors import DeploymentError
 from mlops.registry.rollout import Rollout
@@ -237,6 +237,11 @@ def test_metrics_that_were_away_for_a_while_are_not_counted_as_gained() -> None:
     assert found.passed
     assert found.rules[0].value is not None
     assert found.rules[0].value < 600
+
+
+def test_without_metrics_before_and_after_nothing_is_gained() -> None:
+    told: Any = "some metrics"
+    assert _gained(None, told, 2, "canary") == _gained(told, None, 2, "canary") == Traffic()
 
 
 def test_metrics_that_stay_away_refuse_for_want_of_requests() -> None:
