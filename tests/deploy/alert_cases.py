@@ -150,7 +150,7 @@ CASES = (
         silent=(3,),
         fires=8,
         resolved=16,
-        says=("3 statistics", "trip_distance: 0.62", "1970-01-02"),
+        says=("limits: 3", "trip_distance: 0.62", "1970-01-02"),
     ),
     Case(
         "ModelStale",
@@ -170,7 +170,7 @@ CASES = (
         silent=(3,),
         fires=8,
         resolved=16,
-        says=("alarm: quality", "2 statistics", "1970-01-02"),
+        says=("alarm: quality", "limits: 2", "1970-01-02"),
     ),
     Case(
         "MonitoringNotRunning",
@@ -201,7 +201,7 @@ CASES = (
         silent=(20 * HOUR,),
         fires=30 * HOUR,
         resolved=42 * HOUR,
-        says=("at least 5 windows",),
+        says=("not monitored: at least 5",),
     ),
     Case(
         "DecisionNotCarriedOut",
