@@ -103,7 +103,8 @@ def test_a_list_is_answered_as_its_trips_are(service: Service, trip: dict[str, A
         for name in ("trip_id", "distance_source", "miles", "flags"):
             assert answer.get(name) == alone.get(name)
     assert plain["predictions"][0] == plain["predictions"][1]
-    measured = post(service, {"trips": [trip, trips[3]]}).json()["predictions"]
+    unmeasured = {**trip, "trip_distance": None}
+    measured = post(service, {"trips": [trip, unmeasured]}).json()["predictions"]
     assert [answer.get("distance_source") for answer in measured] == [None, "route_history"]
     assert minutes_of(plain["predictions"][0]) == pytest.approx(minutes_of(one_by_one[0]), abs=1e-4)
 
@@ -409,6 +410,7 @@ def test_requests_are_counted(service: Service, trip: dict[str, Any]) -> None:
     assert samples["mlops_serving_requests_total", "other", "404"] == 1
     assert samples["mlops_serving_answers_total", "1", "champion"] == 2
     assert samples["mlops_serving_seconds_count", "1", "champion"] == 2
+    assert 0 < samples["mlops_serving_seconds_sum", "1", "champion"] < 60
     assert samples["mlops_serving_prediction_minutes_count", "1", "champion"] == 4
     assert samples["mlops_serving_model_info", "1", "champion"] == 1
 

@@ -375,6 +375,7 @@ def test_a_champion_is_announced_when_it_changes(
         record.getMessage() for record in caplog.records if "champion is" in record.getMessage()
     ]
     assert said == ["champion is version 1", "champion is version 2"]
+    assert [r.getMessage() for r in caplog.records].count("the alias was moved") == 1
 
 
 def test_of_several_servers_one_follows(tmp_path: Path) -> None:
@@ -409,7 +410,6 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     times = SimpleNamespace(monotonic=lambda: now[0], sleep=sleep)
     monkeypatch.setattr(follower, "time", times)
     monkeypatch.setattr(follower.os, "getppid", lambda: 7 if now[0] <= 11_100 else 1)
-    monkeypatch.setattr("mlops.registry.connection.load_mlflow", lambda: None)
     return now
 
 
@@ -433,6 +433,9 @@ def test_the_follower_looks_until_its_supervisor_ends_and_tidies_up_every_hour(
             raise DamagedFileError("part.parquet: the file is damaged", "restore it")
         raise RuntimeError("a bug")
 
+    imported: list[float] = []
+    load = "mlops.registry.connection.load_mlflow"
+    monkeypatch.setattr(load, lambda: imported.append(clock[0]))
     monkeypatch.setattr(RegistryFollower, "step", step)
     monkeypatch.setattr("mlops.serving.log_reading.compact_log", compact_log)
     settings = Settings(home=tmp_path)
@@ -440,6 +443,8 @@ def test_the_follower_looks_until_its_supervisor_ends_and_tidies_up_every_hour(
 
     follower.run_follower(settings.model_copy(update={"serving": every}))
 
+    assert imported == [0], "once, before the children are forked"
+    assert logging.getLogger("alembic").level == logging.WARNING
     assert looks == [float(at) for at in range(0, 11_101, 100)]
     assert tidied == [3_700, 7_400, 11_100]
     said = [(record.getMessage(), bool(record.exc_info)) for record in caplog.records]

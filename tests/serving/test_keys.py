@@ -23,6 +23,7 @@ from mlops.serving.keys import (
 
 
 def test_a_token_is_stored_nowhere_and_its_hash_privately(tmp_path: Path) -> None:
+    tmp_path = tmp_path / "not" / "there"
     key, token = add_key(tmp_path, "team", days=1)
 
     text = key_file(tmp_path).read_text()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from datetime import datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
@@ -12,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlops.data.contract.rules import RULES, rules_in_force
+from mlops.data.contract.rules import FIRST_PICKUP, LAST_PICKUP, RULES, rules_in_force
 from mlops.data.contract.schema import broken_rules, trip_schema
 from mlops.data.trips import REQUEST_COLUMNS
 from mlops.inference.trip import NEW_YORK, TripRequest
@@ -81,6 +82,21 @@ def test_a_list_is_judged_as_its_trips(requests: list[TripRequest]) -> None:
     columns = columns_of(requests)
     together = judged(lambda: RULES_OF_REQUESTS.check_columns(columns, AS_OF))
     assert together == judged(one_by_one)
+
+
+@pytest.mark.parametrize("more", [-1, 0])
+@pytest.mark.parametrize("edge", [FIRST_PICKUP, LAST_PICKUP])
+def test_the_first_and_the_last_moment_of_a_taxi_are_those_of_the_contract(
+    edge: datetime, more: int
+) -> None:
+    at = edge + timedelta(microseconds=more)
+    trip = TripRequest(**{**ORDINARY, "pickup_at": at})
+
+    expected = by_the_contract(trip)
+
+    assert {name for name, _ in RULES_OF_REQUESTS._broken(trip)} == expected
+    endless = dataclasses.replace(EXACT, days_ahead=10**5, days_before=10**5)
+    assert endless._remarkable(columns_of([trip]), AS_OF).tolist() == [bool(expected)]
 
 
 def test_every_rule_on_requests_refuses_or_flags() -> None:
@@ -184,6 +200,7 @@ def test_the_first_and_the_last_moment_can_be_predicted(
 
 def test_the_window_is_of_the_model_and_of_now(monkeypatch: pytest.MonkeyPatch) -> None:
     rules = RequestRules.of(load_settings())
+    limits._window.cache_clear()
 
     first, last = rules.window(AS_OF)
 

@@ -72,6 +72,7 @@ def test_what_was_noted_is_counted_once(monkeypatch: pytest.MonkeyPatch) -> None
     assert found["mlops_serving_requests_total", "/predict", "200"] == 3
     assert found["mlops_serving_requests_total", "/predict", "422"] == 1
     assert found[("mlops_serving_cpu_seconds_total",)] == 3.5
+    assert found[("mlops_serving_resident_bytes",)] > 0
 
 
 def test_a_version_that_is_held_no_more_is_said_to_be() -> None:
@@ -153,3 +154,18 @@ def test_metrics_are_told_at_their_address_and_nowhere_else() -> None:
         finally:
             server.shutdown()
             thread.join()
+
+
+def test_who_hangs_up_is_no_line_of_log_and_a_bug_is(capsys: pytest.CaptureFixture[str]) -> None:
+    with module.metrics_server("127.0.0.1", 0, CollectorRegistry()) as server:
+        assert server.daemon_threads, "a slow reader keeps no process alive"
+        for error, told in (
+            (BrokenPipeError(), False),
+            (TimeoutError(), False),
+            (KeyError(), True),
+        ):
+            try:
+                raise error
+            except Exception:
+                server.handle_error(None, ("127.0.0.1", 1))  # type: ignore[arg-type]
+            assert (type(error).__name__ in capsys.readouterr().err) == told
