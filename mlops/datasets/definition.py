@@ -23,7 +23,7 @@ from pydantic import (
 )
 
 NAME: Final = r"^[a-z][a-z0-9_]*$"
-_SPAN: Final = re.compile(r"(\d+)\s*(min|h|d|w|month)s?")
+_SPAN: Final = re.compile(r"(\d{1,6})\s*(min|h|d|w|month)s?")
 _UNITS: Final = {
     "min": timedelta(minutes=1),
     "h": timedelta(hours=1),
@@ -66,15 +66,26 @@ def _fixed_span(value: Any) -> TimeSpan:
     return span
 
 
+def _half_life(value: Any) -> TimeSpan:
+    return _above_zero(_fixed_span(value))
+
+
+def _above_zero(span: TimeSpan) -> TimeSpan:
+    if span == TimeSpan(0, timedelta(0)):
+        raise ValueError("give a length of time above zero, such as 7d")
+    return span
+
+
 def _length(value: Any) -> TimeSpan | float:
     if isinstance(value, (int, float)):
         if not 0 < value < 1:
             raise ValueError("give a share between 0 and 1, or a length of time such as 7d")
         return float(value)
-    return _span(value)
+    return _above_zero(_span(value))
 
 
 FixedSpan = Annotated[TimeSpan, PlainValidator(_fixed_span), PlainSerializer(str)]
+HalfLife = Annotated[TimeSpan, PlainValidator(_half_life), PlainSerializer(str)]
 Length = Annotated[
     Any, PlainValidator(_length), PlainSerializer(lambda x: x if isinstance(x, float) else str(x))
 ]
@@ -161,7 +172,7 @@ class HistoryDeclaration(DefinitionPart):
     statistics: tuple[Literal["mean", "spread", "count"], ...] = Field(
         ("mean",), min_length=1, description="Features made of the group's past rows."
     )
-    half_life: FixedSpan = Field(
+    half_life: HalfLife = Field(
         _span("60d"), description="Time after which a past row counts half."
     )
     smoothing: Number = Field(

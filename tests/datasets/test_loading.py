@@ -118,6 +118,8 @@ def test_mistakes_of_form_do_not_hide_those_of_consistency() -> None:
         ("split: {by: time, ", "split: {by: random, ", "split:", "needs a share, such as 0.2"),
         ("split: {by: time, ", "split: {by: group, ", "split:", "add group"),
         ("{by: time, validation: 7d", "{by: time, validation: x", "split:", "such as 30min"),
+        ("half_life: 60d", "half_life: 0d", "half_life", "above zero"),
+        ("test: 1 month", "test: 99999999999999999999d", "split:", "such as 30min"),
         ("half_life: 60d", "half_life: 2 months", "half_life", "months have no fixed length"),
         ("half_life: 60d", "half_life: 0d", "half_life", "must count for a while"),
         ("between: [-120, 1500]", "between: [-120]", "between", "two values are needed"),
@@ -232,7 +234,7 @@ def test_what_is_written_is_read_back(values: Any, flow: bool) -> None:
 
 
 DAMAGES = ("rename", "retype", "misspell", "repeat", "cut")
-VALUES = ("5", "[]", "{}", "~", "true", "x")
+VALUES = ("5", "[]", "{}", "~", "true", "x", "0d", "99999999999999999999d", ".nan", "[[a]]")
 WHERE = [n for n, line in enumerate(LINES) if ":" in line]
 
 
