@@ -66,10 +66,6 @@ def _fixed_span(value: Any) -> TimeSpan:
     return span
 
 
-def _half_life(value: Any) -> TimeSpan:
-    return _above_zero(_fixed_span(value))
-
-
 def _above_zero(span: TimeSpan) -> TimeSpan:
     if span == TimeSpan(0, timedelta(0)):
         raise ValueError("give a length of time above zero, such as 7d")
@@ -85,7 +81,6 @@ def _length(value: Any) -> TimeSpan | float:
 
 
 FixedSpan = Annotated[TimeSpan, PlainValidator(_fixed_span), PlainSerializer(str)]
-HalfLife = Annotated[TimeSpan, PlainValidator(_half_life), PlainSerializer(str)]
 Length = Annotated[
     Any, PlainValidator(_length), PlainSerializer(lambda x: x if isinstance(x, float) else str(x))
 ]
@@ -172,7 +167,7 @@ class HistoryDeclaration(DefinitionPart):
     statistics: tuple[Literal["mean", "spread", "count"], ...] = Field(
         ("mean",), min_length=1, description="Features made of the group's past rows."
     )
-    half_life: HalfLife = Field(
+    half_life: FixedSpan = Field(
         _span("60d"), description="Time after which a past row counts half."
     )
     smoothing: Number = Field(

@@ -118,7 +118,7 @@ def test_mistakes_of_form_do_not_hide_those_of_consistency() -> None:
         ("split: {by: time, ", "split: {by: random, ", "split:", "needs a share, such as 0.2"),
         ("split: {by: time, ", "split: {by: group, ", "split:", "add group"),
         ("{by: time, validation: 7d", "{by: time, validation: x", "split:", "such as 30min"),
-        ("half_life: 60d", "half_life: 0d", "half_life", "above zero"),
+        ("test: 1 month", "test: 0d", "split:", "above zero"),
         ("test: 1 month", "test: 99999999999999999999d", "split:", "such as 30min"),
         ("half_life: 60d", "half_life: 2 months", "half_life", "months have no fixed length"),
         ("half_life: 60d", "half_life: 0d", "half_life", "must count for a while"),
