@@ -109,6 +109,25 @@ def test_trouble_of_two_kinds_is_two_incidents_and_all_of_one_kind_is_one(
     ]
 
 
+@pytest.mark.parametrize(
+    ("findings", "more"), [(4, []), (5, ["1 more finding."]), (6, ["2 more findings."])]
+)
+def test_the_worst_four_findings_are_told_and_the_others_counted(
+    watch: Watch, make_window: Maker, findings: int, more: list[str]
+) -> None:
+    window = make_window(24, "drift")
+    alarm = window.report.alarms[0]
+    alarms = tuple(
+        alarm.model_copy(update={"subject": f"feature {n}", "why": f"finding {n}"})
+        for n in range(findings)
+    )
+    report = window.report.model_copy(update={"findings": alarms})
+
+    [told] = watch.look(window.model_copy(update={"report": report}))
+
+    assert told["text"].splitlines() == [*(f"finding {n}." for n in range(4)), *more]
+
+
 def test_it_is_told_once_while_it_lasts(watch: Watch, make_window: Maker) -> None:
     assert len(watch.look(make_window(24, "quality"))) == 1
     assert watch.look() == []

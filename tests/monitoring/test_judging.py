@@ -227,11 +227,13 @@ def without(profile: Any, *kinds: str) -> Any:
         ("all trips", 1_000, (4.5, 5.5), "alarm"),
         ("all trips", 1_000, (4.3, 5.7), "ok"),  # expected is 4.0: a tenth more may be chance
         ("all trips", 1_000, (3.0, 3.5), "ok"),
-        ("all trips", 50, (4.5, 5.5), "unjudged"),
+        ("all trips", 100, (4.5, 5.5), "alarm"),
+        ("all trips", 99, (4.5, 5.5), "unjudged"),
         ("all trips", 1_000, None, "unjudged"),
         ("hour: night", 600, (6.1, 9.0), "alarm"),  # of a slice, half more
         ("hour: night", 600, (5.5, 9.0), "ok"),
-        ("hour: night", 300, (6.1, 9.0), "unjudged"),
+        ("hour: night", 500, (6.1, 9.0), "alarm"),
+        ("hour: night", 499, (6.1, 9.0), "unjudged"),
     ],
 )
 def test_without_a_learned_limit_the_whole_interval_of_the_rmse_must_be_worse(
