@@ -114,7 +114,7 @@ def test_only_candidates_whose_collector_went_on_count_as_survived() -> None:
     done = ("collect_candidates", "completed", "")
     training = result("sklearn_training", lasso, done)
     assert training.survived and not training.succeeded
-    assert MainJobResult({"sklearn_training": training}, "").failed_candidates == {
+    assert MainJobResult({"sklearn_training": training}).failed_candidates == {
         "sklearn_training, tune_and_train:lasso": "ValueError: no data"
     }
     assert not result("sklearn_training", done).survived
