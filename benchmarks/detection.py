@@ -24,11 +24,11 @@ from mlops.data.files.reading import read_trips
 from mlops.data.months import month_bounds
 from mlops.data.trips import DROPOFF_AT, PICKUP_AT, TARGET
 from mlops.features.routes import RouteHistory, RouteStatistics
-from mlops.monitoring.judging import report_window
-from mlops.monitoring.learning import build_profile
-from mlops.monitoring.profile import ReferenceProfile
-from mlops.monitoring.report import Finding, WindowReport
-from mlops.monitoring.windows import TripWindow
+from mlops.monitoring.findings.report import Finding, WindowReport
+from mlops.monitoring.measures.judging import report_window
+from mlops.monitoring.measures.learning import build_profile
+from mlops.monitoring.reference.profile import ReferenceProfile
+from mlops.monitoring.windows.features import TripWindow
 from mlops.settings import Settings, load_settings
 from mlops.training.artifact import TripDurationModel
 

@@ -18,7 +18,7 @@ from benchmarks.shares import shares_of_scoring
 from benchmarks.trips import COPIES, MONTHS, TAXI, Bench, copies_folder, copy_months, file_name
 from mlops.inference.batch import PredictionSummary, score
 from mlops.registry.versions import Registry
-from mlops.serving.compilation import fastest_model
+from mlops.serving.model.compilation import fastest_model
 from mlops.settings import load_settings
 from mlops.training.artifact import TripDurationModel
 

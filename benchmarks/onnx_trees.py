@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from mlops.serving.trees import Tree
+from mlops.serving.model.trees import Tree
 
 _OPERATORS = "ai.onnx.ml"
 _LEAF = -1

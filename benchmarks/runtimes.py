@@ -21,9 +21,9 @@ from mlops.data.months import month_bounds
 from mlops.data.trips import DROPOFF_AT, PICKUP_AT, REQUEST_COLUMNS, TARGET, VENDOR
 from mlops.features.encoding import FEATURES, Matrix
 from mlops.features.routes import RouteHistory, RouteStatistics
-from mlops.serving.compilation import compile_model, output_trees
-from mlops.serving.kernels import TreeKernel
-from mlops.serving.trees import merged_booster
+from mlops.serving.model.compilation import compile_model, output_trees
+from mlops.serving.model.kernels import TreeKernel
+from mlops.serving.model.trees import merged_booster
 from mlops.settings import FeatureSettings
 from mlops.training.artifact import TripDurationModel
 from mlops.training.intervals import QuantileInterval

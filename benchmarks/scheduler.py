@@ -60,7 +60,7 @@ _TRIGGERS = """triggers:
 _SERVE = """
 import sys
 from pathlib import Path
-from mlops.orchestration.server import serve
+from mlops.orchestration.servers.up import serve
 from mlops.settings import load_settings
 serve(load_settings(), Path(sys.argv[1]))
 """

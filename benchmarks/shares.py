@@ -17,7 +17,7 @@ from unittest.mock import patch
 from mlops.data.references import SourceFile
 from mlops.inference import batch
 from mlops.inference.writing import PredictionWriter
-from mlops.serving.compiled import CompiledModel
+from mlops.serving.model.compiled import CompiledModel
 from mlops.training.artifact import TripDurationModel
 
 PARTS = ("hashing", "reading", "validation", "features", "model", "interval", "writing")

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from mlops.orchestration.children import run_child
+from mlops.orchestration.products.children import run_child
 from mlops.steps import retraining
 
 if "custom" not in globals():

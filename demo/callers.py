@@ -12,7 +12,7 @@ import requests
 
 from demo.city import batches
 from mlops.errors import ServerError
-from mlops.serving.keys import add_key
+from mlops.serving.http.keys import add_key
 from mlops.settings import Settings
 
 NAME: Final = "demo"

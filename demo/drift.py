@@ -14,8 +14,8 @@ from demo.plan import EMAIL, DemoSize, settings_for
 from demo.servers import Servers, own_environment
 from demo.story import Story
 from mlops.errors import ConfigurationError
-from mlops.orchestration.access import PASSWORD_VARIABLE
-from mlops.orchestration.lock import HomeLock
+from mlops.orchestration.runs.lock import HomeLock
+from mlops.orchestration.triggers.access import PASSWORD_VARIABLE
 
 MARK: Final = "home-of-the-demonstration"
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from mlops.errors import MlopsError
-from mlops.monitoring.records import WindowRecord
+from mlops.monitoring.findings.records import WindowRecord
 
 T = TypeVar("T")
 

@@ -24,7 +24,7 @@ from mlops.data.trips import (
     VENDOR,
 )
 from mlops.features.calendar import moments
-from mlops.monitoring.quality import KILOMETRES_PER_MILE
+from mlops.monitoring.measures.quality import KILOMETRES_PER_MILE
 
 Fault = Callable[[pd.DataFrame], pd.DataFrame]
 

@@ -24,10 +24,15 @@ from demo.watching import DemoWatch
 from mlops.counting import counted
 from mlops.deployment.records import Records
 from mlops.errors import MlopsError, PipelineFailureError
-from mlops.monitoring.alerting import DASHBOARD
-from mlops.monitoring.records import DecisionRecord, WindowRecord, read_decisions, read_windows
+from mlops.monitoring.findings.alerting import DASHBOARD
+from mlops.monitoring.findings.records import (
+    DecisionRecord,
+    WindowRecord,
+    read_decisions,
+    read_windows,
+)
 from mlops.notifications.events import MONITORING
-from mlops.orchestration.trigger_client import start_pipeline
+from mlops.orchestration.triggers.client import start_pipeline
 from mlops.registry.versions import Registry
 from mlops.retraining.records import read_record
 

@@ -11,8 +11,8 @@ import requests
 from demo.callers import NAME
 from demo.servers import RUN_SECONDS, Servers
 from mlops.errors import PipelineFailureError
-from mlops.orchestration.history import blocks_since, recent_runs
-from mlops.serving.log_reading import read_log
+from mlops.orchestration.runs.history import blocks_since, recent_runs
+from mlops.serving.log.reading import read_log
 
 _DONE: Final = ("completed", "failed", "cancelled")
 _LAST_RUNS: Final = 30

@@ -26,17 +26,18 @@ of the recipe, bytes of the source files, code of `data` and `features`; compare
 `data` and `features` |
 | predictions | batches | inference/batch.py | bytes and names of the files, taxi, limits and \
 actions, model, version, code that reads and predicts |
-| served | compiled models | serving/follower.py | version, model, code that compiles |
+| served | compiled models | serving/processes/follower.py | version, model, code that compiles |
 | monitored | reference profiles | registry/profiles.py | MLflow run of the model |
-| monitored | staged windows | monitoring/staging.py | version, origin, start; written anew by \
-each look, never found again |
+| monitored | staged windows | monitoring/windows/staging.py | version, origin, start; written \
+anew by each look, never found again |
 | backtests | trainings, answers, steps, signals, profiles | backtest/store.py | trips by \
 content, moment, settings that matter, code of its packages |
 | observed | tables of dashboards | observability/memory.py | in memory only: names, times and \
 sizes of the files read |
-| home | the main job in progress | orchestration/journal.py | the last job of the home; a \
+| home | the main job in progress | orchestration/jobs/journal.py | the last job of the home; a \
 setting given to `--resume` replaces the job's, or is refused |
-| home | builds of data products | orchestration/products.py | the hash that the store names |
+| home | builds of data products | orchestration/products/builds.py | the hash that the store \
+names |
 
 Records of what happened are found by what they are about, and are no caches: `deployments`,
 `registry`, `selections`, `prediction_log_folder`, the windows and decisions under `monitored`,

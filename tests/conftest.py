@@ -45,13 +45,18 @@ from mlops.evaluation.metrics import regression_metrics
 from mlops.evaluation.verdict import RuleResult, Verdict
 from mlops.features.calendar import moments
 from mlops.features.routes import RouteHistory, RouteStatistics
-from mlops.monitoring.observations import FEATURES
-from mlops.monitoring.policy import Champion as PolicyChampion
-from mlops.monitoring.policy import WindowOutcome, decide
-from mlops.monitoring.profile import ReferenceProfile
-from mlops.monitoring.records import DecisionRecord, WindowRecord, write_decision, write_window
-from mlops.monitoring.report import Finding, WindowReport, worst_first
-from mlops.monitoring.tables import FeatureCounts
+from mlops.monitoring.findings.policy import Champion as PolicyChampion
+from mlops.monitoring.findings.policy import WindowOutcome, decide
+from mlops.monitoring.findings.records import (
+    DecisionRecord,
+    WindowRecord,
+    write_decision,
+    write_window,
+)
+from mlops.monitoring.findings.report import Finding, WindowReport, worst_first
+from mlops.monitoring.reference.observations import FEATURES
+from mlops.monitoring.reference.profile import ReferenceProfile
+from mlops.monitoring.reference.tables import FeatureCounts
 from mlops.registry.receipts import collect_receipt
 from mlops.registry.selections import Compared, Selection, write_selection
 from mlops.registry.tracking import log_candidate

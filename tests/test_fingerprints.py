@@ -21,7 +21,7 @@ from mlops.features import build, products
 from mlops.fingerprints import PACKAGE, of_code, of_values
 from mlops.inference import batch
 from mlops.registry.catalogue import VersionInfo
-from mlops.serving import follower
+from mlops.serving.processes import follower
 from mlops.settings import FeatureSettings, Settings, SourceSettings
 
 JSON = st.recursive(
@@ -161,7 +161,7 @@ def test_a_bundle_is_named_by_model_and_code(monkeypatch: pytest.MonkeyPatch) ->
         )
 
     names = [named(), named(version=2), named(run_id="other"), named(source="there")]
-    edited = {**fingerprints.sources(), "serving/kernels.py": "edited"}
+    edited = {**fingerprints.sources(), "serving/model/kernels.py": "edited"}
     monkeypatch.setattr(fingerprints, "sources", lambda: edited)
     assert len({*names, named()}) == 5
 

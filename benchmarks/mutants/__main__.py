@@ -56,36 +56,36 @@ PACKAGES: Mapping[str, Package] = {
     # What needs no Mage.
     "mlops/orchestration": Package(
         _files(
-            "mlops/orchestration/{}.py",
+            "mlops/orchestration/*/{}.py",
             "acting admission exits interruption journal liveness lock logs marks parts queue tail"
             " tokens",
         ),
         _files(
-            "tests/orchestration/test_{}.py",
+            "tests/orchestration/*/test_{}.py",
             "acting admission exits journal liveness lock logs main_job marks parts queue signals"
-            " tail triggers",
+            " tail declared",
         ),
     ),
     "mlops/data": Package(
         ("mlops/fingerprints.py", "mlops/data/windows.py", "mlops/data/store/*.py"),
         ("tests/test_fingerprints.py", "tests/data/test_windows.py", "tests/data/store"),
     ),
-    "mlops/monitoring": Package(("mlops/monitoring/*.py",), ("tests/monitoring",)),
+    "mlops/monitoring": Package(("mlops/monitoring/*/*.py",), ("tests/monitoring",)),
     # What decides, counts and waits; whether compiled models predict alike, other tests prove.
     "mlops/serving": Package(
         (
             *_files(
-                "mlops/serving/{}.py",
-                "access answering app complaints errors follower http keys limits log_parquet"
-                " log_reading log_rows metrics prediction_log requests routing shadows state"
-                " supervisor worker",
+                "mlops/serving/*/{}.py",
+                "access answering app complaints errors follower http keys limits metrics"
+                " parquet prediction_log reading requests routing rows shadows state supervisor"
+                " worker",
             ),
             "mlops/gateway/*.py",
         ),
         (
             *_files(
-                "tests/serving/test_{}.py",
-                "access app complaints follower http keys limits log_parquet metrics one_trip"
+                "tests/serving/*/test_{}.py",
+                "access app complaints follower http keys limits metrics one_trip parquet"
                 " prediction_log requests routing shadows supervisor worker",
             ),
             "tests/gateway",
@@ -148,7 +148,8 @@ def run(name: str, *, again: bool, sample: int | None) -> Mapping[str, str] | No
         "MLOPS_HOME": str(place / ".mlops"),
         "MUTANTS_TO_TRY": os.pathsep.join(map(str, (tries, results))),
     }
-    command = [sys.executable, "-m", "pytest", *package.tests, "-q", "-p", "no:cacheprovider"]
+    tests = [str(path) for pattern in package.tests for path in sorted(place.glob(pattern))]
+    command = [sys.executable, "-m", "pytest", *tests, "-q", "-p", "no:cacheprovider"]
     command += ["-p", "benchmarks.mutants.running"]
     command += ["-m", "not mage and not browser and not real_data"]
     # What was found until Ctrl-C is kept: `--again` goes on from there.

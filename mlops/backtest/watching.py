@@ -17,12 +17,12 @@ from mlops.backtest.results import Signal, Signals
 from mlops.backtest.store import Store, key_of
 from mlops.backtest.training import Training, model_of
 from mlops.data.trips import REQUEST_COLUMNS
-from mlops.monitoring.judging import report_window
-from mlops.monitoring.learning import build_profile
-from mlops.monitoring.policy import Champion, WindowOutcome, decide
-from mlops.monitoring.profile import ReferenceProfile
-from mlops.monitoring.report import WindowReport
-from mlops.monitoring.windows import TripWindow
+from mlops.monitoring.findings.policy import Champion, WindowOutcome, decide
+from mlops.monitoring.findings.report import WindowReport
+from mlops.monitoring.measures.judging import report_window
+from mlops.monitoring.measures.learning import build_profile
+from mlops.monitoring.reference.profile import ReferenceProfile
+from mlops.monitoring.windows.features import TripWindow
 from mlops.settings import MonitoringSettings, Settings
 
 Kind = Literal["drift", "performance"]

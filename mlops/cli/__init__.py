@@ -29,7 +29,7 @@ from mlops.errors import (
     MlopsError,
     did_you_mean,
 )
-from mlops.orchestration.interruption import interruptible
+from mlops.orchestration.engine.interruption import interruptible
 
 _NO_COMMAND: Final = re.compile(r"No such command '(.*)'")
 

@@ -57,7 +57,7 @@ def backtest(
         set_, {"source.kind": source, "source.location": location, "source.months": months}
     )
 
-    from mlops.orchestration.admission import check_backtest
+    from mlops.orchestration.triggers.admission import check_backtest
     from mlops.registry.remembered import source_in_force
 
     check_backtest(settings)

@@ -70,13 +70,13 @@ def deploy(
     name = "version" if version.isdigit() else "alias"
     variables = {**overrides, name: version, **_who(reason)}
 
-    from mlops.orchestration.admission import check_run
-    from mlops.orchestration.engine import require_free
+    from mlops.orchestration.engine.engine import require_free
+    from mlops.orchestration.triggers.admission import check_run
 
     settings = check_run("deployment", variables)
     require_free(settings)
 
-    from mlops.orchestration.deployments import deploy as run  # loads Mage
+    from mlops.orchestration.jobs.deployments import deploy as run  # loads Mage
 
     _show(settings, run(settings, variables, _watch(as_json)), as_json)
 
@@ -98,11 +98,11 @@ def rollback(
     overrides = overrides_from(set_)
     variables = {**overrides, **_who(reason), **({} if to is None else {"to_version": str(to)})}
 
-    from mlops.orchestration.admission import check_run
+    from mlops.orchestration.triggers.admission import check_run
 
     settings = check_run("rollback", variables)
 
-    from mlops.orchestration.deployments import roll_back
+    from mlops.orchestration.jobs.deployments import roll_back
 
     _show(settings, roll_back(settings, variables, _watch(as_json)), as_json)
 

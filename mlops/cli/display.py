@@ -10,7 +10,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from mlops.orchestration.contract import (
+from mlops.orchestration.runs.contract import (
     BlockFinished,
     BlockProgress,
     BlockStarted,

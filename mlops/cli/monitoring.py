@@ -13,8 +13,8 @@ from mlops.errors import ConfigurationError, MonitoringError
 from mlops.settings import Settings, load_settings
 
 if TYPE_CHECKING:
-    from mlops.monitoring.records import DecisionRecord, WindowRecord
-    from mlops.monitoring.report import Finding
+    from mlops.monitoring.findings.records import DecisionRecord, WindowRecord
+    from mlops.monitoring.findings.report import Finding
 
 CODES = (
     "Exit codes: 0 measured, and the action that was due is started · 2 no such window, or a "
@@ -67,14 +67,14 @@ def monitor(
 
 
 def _look(settings: Settings, overrides: dict[str, Any], as_json: bool) -> None:
-    from mlops.orchestration.engine import require_free
+    from mlops.orchestration.engine.engine import require_free
 
     require_free(settings)
     console = terminal(stderr=as_json)
     console.print("[dim]loading Mage …[/]")
 
-    from mlops.monitoring.deciding import PIPELINES, is_due
-    from mlops.orchestration.monitoring import run_monitoring
+    from mlops.monitoring.findings.deciding import PIPELINES, is_due
+    from mlops.orchestration.jobs.monitoring import run_monitoring
     from mlops.registry.remembered import source_in_force
 
     console.print(source_in_force(settings).summary, markup=False)
@@ -115,7 +115,7 @@ def _tell(decision: "DecisionRecord | None", console: Console) -> None:
 
 
 def _show_window(settings: Settings, name: str, as_json: bool) -> None:
-    from mlops.monitoring.records import find_window
+    from mlops.monitoring.findings.records import find_window
 
     record = find_window(settings, name)
     if record is None:
@@ -137,7 +137,7 @@ def _show_window(settings: Settings, name: str, as_json: bool) -> None:
 
 
 def _show_past(settings: Settings, as_json: bool) -> None:
-    from mlops.monitoring.records import read_decisions, read_windows
+    from mlops.monitoring.findings.records import read_decisions, read_windows
 
     windows = read_windows(settings, whole=LAST)[-LAST:]
     decisions = read_decisions(settings)[-LAST:]

@@ -12,11 +12,11 @@ from mlops.cli.display import RunDisplay, show_rows, terminal
 from mlops.cli.options import AsJson, SetOption, examples, parse_assignments, settings_from
 from mlops.counting import counted
 from mlops.errors import ConfigurationError
-from mlops.orchestration.interruption import interruptible
+from mlops.orchestration.engine.interruption import interruptible
 from mlops.settings import PROJECT_ROOT, load_settings
 
 if TYPE_CHECKING:
-    from mlops.orchestration.contract import PipelineResult
+    from mlops.orchestration.runs.contract import PipelineResult
 
 # Most blocks need it, and each child would import it again.
 PRELOAD = ("sklearn.utils",)
@@ -82,8 +82,8 @@ def run_pipeline(
         )
     variables = parse_assignments(var, "--var")
 
-    from mlops.orchestration.admission import check_run
-    from mlops.orchestration.engine import Engine, PipelineRequest, require_free
+    from mlops.orchestration.engine.engine import Engine, PipelineRequest, require_free
+    from mlops.orchestration.triggers.admission import check_run
 
     settings = check_run(name, variables)
     require_free(settings)
@@ -112,8 +112,8 @@ def resume_pipeline(
     """Resume a run that was killed, cancelled or failed; finished blocks do not run again."""
     settings = settings_from(set_)
 
-    from mlops.orchestration.engine import Engine, require_free
-    from mlops.orchestration.history import require_run
+    from mlops.orchestration.engine.engine import Engine, require_free
+    from mlops.orchestration.runs.history import require_run
 
     require_run(settings, run)
     require_free(settings)
@@ -125,7 +125,7 @@ def resume_pipeline(
 
 def _show(result: "PipelineResult", as_json: bool) -> None:
     """Print how each block ended; raise if one failed."""
-    from mlops.orchestration.failures import require_success
+    from mlops.orchestration.runs.failures import require_success
 
     rows = [
         {
@@ -159,9 +159,9 @@ def status(
     settings = load_settings()
 
     from mlops.data.store.manifests import current_training_set
-    from mlops.orchestration.changed_code import changed_code
-    from mlops.orchestration.history import recent_runs
-    from mlops.orchestration.liveness import with_interruptions
+    from mlops.orchestration.engine.changed_code import changed_code
+    from mlops.orchestration.runs.history import recent_runs
+    from mlops.orchestration.runs.liveness import with_interruptions
     from mlops.registry.lookup import champion_trouble
 
     runs = with_interruptions(settings, recent_runs(settings, last))

@@ -46,15 +46,15 @@ def retrain(
     """
     variables = {**overrides_from(set_), "force": force, "reason": reason or "mlops retrain"}
 
-    from mlops.orchestration.admission import check_run
-    from mlops.orchestration.engine import require_free
+    from mlops.orchestration.engine.engine import require_free
+    from mlops.orchestration.triggers.admission import check_run
 
     settings = check_run("retraining", variables)
     require_free(settings)
     console = terminal(stderr=as_json)
     console.print("[dim]loading Mage …[/]")
 
-    from mlops.orchestration.retraining import run_retraining
+    from mlops.orchestration.jobs.retraining import run_retraining
     from mlops.registry.remembered import source_in_force
 
     if not resume:

@@ -86,8 +86,8 @@ def run(
     }
     overrides = overrides_from(set_, named)
 
-    from mlops.orchestration.admission import check_job
-    from mlops.orchestration.engine import require_free
+    from mlops.orchestration.engine.engine import require_free
+    from mlops.orchestration.triggers.admission import check_job
 
     if train_data is not None:
         from mlops.cli.explicit_data import source_of
@@ -98,7 +98,7 @@ def run(
         clock = settings.validation.clock
         overrides |= source_of(train_data, validation_data, test_data, taxi or "green", clock)
     if resume:
-        from mlops.orchestration.journal import Journal
+        from mlops.orchestration.jobs.journal import Journal
 
         overrides = {**Journal.read(load_settings(overrides)).variables, **overrides}
         promote = bool(overrides.pop("promote", False)) or promote
@@ -109,8 +109,8 @@ def run(
     console.print(headline(settings))
     started = time.monotonic()
 
-    from mlops.orchestration.journal import begin_job
-    from mlops.orchestration.main_job import objection, run_main_job
+    from mlops.orchestration.jobs.journal import begin_job
+    from mlops.orchestration.jobs.main_job import objection, run_main_job
     from mlops.registry.listing import find_version
 
     note = objection(settings, promote=promote)

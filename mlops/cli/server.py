@@ -33,7 +33,7 @@ def up(
     """
     settings = settings_from(set_)
 
-    from mlops.orchestration.server import serve
+    from mlops.orchestration.servers.up import serve
 
     # A pipe holds back what is not flushed, and its reader waits for the addresses.
     serve(settings, say=lambda line: print(line, flush=True), reset_password=reset_password)
@@ -46,6 +46,6 @@ def mlflow(set_: SetOption = None) -> None:
     """
     settings = settings_from(set_)
 
-    from mlops.orchestration.mlflow_server import run
+    from mlops.orchestration.servers.mlflow_server import run
 
     run(settings)

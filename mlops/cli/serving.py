@@ -44,7 +44,7 @@ def serve(
     logging.basicConfig(format="%(asctime)s %(process)d %(levelname)s %(name)s: %(message)s")
     logging.getLogger("mlops").setLevel(logging.INFO)
 
-    from mlops.serving.supervisor import serve as run
+    from mlops.serving.processes.supervisor import serve as run
 
     run(settings, lambda line: print(line, flush=True))
 
@@ -59,7 +59,7 @@ def add(
 
     To rotate a key, add a new one, let the caller switch to it, and revoke the old one.
     """
-    from mlops.serving.keys import add_key
+    from mlops.serving.http.keys import add_key
 
     key, token = add_key(load_settings().served, name, days)
     print(token)
@@ -69,7 +69,7 @@ def add(
 
 def list_(as_json: AsJson = False) -> None:
     """List all keys that were ever created, without their secret values."""
-    from mlops.serving.keys import read_keys
+    from mlops.serving.http.keys import read_keys
 
     now = datetime.now(timezone.utc)
     rows = [
@@ -90,7 +90,7 @@ def revoke(
     name: Annotated[str, typer.Argument(metavar="NAME|NUMBER", help="Caller or number of a key.")],
 ) -> None:
     """Revoke keys; servers refuse them within a second."""
-    from mlops.serving.keys import revoke_keys
+    from mlops.serving.http.keys import revoke_keys
 
     for key in revoke_keys(load_settings().served, name):
         print(f"revoked key {key.number} of {key.name}")

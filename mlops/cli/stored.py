@@ -21,7 +21,7 @@ Inspection = Callable[[Settings, Callable[[MlopsError], None]], str]
 
 def mage_database(settings: Settings, fault: Callable[[MlopsError], None]) -> str:
     """Read every page of Mage's database."""
-    from mlops.orchestration.environment import DATABASE_WAY_OUT
+    from mlops.orchestration.runs.history import DATABASE_WAY_OUT
 
     return _database(settings.home / "mage" / "mage.db", DATABASE_WAY_OUT, fault)
 
@@ -71,7 +71,7 @@ def training_set(settings: Settings, fault: Callable[[MlopsError], None]) -> str
 def journal(settings: Settings, fault: Callable[[MlopsError], None]) -> str:
     """Read the journal of the last main job, and what waits for approval."""
     from mlops.errors import ConfigurationError
-    from mlops.orchestration.journal import Journal
+    from mlops.orchestration.jobs.journal import Journal
     from mlops.retraining.records import pending_approval
 
     with _Caught(fault):
@@ -115,18 +115,18 @@ def backtests(settings: Settings, fault: Callable[[MlopsError], None]) -> str:
 
 def monitoring(settings: Settings, fault: Callable[[MlopsError], None]) -> str:
     """Read windows, decisions, reference profiles and the server's health at each look."""
-    from mlops.monitoring.records import read_decisions, read_windows
+    from mlops.monitoring.findings.records import read_decisions, read_windows
 
     windows = read_windows(settings, whole=0, on_damage=fault)
     decisions = read_decisions(settings, fault)
     profiles = sorted((settings.monitored / "profiles").glob("*.json"))
     for path in profiles:
-        from mlops.monitoring.profile import ReferenceProfile
+        from mlops.monitoring.reference.profile import ReferenceProfile
 
         with _Caught(fault):
             ReferenceProfile.load(path)
     for path in sorted((settings.monitored / "serving").glob("*.json")):
-        from mlops.monitoring.serving_snapshots import SNAPSHOT_WAY_OUT, Snapshot
+        from mlops.monitoring.windows.serving_snapshots import SNAPSHOT_WAY_OUT, Snapshot
 
         with _Caught(fault):
             find_record(path, Snapshot, SNAPSHOT_WAY_OUT)
@@ -145,8 +145,8 @@ def notifications(settings: Settings, fault: Callable[[MlopsError], None]) -> st
 
 def serving(settings: Settings, fault: Callable[[MlopsError], None]) -> str:
     """Read the server's state, its keys and every bundle."""
-    from mlops.serving.keys import read_keys
-    from mlops.serving.state import read_state
+    from mlops.serving.answers.state import read_state
+    from mlops.serving.http.keys import read_keys
 
     keys: tuple[object, ...] = ()
     with _Caught(fault):
@@ -155,7 +155,7 @@ def serving(settings: Settings, fault: Callable[[MlopsError], None]) -> str:
         read_state(settings.served)
     bundles = sorted((settings.served / "bundles").glob("v*"))
     for bundle in bundles:
-        from mlops.serving.bundle import read_head
+        from mlops.serving.model.bundle import read_head
 
         with _Caught(fault):
             read_head(bundle)

@@ -13,8 +13,8 @@ from mlops.cli.options import AsJson, examples
 from mlops.settings import Settings, load_settings
 
 if TYPE_CHECKING:
-    from mlops.orchestration.history import TriggerState
-    from mlops.orchestration.triggers import Trigger
+    from mlops.orchestration.runs.history import TriggerState
+    from mlops.orchestration.triggers.declared import Trigger
 
 NOTES = """A request repeated with the same -H "Idempotency-Key: KEY" starts no second run.
 With "skip_if_running": true beside "pipeline_run", it returns a run in progress instead."""
@@ -49,8 +49,8 @@ def triggers(
     as_json: AsJson = False,
 ) -> None:
     """List all triggers: state, next run (UTC), last result and the POST that starts each."""
-    from mlops.orchestration import trigger_lint
-    from mlops.orchestration import triggers as definitions
+    from mlops.orchestration.triggers import declared as definitions
+    from mlops.orchestration.triggers import lint as trigger_lint
 
     console = terminal()
     if write:
@@ -87,8 +87,8 @@ def trigger_rows(settings: Settings, now: datetime | None = None) -> list[dict[s
         settings: Say where Mage's database is.
         now: The time from which the next run is reckoned; by default the present.
     """
-    from mlops.orchestration.history import trigger_states
-    from mlops.orchestration.triggers import TRIGGERS
+    from mlops.orchestration.runs.history import trigger_states
+    from mlops.orchestration.triggers.declared import TRIGGERS
 
     states = trigger_states(settings)
     moment = now or datetime.now(timezone.utc)
@@ -104,7 +104,7 @@ def trigger_rows(settings: Settings, now: datetime | None = None) -> list[dict[s
 
 
 def _state(trigger: "Trigger", state: "TriggerState | None", now: datetime) -> dict[str, Any]:
-    from mlops.orchestration.cron import next_time
+    from mlops.orchestration.triggers.cron import next_time
 
     columns: dict[str, Any] = {"id": None, "starts": trigger.cron or "POST", "state": "unknown"}
     columns |= {"next_run": "", "last_result": ""}
@@ -124,7 +124,7 @@ def api_commands(settings: Settings, *, show_tokens: bool = False) -> dict[str, 
         settings: Say where the server answers.
         show_tokens: Put the tokens in; otherwise the shell reads them when the command is run.
     """
-    from mlops.orchestration.triggers import TRIGGERS
+    from mlops.orchestration.triggers.declared import TRIGGERS
 
     examples_ = {t.pipeline: dict(t.example) for t in TRIGGERS if t.kind == "api"}
     return {
@@ -152,9 +152,9 @@ def state_commands(settings: Settings, *, show_tokens: bool = False) -> dict[str
 
 def _api_doors(settings: Settings, show_tokens: bool) -> Iterator[tuple[str, str, str]]:
     """Yield pipeline, address and token, or what a shell replaces by it, of each API trigger."""
-    from mlops.orchestration.history import trigger_states
-    from mlops.orchestration.tokens import api_token, shell_expression
-    from mlops.orchestration.triggers import TRIGGERS
+    from mlops.orchestration.runs.history import trigger_states
+    from mlops.orchestration.triggers.declared import TRIGGERS
+    from mlops.orchestration.triggers.tokens import api_token, shell_expression
 
     base = settings.server.public_url.rstrip("/") or settings.mage_url
     states = trigger_states(settings)

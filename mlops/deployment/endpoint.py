@@ -19,7 +19,7 @@ from typing import Any, Final
 import requests
 
 from mlops.deployment.traffic import Scrape, parse_metrics
-from mlops.serving.keys import add_key, hash_of, read_keys
+from mlops.serving.http.keys import add_key, hash_of, read_keys
 from mlops.settings import Settings
 
 TOKEN_VARIABLE: Final = "MLOPS_SERVING_TOKEN"

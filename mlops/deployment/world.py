@@ -185,7 +185,7 @@ def _taken_back(record: DeploymentRecord) -> int | None:
 
 
 def _compiled(model: Any, info: VersionInfo) -> Callable[[pd.DataFrame], npt.NDArray[np.float64]]:
-    from mlops.serving.compilation import compile_model
+    from mlops.serving.model.compilation import compile_model
 
     bundle = compile_model(model, info.version)
     return lambda requests: bundle.predict(requests)

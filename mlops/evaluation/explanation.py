@@ -25,7 +25,7 @@ from mlops.evaluation.insight import (
 from mlops.evaluation.metrics import FloatArray
 from mlops.evaluation.slices import slice_metrics
 from mlops.features.encoding import FEATURES, Matrix
-from mlops.serving.compilation import contributions_of
+from mlops.serving.model.compilation import contributions_of
 from mlops.training.artifact import TripDurationModel
 from mlops.training.families import family_of
 from mlops.training.tuning import Trial

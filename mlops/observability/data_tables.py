@@ -17,8 +17,8 @@ from mlops.observability.world import ObservedWorld, frame_of
 
 if TYPE_CHECKING:
     from mlops.data.references import TrainingSetManifest
-    from mlops.monitoring.profile import ReferenceProfile
-    from mlops.monitoring.tables import FeatureCounts
+    from mlops.monitoring.reference.profile import ReferenceProfile
+    from mlops.monitoring.reference.tables import FeatureCounts
 
 _OPTIONAL: Final = (DISTANCE, PASSENGERS, RATE_CODE, TRIP_TYPE, VENDOR)  # the others must be there
 _NEWEST: Final = timedelta(days=7)
@@ -129,7 +129,7 @@ def profiles(world: ObservedWorld) -> pd.DataFrame:
     newest = _newest(world) if profile else None
     if profile is None or newest is None:
         return frame_of([], PROFILES)
-    from mlops.monitoring.observations import FEATURES
+    from mlops.monitoring.reference.observations import FEATURES
 
     now_is, frame = newest
     meanings = {feature.name: feature.meaning for feature in FEATURES}
@@ -210,7 +210,7 @@ def _newest(world: ObservedWorld) -> tuple[str, pd.DataFrame] | None:
     """Return the newest trips, and in words which they are."""
     served = [record for record in world.windows if record.origin == "served"]
     if served:
-        from mlops.serving.log_reading import read_log
+        from mlops.serving.log.reading import read_log
 
         last = served[-1]
         answers = read_log(world.settings, last.start, last.end)

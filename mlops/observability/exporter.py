@@ -22,7 +22,7 @@ from mlops.observability.pipeline_metrics import (
 )
 from mlops.observability.tables import Refreshed
 from mlops.observability.world import ObservedWorld
-from mlops.serving.metrics import metrics_server
+from mlops.serving.answers.metrics import metrics_server
 from mlops.settings import Settings
 
 logger = logging.getLogger(__name__)

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import pandas as pd
 
-from mlops.serving.metrics import MINUTES, SECONDS
+from mlops.serving.answers.metrics import MINUTES, SECONDS
 
 if TYPE_CHECKING:
-    from mlops.monitoring.profile import ReferenceProfile
+    from mlops.monitoring.reference.profile import ReferenceProfile
 
 LATENCY: Final = "seconds_bucket"
 PREDICTION: Final = "prediction_minutes_bucket"

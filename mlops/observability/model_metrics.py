@@ -9,7 +9,7 @@ from typing import Final, get_args
 from prometheus_client import Metric
 
 from mlops.deployment.states import FINAL, Kind
-from mlops.monitoring.staging import from_wall_clock
+from mlops.monitoring.windows.staging import from_wall_clock
 from mlops.observability.gauges import gauge, seconds_of, single
 from mlops.observability.world import ObservedWorld
 

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Final, get_args
 
 from prometheus_client import Metric
 
-from mlops.monitoring.alerting import streak_of
-from mlops.monitoring.measurements import FindingKind
-from mlops.monitoring.policy import SEVERITY
+from mlops.monitoring.findings.alerting import streak_of
+from mlops.monitoring.findings.measurements import FindingKind
+from mlops.monitoring.findings.policy import SEVERITY
 from mlops.observability.gauges import gauge, seconds_of, single
 from mlops.observability.world import ObservedWorld
 
 if TYPE_CHECKING:
-    from mlops.monitoring.records import WindowRecord
-    from mlops.monitoring.report import Finding
+    from mlops.monitoring.findings.records import WindowRecord
+    from mlops.monitoring.findings.report import Finding
 
 KINDS: Final[tuple[FindingKind, ...]] = get_args(FindingKind)
 # Statistic to the unit in the metric's name, and what it means.

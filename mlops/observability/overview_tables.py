@@ -16,8 +16,8 @@ from mlops.observability.table import ObservedTable
 from mlops.observability.world import ObservedWorld, frame_of
 
 if TYPE_CHECKING:
-    from mlops.monitoring.records import WindowRecord
-    from mlops.monitoring.report import Finding
+    from mlops.monitoring.findings.records import WindowRecord
+    from mlops.monitoring.findings.report import Finding
     from mlops.registry.searches import FinishedSearch
 
 _TIME: Final = "datetime64[us, UTC]"
@@ -185,7 +185,7 @@ def drift(world: ObservedWorld) -> pd.DataFrame:
 
 def _by_feature(findings: Sequence[Finding]) -> Iterator[tuple[str, list[Finding]]]:
     """Yield the features in the same order for every window, with what was found, worst first."""
-    from mlops.monitoring.observations import FEATURES
+    from mlops.monitoring.reference.observations import FEATURES
 
     for feature in FEATURES:
         found = [f for f in findings if f.subject == feature.name and f.kind in ("drift", "labels")]
@@ -237,7 +237,7 @@ def _tracking_stand(world: ObservedWorld) -> Stamp:
 
 
 def _changed_code(world: ObservedWorld) -> str:
-    from mlops.orchestration.changed_code import changed_code
+    from mlops.orchestration.engine.changed_code import changed_code
 
     return changed_code(world.settings)
 

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from mlops.backtest.results import BacktestResult
     from mlops.data.references import TrainingSetManifest
     from mlops.deployment.records import DeploymentRecord
-    from mlops.monitoring.records import DecisionRecord, WindowRecord
+    from mlops.monitoring.findings.records import DecisionRecord, WindowRecord
     from mlops.observability.world import ObservedWorld
-    from mlops.orchestration.history import TriggerState
+    from mlops.orchestration.runs.history import TriggerState
     from mlops.registry.rollout import Rollout
     from mlops.registry.trail import Promotion
     from mlops.registry.versions import Registry, VersionInfo
@@ -113,7 +113,7 @@ def _read_rollout(world: ObservedWorld) -> Rollout | None:
 
 
 def _runs_stand(world: ObservedWorld) -> Stamp:
-    from mlops.orchestration.history import runs_stand
+    from mlops.orchestration.runs.history import runs_stand
 
     return (world.at.date(), runs_stand(world.settings))
 
@@ -123,13 +123,13 @@ def _since(world: ObservedWorld) -> datetime:
 
 
 def _read_runs(world: ObservedWorld) -> pd.DataFrame:
-    from mlops.orchestration.history import runs_since
+    from mlops.orchestration.runs.history import runs_since
 
     return _with_seconds(runs_since(world.settings, _since(world)), RUN_COLUMNS)
 
 
 def _read_blocks(world: ObservedWorld) -> pd.DataFrame:
-    from mlops.orchestration.history import blocks_since
+    from mlops.orchestration.runs.history import blocks_since
 
     return _with_seconds(blocks_since(world.settings, _since(world)), BLOCK_COLUMNS)
 
@@ -140,25 +140,25 @@ def _with_seconds(rows: list[dict[str, Any]], columns: Mapping[str, str]) -> pd.
 
 
 def _read_totals(world: ObservedWorld) -> pd.DataFrame:
-    from mlops.orchestration.history import run_totals
+    from mlops.orchestration.runs.history import run_totals
 
     return frame_of(run_totals(world.settings), TOTAL_COLUMNS)
 
 
 def _read_triggers(world: ObservedWorld) -> Mapping[tuple[str, str], TriggerState]:
-    from mlops.orchestration.history import trigger_states
+    from mlops.orchestration.runs.history import trigger_states
 
     return trigger_states(world.settings)
 
 
 def _read_windows(world: ObservedWorld) -> tuple[WindowRecord, ...]:
-    from mlops.monitoring.records import read_windows
+    from mlops.monitoring.findings.records import read_windows
 
     return read_windows(world.settings, whole=WHOLE_WINDOWS)
 
 
 def _read_decisions(world: ObservedWorld) -> tuple[DecisionRecord, ...]:
-    from mlops.monitoring.records import read_decisions
+    from mlops.monitoring.findings.records import read_decisions
 
     return read_decisions(world.settings)
 

@@ -11,7 +11,7 @@ import pandas as pd
 from prometheus_client import Metric
 
 from mlops.data.store.manifests import TRAINING_SETS
-from mlops.monitoring.staging import from_wall_clock
+from mlops.monitoring.windows.staging import from_wall_clock
 from mlops.observability.gauges import gauge, seconds_of
 from mlops.observability.memory import WorldPart, stamp_of
 from mlops.observability.world import ObservedWorld
@@ -76,7 +76,7 @@ def _counts(totals: pd.DataFrame) -> dict[str, dict[str, int]]:
 
 def _schedules(world: ObservedWorld) -> Iterator[Metric]:
     """Yield what was promised: how long a run may take, and how often one is to succeed."""
-    from mlops.orchestration.triggers import TRIGGERS
+    from mlops.orchestration.triggers.declared import TRIGGERS
 
     promised: dict[str, int] = {}
     for trigger in TRIGGERS:
@@ -108,7 +108,7 @@ def _schedules(world: ObservedWorld) -> Iterator[Metric]:
 
 
 def _longest_gap(cron: str) -> timedelta:
-    from mlops.orchestration.cron import next_time
+    from mlops.orchestration.triggers.cron import next_time
 
     times = [datetime.now(timezone.utc)]
     for _ in range(_LOOK_AHEAD):

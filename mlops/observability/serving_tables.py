@@ -26,7 +26,7 @@ from mlops.observability.table import ObservedTable
 from mlops.observability.world import ObservedWorld, frame_of
 
 if TYPE_CHECKING:
-    from mlops.serving.state import ServingState
+    from mlops.serving.answers.state import ServingState
 
 _TIME: Final = "datetime64[us, UTC]"
 _PRESENT: Final = timedelta(minutes=5)
@@ -159,7 +159,7 @@ def _held(last: pd.DataFrame) -> list[tuple[int, str]]:
 
 def _read_state(world: ObservedWorld) -> ServingState | None:
     from mlops.errors import DamagedFileError
-    from mlops.serving.state import read_state
+    from mlops.serving.answers.state import read_state
 
     try:
         return read_state(world.settings.served)

@@ -24,7 +24,7 @@ from mlops.observability.serving_samples import READ_INCREASES
 from mlops.observability.world import ObservedWorld, frame_of
 
 if TYPE_CHECKING:
-    from mlops.monitoring.profile import ReferenceProfile
+    from mlops.monitoring.reference.profile import ReferenceProfile
 
 _TIME: Final = "datetime64[us, UTC]"
 WHO: Final = {"version": "int64", "role": "object"}  # champion, canary or shadow

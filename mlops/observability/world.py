@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from mlops.backtest.results import BacktestResult
     from mlops.data.references import TrainingSetManifest
     from mlops.deployment.records import DeploymentRecord
-    from mlops.monitoring.records import DecisionRecord, WindowRecord
-    from mlops.orchestration.history import TriggerState
+    from mlops.monitoring.findings.records import DecisionRecord, WindowRecord
+    from mlops.orchestration.runs.history import TriggerState
     from mlops.registry.rollout import Rollout
     from mlops.registry.trail import Promotion
     from mlops.registry.versions import VersionInfo

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mlops.monitoring.profile import FILE_NAME, ReferenceProfile
+from mlops.monitoring.reference.profile import FILE_NAME, ReferenceProfile
 from mlops.records.files import find_or_report
 from mlops.registry.connection import connect, registry_errors
 from mlops.registry.models import find_logged
@@ -54,7 +54,7 @@ def load_profile(settings: Settings, version: int | str) -> ReferenceProfile:
     profile = find_logged(connect(settings), info.run_id, FILE_NAME, ReferenceProfile)
     if profile is None:
         # Needs what learning needs; a stored profile is read without all that.
-        from mlops.monitoring.building import build_for
+        from mlops.monitoring.measures.building import build_for
 
         profile = build_for(settings, info.version)
         store_profile(settings, info.run_id, profile)

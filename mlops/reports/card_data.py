@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import pandas as pd
 
 from mlops.counting import counted
-from mlops.monitoring.records import WindowRecord
-from mlops.monitoring.report import Finding
+from mlops.monitoring.findings.records import WindowRecord
+from mlops.monitoring.findings.report import Finding
 from mlops.registry.trail import Promotion
 from mlops.reports.document import Block, Cell, Chart, DocumentSection, DocumentTable, Text
 from mlops.reports.facts import CardFacts

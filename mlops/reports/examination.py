@@ -27,8 +27,8 @@ from mlops.reports.groups import (
     measure_groups,
     resamples,
 )
-from mlops.serving.compilation import compile_model
-from mlops.serving.compiled import CompiledModel
+from mlops.serving.model.compilation import compile_model
+from mlops.serving.model.compiled import CompiledModel
 from mlops.training.artifact import TripDurationModel
 
 # A millisecond each; of the inputs that matter, the mean over so many is known to some 5 %.

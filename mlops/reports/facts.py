@@ -13,7 +13,7 @@ from mlops.reports.examination import Examination
 if TYPE_CHECKING:
     from mlops.deployment.records import DeploymentRecord
     from mlops.evaluation.insight import Insight
-    from mlops.monitoring.records import DecisionRecord, WindowRecord
+    from mlops.monitoring.findings.records import DecisionRecord, WindowRecord
     from mlops.registry.selections import Selection
     from mlops.registry.trail import Promotion
     from mlops.registry.versions import VersionInfo

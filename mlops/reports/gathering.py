@@ -14,7 +14,12 @@ from mlops.data.store.manifests import load_manifest
 from mlops.data.store.snapshots import read_window
 from mlops.deployment.records import Records
 from mlops.errors import ConfigurationError, MlopsError, RegistryError
-from mlops.monitoring.records import WindowRecord, find_window, read_decisions, read_windows
+from mlops.monitoring.findings.records import (
+    WindowRecord,
+    find_window,
+    read_decisions,
+    read_windows,
+)
 from mlops.registry.searches import load_insight
 from mlops.registry.selections import read_selection
 from mlops.registry.versions import Registry, VersionInfo

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from mlops.counting import counted
-from mlops.monitoring.records import WindowRecord
-from mlops.monitoring.report import Finding
+from mlops.monitoring.findings.records import WindowRecord
+from mlops.monitoring.findings.report import Finding
 from mlops.reports import words
 from mlops.reports.document import (
     Block,

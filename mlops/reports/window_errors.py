@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from mlops.evaluation.slices import DAYS, DISTANCE_BANDS, HOUR_BANDS
-from mlops.monitoring.report import Finding
+from mlops.monitoring.findings.report import Finding
 from mlops.reports.card_data import live_chart, live_error
 from mlops.reports.document import Block, Cell, DocumentSection, DocumentTable, Text, Tone
 from mlops.reports.facts import WindowFacts

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from mlops.monitoring.observations import FEATURES as WATCHED
-from mlops.monitoring.report import Finding
+from mlops.monitoring.findings.report import Finding
+from mlops.monitoring.reference.observations import FEATURES as WATCHED
 from mlops.reports.numbers import in_unit
 
 FAMILIES: Final[Mapping[str, str]] = {

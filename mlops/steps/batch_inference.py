@@ -11,7 +11,7 @@ from mlops.data.sources import extract
 from mlops.inference.batch import score
 from mlops.registry.remembered import source_in_force
 from mlops.registry.versions import Registry
-from mlops.serving.compilation import fastest_model
+from mlops.serving.model.compilation import fastest_model
 from mlops.settings import Settings, load_settings
 from mlops.steps.training import Variables
 

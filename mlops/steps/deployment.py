@@ -13,7 +13,7 @@ from mlops.deployment.process import Deployer
 from mlops.deployment.records import DeploymentRecord, Records, RunKey
 from mlops.deployment.rollback import Rollback
 from mlops.deployment.world import RealWorld
-from mlops.orchestration.liveness import run_is_alive
+from mlops.orchestration.runs.liveness import run_is_alive
 from mlops.registry.versions import Registry
 from mlops.settings import Settings, load_settings
 from mlops.steps.reports import leave_report

@@ -12,14 +12,14 @@ from typing import Any
 
 from mlops import progress
 from mlops.errors import MlopsError
-from mlops.monitoring.alerting import tell
-from mlops.monitoring.collecting import collect
-from mlops.monitoring.deciding import Situation, is_due, make_decision
-from mlops.monitoring.measuring import measure
-from mlops.monitoring.records import DecisionRecord, write_window
-from mlops.monitoring.rivals import ended_trips, gain_of
-from mlops.monitoring.staging import StagedWindow
-from mlops.orchestration import acting
+from mlops.monitoring.findings.alerting import tell
+from mlops.monitoring.findings.deciding import Situation, is_due, make_decision
+from mlops.monitoring.findings.records import DecisionRecord, write_window
+from mlops.monitoring.measures.measuring import measure
+from mlops.monitoring.measures.rivals import ended_trips, gain_of
+from mlops.monitoring.windows.collecting import collect
+from mlops.monitoring.windows.staging import StagedWindow
+from mlops.orchestration.triggers import acting
 from mlops.registry.remembered import source_in_force
 from mlops.registry.trail import Promotion
 from mlops.registry.versions import Registry

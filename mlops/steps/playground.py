@@ -20,7 +20,7 @@ from mlops.errors import ConfigurationError, MlopsError
 from mlops.inference.requests import parse_requests
 from mlops.inference.trip import NEW_YORK
 from mlops.registry.versions import Registry
-from mlops.serving.compilation import compile_model
+from mlops.serving.model.compilation import compile_model
 from mlops.settings import load_settings
 from mlops.training.artifact import TripDurationModel
 

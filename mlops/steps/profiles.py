@@ -9,7 +9,7 @@ from threadpoolctl import threadpool_limits
 
 from mlops import progress
 from mlops.errors import DataQualityError
-from mlops.monitoring.building import build_for
+from mlops.monitoring.measures.building import build_for
 from mlops.registry.profiles import store_profile
 from mlops.registry.versions import Registry
 from mlops.settings import load_settings

@@ -48,7 +48,7 @@ class RunPipeline(Protocol):
         variables: Mapping[str, Any],
         parent: Mapping[str, Any],
     ) -> Run:
-        """See `mlops.orchestration.children.run_child`."""
+        """See `mlops.orchestration.products.children.run_child`."""
 
 
 def look_for_new_data(variables: Variables) -> dict[str, Any]:

@@ -99,7 +99,7 @@ def tune_and_train(candidate: Mapping[str, Any], variables: Variables) -> dict[s
     """Search, fit and record one candidate.
 
     A failure is returned in the report instead of raised, so that it costs its siblings nothing;
-    `collect` decides what it means, and `mlops.orchestration.setbacks` makes it look failed.
+    `collect` decides what it means, and `mlops.orchestration.runs.setbacks` makes it look failed.
     """
     item = CandidateItem.model_validate(candidate)
     started = time.monotonic()

@@ -16,7 +16,7 @@ from mlops.backtest.replay import Replay
 from mlops.backtest.store import Store
 from mlops.backtest.training import Training, read_training
 from mlops.backtest.watching import Monitoring, signal, weeks
-from mlops.monitoring.report import Finding, WindowReport
+from mlops.monitoring.findings.report import Finding, WindowReport
 from mlops.settings import MonitoringSettings
 
 START = datetime(2024, 1, 1)

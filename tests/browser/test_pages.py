@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from mlops.cli.pipelines import pipeline_names
-from mlops.orchestration.triggers import TRIGGERS
+from mlops.orchestration.triggers.declared import TRIGGERS
 from mlops.settings import PROJECT_ROOT
 
 pytestmark = [pytest.mark.browser, pytest.mark.mage]

@@ -14,7 +14,7 @@ from mlops.observability import serving_tables
 from mlops.observability.serving_samples import LABELS, SAMPLES, TABLE
 from mlops.observability.tables import refresh
 from mlops.observability.world import frame_of
-from mlops.serving.metrics import MINUTES, SECONDS
+from mlops.serving.answers.metrics import MINUTES, SECONDS
 
 pytestmark = [pytest.mark.browser, pytest.mark.mage]
 

@@ -105,11 +105,11 @@ MADE_AGAIN: tuple[tuple[str, Work], ...] = (
 
 # Files that other tests damage: they pass between the blocks of one run, or only Mage reads them.
 ELSEWHERE = {
-    "staging/monitoring/*.parquet": "monitoring/test_staging.py",
+    "staging/monitoring/*.parquet": "monitoring/windows/test_staging.py",
     "staging/selection/*/*.model": "steps/test_candidates.py",
     "backtests/cache/*/*": "backtest/test_store.py",
     "mage/*/pipelines/*/.variables/**/*": "pipelines/test_main_job.py",
-    "mage/block_statuses/*.json": "orchestration/test_definitions.py",
+    "mage/block_statuses/*.json": "orchestration/engine/test_definitions.py",
     "mlflow/artifacts/*/artifacts/receipt.json": "registry/test_tracking.py",
     "mlflow/artifacts/*/artifacts/insight.json": "registry/test_tracking.py",
     "mlflow/artifacts/*/artifacts/reference_profile.json": "registry/test_profiles.py",

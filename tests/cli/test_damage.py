@@ -37,13 +37,13 @@ from mlops.evaluation.verdict import Verdict
 from mlops.features.products import publish_route_statistics
 from mlops.features.routes import RouteStatistics
 from mlops.inference.batch import score
-from mlops.monitoring.serving_snapshots import Counts, Snapshot
+from mlops.monitoring.windows.serving_snapshots import Counts, Snapshot
 from mlops.notifications.alerts import Alert
 from mlops.notifications.incidents import is_reported, notify
 from mlops.observability.tables import refresh
-from mlops.orchestration.access import private_secret
-from mlops.orchestration.journal import Journal
-from mlops.orchestration.tokens import api_token
+from mlops.orchestration.jobs.journal import Journal
+from mlops.orchestration.triggers.access import private_secret
+from mlops.orchestration.triggers.tokens import api_token
 from mlops.records.files import write_record
 from mlops.registry.rollout import Rollout
 from mlops.registry.trail import Trail
@@ -57,10 +57,10 @@ from mlops.retraining.records import (
 from mlops.retraining.records import (
     write_record as write_retraining,
 )
-from mlops.serving.compilation import compile_model
-from mlops.serving.follower import bundle_name, bundles_folder
-from mlops.serving.keys import add_key, hash_of, read_keys
-from mlops.serving.state import Served, ServingState, write_state
+from mlops.serving.answers.state import Served, ServingState, write_state
+from mlops.serving.http.keys import add_key, hash_of, read_keys
+from mlops.serving.model.compilation import compile_model
+from mlops.serving.processes.follower import bundle_name, bundles_folder
 from mlops.settings import Settings, load_settings
 from mlops.steps.data_preparation import build, extract, publish, validate
 

@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from mlops.cli.display import PROGRESS_SECONDS, RunDisplay, show_rows
-from mlops.orchestration.contract import BlockFinished, BlockProgress, RunFinished, RunStarted
+from mlops.orchestration.runs.contract import BlockFinished, BlockProgress, RunFinished, RunStarted
 
 
 class Clock:

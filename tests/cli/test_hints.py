@@ -25,8 +25,8 @@ from mlops.errors import (
     RegistryError,
     SourceError,
 )
-from mlops.orchestration.contract import BlockResult, PipelineResult
-from mlops.orchestration.failures import require_success
+from mlops.orchestration.runs.contract import BlockResult, PipelineResult
+from mlops.orchestration.runs.failures import require_success
 from mlops.settings import PROJECT_ROOT
 
 PLACEHOLDER = "1"

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from mlops.errors import InterruptionError
-from mlops.orchestration.interruption import interruptible
+from mlops.orchestration.engine.interruption import interruptible
 
 ROOT = Path(__file__).resolve().parents[2]
 CTRL_C = b"\x03"

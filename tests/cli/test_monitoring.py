@@ -12,10 +12,15 @@ import pytest
 
 from mlops.cli import main
 from mlops.cli.monitoring import window_rows
-from mlops.monitoring.policy import Champion, Decision, WindowOutcome
-from mlops.monitoring.records import DecisionRecord, WindowRecord, write_decision, write_window
-from mlops.orchestration import monitoring
-from mlops.orchestration.monitoring import MonitoringOutcome
+from mlops.monitoring.findings.policy import Champion, Decision, WindowOutcome
+from mlops.monitoring.findings.records import (
+    DecisionRecord,
+    WindowRecord,
+    write_decision,
+    write_window,
+)
+from mlops.orchestration.jobs import monitoring
+from mlops.orchestration.jobs.monitoring import MonitoringOutcome
 from mlops.settings import load_settings
 
 Maker = Callable[..., WindowRecord]

@@ -21,8 +21,8 @@ from mlops.observability.overview_tables import champion as champion_table
 from mlops.observability.world import ObservedWorld
 from mlops.registry.connection import connect
 from mlops.registry.versions import Registry
-from mlops.serving.compilation import compile_model
-from mlops.serving.follower import RegistryFollower
+from mlops.serving.model.compilation import compile_model
+from mlops.serving.processes.follower import RegistryFollower
 from mlops.settings import Settings, load_settings
 
 TRIP = json.dumps({"pickup_at": "2024-02-10T08:30:00", "pickup_zone": 74, "dropoff_zone": 166})

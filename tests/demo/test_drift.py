@@ -18,8 +18,8 @@ from demo.inbox import Inbox
 from demo.plan import SMALL
 from mlops.deployment.records import Records
 from mlops.errors import ConfigurationError
-from mlops.monitoring.records import read_decisions, read_windows
-from mlops.orchestration.history import recent_runs, runs_with_variables
+from mlops.monitoring.findings.records import read_decisions, read_windows
+from mlops.orchestration.runs.history import recent_runs, runs_with_variables
 from mlops.registry.versions import Registry
 from mlops.retraining.records import all_records
 from mlops.settings import Settings, load_settings

@@ -13,9 +13,9 @@ import sys
 from dataclasses import asdict
 from typing import Any
 
-from mlops.orchestration.contract import Event, PipelineRequest
-from mlops.orchestration.deployments import PRELOAD
-from mlops.orchestration.engine import Engine
+from mlops.orchestration.engine.engine import Engine
+from mlops.orchestration.jobs.deployments import PRELOAD
+from mlops.orchestration.runs.contract import Event, PipelineRequest
 from mlops.registry.connection import load_mlflow
 from mlops.settings import load_settings
 

@@ -15,7 +15,7 @@ import pytest
 import requests
 
 from mlops.deployment.endpoint import TIMEOUT_SECONDS, Endpoint, deployment_token
-from mlops.serving.keys import hash_of, read_keys
+from mlops.serving.http.keys import hash_of, read_keys
 from mlops.settings import ServingSettings, Settings
 
 

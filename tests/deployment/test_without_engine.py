@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from mlops.cli import main
-from mlops.orchestration.lock import HomeLock
-from mlops.orchestration.naming import ENGINE_LOCK
+from mlops.orchestration.runs.lock import HomeLock
+from mlops.orchestration.runs.naming import ENGINE_LOCK
 from mlops.registry.versions import Registry
 
 

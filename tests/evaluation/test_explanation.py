@@ -20,7 +20,7 @@ from mlops.evaluation.insight import Insight, summarise_contributions
 from mlops.evaluation.metrics import regression_metrics
 from mlops.features.encoding import FEATURES
 from mlops.features.routes import RouteHistory, RouteStatistics
-from mlops.serving.compilation import contributions_of
+from mlops.serving.model.compilation import contributions_of
 from mlops.settings import FeatureSettings, TrainingSettings
 from mlops.training.artifact import TripDurationModel
 from mlops.training.tuning import SearchResult, tune

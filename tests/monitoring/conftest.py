@@ -32,17 +32,17 @@ from mlops.evaluation.evaluate import Evaluation
 from mlops.evaluation.metrics import regression_metrics
 from mlops.evaluation.verdict import RuleResult, Verdict
 from mlops.features.routes import RouteStatistics
-from mlops.monitoring.judging import report_window
-from mlops.monitoring.learning import build_profile
-from mlops.monitoring.profile import ReferenceProfile
-from mlops.monitoring.report import WindowReport
-from mlops.monitoring.windows import TripWindow
+from mlops.monitoring.findings.report import WindowReport
+from mlops.monitoring.measures.judging import report_window
+from mlops.monitoring.measures.learning import build_profile
+from mlops.monitoring.reference.profile import ReferenceProfile
+from mlops.monitoring.windows.features import TripWindow
 from mlops.registry.profiles import load_profile
 from mlops.registry.receipts import collect_receipt
 from mlops.registry.tracking import log_candidate
 from mlops.registry.versions import Registry
-from mlops.serving.log_parquet import ParquetSink
-from mlops.serving.log_rows import Answers, to_table
+from mlops.serving.log.parquet import ParquetSink
+from mlops.serving.log.rows import Answers, to_table
 from mlops.settings import (
     FeatureSettings,
     MonitoringSettings,

@@ -11,13 +11,13 @@ import pandas as pd
 import pytest
 
 from mlops.data.references import QualityReport
-from mlops.monitoring.observations import FEATURES
+from mlops.monitoring.reference.observations import FEATURES
 from mlops.observability import data_tables, overview_tables, serving_tables, training_tables
 from mlops.observability.data_tables import _even_edges, _rebinned
 from mlops.observability.overview_tables import champion
 from mlops.observability.tables import TABLES
 from mlops.observability.world import RUN_COLUMNS, ObservedWorld, frame_of
-from mlops.orchestration.lock import HomeLock
+from mlops.orchestration.runs.lock import HomeLock
 from mlops.registry import searches
 from mlops.registry.searches import FinishedSearch
 from mlops.settings import Settings, load_settings

@@ -18,8 +18,8 @@ from demo.servers import free_ports
 from mlops.data.references import TrainingSetManifest
 from mlops.deployment.records import DeploymentRecord, Records, RunKey
 from mlops.errors import ConfigurationError
-from mlops.monitoring.policy import Champion, Decision
-from mlops.monitoring.records import (
+from mlops.monitoring.findings.policy import Champion, Decision
+from mlops.monitoring.findings.records import (
     DecisionRecord,
     WindowRecord,
     write_decision,

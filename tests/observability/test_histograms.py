@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from mlops.deployment.traffic import Traffic
 from mlops.features.calendar import NUMBER_OF_BANDS
-from mlops.monitoring.observations import FEATURES
-from mlops.monitoring.profile import ReferenceProfile
-from mlops.monitoring.tables import FeatureCounts
+from mlops.monitoring.reference.observations import FEATURES
+from mlops.monitoring.reference.profile import ReferenceProfile
+from mlops.monitoring.reference.tables import FeatureCounts
 from mlops.observability.histograms import (
     LATENCY,
     PREDICTION,
@@ -24,7 +24,7 @@ from mlops.observability.histograms import (
     quantile,
     reference_shares,
 )
-from mlops.serving.metrics import MINUTES, SECONDS
+from mlops.serving.answers.metrics import MINUTES, SECONDS
 
 
 def grown(values: list[float], metric: str = LATENCY) -> pd.DataFrame:

@@ -28,8 +28,8 @@ from demo.servers import free_ports
 from mlops.data.references import TrainingSetManifest
 from mlops.data.store.manifests import CURRENT, MANIFEST, TRAINING_SETS
 from mlops.deployment.records import DeploymentRecord, Records, RunKey
-from mlops.monitoring.policy import Champion, Decision
-from mlops.monitoring.records import (
+from mlops.monitoring.findings.policy import Champion, Decision
+from mlops.monitoring.findings.records import (
     DecisionRecord,
     WindowRecord,
     write_decision,
@@ -37,7 +37,7 @@ from mlops.monitoring.records import (
 )
 from mlops.records.files import write_record
 from mlops.retraining.records import PendingApproval, ask_for_approval
-from mlops.serving.metrics import ServingMetrics
+from mlops.serving.answers.metrics import ServingMetrics
 from mlops.settings import Settings, load_settings
 
 DEPLOY = Path(__file__).resolve().parents[2] / "deploy"

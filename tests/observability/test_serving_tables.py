@@ -16,8 +16,8 @@ from mlops.observability.memory import Memory
 from mlops.observability.serving_tables import TABLES
 from mlops.observability.world import ObservedWorld
 from mlops.registry.rollout import Rollout
-from mlops.serving.metrics import MINUTES, SECONDS
-from mlops.serving.state import Served, ServingState, write_state
+from mlops.serving.answers.metrics import MINUTES, SECONDS
+from mlops.serving.answers.state import Served, ServingState, write_state
 from mlops.settings import Settings, load_settings
 
 NOW = datetime(2024, 3, 10, 12, tzinfo=timezone.utc)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from mlops.monitoring.records import WindowRecord, write_window
+from mlops.monitoring.findings.records import WindowRecord, write_window
 from mlops.observability import world as module
 from mlops.observability.memory import Memory, WorldPart, stamp_of
 from mlops.observability.parts import PARTS

@@ -11,8 +11,8 @@ import time
 from pathlib import Path
 
 from mlops.errors import MlopsError
-from mlops.orchestration.contract import PipelineRequest
-from mlops.orchestration.engine import Engine
+from mlops.orchestration.engine.engine import Engine
+from mlops.orchestration.runs.contract import PipelineRequest
 from mlops.settings import load_settings
 
 STARTED = time.monotonic()

@@ -5,7 +5,7 @@ import os
 import sys
 from pathlib import Path
 
-from mlops.orchestration import environment
+from mlops.orchestration.engine import environment
 from mlops.settings import load_settings
 
 
@@ -25,7 +25,7 @@ if __name__ == "__main__":
     from mage_ai.server import server
     from mage_ai.server.static.files import StaticFileHandler
 
-    from mlops.orchestration import web
+    from mlops.orchestration.web import application as web
 
     server.file_path_aws_emr = lambda: str(settings.home / "server" / "ssh_tunnel.json")
     app = web.repair(server.make_app(), settings)

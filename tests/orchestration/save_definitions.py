@@ -8,7 +8,7 @@ import json
 import sys
 from pathlib import Path
 
-from mlops.orchestration import environment
+from mlops.orchestration.engine import environment
 from mlops.settings import load_settings
 
 if __name__ == "__main__":

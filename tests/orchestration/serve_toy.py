@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 from mlops.errors import MlopsError
-from mlops.orchestration.server import serve
+from mlops.orchestration.servers.up import serve
 from mlops.settings import load_settings
 
 if __name__ == "__main__":

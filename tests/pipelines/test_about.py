@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 import yaml
 
-from mlops.orchestration.admission import accepted_names
-from mlops.orchestration.triggers import TRIGGERS
+from mlops.orchestration.triggers.admission import accepted_names
+from mlops.orchestration.triggers.declared import TRIGGERS
 
 ROOT = Path(__file__).resolve().parents[2]
 PIPELINES = sorted(path.parent.name for path in ROOT.glob("pipelines/*/metadata.yaml"))

@@ -15,7 +15,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from mlops.monitoring.profile import ReferenceProfile
+from mlops.monitoring.reference.profile import ReferenceProfile
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "cli"))
 from kinds import unknown

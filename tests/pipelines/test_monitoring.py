@@ -29,18 +29,18 @@ from mlops.evaluation.evaluate import Evaluation
 from mlops.evaluation.metrics import regression_metrics
 from mlops.evaluation.verdict import Verdict
 from mlops.features.routes import RouteHistory, RouteStatistics
-from mlops.monitoring.learning import build_profile
-from mlops.monitoring.records import (
+from mlops.monitoring.findings.records import (
     DecisionRecord,
     read_decisions,
     read_windows,
     write_decision,
     write_window,
 )
-from mlops.monitoring.windows import TripWindow
-from mlops.orchestration import acting
-from mlops.orchestration.history import runs_since, runs_with_variables
-from mlops.orchestration.trigger_client import start_pipeline
+from mlops.monitoring.measures.learning import build_profile
+from mlops.monitoring.windows.features import TripWindow
+from mlops.orchestration.runs.history import runs_since, runs_with_variables
+from mlops.orchestration.triggers import acting
+from mlops.orchestration.triggers.client import start_pipeline
 from mlops.registry.profiles import store_profile
 from mlops.registry.receipts import collect_receipt
 from mlops.registry.tracking import log_candidate

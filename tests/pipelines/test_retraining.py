@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from mlops.data.sample.generator import generate_month
-from mlops.orchestration.history import recent_runs
+from mlops.orchestration.runs.history import recent_runs
 from mlops.settings import load_settings
 
 pytestmark = pytest.mark.mage

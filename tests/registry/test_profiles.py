@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from mlops.errors import ConfigurationError, RegistryError
-from mlops.monitoring import building
-from mlops.monitoring.profile import ReferenceProfile
+from mlops.monitoring.measures import building
+from mlops.monitoring.reference.profile import ReferenceProfile
 from mlops.registry import profiles
 from mlops.registry.profiles import load_profile, store_profile
 from mlops.registry.receipts import Receipt

@@ -14,9 +14,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mlops.monitoring.policy import Champion, Decision, WindowOutcome
-from mlops.monitoring.records import DecisionRecord, WindowRecord
-from mlops.monitoring.report import Finding, WindowReport
+from mlops.monitoring.findings.policy import Champion, Decision, WindowOutcome
+from mlops.monitoring.findings.records import DecisionRecord, WindowRecord
+from mlops.monitoring.findings.report import Finding, WindowReport
 from mlops.registry.versions import VersionInfo
 from mlops.settings import Settings, load_settings
 

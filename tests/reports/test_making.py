@@ -10,7 +10,7 @@ from urllib.request import url2pathname
 import pytest
 
 from mlops.errors import ConfigurationError, MlopsError, RegistryError
-from mlops.monitoring.records import write_decision, write_window
+from mlops.monitoring.findings.records import write_decision, write_window
 from mlops.registry.versions import Registry
 from mlops.reports import making
 from mlops.reports.making import make_report

@@ -6,7 +6,7 @@ from datetime import datetime
 
 import numpy as np
 
-from mlops.serving.prediction_log import PredictionLog
+from mlops.serving.log.prediction_log import PredictionLog
 from mlops.settings import load_settings
 
 log = PredictionLog(load_settings(), "worker-0")

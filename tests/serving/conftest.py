@@ -15,13 +15,13 @@ import pytest
 
 from mlops.features.routes import RouteHistory, RouteStatistics
 from mlops.registry.rollout import Rollout
-from mlops.serving.access import Door, RateLimiter
-from mlops.serving.app import Application
-from mlops.serving.compilation import compile_model
-from mlops.serving.compiled import CompiledModel
-from mlops.serving.keys import add_key
-from mlops.serving.metrics import ServingMetrics
-from mlops.serving.routing import Lineup, Version
+from mlops.serving.answers.metrics import ServingMetrics
+from mlops.serving.answers.routing import Lineup, Version
+from mlops.serving.http.access import Door, RateLimiter
+from mlops.serving.http.app import Application
+from mlops.serving.http.keys import add_key
+from mlops.serving.model.compilation import compile_model
+from mlops.serving.model.compiled import CompiledModel
 from mlops.settings import FeatureSettings, Settings, load_settings
 from mlops.training.artifact import TripDurationModel
 

@@ -10,8 +10,13 @@ from typing import Any
 import pytest
 
 from mlops.errors import DataQualityError, MlopsError, RegistryError
-from mlops.monitoring.records import WindowRecord, read_decisions, read_windows, write_window
-from mlops.monitoring.staging import StagedWindow
+from mlops.monitoring.findings.records import (
+    WindowRecord,
+    read_decisions,
+    read_windows,
+    write_window,
+)
+from mlops.monitoring.windows.staging import StagedWindow
 from mlops.registry.trail import Promotion, rollback_target
 from mlops.settings import Settings, load_settings
 from mlops.steps import monitoring

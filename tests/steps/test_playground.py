@@ -16,7 +16,7 @@ from mlops.data.trips import UNKNOWN_ZONES
 from mlops.data.zone_names import ZONE_NAMES, zone_label
 from mlops.errors import ConfigurationError
 from mlops.features.encoding import FEATURES
-from mlops.orchestration.admission import PIPELINES
+from mlops.orchestration.triggers.admission import PIPELINES
 from mlops.steps.playground import EXAMPLE, FIELDS, GROUPS, in_words, predict, trip_from
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from mlops.orchestration import exits
+from mlops.orchestration.runs import exits
 from mlops.registry import remembered
 from mlops.retraining.records import (
     PendingApproval,

@@ -13,7 +13,7 @@ import yaml
 from mlops.data.store.snapshots import read_window
 from mlops.data.trips import PICKUP_AT
 from mlops.errors import PipelineFailureError, RegistryError
-from mlops.monitoring import building
+from mlops.monitoring.measures import building
 from mlops.registry.profiles import load_profile
 from mlops.settings import load_settings
 from mlops.steps import (

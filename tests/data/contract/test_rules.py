@@ -14,8 +14,8 @@ from mlops.data.contract.schema import broken_rules, trip_schema
 from mlops.data.references import RuleCount
 from mlops.data.trips import REQUEST_COLUMNS, TARGET, TRIP_COLUMNS
 from mlops.errors import ConfigurationError
-from mlops.monitoring.nulls import Nulls
-from mlops.monitoring.tables import ShareTable
+from mlops.monitoring.reference.nulls import Nulls
+from mlops.monitoring.reference.tables import ShareTable
 from mlops.settings import ValidationSettings
 
 LIMITS = ValidationSettings()

@@ -1,6 +1,6 @@
 """Uses the product in another run."""
 
-from mlops.orchestration.children import run_child
+from mlops.orchestration.products.children import run_child
 
 if "custom" not in globals():
     from mage_ai.data_preparation.decorators import custom

@@ -1,0 +1,1 @@
+"""What was found and decided: records, the policy, and the alerts."""

@@ -1,0 +1,1 @@
+"""The statistics of a window, and what is unusual about them."""

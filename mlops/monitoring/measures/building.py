@@ -1,0 +1,145 @@
+"""The reference profile of a registered version, built from the training set it was made of.
+
+What a version learned last and what it was tested on is the world it was let into; the trips that
+validation set aside belong to that world, too, or the share of bad trips would look like a change.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import pandas as pd
+
+from mlops import progress
+from mlops.data.months import month_bounds
+from mlops.data.references import TrainingSetManifest
+from mlops.data.store.content import STAGED_ANEW
+from mlops.data.store.manifests import load_manifest
+from mlops.data.trips import PICKUP_AT, REQUEST_COLUMNS, TARGET, TRIP_COLUMNS
+from mlops.errors import MlopsError, RegistryError
+from mlops.monitoring.findings.records import last_change, read_decisions, read_windows
+from mlops.monitoring.measures.learning import build_profile
+from mlops.monitoring.reference.profile import ReferenceProfile
+from mlops.monitoring.windows.features import TripWindow
+from mlops.records.parquet import read_table
+from mlops.registry.versions import Registry, VersionInfo
+from mlops.settings import Settings
+
+if TYPE_CHECKING:
+    from mlops.training.artifact import TripDurationModel
+
+# A reference needs this much history, even if some of it is of the world before a change: three
+# weeks have each weekday three times, so that a week can be compared with what came before it.
+LEAST_HISTORY: Final = timedelta(days=21)
+
+
+def build_for(settings: Settings, version: int | str) -> ReferenceProfile:
+    """Build the profile of a version from its training set, wherever it was registered.
+
+    Args:
+        settings: Registry, store, length of the reference and allowed share of false alarms.
+        version: A number or an alias.
+
+    Raises:
+        ConfigurationError: If there is no such version.
+        RegistryError: If it was registered without a receipt, or its training set is gone.
+        DataQualityError: If the training set is too short to tell noise from change.
+    """
+    model, info = Registry(settings).load(version)
+    manifest = _training_set(info, settings)
+    # What was decided after it was registered is no reason to see its world otherwise.
+    decisions = [d for d in read_decisions(settings) if d.decision.at <= info.created_at]
+    changed_at = last_change(decisions, read_windows(settings, whole=0))
+    start, why = reference_start(manifest, changed_at, settings.monitoring.reference_days)
+    progress.report(why, days=(reference_end(manifest) - start).days)
+    return build_profile(
+        read_history(manifest, start, model, settings),
+        str(info.version),
+        manifest.test.start,
+        (model.shortest, model.longest),
+        settings.monitoring,
+    )
+
+
+def reference_end(manifest: TrainingSetManifest) -> datetime:
+    """Return when the reference of a training set's versions ends: with its last month.
+
+    Flagged trips dated far in the future must not move it, hence not the last pickup.
+    """
+    return month_bounds(manifest.extraction.months[-1])[1]
+
+
+def reference_start(
+    manifest: TrainingSetManifest, changed_at: datetime | None, days: int
+) -> tuple[datetime, str]:
+    """Choose where the reference begins.
+
+    It begins no earlier than the last change because of which monitoring wanted a retraining: with
+    the old world in it, the new one would stay an alarm for ever.
+
+    Args:
+        manifest: The training set.
+        changed_at: Begin of that change; None if there was none.
+        days: Length of a reference without a change.
+
+    Returns:
+        The begin, and why in words.
+    """
+    first, end = month_bounds(manifest.extraction.months[0])[0], reference_end(manifest)
+    start = max(first, end - timedelta(days=days))
+    if changed_at is None or changed_at <= start:
+        return start, "reference of the usual length"
+    if changed_at >= end:
+        return start, f"the change of {changed_at:%Y-%m-%d} came after the training set"
+    if end - changed_at >= LEAST_HISTORY:
+        return changed_at, f"reference since the change of {changed_at:%Y-%m-%d}"
+    return (
+        max(start, end - LEAST_HISTORY),
+        f"the change of {changed_at:%Y-%m-%d} is too recent: the reference begins earlier",
+    )
+
+
+def read_history(
+    manifest: TrainingSetManifest, start: datetime, model: TripDurationModel, settings: Settings
+) -> TripWindow:
+    """Return the trips of a training set as they came, kept and set aside, with predictions.
+
+    Args:
+        manifest: The training set.
+        start: Of the reference.
+        model: Of the version; its own route statistics say what is usual.
+        settings: The data contract.
+
+    Returns:
+        In the order of pickup; trips without a pickup inside the reference are left out.
+    """
+    paths = [part.uri for part in manifest.parts]
+    set_aside = manifest.quality.quarantine_uri
+    if set_aside:
+        paths += sorted(str(path) for path in Path(set_aside).glob("*.parquet"))
+    columns = [*TRIP_COLUMNS, TARGET]
+    inside = [(PICKUP_AT, ">=", start), (PICKUP_AT, "<", reference_end(manifest))]
+    tables = [read_table(path, STAGED_ANEW, columns, inside) for path in paths]
+    trips = pd.concat([table.to_pandas() for table in tables], ignore_index=True)
+    trips = trips.sort_values(PICKUP_AT, kind="stable", ignore_index=True)
+    predictions = model.predict(trips[list(REQUEST_COLUMNS)])
+    return TripWindow.of(trips, predictions, model.encoder.statistics, settings.validation)
+
+
+def _training_set(info: VersionInfo, settings: Settings) -> TrainingSetManifest:
+    if info.receipt is None:
+        raise RegistryError(
+            f"version {info.version} has no receipt, so its training set is not known",
+            "register a model by a run: mlops run",
+        )
+    try:
+        return load_manifest(info.receipt.data_hash, settings)
+    except MlopsError as error:
+        raise RegistryError(
+            f"the training set of version {info.version}, {info.receipt.data_hash[:12]}, is not in"
+            f" {settings.store}",
+            "rebuild it from the same months (mlops pipeline run data_preparation), or register"
+            " another version: mlops run",
+        ) from error

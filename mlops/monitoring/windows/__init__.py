@@ -1,0 +1,1 @@
+"""Which trips are measured together, and the labels that arrive later."""

@@ -1,0 +1,1 @@
+"""The headless engine: Mage without its server, driving runs to their end."""

@@ -1,0 +1,1 @@
+"""What the command line runs through the engine: the main job, deployments, monitoring."""

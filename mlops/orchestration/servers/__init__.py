@@ -1,0 +1,1 @@
+"""`mlops up`: the processes of the servers, kept running."""

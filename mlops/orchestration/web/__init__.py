@@ -1,0 +1,1 @@
+"""Mage's web server, with its doors shut and its pages repaired."""

@@ -1,0 +1,1 @@
+"""How the server speaks HTTP: routes, keys, limits on callers, and its documentation."""

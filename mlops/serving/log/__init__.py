@@ -1,0 +1,1 @@
+"""The prediction log: what was answered, written down without the server noticing."""

@@ -1,0 +1,242 @@
+"""What turns a matrix of features into minutes inside the server: trees, or a sum.
+
+A kernel predicts ``(n, outputs)``: the centre, and the two bounds where the interval has a model of
+its own. Nothing here knows where it was trained.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from mlops.errors import MlopsError
+from mlops.features.encoding import COLUMN, FEATURES, Matrix
+
+Values = npt.NDArray[np.float64]
+
+TREES_FILE: Final = "trees.ubj"
+LINEAR_FILE: Final = "linear.npz"
+_HOURS: Final = 24
+
+
+class Kernel(Protocol):
+    """Predicts for rows of `FEATURES`; the centre is explained exactly."""
+
+    def predict(self, features: Matrix) -> npt.NDArray[Any]:
+        """Return minutes, ``(n, outputs)``."""
+
+    def predict_row(self, row: Matrix) -> list[float]:
+        """Return the outputs of one row, shape ``(len(FEATURES),)``; for one thread at a time."""
+
+    def contributions(self, features: Matrix) -> tuple[Values, float]:
+        """Return minutes of the centre per feature, ``(n, len(FEATURES))``, and its base."""
+
+    def save(self, folder: Path) -> None:
+        """Write the kernel into a folder."""
+
+
+class TreeKernel:
+    """A booster of one or more outputs, the centre first.
+
+    Args:
+        booster: From `mlops.serving.model.trees.merged_booster`.
+    """
+
+    def __init__(self, booster: Any) -> None:
+        self._booster = booster
+        self._row = _RowPredictor(booster)
+
+    def predict(self, features: Matrix) -> npt.NDArray[Any]:
+        """Return minutes, ``(n, outputs)``, float32."""
+        if not len(features):  # XGBoost forgets how many outputs there are
+            return np.empty((0, self._row.outputs))
+        return np.asarray(self._booster.inplace_predict(features, strict_shape=True))
+
+    def predict_row(self, row: Matrix) -> list[float]:
+        """Return the outputs of one row."""
+        return self._row(row)
+
+    def contributions(self, features: Matrix) -> tuple[Values, float]:
+        """Return exact SHAP values of the centre and the mean of the training trips."""
+        return tree_contributions(self._booster, features)
+
+    def save(self, folder: Path) -> None:
+        """Write the booster."""
+        self._booster.save_model(folder / TREES_FILE)
+
+    @classmethod
+    def load(cls, folder: Path) -> TreeKernel:
+        """Read what `save` wrote; raises what XGBoost raises."""
+        import xgboost
+
+        return cls(xgboost.Booster({"nthread": 1}, model_file=folder / TREES_FILE))
+
+
+def tree_contributions(booster: Any, features: Matrix) -> tuple[Values, float]:
+    """Return exact SHAP values of a booster's first output, and the mean of the training trips.
+
+    Lundberg et al., "From local explanations to global understanding with explainable AI for
+    trees", Nature Machine Intelligence 2020: the path-dependent algorithm, in float32.
+
+    Args:
+        booster: From `mlops.serving.model.trees.merged_booster`.
+        features: Rows of `FEATURES`.
+
+    Returns:
+        Minutes per feature, ``(n, len(FEATURES))``, and the base they are added to.
+    """
+    import xgboost
+
+    if not len(features):
+        nothing, base = tree_contributions(booster, np.zeros((1, features.shape[1]), np.float32))
+        return nothing[:0], base
+    matrix = xgboost.DMatrix(features, nthread=1)
+    # The first layer is the centre's trees: the others' values are not asked for.
+    values = booster.predict(matrix, pred_contribs=True, iteration_range=(0, 1), strict_shape=True)[
+        :, 0
+    ].astype(np.float64)
+    return values[:, :-1], float(values[0, -1])
+
+
+class _RowPredictor:
+    """The same trees for one row, by Treelite's inference library.
+
+    XGBoost spends 20 microseconds of each call on itself, whatever the trees; Treelite's C function
+    needs 8 for everything, though for many rows it is the slower one. It is called here as its own
+    Python wrapper calls it, with the arguments made once. Reference: ``TreeliteGTILPredict`` in
+    https://treelite.readthedocs.io/en/latest/treelite-c-api.html.
+    """
+
+    def __init__(self, booster: Any) -> None:
+        from treelite.frontend import from_xgboost_json
+        from treelite.gtil.gtil import GTILConfig
+        from treelite.libpath import find_lib_path
+
+        # PyDLL keeps the GIL: giving it up for a few microseconds costs more than them.
+        self._library = ctypes.PyDLL(str(find_lib_path()[0]))
+        self._library.TreeliteGetLastError.restype = ctypes.c_char_p
+        self._predict = self._library.TreeliteGTILPredict
+        # These two own what the handles among the arguments stand for.
+        self._model = from_xgboost_json(bytes(booster.save_raw("json")))
+        self._options = GTILConfig(predict_type="default", nthread=1)
+        self._row = np.zeros((1, booster.num_features()), np.float32)
+        self.outputs = int(booster.inplace_predict(self._row, strict_shape=True).shape[1])
+        self._result = np.zeros(self.outputs, np.float32)
+        self._arguments = (
+            self._model.handle,
+            ctypes.c_void_p(self._row.ctypes.data),
+            ctypes.c_char_p(b"float32"),
+            ctypes.c_uint64(1),  # rows
+            ctypes.c_void_p(self._result.ctypes.data),
+            self._options.handle,
+        )
+
+    def __call__(self, row: Matrix) -> list[float]:
+        self._row[0] = row
+        if self._predict(*self._arguments):
+            raise MlopsError(
+                f"Treelite cannot predict: {self._library.TreeliteGetLastError().decode()}",
+                "deploy another version",
+            )
+        outputs: list[float] = self._result.tolist()
+        return outputs
+
+
+@dataclass(frozen=True, eq=False)
+class LinearKernel:
+    """A sum over indicators and numbers; the bounds, if any, come from trees.
+
+    Attributes:
+        intercept: Minutes, shape ``(1,)``.
+        pickup: Minutes per pickup zone, ``(ZONES,)``.
+        dropoff: Minutes per dropoff zone, ``(ZONES,)``.
+        hour: Minutes per day of the week and hour, ``(7, 24)``.
+        numbers: Columns of the other features, ``(numbers,)``.
+        low: Below it a number is clipped, ``(numbers,)``; likewise ``high``.
+        mean: Of the clipped number; a missing one counts as the mean.
+        slope: Minutes per unit of the number.
+        pickup_share: Share of each pickup zone in past trips: what contributions compare with.
+        dropoff_share: Likewise of each dropoff zone.
+        bounds: Predicts the lower and the upper bound.
+    """
+
+    intercept: Values
+    pickup: Values
+    dropoff: Values
+    hour: Values
+    numbers: npt.NDArray[np.int64]
+    low: Values
+    high: Values
+    mean: Values
+    slope: Values
+    pickup_share: Values
+    dropoff_share: Values
+    bounds: TreeKernel | None = None
+
+    def predict(self, features: Matrix) -> npt.NDArray[Any]:
+        """Return minutes, ``(n, outputs)``."""
+        center = self._center(features)[:, None]
+        return center if self.bounds is None else np.hstack([center, self.bounds.predict(features)])
+
+    def predict_row(self, row: Matrix) -> list[float]:
+        """Return the outputs of one row."""
+        center = [float(self._center(row[None])[0])]
+        return center if self.bounds is None else center + self.bounds.predict_row(row)
+
+    def contributions(self, features: Matrix) -> tuple[Values, float]:
+        """Return what each feature adds to the minutes of an average trip.
+
+        That trip has the mean of each number, zones as frequent as in past trips, and any hour of
+        the week. The table of hours is shared between clock and weekday as by Shapley (Lundberg and
+        Lee, "A unified approach to interpreting model predictions", NeurIPS 2017).
+        """
+        pickup, dropoff, hour, day = _codes(features)
+        values = np.zeros((len(features), len(FEATURES)))
+        values[:, self.numbers] = self._scaled(features) * self.slope
+        mean_pickup = float(self.pickup @ self.pickup_share)
+        mean_dropoff = float(self.dropoff @ self.dropoff_share)
+        values[:, COLUMN["pickup_zone"]] = self.pickup[pickup] - mean_pickup
+        values[:, COLUMN["dropoff_zone"]] = self.dropoff[dropoff] - mean_dropoff
+        by_hour, by_day, any_time = self.hour.mean(0), self.hour.mean(1), self.hour.mean()
+        here = self.hour[day, hour]
+        values[:, COLUMN["minute_of_day"]] = (by_hour[hour] - any_time + here - by_day[day]) / 2
+        values[:, COLUMN["weekday"]] = (by_day[day] - any_time + here - by_hour[hour]) / 2
+        return values, float(self.intercept[0] + mean_pickup + mean_dropoff + any_time)
+
+    def save(self, folder: Path) -> None:
+        """Write the tables, and the bounds' trees."""
+        tables = {name: table for name, table in vars(self).items() if name != "bounds"}
+        np.savez(folder / LINEAR_FILE, **tables)
+        if self.bounds is not None:
+            self.bounds.save(folder)
+
+    @classmethod
+    def load(cls, folder: Path) -> LinearKernel:
+        """Read what `save` wrote; raises what NumPy and XGBoost raise."""
+        with np.load(folder / LINEAR_FILE, allow_pickle=False) as tables:
+            bounds = TreeKernel.load(folder) if (folder / TREES_FILE).exists() else None
+            return cls(**tables, bounds=bounds)
+
+    def _center(self, features: Matrix) -> Values:
+        pickup, dropoff, hour, day = _codes(features)
+        places = self.pickup[pickup] + self.dropoff[dropoff]
+        numbers = self._scaled(features) @ self.slope
+        return np.asarray(numbers + places + self.hour[day, hour] + self.intercept)
+
+    def _scaled(self, features: Matrix) -> Values:
+        numbers = np.clip(features[:, self.numbers], self.low, self.high)
+        return np.nan_to_num(numbers - self.mean)
+
+
+def _codes(features: Matrix) -> tuple[npt.NDArray[np.int64], ...]:
+    """Return pickup zone, dropoff zone, hour and weekday of each row."""
+    pickup, dropoff, minute, day = (
+        features[:, COLUMN[name]].astype(np.int64)
+        for name in ("pickup_zone", "dropoff_zone", "minute_of_day", "weekday")
+    )
+    return pickup, dropoff, minute // (1_440 // _HOURS), day

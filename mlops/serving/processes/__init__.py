@@ -1,0 +1,1 @@
+"""`mlops serve`: the workers, what they follow, and who watches them."""
