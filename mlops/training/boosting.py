@@ -17,7 +17,7 @@ from mlops.training.estimators import Minutes
 
 HeldOut: TypeAlias = tuple[Matrix, Minutes]
 
-_PATIENCE: Final = 15  # rounds without gain before stopping
+_PATIENCE: Final = 15
 
 
 class BoostedTrees:
@@ -28,11 +28,21 @@ class BoostedTrees:
         rounds: Boosting rounds; with a validation set, at most.
         threads: For fitting. Prediction uses one: callers run blocks of rows side by side.
         seed: Of row and column sampling.
+        patience: Rounds without gain on the validation set before stopping.
         **params: Further parameters of XGBoost, e.g. ``quantile_alpha``.
     """
 
-    def __init__(self, objective: str, rounds: int, threads: int, seed: int, **params: Any) -> None:
+    def __init__(
+        self,
+        objective: str,
+        rounds: int,
+        threads: int,
+        seed: int,
+        patience: int = _PATIENCE,
+        **params: Any,
+    ) -> None:
         self.rounds = rounds
+        self.patience = patience
         self.params: Mapping[str, Any] = {
             "objective": objective,
             "tree_method": "hist",
@@ -72,7 +82,7 @@ class BoostedTrees:
                     (train, "train"),
                     (xgboost.QuantileDMatrix(*held_out, ref=train, **bins), "validation"),
                 ],
-                early_stopping_rounds=_PATIENCE,
+                early_stopping_rounds=self.patience,
                 evals_result=curves,
                 verbose_eval=False,
             )

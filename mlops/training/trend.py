@@ -30,6 +30,7 @@ Floats = npt.NDArray[np.float64]
 
 _BLOCKS: Final = 6
 _LEAST_GAIN: Final = 0.001  # share of the squared error that another feature must save
+_PATIENCE: Final = 50  # rounds; where columns are drawn at random, many bring nothing
 _RIDGE: Final = 1.0  # in rows, of standardised features: steadies those that say the same
 
 
@@ -130,7 +131,8 @@ class TrendAndTrees:
 
     def __init__(self, rounds: int, threads: int, seed: int, **params: Any) -> None:
         self.trend = LinearTrend()
-        self.trees = BoostedTrees("reg:squarederror", rounds, threads, seed, **params)
+        objective = "reg:squarederror"
+        self.trees = BoostedTrees(objective, rounds, threads, seed, _PATIENCE, **params)
 
     def fit(
         self, features: Matrix, target: Minutes, held_out: HeldOut | None = None
