@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from math import sqrt
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -89,48 +89,29 @@ class HistorySnapshot:
             columns |= zip(history_features(name, declared), answers.T, strict=True)
         return pd.DataFrame(columns, index=frame.index)
 
-    def of_one(
-        self, definition: DatasetDefinition, name: str
-    ) -> Callable[[Row], tuple[float, ...]]:
-        """Return the function that looks up the statistics of one history for one row."""
-        table, declared = self.tables[name], definition.histories[name]
-        event = definition.time.event if definition.time else ""
-        as_of, keep, pull = int(self._day), keep_per_day(declared), declared.smoothing
-        levels = [
-            (
-                GroupKeys(by, definition.columns).of_one(),
-                {key: tuple(sums[:, place].tolist()) for key, place in known.items()},
-            )
-            for by, (known, sums) in zip(levels_of(declared), table.levels, strict=True)
-        ][::-1]
-        weight_everywhere, *sums_everywhere = table.everywhere[:, 0].tolist()
-        always = _means(table.ever)[:, 0].tolist()
-        statistics, spread = declared.statistics, "spread" in declared.statistics
+    def of_one(self, definition: DatasetDefinition) -> Callable[[Row], list[float]]:
+        """Return the function that looks up what is known of one row.
 
-        def lookup(row: Row) -> tuple[float, ...]:
+        It answers to the bit as `lookup`, in the order of its columns, in plain Python.
+        """
+        event = definition.time.event if definition.time else ""
+        as_of = int(self._day) + _EPOCH
+        declared = [definition.histories[name] for name in self.tables]
+        groups = [*dict.fromkeys(by for each in declared for by in levels_of(each))]
+        takers = [GroupKeys(by, definition.columns).of_one() for by in groups]
+        histories = [
+            _of_one(each, table, [groups.index(by) for by in levels_of(each)])
+            for each, table in zip(declared, self.tables.values(), strict=True)
+        ]
+
+        def lookup(row: Row) -> list[float]:
             at = row[event]
-            age = 0 if at is None else max(at.toordinal() - _EPOCH - as_of, 0)
-            kept = keep**age
-            weight = weight_everywhere * kept
-            mean = (sums_everywhere[0] * kept + pull * always[0]) / (weight + pull)
-            square = (sums_everywhere[1] * kept + pull * always[1]) / (weight + pull)
-            for key_of, known in levels:
-                count, values, squares = known.get(key_of(row), _UNKNOWN)
-                weight = count * kept
-                mean = (values * kept + pull * mean) / (weight + pull)
-                if spread:
-                    square = (squares * kept + pull * square) / (weight + pull)
-            if statistics == ("mean",):
-                return (mean,)
-            variance = square - mean * mean
-            found = {
-                "mean": mean,
-                "count": weight,
-                "spread": sqrt(variance) if variance > 0 else 0.0,
-            }
-            if spread and variance != variance:  # nothing is known at all
-                found["spread"] = variance
-            return tuple([found[name] for name in statistics])
+            age = 0 if at is None else max(at.toordinal() - as_of, 0)
+            keys = [take(row) for take in takers]
+            found: list[float] = []
+            for answer in histories:
+                found += answer(keys, age)
+            return found
 
         return lookup
 
@@ -151,8 +132,53 @@ class HistorySnapshot:
         return float(days_of(times_of(np.array([self.as_of], dtype="datetime64[us]")))[0])
 
 
-_EPOCH = datetime(1970, 1, 1).toordinal()
-_UNKNOWN = (0.0, 0.0, 0.0)
+_EPOCH: Final = datetime(1970, 1, 1).toordinal()
+_UNKNOWN: Final = (0.0, 0.0, 0.0)
+
+
+def _of_one(
+    declared: HistoryDeclaration, table: GroupTable, places: list[int]
+) -> Callable[[list[Key], int], tuple[float, ...]]:
+    """Return the function that computes, as `smoothed`, the statistics of one history for one row.
+
+    Args:
+        declared: The history.
+        table: Its sums.
+        places: Where the keys of its levels stand among all keys of a row.
+    """
+    keep, pull = keep_per_day(declared), declared.smoothing
+    all_count, all_values, all_squares = table.everywhere[:, 0].tolist()
+    ever_mean, ever_square = _means(table.ever)[:, 0].tolist()
+    levels = [
+        (place, {key: tuple(sums[:, group].tolist()) for key, group in known.items()})
+        for place, (known, sums) in zip(places, table.levels, strict=True)
+    ][::-1]
+    statistics = declared.statistics
+
+    def mean_of(keys: list[Key], age: int) -> tuple[float, ...]:
+        kept = keep**age
+        mean = (all_values * kept + pull * ever_mean) / (all_count * kept + pull)
+        for place, known in levels:
+            count, values, _ = known.get(keys[place], _UNKNOWN)
+            mean = (values * kept + pull * mean) / (count * kept + pull)
+        return (mean,)
+
+    def all_of(keys: list[Key], age: int) -> tuple[float, ...]:
+        kept = keep**age
+        [mean] = mean_of(keys, age)
+        weight = all_count * kept
+        square = (all_squares * kept + pull * ever_square) / (weight + pull)
+        for place, known in levels:
+            count, _, squares = known.get(keys[place], _UNKNOWN)
+            weight = count * kept
+            square = (squares * kept + pull * square) / (weight + pull)
+        variance = square - mean * mean
+        # A variance that is not a number stays one: nothing is known at all.
+        spread = 0.0 if variance <= 0 else sqrt(variance)
+        found = {"mean": mean, "spread": spread, "count": weight}
+        return tuple([found[name] for name in statistics])
+
+    return mean_of if statistics == ("mean",) else all_of
 
 
 def levels_of(declared: HistoryDeclaration) -> list[tuple[str, ...]]:

@@ -143,7 +143,7 @@ def test_one_row_is_looked_up_as_a_frame_is() -> None:
     others = [plain(0.0, ROW, city=None, courier=None), plain(0.0, ROW, fragile=False)]
     for row in [*rows, *others, {**ROW, **later}]:
         frame = snapshot.lookup(DEFINITION, frame_of([row]))
-        one = [x for name in DEFINITION.histories for x in snapshot.of_one(DEFINITION, name)(row)]
+        one = snapshot.of_one(DEFINITION)(row)
         assert np.array(one, np.float32).tolist() == frame.to_numpy()[0].tolist()
 
 
