@@ -20,6 +20,8 @@ from mutmut.mutation import file_mutation, mutators
 
 _LOGS = m.Name("log") | m.Name("_log") | m.Name("logger") | m.Name("_logger") | m.Name("logging")
 _TEXTS = m.FormattedString() | m.Call(func=m.Attribute(value=_LOGS))
+# Whom a signal reaches: another number may be everybody, or the group of the machine's first.
+_SIGNALS = m.Call(func=m.Attribute(value=m.Name("os"), attr=m.Name("kill") | m.Name("killpg")))
 _STRICT = m.Arg(keyword=m.Name("strict"))  # of `zip`: an assertion, which holds
 _COMPARED = m.Comparison() | m.BooleanOperation() | m.UnaryOperation(operator=m.Not())
 # A generator and an object have one switch below these, as a plain function has.
@@ -116,7 +118,7 @@ def _set_up() -> None:
     skip, arrange = visitor._skip_node_and_children, file_mutation.function_trampoline_arrangement
 
     def skips(self: Any, node: cst.CSTNode) -> bool:
-        if m.matches(node, _TEXTS) or m.matches(node, _STRICT):
+        if m.matches(node, _TEXTS | _SIGNALS | _STRICT):
             return True
         if isinstance(node, cst.Raise):  # whether it is raised is mutated, what it says is not
             self._create_mutations(node)

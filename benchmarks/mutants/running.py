@@ -21,7 +21,6 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from pathlib import Path
 
 import hypothesis
@@ -177,7 +176,6 @@ class Forks:
             code = _FAILED
             try:
                 os.setsid()
-                os.kill, os.killpg = partial(_spare, os.kill), partial(_spare, os.killpg)
                 self.at_work = at_work
                 tests[0].config.pluginmanager.unregister(name="terminalreporter")
                 os.environ["TMPDIR"] = tempfile.tempdir = str(folder)
@@ -195,13 +193,6 @@ class Forks:
         last = at_work.read_text()
         shutil.rmtree(folder, ignore_errors=True)
         return os.waitstatus_to_exitcode(status) if ended else _HUNG, last
-
-
-def _spare(send: Callable[[int, int], None], pid: int, number: int) -> None:
-    """Keep a mutant from a signal to all processes, or to the group of the first."""
-    if abs(pid) == 1:
-        raise PermissionError(f"a mutant sent signal {number} to {pid}")
-    send(pid, number)
 
 
 def _end_session(leader: int) -> None:
