@@ -12,6 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mlops.datasets.declared.encoding import TableEncoder
+from mlops.datasets.declared.histories import DatasetHistory
+from mlops.datasets.declared.reading import read_table
+from mlops.datasets.declared.splitting import split_rows
 from mlops.datasets.guessing.explaining import Request
 from mlops.datasets.guessing.proposal import Proposal, propose
 from mlops.datasets.guessing.sampling import sample_files
@@ -376,3 +380,35 @@ def test_a_thinned_stream_is_spread_over_all_of_it(sizes: list[int], limit: int)
         assert kept == list(range(0, rows, step)) or len(kept) == 1
         assert len(kept) <= limit
         assert len(kept) * 2 > min(limit, rows) - 1
+
+
+@pytest.mark.parametrize("timed", [True, False])
+def test_a_guessed_definition_is_one_that_rows_are_read_and_encoded_by(
+    timed: bool, tmp_path: Path
+) -> None:
+    # given a definition of a table that nobody has prepared
+    frame = orders(1_500)
+    frame = frame if timed else frame.drop(columns=["created_at", "delivered_at"])
+    frame.to_csv(tmp_path / "t.csv.gz", index=False)
+    sample = sample_files([tmp_path / "t.csv.gz"])
+    text = definition_text(propose(sample, Request("minutes")), sample.rows, sample.sampled)
+    definition = parse_definition(text, "dataset.yaml")
+
+    # when its rows are read, split and encoded
+    rows = read_table(definition)
+    parts = split_rows(definition, rows)
+    snapshot = None
+    if definition.histories:
+        history = DatasetHistory(definition)
+        rows = pd.concat([rows, history.annotate(rows)], axis=1)
+        snapshot = history.snapshot(rows["created_at"].max().to_pydatetime())
+    encoder = TableEncoder.fit(definition, rows[parts.train], snapshot)
+    matrix = encoder.encode(rows, history=timed)
+
+    # then a straight line through the features judges better than the mean
+    design = np.column_stack([np.nan_to_num(matrix), np.ones(len(matrix))])
+    target = rows["minutes"].to_numpy(float)
+    weights = np.linalg.lstsq(design[parts.train], target[parts.train], rcond=None)[0]
+    error = np.std(design[parts.test] @ weights - target[parts.test])
+    assert bool(definition.histories) == timed
+    assert error < 0.9 * np.std(target[parts.test])
