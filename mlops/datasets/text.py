@@ -66,7 +66,11 @@ class _CoreLoader(yaml.SafeLoader):
 
 
 class _QuotingDumper(yaml.SafeDumper):
-    """Quotes whatever a reader of YAML 1.1 or 1.2 would not take for text."""
+    """Quotes whatever a reader of YAML 1.1 or 1.2 would not take for text; writes no aliases."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        """Write a value out wherever it stands."""
+        return True
 
 
 _QuotingDumper.add_representer(

@@ -247,6 +247,24 @@ def test_counters_of_rows_and_levels_are_recognised(tmp_path: Path) -> None:
     assert rule["between"] == [0, 23]
 
 
+@pytest.mark.parametrize(("days", "half_life"), [(1, "1d"), (60, None)])
+def test_the_half_life_of_a_history_is_measured(
+    days: int, half_life: str | None, tmp_path: Path
+) -> None:
+    # given shops whose sales drift from day to day, or hardly ever
+    rng = np.random.default_rng(3)
+    drift = rng.normal(0, 1 / days, (120, 4)).cumsum(axis=0) + rng.normal(0, 2, 4)
+    day, shop = rng.integers(0, 120, 6_000), rng.integers(0, 4, 6_000)
+    at = pd.Timestamp("2024-01-01") + pd.to_timedelta(day * 24 + 9, unit="h")
+    frame = pd.DataFrame({"at": at, "shop": np.array(list("abcd"))[shop]})
+    frame["y"] = drift[day, shop] + rng.normal(size=6_000)
+    frame.to_parquet(tmp_path / "t.parquet")
+
+    [history] = guess(tmp_path / "t.parquet", target="y").content["histories"].values()
+
+    assert history.get("half_life") == half_life
+
+
 def test_a_test_window_holds_enough_rows(tmp_path: Path) -> None:
     # given a table of two years with few rows a month, and one of three months with many
     for name, days, rows in (("thin", 700, 2_000), ("dense", 100, 4_000)):

@@ -233,6 +233,12 @@ def test_what_is_written_is_read_back(values: Any, flow: bool) -> None:
     assert read_text(as_text(values, flow=flow).encode()).values == values
 
 
+def test_a_value_that_stands_twice_is_written_out_twice() -> None:
+    columns = ["a", "b"]
+
+    assert read_text(as_text({"x": columns, "y": columns}).encode()).values["y"] == columns
+
+
 DAMAGES = ("rename", "retype", "misspell", "repeat", "cut")
 VALUES = ("5", "[]", "{}", "~", "true", "x", "0d", "99999999999999999999d", ".nan", "[[a]]")
 WHERE = [n for n, line in enumerate(LINES) if ":" in line]

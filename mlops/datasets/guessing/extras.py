@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from mlops.datasets.checking.leakage import KnownAfterwards, power_alone
+from mlops.datasets.guessing.ageing import half_lives
 from mlops.datasets.guessing.columns import ColumnGuess, words_of
 from mlops.datasets.guessing.roles import Times
 
@@ -55,7 +56,12 @@ def unit_of(name: str) -> str:
 
 
 def histories(
-    features: Mapping[str, ColumnGuess], times: Times, known: KnownAfterwards, less: str
+    features: Mapping[str, ColumnGuess],
+    times: Times,
+    known: KnownAfterwards,
+    less: str,
+    columns: Mapping[str, ColumnGuess],
+    target_name: str,
 ) -> dict[str, Any]:
     """Propose histories by the categories, alone and in pairs, that explain the target.
 
@@ -64,6 +70,8 @@ def histories(
         times: Without an event there is no past.
         known: The target.
         less: Number feature that the target follows one to one; empty: none.
+        columns: Every column, by name.
+        target_name: Of the target.
     """
     if not times.event:
         return {}
@@ -84,9 +92,15 @@ def histories(
     if pair:
         prior = max(pair, key=lambda n: gains[n])
         proposed["_".join(map(_slug, pair))] = {"by": [*pair], "prior": [prior]}
-    more = {"less": less} if less else {}
+    if less:
+        proposed = {name: {**history, "less": less} for name, history in proposed.items()}
+    lives = half_lives(proposed, columns, times, target_name, less) if proposed else {}
     return {
-        name: {**history, **more, "statistics": ["mean", "count"]}
+        name: {
+            **history,
+            **({"half_life": lives[name]} if name in lives else {}),
+            "statistics": ["mean", "count"],
+        }
         for name, history in proposed.items()
     }
 

@@ -128,7 +128,7 @@ def propose(sample: TableSample, request: Request) -> Proposal:
     if context:
         content["context"] = context
     extras = {
-        "histories": histories(features, times, known, less),
+        "histories": histories(features, times, known, less, columns, target),
         "split": split(columns, usable, times),
         "rules": rules(target, columns, features, strengths, times),
         "slices": slices(features, times, columns, strengths),
