@@ -133,14 +133,9 @@ def _can_be_warm(command: Any, environment: Any, asked: dict[str, Any]) -> bool:
         {name: value for name, value in some.items() if str(name).startswith(_READ_AT_START)}
         for some in (os.environ, environment)
     )
-    for_mlflow = {name: value for name, value in environment.items() if "MLFLOW" in str(name)}
+    as_imported = all(environment.get(name, value) == value for name, value in ENVIRONMENT.items())
     special = asked["preexec_fn"] or asked["pass_fds"] or asked["shell"]
-    return (
-        (of_the_project or of_the_tests)
-        and own == theirs
-        and for_mlflow.items() <= ENVIRONMENT.items()
-        and not special
-    )
+    return (of_the_project or of_the_tests) and own == theirs and as_imported and not special
 
 
 @pytest.fixture(scope="session", autouse=True)

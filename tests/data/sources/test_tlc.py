@@ -257,7 +257,7 @@ def test_pauses_grow_and_attempts_end(ask: Any, server: FakeTlc, waits: list[flo
 
 def test_a_silent_server_times_out(ask: Any, server: FakeTlc, waits: list[float]) -> None:
     server.script = ["hang"]
-    with pytest.raises(SourceError, match=r"1 attempts.*imed? ?out"):
+    with pytest.raises(SourceError, match=r"1 attempt\b.*imed? ?out"):
         extract(ask(retries=0, timeout_seconds=0.1))
 
 
