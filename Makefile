@@ -29,8 +29,8 @@ up: $(RUNTIME) ## start Mage's editor, its scheduler and the MLflow UI
 demo-drift: $(RUNTIME) ## simulate drift, and watch it being detected and the model retrained (two minutes)
 	@$(BIN)/python -m demo
 
-# Test files run in parallel, so that fixtures of a file are built once, in the order of tests/conftest.py.
-SIDE_BY_SIDE := -n auto --dist loadfile --no-loadscope-reorder
+# Test files run in parallel, one per core, so that fixtures of a file are built once.
+SIDE_BY_SIDE := -n auto --dist loadfile
 
 test: $(DEV) ## run every test
 	@$(BIN)/python -m pytest $(SIDE_BY_SIDE)

@@ -128,8 +128,8 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """Two files more at a time than there are cores: those that run servers mostly wait."""
-    return usable_cores() + 2
+    """One file more at a time than there are cores: those that run servers mostly wait."""
+    return usable_cores() + 1
 
 
 @pytest.hookimpl(trylast=True)
