@@ -108,7 +108,7 @@ def test_a_wrong_definition_is_code_2_with_all_mistakes(
     assert code == 2
     assert "did you mean type?" in errors
     assert "did you mean split?" in errors
-    assert "2 mistakes" in call(capsys, "list")[1]
+    assert "2 mistakes" in call(capsys, "list", "--json")[1]
 
 
 def test_an_unknown_dataset_is_named_with_the_nearest(

@@ -101,5 +101,5 @@ def test_interval_bounds_belong_to_the_interval() -> None:
 
 
 def test_a_crossed_interval_is_refused() -> None:
-    with pytest.raises(DataQualityError, match="crossed in 1 rows, first in row 1"):
+    with pytest.raises(DataQualityError, match="crossed in 1 row, first in row 1"):
         interval_metrics([1, 2], [0, 3], [2, 2])
