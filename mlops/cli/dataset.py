@@ -9,6 +9,7 @@ import typer
 
 from mlops.cli.display import show_rows, terminal
 from mlops.cli.options import AsJson, examples
+from mlops.counting import counted
 from mlops.errors import ConfigurationError, DataQualityError
 
 if TYPE_CHECKING:
@@ -95,7 +96,9 @@ def init(
     with atomic_file(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
     if not as_json:
-        show_rows(proposal.report, as_json=False, title=f"{sample.rows:,} rows; what was guessed")
+        show_rows(
+            proposal.report, as_json=False, title=f"{counted(sample.rows, 'row')}; what was guessed"
+        )
         shown = path.relative_to(Path.cwd())
         terminal().print(f"Wrote {shown}: look at the lines with `check:`.\n", markup=False)
     located = locate_definition(path)
@@ -191,7 +194,7 @@ def _show_check(
     _print_findings(rows, result, located)
     if errors:
         raise DataQualityError(
-            f"{located.path}: {errors} error{'s' if errors > 1 else ''} in the definition or table",
+            f"{located.path}: {counted(errors, 'error')} in the definition or table",
             "change the lines that the errors name, then run: mlops dataset check",
         )
 
@@ -208,9 +211,10 @@ def _print_findings(
         if row["severity"] != "note":
             console.print(f"{'':<26}{row['remedy']}".replace("[", r"\["), style="dim")
     counts = {each: sum(row["severity"] == each for row in rows) for each in _COLOURS}
-    summary = ", ".join(f"{n} {each}{'s' * (n != 1)}" for each, n in counts.items())
+    summary = ", ".join(counted(n, each) for each, n in counts.items())
     seen = "" if result.sampled == result.rows else f" ({result.sampled:,} looked at)"
+    planted = counted(result.planted, "planted column")
     console.print(
-        f"{located.definition.name}: {result.rows:,} rows{seen}; {summary}."
-        f" {result.planted} planted columns that know the future were looked for."
+        f"{located.definition.name}: {counted(result.rows, 'row')}{seen}; {summary}."
+        f" The search was tested with {planted} that know the future."
     )

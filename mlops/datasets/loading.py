@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
+from mlops.counting import counted
 from mlops.datasets.definition import DatasetDefinition
 from mlops.datasets.repair import all_mistakes
 from mlops.datasets.text import KeyPath, UnreadableTextError, as_text, read_text
@@ -126,9 +127,9 @@ def _line(path: KeyPath, lines: Mapping[KeyPath, int]) -> int:
 def _refusal(name: str, mistakes: list[tuple[int, str]]) -> DefinitionError:
     unique = sorted(dict.fromkeys(mistakes))
     shown = "\n".join(f"  line {line}: {message}" for line, message in unique)
-    count = "1 mistake" if len(unique) == 1 else f"{len(unique)} mistakes"
     return DefinitionError(
-        f"{name} has {count}:\n{shown}", "correct the lines, then run: mlops dataset check"
+        f"{name} has {counted(len(unique), 'mistake')}:\n{shown}",
+        "correct the lines, then run: mlops dataset check",
     )
 
 

@@ -2,17 +2,20 @@
 
 A column is suspect if it predicts the target on its own too well on rows that the small model has
 not seen; if it is a step function of the target or of the outcome's time; or if it is a statistic
-of the target over the rows that share its value, which whoever computed it took from the future.
+of the target over the rows that share its value, which could only be computed afterwards.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Final, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+
+from mlops.datasets.declared.calendar import calendar_part, days_of
 
 Floats = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.int64]
@@ -255,7 +258,10 @@ def _follows_outcome(
             later, earlier = _held_out(of(outcome), x), _held_out(of(event), x)
             if later >= CERTAIN and 1 - later < 0.1 * (1 - earlier):
                 return True
-    parts: tuple[Callable[[Any], Floats], ...] = (_date, _hour_of_day, _weekday, _minute_of_day)
+    parts: tuple[Callable[[Any], Floats], ...] = (
+        *(days_of, partial(calendar_part, part="hour"), partial(calendar_part, part="weekday")),
+        _minute_of_day,
+    )
     return few and any(_purer(codes, of(outcome), of(event)) for of in parts)
 
 
@@ -281,15 +287,3 @@ def _epoch(times: Any) -> Floats:
 
 def _minute_of_day(times: Any) -> Floats:
     return _minutes(times, times.astype("datetime64[D]"))
-
-
-def _hour_of_day(times: Any) -> Floats:
-    return np.asarray(np.floor(_minute_of_day(times) / 60))
-
-
-def _date(times: Any) -> Floats:
-    return np.asarray(np.floor(_epoch(times) / (24 * 60)))
-
-
-def _weekday(times: Any) -> Floats:
-    return _date(times) % 7

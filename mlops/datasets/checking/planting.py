@@ -1,7 +1,7 @@
 """Columns that know the future, planted in memory: a detector that misses one cannot be trusted.
 
-Whoever reads that no column knows the future must know that one would have been found in this very
-table, with its target, its rows and its times.
+A report that no column knows the future is worth something only if one would have been found in
+this very table, with its target, its rows and its times.
 """
 
 from __future__ import annotations

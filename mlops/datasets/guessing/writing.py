@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from mlops.counting import counted
 from mlops.datasets.guessing.proposal import Proposal
 from mlops.datasets.text import as_text
 
@@ -19,7 +20,7 @@ def definition_text(proposal: Proposal, rows: int, sampled: int) -> str:
         rows: Of the table.
         sampled: Rows that were looked at.
     """
-    seen = f"{rows:,} rows" if sampled == rows else f"{sampled:,} of {rows:,} rows"
+    seen = counted(rows, "row") if sampled == rows else f"{sampled:,} of {rows:,} rows"
     lines = [
         f"# Guessed from {seen} by `mlops dataset init`. What a comment says should be checked;",
         "# `mlops dataset check` says whether the table agrees, `mlops dataset schema` every key.",
