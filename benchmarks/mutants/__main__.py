@@ -77,8 +77,8 @@ PACKAGES: Mapping[str, Package] = {
             *_files(
                 "mlops/serving/*/{}.py",
                 "access answering app complaints errors follower http keys limits metrics"
-                " parquet prediction_log reading requests routing rows shadows state supervisor"
-                " worker",
+                " parquet plain_lists prediction_log reading requests routing rows shadows state"
+                " supervisor worker",
             ),
             "mlops/gateway/*.py",
         ),

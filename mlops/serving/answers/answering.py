@@ -14,7 +14,7 @@ import numpy.typing as npt
 from mlops.data.trips import DISTANCE, DROPOFF_ZONE, PICKUP_ZONE, REQUEST_COLUMNS
 from mlops.features.sums import MAX_MILES, MIN_MILES
 from mlops.inference.trip import TripRequest
-from mlops.serving.answers.requests import Trips
+from mlops.serving.answers.plain_lists import Trips
 from mlops.serving.answers.routing import Version
 
 FROM_ROUTE: Final = "route_history"

@@ -11,7 +11,7 @@ from mlops.data.trips import REQUEST_COLUMNS
 from mlops.inference.trip import TripRequest
 from mlops.serving.answers.errors import RequestError
 from mlops.serving.answers.limits import Columns
-from mlops.serving.answers.requests import Trips
+from mlops.serving.answers.plain_lists import Trips
 from mlops.serving.answers.routing import CHAMPION, Version
 
 MAX_EXPLAINED: Final = 100

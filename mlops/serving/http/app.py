@@ -31,7 +31,8 @@ from mlops.serving.answers.errors import FieldsError, RequestError
 from mlops.serving.answers.explaining import explained
 from mlops.serving.answers.limits import RequestRules
 from mlops.serving.answers.metrics import ServingMetrics
-from mlops.serving.answers.requests import Trips, parse_body
+from mlops.serving.answers.plain_lists import Trips
+from mlops.serving.answers.requests import parse_body
 from mlops.serving.answers.routing import CHAMPION, Lineup, Role, Version
 from mlops.serving.answers.shadows import Shadows
 from mlops.serving.http.access import Door

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from mlops.data.trips import REQUEST_COLUMNS
 from mlops.inference.trip import TripRequest
 from mlops.serving.answers.errors import MAX_PROBLEMS, FieldsError, RequestError
-from mlops.serving.answers.requests import Trips, parse_body, recognised, validated
+from mlops.serving.answers.plain_lists import Trips, recognised
+from mlops.serving.answers.requests import parse_body, validated
 
 TRIP = {"pickup_at": "2024-03-01T08:30:00", "pickup_zone": 74, "dropoff_zone": 166}
 
