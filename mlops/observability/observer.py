@@ -13,6 +13,8 @@ from mlops.settings import Settings
 
 logger = logging.getLogger(__name__)
 
+SOON_SECONDS = 5  # until what could not be made is tried again, if the usual look is later
+
 
 def observe(
     settings: Settings, stop: threading.Event | None = None, ready: Callable[[], None] | None = None
@@ -30,19 +32,23 @@ def observe(
     stop = stop or threading.Event()
     page, memory = Page(), Memory()
     with exporter(settings, page) as server:
-        look(settings, page, memory)
+        complete = look(settings, page, memory)
         thread = threading.Thread(target=server.serve_forever, name="metrics", daemon=True)
         thread.start()
         if ready is not None:
             ready()
-        while not stop.wait(settings.observability.refresh_seconds):
-            look(settings, page, memory)
+        usual = settings.observability.refresh_seconds
+        while not stop.wait(usual if complete else min(usual, SOON_SECONDS)):
+            complete = look(settings, page, memory)
         server.shutdown()
 
 
-def look(settings: Settings, page: Page, memory: Memory) -> None:
-    """Renew tables and metrics once; never raises."""
+def look(settings: Settings, page: Page, memory: Memory) -> bool:
+    """Renew tables and metrics once, and return whether all could be made; never raises."""
     try:
-        page.show(refresh(settings, memory))
+        refreshed = refresh(settings, memory)
+        page.show(refreshed)
     except Exception:
         logger.exception("what was seen before stays")
+        return False
+    return not refreshed.problems

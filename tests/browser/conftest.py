@@ -259,7 +259,7 @@ def _up(settings: Settings, output: Path, **variables: str) -> Iterator[Server]:
             stderr=subprocess.STDOUT,
         )
         try:
-            deadline = time.monotonic() + 300
+            deadline = time.monotonic() + 200  # below a test's, whose end shows no output
             while not (
                 _answers(found.mage)
                 and _answers(found.mlflow)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
@@ -335,9 +337,38 @@ def test_a_look_that_fails_altogether_leaves_what_was_seen(
     before = page._shown
 
     monkeypatch.setattr("mlops.observability.observer.refresh", lambda *_: 1 / 0)
-    look(settings, page, memory)
 
+    assert not look(settings, page, memory)
     assert page._shown is before
+
+
+def test_what_could_not_be_made_is_tried_again_soon_however_rare_the_usual_look(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rarely = ObservabilitySettings(metrics_port=free_ports(1)[0], refresh_seconds=3600)
+    looks: list[float] = []
+
+    def look_in_vain(*_: object) -> bool:
+        looks.append(time.monotonic())
+        if len(looks) == 3:
+            stop.set()
+        return False
+
+    stop = threading.Event()
+    monkeypatch.setattr("mlops.observability.observer.SOON_SECONDS", 0.01)
+    monkeypatch.setattr("mlops.observability.observer.look", look_in_vain)
+
+    observe(settings.model_copy(update={"observability": rarely}), stop)
+
+    assert len(looks) == 3
+
+
+def test_while_mage_still_makes_its_tables_nothing_ran(settings: Settings) -> None:
+    (settings.home / "mage").mkdir(parents=True)
+    with sqlite3.connect(settings.home / "mage" / "mage.db") as connection:
+        connection.execute("create table pipeline_run (id integer primary key)")
+
+    assert look(settings, Page(), Memory())
 
 
 def test_moments_without_a_zone_are_utc() -> None:
