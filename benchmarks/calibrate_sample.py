@@ -20,9 +20,9 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 
-from mlops.data.files.reading import read_trips
-from mlops.data.sample.calibration import CALIBRATION_FILE
-from mlops.data.zones import BOROUGHS, borough_of
+from mlops.datasets.taxi.files.reading import read_trips
+from mlops.datasets.taxi.sample.calibration import CALIBRATION_FILE
+from mlops.datasets.taxi.zones import BOROUGHS, borough_of
 
 PROBABILITIES = np.r_[0.0005, 0.002, 0.005, 0.01, np.linspace(0.02, 0.98, 33), 0.99, 0.995, 0.998]
 PROBABILITIES = np.r_[PROBABILITIES, 0.9995]

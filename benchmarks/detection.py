@@ -20,10 +20,10 @@ from benchmarks.model_quality import months_folder
 from benchmarks.report import Section, Table, markdown_section
 from benchmarks.trips import TAXI, file_name
 from demo.faults import FAULTS, Fault, drifting
-from mlops.data.files.reading import read_trips
 from mlops.data.months import month_bounds
-from mlops.data.trips import DROPOFF_AT, PICKUP_AT, TARGET
-from mlops.features.routes import RouteHistory, RouteStatistics
+from mlops.datasets.taxi.features.routes import RouteHistory, RouteStatistics
+from mlops.datasets.taxi.files.reading import read_trips
+from mlops.datasets.taxi.trips import DROPOFF_AT, PICKUP_AT, TARGET
 from mlops.monitoring.findings.report import Finding, WindowReport
 from mlops.monitoring.measures.judging import report_window
 from mlops.monitoring.measures.learning import build_profile

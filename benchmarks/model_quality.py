@@ -21,16 +21,16 @@ import pandas as pd
 from benchmarks.measuring import REPOSITORY
 from benchmarks.report import Section, Table, markdown_section
 from benchmarks.trips import TAXI, file_name, source_variables
-from mlops.data.contract.validation import validate
-from mlops.data.files.reading import read_trips
 from mlops.data.references import TrainingSetManifest
-from mlops.data.sources import extract
 from mlops.data.store.snapshots import publish_training_set, read_window
-from mlops.data.trips import DROPOFF_AT, PICKUP_AT, TARGET
+from mlops.datasets.taxi.contract.validation import validate
+from mlops.datasets.taxi.features.build import build_features
+from mlops.datasets.taxi.features.routes import RouteStatistics
+from mlops.datasets.taxi.files.reading import read_trips
+from mlops.datasets.taxi.sources import extract
+from mlops.datasets.taxi.trips import DROPOFF_AT, PICKUP_AT, TARGET
 from mlops.errors import SourceError
 from mlops.evaluation.metrics import regression_metrics
-from mlops.features.build import build_features
-from mlops.features.routes import RouteStatistics
 from mlops.settings import Settings, load_settings
 from mlops.training.artifact import TripDurationModel
 from mlops.training.families import FAMILIES, OBJECTIVES, family_of

@@ -16,11 +16,11 @@ from benchmarks.measuring import measure
 from benchmarks.onnx_trees import onnx_session
 from benchmarks.report import Section, Table
 from benchmarks.trips import MONTHS, TAXI, Bench, file_name
-from mlops.data.files.reading import read_trips
 from mlops.data.months import month_bounds
-from mlops.data.trips import DROPOFF_AT, PICKUP_AT, REQUEST_COLUMNS, TARGET, VENDOR
-from mlops.features.encoding import FEATURES, Matrix
-from mlops.features.routes import RouteHistory, RouteStatistics
+from mlops.datasets.taxi.features.encoding import FEATURES, Matrix
+from mlops.datasets.taxi.features.routes import RouteHistory, RouteStatistics
+from mlops.datasets.taxi.files.reading import read_trips
+from mlops.datasets.taxi.trips import DROPOFF_AT, PICKUP_AT, REQUEST_COLUMNS, TARGET, VENDOR
 from mlops.serving.model.compilation import compile_model, output_trees
 from mlops.serving.model.kernels import TreeKernel
 from mlops.serving.model.trees import merged_booster

@@ -13,8 +13,8 @@ import pyarrow.parquet as pq
 
 from benchmarks.measuring import REPOSITORY
 from mlops.data.months import month_bounds, next_month
-from mlops.data.sample.generator import generate_month
-from mlops.data.trips import DROPOFF_AT, PICKUP_AT, TLC_COLUMNS
+from mlops.datasets.taxi.sample.generator import generate_month
+from mlops.datasets.taxi.trips import DROPOFF_AT, PICKUP_AT, TLC_COLUMNS
 
 TAXI = "green"
 MONTHS = ("2024-01", "2024-02")

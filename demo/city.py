@@ -15,12 +15,12 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from mlops.data.contract.validation import split_requests
-from mlops.data.files.reading import read_trips
 from mlops.data.locations import month_file_name
-from mlops.data.sample.generator import generate_month
-from mlops.data.sample.schema import SYNTHETIC_MARK
-from mlops.data.trips import (
+from mlops.datasets.taxi.contract.validation import split_requests
+from mlops.datasets.taxi.files.reading import read_trips
+from mlops.datasets.taxi.sample.generator import generate_month
+from mlops.datasets.taxi.sample.schema import SYNTHETIC_MARK
+from mlops.datasets.taxi.trips import (
     DROPOFF_AT,
     PICKUP_AT,
     REQUEST_COLUMNS,

@@ -12,8 +12,9 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
-from mlops.data.sample.generator import DRIFT_FURTHER, DRIFT_RARE_ROUTES, DRIFT_SLOWER
-from mlops.data.trips import (
+from mlops.datasets.taxi.features.calendar import moments
+from mlops.datasets.taxi.sample.generator import DRIFT_FURTHER, DRIFT_RARE_ROUTES, DRIFT_SLOWER
+from mlops.datasets.taxi.trips import (
     DISTANCE,
     DROPOFF_AT,
     DROPOFF_ZONE,
@@ -23,7 +24,6 @@ from mlops.data.trips import (
     UNKNOWN_ZONES,
     VENDOR,
 )
-from mlops.features.calendar import moments
 from mlops.monitoring.measures.quality import KILOMETRES_PER_MILE
 
 Fault = Callable[[pd.DataFrame], pd.DataFrame]

@@ -9,21 +9,21 @@ holds this table to the code: every use of this module and every folder of the h
 
 | Folder | What | Where | Key |
 |---|---|---|---|
-| cache | generated months | data/sources/sample.py | taxi, month, rows, seed, drift, \
+| cache | generated months | datasets/taxi/sources/sample.py | taxi, month, rows, seed, drift, \
 calibration, the generator's code; the file is checked against its receipt |
-| cache | the TLC's months | data/sources/tlc.py | address; checked against its receipt |
-| cache | remote files | data/sources/path.py | address and the origin's mark of the content; \
-checked against its receipt |
-| staging | months held to the contract | data/contract/validation.py | bytes and names of the \
-files as they lie there, taxi, limits and actions, code of `data` |
-| staging | months with route history | features/build.py | the staged months, settings of \
-features, code of `data` and `features` |
+| cache | the TLC's months | datasets/taxi/sources/tlc.py | address; checked against its receipt |
+| cache | remote files | datasets/taxi/sources/path.py | address and the origin's mark of the \
+content; checked against its receipt |
+| staging | months held to the contract | datasets/taxi/contract/validation.py | bytes and names \
+of the files as they lie there, taxi, limits and actions, code of `data` and `datasets/taxi` |
+| staging | months with route history | datasets/taxi/features/build.py | the staged months, \
+settings of features, code of `data` and `datasets/taxi` |
 | store | training sets | data/store/snapshots.py | their content, verified when \
 published again |
 | store | what the training set in use was asked by | data/store/publications.py | all settings \
-of the recipe, bytes of the source files, code of `data` and `features`; compared, not hashed |
-| store | route statistics | features/products.py | training set, settings of features, code of \
-`data` and `features` |
+of the recipe, bytes of the source files, code of `data` and `datasets`; compared, not hashed |
+| store | route statistics | datasets/taxi/features/products.py | training set, settings of \
+features, code of `data` and `datasets/taxi` |
 | predictions | batches | inference/batch.py | bytes and names of the files, taxi, limits and \
 actions, model, version, code that reads and predicts |
 | served | compiled models | serving/processes/follower.py | version, model, code that compiles |
@@ -78,7 +78,7 @@ def of_code(*names: str) -> str:
     """Hash the source of modules and folders of the library, as this process imported it.
 
     Args:
-        *names: Paths below ``mlops/``: ``features``, ``data/trips.py``. Without any, all of it.
+        *names: Paths below ``mlops/``: ``data``, ``training/tuning.py``. Without any, all of it.
 
     Raises:
         KeyError: If the library has no such file or folder.

@@ -26,7 +26,6 @@ import pytest
 
 from demo.servers import free_ports
 from mlops.cores import usable_cores
-from mlops.data.files.reading import read_trips
 from mlops.data.months import month_bounds
 from mlops.data.references import (
     Extraction,
@@ -35,16 +34,17 @@ from mlops.data.references import (
     TrainingSetManifest,
     Window,
 )
-from mlops.data.sample.generator import generate_month
 from mlops.data.store.snapshots import read_window
-from mlops.data.trips import DROPOFF_AT, PICKUP_AT, TARGET, TRIP_COLUMNS
+from mlops.datasets.taxi.features.calendar import moments
+from mlops.datasets.taxi.features.routes import RouteHistory, RouteStatistics
+from mlops.datasets.taxi.files.reading import read_trips
+from mlops.datasets.taxi.sample.generator import generate_month
+from mlops.datasets.taxi.trips import DROPOFF_AT, PICKUP_AT, TARGET, TRIP_COLUMNS
 from mlops.deployment.records import DeploymentRecord, Records, RunKey
 from mlops.evaluation.evaluate import Evaluation
 from mlops.evaluation.explanation import gain_insight
 from mlops.evaluation.metrics import regression_metrics
 from mlops.evaluation.verdict import RuleResult, Verdict
-from mlops.features.calendar import moments
-from mlops.features.routes import RouteHistory, RouteStatistics
 from mlops.monitoring.findings.policy import Champion as PolicyChampion
 from mlops.monitoring.findings.policy import WindowOutcome, decide
 from mlops.monitoring.findings.records import (

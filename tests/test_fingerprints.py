@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from mlops import fingerprints
 from mlops.backtest import store as backtest_store
 from mlops.data.references import TrainingSetManifest, TripPart, ValidatedTrips
-from mlops.data.sources import sample
 from mlops.data.store import publications
-from mlops.features import build, products
+from mlops.datasets.taxi.features import build, products
+from mlops.datasets.taxi.sources import sample
 from mlops.fingerprints import PACKAGE, of_code, of_values
 from mlops.inference import batch
 from mlops.registry.catalogue import VersionInfo
@@ -62,11 +62,11 @@ def test_times_are_plain_and_objects_are_not() -> None:
 def test_any_change_of_a_source_changes_the_hash_of_its_folder_only(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    before = of_code("data"), of_code("features"), of_code()
+    before = of_code("data"), of_code("training"), of_code()
     edited = {**fingerprints.sources(), "data/months.py": "edited"}
     monkeypatch.setattr(fingerprints, "sources", lambda: edited)
     assert of_code("data") != before[0]
-    assert of_code("features") == before[1]
+    assert of_code("training") == before[1]
     assert of_code() != before[2]
     with pytest.raises(KeyError, match="no such source"):
         of_code("data/nonesuch.py")
@@ -136,10 +136,10 @@ def imported(module: str) -> set[str]:
 @pytest.mark.parametrize(
     ("module", "code"),
     [
-        ("data/sample/generator.py", sample._CODE),
-        ("data/contract/validation.py", ("data",)),
-        ("features/build.py", publications.CODE),
-        ("features/products.py", publications.CODE),
+        ("datasets/taxi/sample/generator.py", sample._CODE),
+        ("datasets/taxi/contract/validation.py", ("data", "datasets/taxi")),
+        ("datasets/taxi/features/build.py", publications.CODE),
+        ("datasets/taxi/features/products.py", publications.CODE),
         ("data/store/snapshots.py", publications.CODE),
         ("inference/batch.py", batch._CODE),
         ("training/artifact.py", batch._CODE),
@@ -203,7 +203,7 @@ def test_generated_months_are_kept_by_all_that_they_are_drawn_from(
     ]
     monkeypatch.setattr(sample, "calibration_version", lambda: "another")
     places.append(place())
-    edited(monkeypatch, "data/sample/schema.py")
+    edited(monkeypatch, "datasets/taxi/sample/schema.py")
     places.append(place())
     assert len({*places}) == len(places)
     assert place() == places[-1]
@@ -219,7 +219,7 @@ def test_staged_features_are_kept_by_all_that_they_are_built_from(
 
     keys = [key(), key("/staging/validated-2/clean/2024-01.parquet")]
     keys += [key(**change) for change in other_features()]
-    for file in ("data/contract/rules.py", "features/routes.py"):
+    for file in ("datasets/taxi/contract/rules.py", "datasets/taxi/features/routes.py"):
         edited(monkeypatch, file)
         keys.append(key())
     assert len({*keys}) == len(keys) > 4
@@ -240,7 +240,7 @@ def test_route_statistics_are_named_by_all_that_they_are_computed_from(
         return products.publish_route_statistics(manifest, settings).sha256
 
     names = [name(), name("cd" * 32), *(name(**change) for change in other_features())]
-    for file in ("data/clock.py", "features/sums.py"):
+    for file in ("datasets/taxi/clock.py", "datasets/taxi/features/sums.py"):
         edited(monkeypatch, file)
         names.append(name())
     assert len({*names}) == len(names) > 4

@@ -14,7 +14,7 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
-from mlops.data.trips import DROPOFF_AT, FARE, PICKUP_AT, REQUEST_COLUMNS, TARGET, TRIP_ID
+from mlops.datasets.taxi.trips import DROPOFF_AT, FARE, PICKUP_AT, REQUEST_COLUMNS, TARGET, TRIP_ID
 from mlops.errors import DataQualityError
 
 # What recording adds to a trip: whether a request like it is answered, and whether the ended trip

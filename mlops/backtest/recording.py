@@ -10,14 +10,14 @@ import pandas as pd
 
 from mlops import progress
 from mlops.backtest.history import ANSWERABLE, LEARNABLE, History
-from mlops.data.clock import minutes_between
-from mlops.data.contract.rules import rules_in_force
-from mlops.data.contract.schema import broken_rules, trip_schema
-from mlops.data.contract.validation import validate
-from mlops.data.files.reading import read_trips
 from mlops.data.references import Extraction
-from mlops.data.sources import extract
-from mlops.data.trips import DROPOFF_AT, PICKUP_AT, TARGET
+from mlops.datasets.taxi.clock import minutes_between
+from mlops.datasets.taxi.contract.rules import rules_in_force
+from mlops.datasets.taxi.contract.schema import broken_rules, trip_schema
+from mlops.datasets.taxi.contract.validation import validate
+from mlops.datasets.taxi.files.reading import read_trips
+from mlops.datasets.taxi.sources import extract
+from mlops.datasets.taxi.trips import DROPOFF_AT, PICKUP_AT, TARGET
 from mlops.errors import ConfigurationError
 from mlops.settings import Settings, ValidationSettings
 

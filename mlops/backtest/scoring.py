@@ -10,7 +10,7 @@ from mlops.backtest.results import Live
 from mlops.backtest.store import WAY_OUT, Store, key_of
 from mlops.backtest.training import Training, model_of
 from mlops.data.months import month_bounds
-from mlops.data.trips import TARGET
+from mlops.datasets.taxi.trips import TARGET
 from mlops.errors import DamagedFileError
 from mlops.evaluation.metrics import interval_metrics, regression_metrics
 from mlops.records.atomic import atomic_file

@@ -19,7 +19,7 @@ Record = TypeVar("Record", bound=Reference)
 WAY_OUT: Final = "repeat the backtest: it recomputes what is damaged"
 
 # The packages whose code decides a result.
-_PACKAGES = ("data", "features", "training", "evaluation", "monitoring", "backtest")
+_PACKAGES = ("data", "datasets", "training", "evaluation", "monitoring", "backtest")
 
 
 def key_of(*inputs: Any) -> str:

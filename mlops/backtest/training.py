@@ -23,14 +23,14 @@ from mlops.backtest.store import Store, key_of
 from mlops.cores import usable_cores
 from mlops.data.months import month_bounds
 from mlops.data.references import Reference
-from mlops.data.trips import PICKUP_AT, TARGET
 from mlops.data.windows import Interval, plan_windows
+from mlops.datasets.taxi.features.routes import RouteHistory, RouteStatistics
+from mlops.datasets.taxi.trips import PICKUP_AT, TARGET
 from mlops.errors import ConfigurationError
 from mlops.evaluation.evaluate import GateEvidence, gather_evidence
 from mlops.evaluation.gate import judge
 from mlops.evaluation.metrics import regression_metrics
 from mlops.evaluation.verdict import Verdict
-from mlops.features.routes import RouteHistory, RouteStatistics
 from mlops.records.digests import is_intact, sha256_of
 from mlops.records.files import damaged, read_record
 from mlops.registry.receipts import code_commit, lock_hash

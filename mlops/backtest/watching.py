@@ -16,7 +16,7 @@ from mlops.backtest.history import Clock, content_sha256
 from mlops.backtest.results import Signal, Signals
 from mlops.backtest.store import Store, key_of
 from mlops.backtest.training import Training, model_of
-from mlops.data.trips import REQUEST_COLUMNS
+from mlops.datasets.taxi.trips import REQUEST_COLUMNS
 from mlops.monitoring.findings.policy import Champion, WindowOutcome, decide
 from mlops.monitoring.findings.report import WindowReport
 from mlops.monitoring.measures.judging import report_window

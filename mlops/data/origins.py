@@ -87,7 +87,7 @@ def is_synthetic(file: str | Path) -> bool:
     import pyarrow.parquet as pq  # here, because commands that only look start without it
 
     from mlops.data.files.tables import open_table
-    from mlops.data.sample.schema import MARK_IN_ROWS, MARKED_COLUMN, SYNTHETIC_MARK
+    from mlops.datasets.taxi.sample.schema import MARK_IN_ROWS, MARKED_COLUMN, SYNTHETIC_MARK
 
     with suppress(OSError, ValueError):  # another format
         metadata: dict[bytes, bytes] = pq.read_schema(file).metadata or {}

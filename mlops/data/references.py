@@ -11,8 +11,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from mlops.data.contract.rule_names import current_name
 from mlops.data.origins import TripOrigin
+from mlops.datasets.taxi.contract.rule_names import current_name
 
 
 class Reference(BaseModel):

@@ -12,7 +12,7 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
-from mlops.data.trips import NUMBER_OF_ZONES, PICKUP_AT, REQUEST_COLUMNS, UNKNOWN_ZONES
+from mlops.datasets.taxi.trips import NUMBER_OF_ZONES, PICKUP_AT, REQUEST_COLUMNS, UNKNOWN_ZONES
 
 ROWS: Final = 32
 _HOURS: Final = 6 * 24  # spread over: within any server's limits on dates

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Patch
 
 from mlops.counting import counted
-from mlops.data.zone_names import ZONE_NAMES
+from mlops.datasets.taxi.zone_names import ZONE_NAMES
 from mlops.drawing.frame import FULL, HALF, Drawing, FigureSize, axes, drawn, figure, label, legend
 from mlops.drawing.html import empty
 from mlops.drawing.moments import dates

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from mlops.data.trips import TARGET
+from mlops.datasets.taxi.trips import TARGET
 from mlops.evaluation.metrics import FloatArray, interval_metrics, regression_metrics
 from mlops.evaluation.performance import Servable, prediction_latency_ms, saved_size_mb
 from mlops.evaluation.results import Evaluation

@@ -13,7 +13,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from mlops.data.trips import TARGET
+from mlops.datasets.taxi.features.encoding import FEATURES, Matrix
+from mlops.datasets.taxi.trips import TARGET
 from mlops.evaluation.insight import (
     Contributions,
     Curve,
@@ -24,7 +25,6 @@ from mlops.evaluation.insight import (
 )
 from mlops.evaluation.metrics import FloatArray
 from mlops.evaluation.slices import slice_metrics
-from mlops.features.encoding import FEATURES, Matrix
 from mlops.serving.model.compilation import contributions_of
 from mlops.training.artifact import TripDurationModel
 from mlops.training.families import family_of

@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from mlops.data.trips import DISTANCE, PICKUP_AT, PICKUP_ZONE
-from mlops.data.zones import borough_of
+from mlops.datasets.taxi.trips import DISTANCE, PICKUP_AT, PICKUP_ZONE
+from mlops.datasets.taxi.zones import borough_of
 from mlops.evaluation.results import SliceMetrics
 
 # Starts of the bands, in hours. The evening rush is the TLC's own: its rush-hour surcharge holds

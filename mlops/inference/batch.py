@@ -16,19 +16,19 @@ from pydantic import Field
 from mlops import fingerprints, progress
 from mlops.cores import usable_cores
 from mlops.counting import counted
-from mlops.data.contract.validation import split_requests
-from mlops.data.files.reading import (
+from mlops.data.files.tables import files_of
+from mlops.data.references import Reference, SourceFile
+from mlops.datasets.taxi.contract.validation import split_requests
+from mlops.datasets.taxi.files.reading import (
     check_trip_file,
     id_type,
     iter_requests,
     iter_trips,
     pickups_have_zone,
 )
-from mlops.data.files.stamps import contradiction
-from mlops.data.files.tables import files_of
-from mlops.data.references import Reference, SourceFile
-from mlops.data.sources.cache import as_it_lies_there, require_unchanged
-from mlops.data.trips import PICKUP_AT, TRIP_ID
+from mlops.datasets.taxi.files.stamps import contradiction
+from mlops.datasets.taxi.sources.cache import as_it_lies_there, require_unchanged
+from mlops.datasets.taxi.trips import PICKUP_AT, TRIP_ID
 from mlops.errors import MlopsError
 from mlops.inference.overlap import Model, predicted_chunks, predicted_minutes
 from mlops.inference.requests import parse_requests
@@ -41,7 +41,7 @@ from mlops.settings import Settings, load_settings
 _SUMMARY: Final = "summary.json"
 _SAMPLE_ROWS: Final = 100_000  # whose hours are looked at
 # What turns files and a model into predictions.
-_CODE: Final = ("data", "features", "inference", "training", "serving")
+_CODE: Final = ("data", "datasets", "inference", "training", "serving")
 
 
 class PredictionSummary(Reference):
@@ -231,7 +231,7 @@ def _data_hash(sources: Sequence[SourceFile], taxi: str, settings: Settings) -> 
     limits = settings.validation.model_dump(mode="json")
     files = [(source.name, source.sha256) for source in sources]
     return fingerprints.of_values(
-        fingerprints.of_code("data/contract/rules.py"), files, taxi, limits
+        fingerprints.of_code("datasets/taxi/contract/rules.py"), files, taxi, limits
     )
 
 

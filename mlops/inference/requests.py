@@ -8,9 +8,9 @@ from typing import Any
 import pandas as pd
 from pydantic import ValidationError
 
-from mlops.data.contract.rules import RULES, meaning_of
-from mlops.data.contract.validation import REASONS, split_requests
-from mlops.data.trips import REQUEST_COLUMNS
+from mlops.datasets.taxi.contract.rules import RULES, meaning_of
+from mlops.datasets.taxi.contract.validation import REASONS, split_requests
+from mlops.datasets.taxi.trips import REQUEST_COLUMNS
 from mlops.errors import DataQualityError
 from mlops.inference.trip import TripRequest
 from mlops.settings import Settings

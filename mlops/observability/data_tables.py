@@ -11,7 +11,15 @@ import pandas as pd
 
 from mlops.counting import counted
 from mlops.data.months import month_bounds
-from mlops.data.trips import DISTANCE, PASSENGERS, PICKUP_AT, RATE_CODE, TARGET, TRIP_TYPE, VENDOR
+from mlops.datasets.taxi.trips import (
+    DISTANCE,
+    PASSENGERS,
+    PICKUP_AT,
+    RATE_CODE,
+    TARGET,
+    TRIP_TYPE,
+    VENDOR,
+)
 from mlops.observability.table import ObservedTable
 from mlops.observability.world import ObservedWorld, frame_of
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pandas as pd
 
 import mlops
-from mlops.data.trips import DROPOFF_ZONE, PICKUP_AT, PICKUP_ZONE, REQUEST_COLUMNS
+from mlops.datasets.taxi.trips import DROPOFF_ZONE, PICKUP_AT, PICKUP_ZONE, REQUEST_COLUMNS
 from mlops.registry.connection import replaced
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mlops.data.zones import UNKNOWN_BOROUGH
+from mlops.datasets.taxi.zones import UNKNOWN_BOROUGH
 from mlops.evaluation.results import Result
 from mlops.reports import words
 from mlops.reports.groups import GroupErrors

@@ -13,11 +13,18 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from mlops.data.trips import DISTANCE, DROPOFF_ZONE, PICKUP_AT, PICKUP_ZONE, REQUEST_COLUMNS, TARGET
-from mlops.data.zone_names import zone_label
+from mlops.datasets.taxi.features.sums import MAX_MILES, MIN_MILES
+from mlops.datasets.taxi.trips import (
+    DISTANCE,
+    DROPOFF_ZONE,
+    PICKUP_AT,
+    PICKUP_ZONE,
+    REQUEST_COLUMNS,
+    TARGET,
+)
+from mlops.datasets.taxi.zone_names import zone_label
 from mlops.errors import MlopsError
 from mlops.evaluation.results import Result
-from mlops.features.sums import MAX_MILES, MIN_MILES
 from mlops.reports.groups import (
     Estimate,
     Floats,

@@ -15,8 +15,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from mlops.data.trips import DROPOFF_ZONE, PICKUP_AT, TARGET
-from mlops.data.zones import borough_of
+from mlops.datasets.taxi.trips import DROPOFF_ZONE, PICKUP_AT, TARGET
+from mlops.datasets.taxi.zones import borough_of
 from mlops.evaluation.results import Result
 from mlops.evaluation.slices import slice_labels
 

@@ -7,13 +7,13 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from mlops.data.contract.validation import validate
 from mlops.data.references import TrainingSetManifest
-from mlops.data.sources import extract
 from mlops.data.store.manifests import RECIPE, TRAINING_SETS, load_manifest
 from mlops.data.store.snapshots import publish_training_set, verify
+from mlops.datasets.taxi.contract.validation import validate
+from mlops.datasets.taxi.features.build import build_features
+from mlops.datasets.taxi.sources import extract
 from mlops.errors import MlopsError
-from mlops.features.build import build_features
 from mlops.registry.receipts import Receipt, code_commit
 from mlops.reproduction.findings import DATA, Evidence, Stage, compared
 from mlops.settings import Settings, load_settings

@@ -11,9 +11,9 @@ from pathlib import Path
 from mlops import progress
 from mlops.data.references import TrainingSetManifest
 from mlops.data.store.snapshots import read_window
+from mlops.datasets.taxi.features.products import freeze_routes
 from mlops.errors import ConfigurationError, MlopsError
 from mlops.evaluation.results import Evaluation
-from mlops.features.products import freeze_routes
 from mlops.registry.receipts import IntervalOrigin, Receipt, code_commit
 from mlops.registry.versions import Registry
 from mlops.reproduction import stages

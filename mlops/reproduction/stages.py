@@ -9,11 +9,11 @@ import numpy as np
 import pandas as pd
 
 from mlops.counting import counted
-from mlops.data.trips import TARGET
+from mlops.datasets.taxi.features.encoding import FEATURES as FEATURE_NAMES
+from mlops.datasets.taxi.features.routes import RouteStatistics
+from mlops.datasets.taxi.trips import TARGET
 from mlops.evaluation.metrics import interval_metrics, regression_metrics
 from mlops.evaluation.results import Evaluation
-from mlops.features.encoding import FEATURES as FEATURE_NAMES
-from mlops.features.routes import RouteStatistics
 from mlops.reproduction.differences import differences
 from mlops.reproduction.findings import (
     FEATURES,

@@ -7,7 +7,7 @@ from typing import Any
 from mlops import progress
 from mlops.data.origins import TripOrigin, require_scoring
 from mlops.data.references import Extraction
-from mlops.data.sources import extract
+from mlops.datasets.taxi.sources import extract
 from mlops.inference.batch import score
 from mlops.registry.remembered import source_in_force
 from mlops.registry.versions import Registry

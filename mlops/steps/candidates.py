@@ -14,11 +14,11 @@ from mlops import progress
 from mlops.data.references import Reference
 from mlops.data.store.manifests import load_manifest
 from mlops.data.store.snapshots import read_window
-from mlops.data.trips import TARGET
+from mlops.datasets.taxi.features.routes import RouteStatistics
+from mlops.datasets.taxi.trips import TARGET
 from mlops.errors import ConfigurationError, PipelineFailureError
 from mlops.evaluation.metrics import regression_metrics
 from mlops.evaluation.results import Metrics
-from mlops.features.routes import RouteStatistics
 from mlops.registry.searches import Candidate, finished_candidates
 from mlops.settings import Settings, load_settings
 from mlops.steps.products import route_statistics_for, training_set_from

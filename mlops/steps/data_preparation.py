@@ -6,18 +6,18 @@ from collections.abc import Mapping
 from typing import Any
 
 from mlops import progress
-from mlops.data.contract.validation import validate as validate_trips
 from mlops.data.references import (
     Extraction,
     FeatureTable,
     RouteStatisticsManifest,
     ValidatedTrips,
 )
-from mlops.data.sources import extract as extract_trips
 from mlops.data.store.publications import remember
 from mlops.data.store.snapshots import publish_training_set
-from mlops.features.build import build_features
-from mlops.features.products import publish_route_statistics as publish_routes
+from mlops.datasets.taxi.contract.validation import validate as validate_trips
+from mlops.datasets.taxi.features.build import build_features
+from mlops.datasets.taxi.features.products import publish_route_statistics as publish_routes
+from mlops.datasets.taxi.sources import extract as extract_trips
 from mlops.registry.receipts import code_commit
 from mlops.registry.remembered import source_in_force
 from mlops.settings import load_settings

@@ -14,8 +14,8 @@ from typing import Any, Final
 import pandas as pd
 
 from mlops import progress
-from mlops.data.trips import DISTANCE, DROPOFF_ZONE, PASSENGERS, PICKUP_AT, PICKUP_ZONE
-from mlops.data.zone_names import zone_label
+from mlops.datasets.taxi.trips import DISTANCE, DROPOFF_ZONE, PASSENGERS, PICKUP_AT, PICKUP_ZONE
+from mlops.datasets.taxi.zone_names import zone_label
 from mlops.errors import ConfigurationError, MlopsError
 from mlops.inference.requests import parse_requests
 from mlops.inference.trip import NEW_YORK

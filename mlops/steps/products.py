@@ -12,8 +12,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from mlops.data.references import RouteStatisticsManifest, TrainingSetManifest
+from mlops.datasets.taxi.features.products import publish_route_statistics
 from mlops.errors import MlopsError
-from mlops.features.products import publish_route_statistics
 from mlops.settings import Settings
 
 

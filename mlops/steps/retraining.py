@@ -10,7 +10,7 @@ from datetime import datetime, timezone
 from typing import Any, Protocol
 
 from mlops import progress
-from mlops.data.sources.news import months_after
+from mlops.datasets.taxi.sources.news import months_after
 from mlops.errors import ConfigurationError
 from mlops.registry.remembered import months_learned, source_in_force
 from mlops.registry.standing import model_ids

@@ -18,11 +18,11 @@ from mlops.counting import counted
 from mlops.data.references import Reference
 from mlops.data.store.manifests import load_manifest
 from mlops.data.store.snapshots import read_window
+from mlops.datasets.taxi.features.routes import RouteStatistics
 from mlops.errors import PipelineFailureError, RegistryError
 from mlops.evaluation.explanation import gain_insight
 from mlops.evaluation.insight import Insight, WindowName
 from mlops.evaluation.metrics import regression_metrics
-from mlops.features.routes import RouteStatistics
 from mlops.registry.receipts import collect_receipt
 from mlops.registry.tracking import log_candidate, log_failed_candidate
 from mlops.settings import Settings, load_settings

@@ -20,10 +20,10 @@ import numpy.typing as npt
 import pandas as pd
 
 from mlops.cores import usable_cores
-from mlops.data.trips import PICKUP_AT, TARGET
+from mlops.datasets.taxi.features.encoding import FEATURES, FeatureEncoder, training_matrix
+from mlops.datasets.taxi.features.routes import RouteStatistics
+from mlops.datasets.taxi.trips import PICKUP_AT, TARGET
 from mlops.errors import MlopsError, cause_of
-from mlops.features.encoding import FEATURES, FeatureEncoder, training_matrix
-from mlops.features.routes import RouteStatistics
 from mlops.records.atomic import atomic_file
 from mlops.training.estimators import Estimator, Minutes
 from mlops.training.families import QUANTILES, family_of

@@ -12,7 +12,7 @@ from typing import Any, Final, TypeAlias
 
 import numpy as np
 
-from mlops.features.encoding import Matrix
+from mlops.datasets.taxi.features.encoding import Matrix
 from mlops.training.estimators import Minutes
 
 HeldOut: TypeAlias = tuple[Matrix, Minutes]

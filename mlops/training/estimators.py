@@ -1,6 +1,6 @@
 """Baselines: what a model must beat to be worth its trouble; and what every estimator can do.
 
-Estimators take the dense matrix of `mlops.features.encoding` and return minutes.
+Estimators take the dense matrix of `mlops.datasets.taxi.features.encoding` and return minutes.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from mlops.features.encoding import COLUMN, Matrix
-from mlops.features.sums import ZONES
+from mlops.datasets.taxi.features.encoding import COLUMN, Matrix
+from mlops.datasets.taxi.features.sums import ZONES
 
 Minutes = npt.NDArray[np.float64]
 

@@ -14,9 +14,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from mlops.data.trips import NUMBER_OF_ZONES
-from mlops.data.zones import borough_of
-from mlops.features.encoding import COLUMN, Matrix
+from mlops.datasets.taxi.features.encoding import COLUMN, Matrix
+from mlops.datasets.taxi.trips import NUMBER_OF_ZONES
+from mlops.datasets.taxi.zones import borough_of
 from mlops.training.estimators import Estimator, Minutes
 
 NOMINAL_COVERAGE: Final = 0.8

@@ -12,8 +12,8 @@ import numpy as np
 from scipy.sparse import csr_matrix
 from sklearn.base import BaseEstimator, TransformerMixin
 
-from mlops.features.encoding import COLUMN, FEATURES, Matrix
-from mlops.features.sums import ZONES
+from mlops.datasets.taxi.features.encoding import COLUMN, FEATURES, Matrix
+from mlops.datasets.taxi.features.sums import ZONES
 
 _HOURS: Final = 24
 _DAYS: Final = 7

@@ -7,7 +7,7 @@ from typing import Any
 
 from mlops.data.references import TrainingSetManifest
 from mlops.data.store.snapshots import read_window
-from mlops.features.routes import RouteStatistics
+from mlops.datasets.taxi.features.routes import RouteStatistics
 from mlops.training.artifact import TripDurationModel
 from mlops.training.families import QUANTILES_FAMILY
 

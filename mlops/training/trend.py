@@ -23,7 +23,7 @@ from mlops.training.family import Family, Params
 from mlops.training.spaces import Integer, LogUniform, Uniform
 
 if TYPE_CHECKING:
-    from mlops.features.encoding import Matrix
+    from mlops.datasets.taxi.features.encoding import Matrix
     from mlops.training.estimators import Minutes
 
 Floats = npt.NDArray[np.float64]

@@ -18,10 +18,10 @@ import numpy as np
 import pandas as pd
 
 from mlops.counting import counted
-from mlops.data.trips import TARGET
+from mlops.datasets.taxi.features.encoding import FeatureEncoder, Matrix, training_matrix
+from mlops.datasets.taxi.features.routes import RouteStatistics
+from mlops.datasets.taxi.trips import TARGET
 from mlops.errors import MlopsError
-from mlops.features.encoding import FeatureEncoder, Matrix, training_matrix
-from mlops.features.routes import RouteStatistics
 from mlops.settings import TrainingSettings
 from mlops.training.artifact import TripDurationModel, middle
 from mlops.training.boosting import BoostedTrees, HistogramTrees

@@ -18,7 +18,7 @@ from mlops.backtest.history import (
     History,
     content_sha256,
 )
-from mlops.data.trips import REQUEST_COLUMNS, TARGET
+from mlops.datasets.taxi.trips import REQUEST_COLUMNS, TARGET
 from mlops.errors import DataQualityError
 
 START = datetime(2024, 1, 1)

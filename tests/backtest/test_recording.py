@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from mlops.backtest.recording import record
-from mlops.data.contract.validation import validate
-from mlops.data.sources import extract
+from mlops.datasets.taxi.contract.validation import validate
+from mlops.datasets.taxi.sources import extract
 from mlops.errors import ConfigurationError, SourceError
 from mlops.settings import load_settings
 

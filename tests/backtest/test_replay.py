@@ -18,9 +18,9 @@ from mlops.backtest.replay import Replay
 from mlops.backtest.results import ReplayStep
 from mlops.backtest.scoring import predictions_of
 from mlops.backtest.training import Training, model_of, read_training
-from mlops.data.trips import REQUEST_COLUMNS, TARGET
+from mlops.datasets.taxi.features.encoding import FeatureEncoder
+from mlops.datasets.taxi.trips import REQUEST_COLUMNS, TARGET
 from mlops.errors import ConfigurationError, GateRefusalError
-from mlops.features.encoding import FeatureEncoder
 from mlops.settings import Settings
 
 NOVEMBER, DECEMBER, JANUARY = (

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from benchmarks.trips import Bench, copies_folder, copy_months, file_name, shift_month
 from mlops.data.months import month_bounds
-from mlops.data.sample.generator import generate_month
+from mlops.datasets.taxi.sample.generator import generate_month
 
 PICKUP, DROPOFF = "lpep_pickup_datetime", "lpep_dropoff_datetime"
 TRIPS = generate_month("2024-01", 500, seed=1)

@@ -29,13 +29,13 @@ from mlops.cli import main
 from mlops.data.store.manifests import current_training_set, load_manifest
 from mlops.data.store.publications import reason_to_build
 from mlops.data.store.snapshots import verify
+from mlops.datasets.taxi.features.products import publish_route_statistics
+from mlops.datasets.taxi.features.routes import RouteStatistics
 from mlops.deployment.claim import Claim, Claims
 from mlops.deployment.endpoint import deployment_token
 from mlops.deployment.records import Records, RunKey
 from mlops.errors import EXIT_CODES
 from mlops.evaluation.verdict import Verdict
-from mlops.features.products import publish_route_statistics
-from mlops.features.routes import RouteStatistics
 from mlops.inference.batch import score
 from mlops.monitoring.windows.serving_snapshots import Counts, Snapshot
 from mlops.notifications.alerts import Alert

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mlops.data.origins import TripOrigin, is_synthetic, replacement, require_scoring
-from mlops.data.sample.generator import generate_month
-from mlops.data.sample.schema import MARKED_COLUMN
-from mlops.data.sources import extract
+from mlops.datasets.taxi.sample.generator import generate_month
+from mlops.datasets.taxi.sample.schema import MARKED_COLUMN
+from mlops.datasets.taxi.sources import extract
 from mlops.errors import ConfigurationError
 from mlops.settings import load_settings
 

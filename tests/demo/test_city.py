@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from demo.city import CHANGED, QUIET, SLOWER, City, batches
-from mlops.data.files.reading import read_trips
+from mlops.datasets.taxi.files.reading import read_trips
 from mlops.inference.requests import parse_requests
 from mlops.settings import Settings, load_settings
 

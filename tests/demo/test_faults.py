@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from demo.faults import FAULTS, drifting
-from mlops.data.trips import (
+from mlops.datasets.taxi.trips import (
     DISTANCE,
     DROPOFF_AT,
     DROPOFF_ZONE,

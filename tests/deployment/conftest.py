@@ -17,6 +17,7 @@ import pytest
 
 from demo import servers
 from mlops.data.references import Extraction, QualityReport, TrainingSetManifest, Window
+from mlops.datasets.taxi.features.routes import RouteHistory, RouteStatistics
 from mlops.deployment.checks import none_of, verdict
 from mlops.deployment.claim import Claim, Claims
 from mlops.deployment.ledger import Asked, Ledger
@@ -27,7 +28,6 @@ from mlops.errors import MlopsError
 from mlops.evaluation.evaluate import Evaluation
 from mlops.evaluation.metrics import regression_metrics
 from mlops.evaluation.verdict import Verdict
-from mlops.features.routes import RouteHistory, RouteStatistics
 from mlops.registry import catalogue
 from mlops.registry.receipts import Receipt, collect_receipt
 from mlops.registry.rollout import Rollout

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mlops.data.contract.validation import split_requests
+from mlops.datasets.taxi.contract.validation import split_requests
 from mlops.deployment import artifact, world
 from mlops.deployment.artifact import artifact_verdict
 from mlops.deployment.golden import ROWS, as_json, golden_requests

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from mlops.data.trips import PICKUP_AT, REQUEST_COLUMNS, UNKNOWN_ZONES
+from mlops.datasets.taxi.trips import PICKUP_AT, REQUEST_COLUMNS, UNKNOWN_ZONES
 from mlops.deployment.golden import ROWS, as_json, golden_requests
 
 

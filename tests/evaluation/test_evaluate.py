@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mlops.data.trips import REQUEST_COLUMNS, TARGET
+from mlops.datasets.taxi.trips import REQUEST_COLUMNS, TARGET
 from mlops.errors import DataQualityError
 from mlops.evaluation.evaluate import Evaluation, gather_evidence
 from mlops.evaluation.performance import prediction_latency_ms, saved_size_mb, size_mb

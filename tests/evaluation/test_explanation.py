@@ -14,12 +14,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mlops.data.trips import TARGET
+from mlops.datasets.taxi.features.encoding import FEATURES
+from mlops.datasets.taxi.features.routes import RouteHistory, RouteStatistics
+from mlops.datasets.taxi.trips import TARGET
 from mlops.evaluation.explanation import MAX_EXPLAINED, gain_insight, mean_contributions
 from mlops.evaluation.insight import Insight, summarise_contributions
 from mlops.evaluation.metrics import regression_metrics
-from mlops.features.encoding import FEATURES
-from mlops.features.routes import RouteHistory, RouteStatistics
 from mlops.serving.model.compilation import contributions_of
 from mlops.settings import FeatureSettings, TrainingSettings
 from mlops.training.artifact import TripDurationModel

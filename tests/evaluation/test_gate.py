@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlops.data.origins import TripOrigin, replacement
-from mlops.data.trips import DISTANCE, PICKUP_AT, PICKUP_ZONE
+from mlops.datasets.taxi.trips import DISTANCE, PICKUP_AT, PICKUP_ZONE
 from mlops.errors import DataQualityError
 from mlops.evaluation.evaluate import Evaluation, GateEvidence
 from mlops.evaluation.gate import judge

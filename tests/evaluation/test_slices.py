@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mlops.data.trips import DISTANCE, PICKUP_AT, PICKUP_ZONE
+from mlops.datasets.taxi.trips import DISTANCE, PICKUP_AT, PICKUP_ZONE
 from mlops.evaluation.metrics import regression_metrics
 from mlops.evaluation.slices import slice_labels, slice_metrics
 

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mlops.data.trips import REQUEST_COLUMNS
+from mlops.datasets.taxi.trips import REQUEST_COLUMNS
 
 
 class PlainModel:

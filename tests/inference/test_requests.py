@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from mlops.data.trips import REQUEST_COLUMNS, TRIP_ID
+from mlops.datasets.taxi.trips import REQUEST_COLUMNS, TRIP_ID
 from mlops.errors import DataQualityError
 from mlops.inference.requests import parse_requests
 from mlops.inference.trip import TripRequest

@@ -14,9 +14,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mlops.data.files.reading import read_trips
-from mlops.data.trips import REQUEST_COLUMNS
-from mlops.features.routes import RouteHistory, RouteStatistics
+from mlops.datasets.taxi.features.routes import RouteHistory, RouteStatistics
+from mlops.datasets.taxi.files.reading import read_trips
+from mlops.datasets.taxi.trips import REQUEST_COLUMNS
 from mlops.settings import FeatureSettings
 from mlops.training.artifact import TripDurationModel
 from mlops.training.families import FAMILIES, OBJECTIVES

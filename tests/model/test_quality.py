@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mlops.data.files.reading import read_trips
+from mlops.datasets.taxi.features.routes import RouteHistory, RouteStatistics
+from mlops.datasets.taxi.files.reading import read_trips
 from mlops.evaluation.slices import slice_labels
-from mlops.features.routes import RouteHistory, RouteStatistics
 from mlops.settings import FeatureSettings
 from mlops.training.artifact import TripDurationModel
 

@@ -14,12 +14,13 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from mlops.data.files.reading import read_trips
 from mlops.data.months import month_bounds
 from mlops.data.references import TrainingSetManifest
-from mlops.data.sample.generator import generate_month
 from mlops.data.store.snapshots import read_window
-from mlops.data.trips import (
+from mlops.datasets.taxi.features.routes import RouteStatistics
+from mlops.datasets.taxi.files.reading import read_trips
+from mlops.datasets.taxi.sample.generator import generate_month
+from mlops.datasets.taxi.trips import (
     DISTANCE,
     DROPOFF_AT,
     DROPOFF_ZONE,
@@ -31,7 +32,6 @@ from mlops.data.trips import (
 from mlops.evaluation.evaluate import Evaluation
 from mlops.evaluation.metrics import regression_metrics
 from mlops.evaluation.verdict import RuleResult, Verdict
-from mlops.features.routes import RouteStatistics
 from mlops.monitoring.findings.report import WindowReport
 from mlops.monitoring.measures.judging import report_window
 from mlops.monitoring.measures.learning import build_profile

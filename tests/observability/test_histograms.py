@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mlops.datasets.taxi.features.calendar import NUMBER_OF_BANDS
 from mlops.deployment.traffic import Traffic
-from mlops.features.calendar import NUMBER_OF_BANDS
 from mlops.monitoring.reference.observations import FEATURES
 from mlops.monitoring.reference.profile import ReferenceProfile
 from mlops.monitoring.reference.tables import FeatureCounts

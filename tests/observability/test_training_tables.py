@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mlops.datasets.taxi.features.encoding import FEATURES
 from mlops.evaluation.insight import Insight
-from mlops.features.encoding import FEATURES
 from mlops.observability.memory import Memory
 from mlops.observability.tables import read_table, refresh
 from mlops.observability.training_tables import TABLES, trials

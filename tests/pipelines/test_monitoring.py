@@ -21,14 +21,14 @@ import pyarrow.parquet as pq
 import pytest
 
 from demo.servers import free_ports
-from mlops.data.files.reading import read_trips
 from mlops.data.references import Extraction, QualityReport, TrainingSetManifest, Window
-from mlops.data.sample.generator import generate_month
-from mlops.data.trips import DROPOFF_AT, PICKUP_AT, TARGET
+from mlops.datasets.taxi.features.routes import RouteHistory, RouteStatistics
+from mlops.datasets.taxi.files.reading import read_trips
+from mlops.datasets.taxi.sample.generator import generate_month
+from mlops.datasets.taxi.trips import DROPOFF_AT, PICKUP_AT, TARGET
 from mlops.evaluation.evaluate import Evaluation
 from mlops.evaluation.metrics import regression_metrics
 from mlops.evaluation.verdict import Verdict
-from mlops.features.routes import RouteHistory, RouteStatistics
 from mlops.monitoring.findings.records import (
     DecisionRecord,
     read_decisions,

@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from mlops.data.sample.generator import generate_month
+from mlops.datasets.taxi.sample.generator import generate_month
 from mlops.orchestration.runs.history import recent_runs
 from mlops.settings import load_settings
 

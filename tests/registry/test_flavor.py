@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from mlops.data.trips import REQUEST_COLUMNS
+from mlops.datasets.taxi.trips import REQUEST_COLUMNS
 from mlops.registry import flavor
 from mlops.registry.connection import load_mlflow
 from mlops.registry.flavor import artifact_bytes, example, signature, write_model

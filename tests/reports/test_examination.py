@@ -10,8 +10,8 @@ import pytest
 
 from mlops.data.store.manifests import load_manifest
 from mlops.data.store.snapshots import read_window
-from mlops.data.trips import TARGET
-from mlops.features.routes import RouteStatistics
+from mlops.datasets.taxi.features.routes import RouteStatistics
+from mlops.datasets.taxi.trips import TARGET
 from mlops.registry.versions import Registry
 from mlops.reports.examination import EXPLAINED_TRIPS, Examination, examine
 from mlops.settings import FeatureSettings
@@ -69,7 +69,7 @@ def test_examples_are_short_middling_and_long(
 
 
 def test_what_cannot_be_explained_says_why(trips: pd.DataFrame) -> None:
-    from mlops.features.routes import RouteHistory
+    from mlops.datasets.taxi.features.routes import RouteHistory
 
     known = pd.concat([trips, RouteHistory(FeatureSettings()).annotate(trips)], axis=1)
     statistics = RouteStatistics.of(known, trips["pickup_at"].max(), FeatureSettings())

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mlops.data.trips import PICKUP_AT, TARGET
+from mlops.datasets.taxi.trips import PICKUP_AT, TARGET
 from mlops.evaluation.metrics import interval_metrics, regression_metrics
 from mlops.evaluation.slices import slice_metrics
 from mlops.reports.groups import GroupErrors, measure_groups

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlops.features.encoding import FEATURES
+from mlops.datasets.taxi.features.encoding import FEATURES
 from mlops.reproduction.differences import differences
 from mlops.training.families import family_of
 

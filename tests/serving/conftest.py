@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mlops.features.routes import RouteHistory, RouteStatistics
+from mlops.datasets.taxi.features.routes import RouteHistory, RouteStatistics
 from mlops.registry.rollout import Rollout
 from mlops.serving.answers.metrics import ServingMetrics
 from mlops.serving.answers.routing import Lineup, Version

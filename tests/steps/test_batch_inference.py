@@ -12,8 +12,8 @@ import pytest
 from typer.testing import CliRunner
 
 from mlops.cli import build_app
-from mlops.data.sample.generator import generate_month
-from mlops.data.sample.schema import MARKED_COLUMN
+from mlops.datasets.taxi.sample.generator import generate_month
+from mlops.datasets.taxi.sample.schema import MARKED_COLUMN
 from mlops.errors import ConfigurationError
 from mlops.inference.batch import PredictionSummary
 from mlops.inference.writing import SYNTHETIC_MODEL

@@ -12,10 +12,10 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlops.data.trips import UNKNOWN_ZONES
-from mlops.data.zone_names import ZONE_NAMES, zone_label
+from mlops.datasets.taxi.features.encoding import FEATURES
+from mlops.datasets.taxi.trips import UNKNOWN_ZONES
+from mlops.datasets.taxi.zone_names import ZONE_NAMES, zone_label
 from mlops.errors import ConfigurationError
-from mlops.features.encoding import FEATURES
 from mlops.orchestration.triggers.admission import PIPELINES
 from mlops.steps.playground import EXAMPLE, FIELDS, GROUPS, in_words, predict, trip_from
 

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from mlops.data.store.snapshots import read_window
-from mlops.data.trips import PICKUP_AT
+from mlops.datasets.taxi.trips import PICKUP_AT
 from mlops.errors import PipelineFailureError, RegistryError
 from mlops.monitoring.measures import building
 from mlops.registry.profiles import load_profile

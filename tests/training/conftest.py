@@ -9,7 +9,7 @@ from datetime import datetime
 import pandas as pd
 import pytest
 
-from mlops.features.routes import RouteHistory, RouteStatistics
+from mlops.datasets.taxi.features.routes import RouteHistory, RouteStatistics
 from mlops.settings import FeatureSettings
 
 

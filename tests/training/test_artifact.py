@@ -12,9 +12,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mlops.data.trips import REQUEST_COLUMNS
+from mlops.datasets.taxi.features.routes import RouteStatistics
+from mlops.datasets.taxi.trips import REQUEST_COLUMNS
 from mlops.errors import ConfigurationError, DataQualityError, MlopsError
-from mlops.features.routes import RouteStatistics
 from mlops.settings import FeatureSettings
 from mlops.training import artifact
 from mlops.training.artifact import OUTPUTS, TripDurationModel

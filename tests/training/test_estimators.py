@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from mlops.features.encoding import COLUMN, FEATURES
+from mlops.datasets.taxi.features.encoding import COLUMN, FEATURES
 from mlops.training.estimators import GlobalMean, RouteMedian
 
 

@@ -50,7 +50,7 @@ def test_defaults_and_samples_lie_in_the_space(name: str) -> None:
 
 @pytest.mark.parametrize("name", ALL)
 def test_a_family_fits_and_predicts_minutes(name: str, problem: object) -> None:
-    from mlops.features.encoding import FeatureEncoder, training_matrix
+    from mlops.datasets.taxi.features.encoding import FeatureEncoder, training_matrix
 
     features, minutes = training_matrix(FeatureEncoder(problem.statistics), problem.train[:400])
     family = family_of(name)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlops.features.encoding import COLUMN, FEATURES
+from mlops.datasets.taxi.features.encoding import COLUMN, FEATURES
 from mlops.training.intervals import (
     NOMINAL_COVERAGE,
     QuantileInterval,

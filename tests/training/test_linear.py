@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from mlops.features.encoding import COLUMN, FEATURES
-from mlops.features.sums import ZONES
+from mlops.datasets.taxi.features.encoding import COLUMN, FEATURES
+from mlops.datasets.taxi.features.sums import ZONES
 from mlops.training.linear import LinearEncoding
 
 

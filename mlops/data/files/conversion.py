@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mlops.data.clock import NEW_YORK_NAME
+from mlops.datasets.taxi.clock import NEW_YORK_NAME
 from mlops.errors import SourceError
 
 # A zone that is missing or not a whole number becomes this: outside 1 to 265, hence for the data

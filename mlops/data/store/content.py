@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from mlops.data.trips import PICKUP_AT
+from mlops.datasets.taxi.trips import PICKUP_AT
 from mlops.records.parquet import read_table
 
 # What a person does about damaged files between the source and a training set, or of one.

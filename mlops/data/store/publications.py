@@ -20,7 +20,7 @@ from mlops.records.files import find_or_report, write_record
 from mlops.settings import ALIASES, Settings, is_setting
 
 # Where the code lies that turns source files into a training set.
-CODE: Final = ("data", "features")
+CODE: Final = ("data", "datasets")
 PUBLICATION_WAY_OUT: Final = "build the training set again, which writes {path} anew: mlops run"
 
 

@@ -40,8 +40,8 @@ from mlops.data.store.manifests import (
     located,
     quality_at,
 )
-from mlops.data.trips import PICKUP_AT
 from mlops.data.windows import Interval, plan_windows
+from mlops.datasets.taxi.trips import PICKUP_AT
 from mlops.errors import DamagedFileError, DataQualityError, MlopsError
 from mlops.records.atomic import atomic_folder
 from mlops.records.files import damaged, write_pointer, write_record

@@ -14,7 +14,7 @@ from typing import Annotated, Final, Literal, NamedTuple
 
 from pydantic import BeforeValidator
 
-from mlops.data.contract.rule_names import current_measure
+from mlops.datasets.taxi.contract.rule_names import current_measure
 
 FindingKind = Literal[
     "quality",  # the data are not what they claim to be

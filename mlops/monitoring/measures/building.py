@@ -17,7 +17,7 @@ from mlops.data.months import month_bounds
 from mlops.data.references import TrainingSetManifest
 from mlops.data.store.content import STAGED_ANEW
 from mlops.data.store.manifests import load_manifest
-from mlops.data.trips import PICKUP_AT, REQUEST_COLUMNS, TARGET, TRIP_COLUMNS
+from mlops.datasets.taxi.trips import PICKUP_AT, REQUEST_COLUMNS, TARGET, TRIP_COLUMNS
 from mlops.errors import MlopsError, RegistryError
 from mlops.monitoring.findings.records import last_change, read_decisions, read_windows
 from mlops.monitoring.measures.learning import build_profile

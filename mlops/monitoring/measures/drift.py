@@ -11,7 +11,7 @@ from typing import Final
 
 import numpy as np
 
-from mlops.features.calendar import Ints
+from mlops.datasets.taxi.features.calendar import Ints
 from mlops.monitoring.findings.measurements import FindingKind, Measurement, Scale
 from mlops.monitoring.reference.observations import Floats
 from mlops.monitoring.reference.profile import ReferenceProfile

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from datetime import datetime, timezone
 from typing import Final
 
-from mlops.data.trips import PICKUP_AT
+from mlops.datasets.taxi.trips import PICKUP_AT
 from mlops.errors import DataQualityError
 from mlops.monitoring.findings.measurements import LEARNED, Measurement
 from mlops.monitoring.findings.report import Finding, Outcome, WindowReport, worst_first

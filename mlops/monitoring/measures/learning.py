@@ -22,7 +22,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from mlops.data.trips import PICKUP_AT
+from mlops.datasets.taxi.trips import PICKUP_AT
 from mlops.errors import DataQualityError
 from mlops.monitoring.findings.measurements import LEARNED, FindingKind, Measurement
 from mlops.monitoring.measures.drift import measure_drift

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import pandas as pd
 
-from mlops.data.trips import DISTANCE, PICKUP_AT, REQUEST_COLUMNS
-from mlops.features.sums import MAX_MILES, MIN_MILES
+from mlops.datasets.taxi.features.sums import MAX_MILES, MIN_MILES
+from mlops.datasets.taxi.trips import DISTANCE, PICKUP_AT, REQUEST_COLUMNS
 from mlops.monitoring.findings.measurements import Measurement
 from mlops.monitoring.findings.records import WindowRecord
 from mlops.monitoring.measures.judging import report_window

@@ -10,8 +10,8 @@ from typing import Final
 
 import numpy as np
 
-from mlops.data.trips import TARGET
-from mlops.features.calendar import NUMBER_OF_BANDS, Ints
+from mlops.datasets.taxi.features.calendar import NUMBER_OF_BANDS, Ints
+from mlops.datasets.taxi.trips import TARGET
 from mlops.monitoring.findings.measurements import Measurement, Scale, Side
 from mlops.monitoring.reference.nulls import MIN_ROWS
 from mlops.monitoring.reference.observations import LOWER, PREDICTION, UPPER, Floats

@@ -11,9 +11,9 @@ from typing import Final
 
 import numpy as np
 
-from mlops.data.contract.rules import RULES
-from mlops.data.trips import DISTANCE, PASSENGERS, PICKUP_AT, RATE_CODE, TRIP_TYPE, VENDOR
-from mlops.features.calendar import Ints, moments
+from mlops.datasets.taxi.contract.rules import RULES
+from mlops.datasets.taxi.features.calendar import Ints, moments
+from mlops.datasets.taxi.trips import DISTANCE, PASSENGERS, PICKUP_AT, RATE_CODE, TRIP_TYPE, VENDOR
 from mlops.monitoring.findings.measurements import Measurement
 from mlops.monitoring.reference.observations import DISTANCE_RATIO
 from mlops.monitoring.reference.profile import ReferenceProfile

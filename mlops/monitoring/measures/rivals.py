@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from mlops.data.trips import PICKUP_AT, REQUEST_COLUMNS, TARGET
+from mlops.datasets.taxi.trips import PICKUP_AT, REQUEST_COLUMNS, TARGET
 from mlops.evaluation.bootstrap import relative_gain
 from mlops.monitoring.measures.performance import judgeable
 from mlops.monitoring.reference.observations import PREDICTION

@@ -12,7 +12,7 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
-from mlops.data.trips import PICKUP_AT
+from mlops.datasets.taxi.trips import PICKUP_AT
 from mlops.errors import DataQualityError
 from mlops.monitoring.findings.measurements import Measurement
 from mlops.monitoring.reference.observations import LOWER, PREDICTION, UPPER

@@ -13,7 +13,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from mlops.data.trips import (
+from mlops.datasets.taxi.features.sums import MAX_MILES, MIN_MILES
+from mlops.datasets.taxi.trips import (
     DISTANCE,
     DROPOFF_ZONE,
     PASSENGERS,
@@ -24,7 +25,6 @@ from mlops.data.trips import (
     VENDOR,
 )
 from mlops.errors import DataQualityError
-from mlops.features.sums import MAX_MILES, MIN_MILES
 
 Floats = npt.NDArray[np.float64]
 
@@ -76,7 +76,7 @@ FEATURES: Final = (
 
 
 class Routes(Protocol):
-    """What is known of routes; `mlops.features.routes.RouteStatistics` has it."""
+    """What is known of routes; `mlops.datasets.taxi.features.routes.RouteStatistics` has it."""
 
     def lookup(self, frame: pd.DataFrame) -> pd.DataFrame:
         """Return at least ``route_miles`` and ``route_minutes`` for each request."""

@@ -12,8 +12,8 @@ from typing import Any, Final, Literal
 import numpy as np
 import numpy.typing as npt
 
+from mlops.datasets.taxi.features.calendar import NUMBER_OF_BANDS, Ints
 from mlops.evaluation.results import Result
-from mlops.features.calendar import NUMBER_OF_BANDS, Ints
 from mlops.monitoring.findings.measurements import MeasureName
 from mlops.monitoring.reference.observations import Feature, Floats
 

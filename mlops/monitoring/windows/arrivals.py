@@ -15,10 +15,10 @@ import numpy as np
 import pandas as pd
 
 from mlops import progress
-from mlops.data.files.reading import read_trips
 from mlops.data.references import SourceFile
-from mlops.data.sources import extract
-from mlops.data.sources.news import months_there
+from mlops.datasets.taxi.files.reading import read_trips
+from mlops.datasets.taxi.sources import extract
+from mlops.datasets.taxi.sources.news import months_there
 from mlops.errors import MlopsError
 from mlops.monitoring.windows.labels import COLUMNS, ActualTrips
 from mlops.monitoring.windows.staging import to_wall_clock

@@ -14,8 +14,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from mlops.data.clock import minutes_between
-from mlops.data.trips import (
+from mlops.datasets.taxi.clock import minutes_between
+from mlops.datasets.taxi.trips import (
     DISTANCE,
     DROPOFF_AT,
     DROPOFF_ZONE,

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from mlops.data.trips import DROPOFF_ZONE, PICKUP_AT, PICKUP_ZONE, REQUEST_COLUMNS
+from mlops.datasets.taxi.trips import DROPOFF_ZONE, PICKUP_AT, PICKUP_ZONE, REQUEST_COLUMNS
 from mlops.deployment.endpoint import KEY_NAME as DEPLOYMENT
 from mlops.monitoring.windows.arrivals import months_of
 from mlops.monitoring.windows.cutting import DAY_US, Instants, Span, cut

@@ -15,7 +15,7 @@ import pandas as pd
 import pyarrow as pa
 
 from mlops.data.files.conversion import NO_ZONE
-from mlops.data.trips import DROPOFF_AT, FARE, PICKUP_AT, REQUEST_COLUMNS, TARGET
+from mlops.datasets.taxi.trips import DROPOFF_AT, FARE, PICKUP_AT, REQUEST_COLUMNS, TARGET
 from mlops.evaluation.results import Result
 from mlops.inference.trip import NEW_YORK
 from mlops.monitoring.findings.records import Origin

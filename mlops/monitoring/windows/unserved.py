@@ -14,13 +14,13 @@ import numpy as np
 import pandas as pd
 
 from mlops import progress
-from mlops.data.clock import minutes_between
-from mlops.data.files.reading import read_trips
 from mlops.data.months import month_bounds
 from mlops.data.origins import is_synthetic
 from mlops.data.references import SourceFile
-from mlops.data.sources.news import months_after
-from mlops.data.trips import DROPOFF_AT, PICKUP_AT, REQUEST_COLUMNS, TARGET
+from mlops.datasets.taxi.clock import minutes_between
+from mlops.datasets.taxi.files.reading import read_trips
+from mlops.datasets.taxi.sources.news import months_after
+from mlops.datasets.taxi.trips import DROPOFF_AT, PICKUP_AT, REQUEST_COLUMNS, TARGET
 from mlops.errors import MlopsError
 from mlops.inference.overlap import predicted_minutes
 from mlops.monitoring.findings.records import WindowRecord

@@ -153,7 +153,9 @@ def _check_names(pipeline: str, variables: Variables) -> None:
 
 def _check_rules(settings: Settings) -> None:
     if settings.validation.actions:
-        from mlops.data.contract.rules import rules_in_force  # computes, unlike all else here
+        from mlops.datasets.taxi.contract.rules import (
+            rules_in_force,  # computes, unlike all else here
+        )
 
         rules_in_force(settings.validation)
 

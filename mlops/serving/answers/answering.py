@@ -11,8 +11,8 @@ from typing import Any, Final, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from mlops.data.trips import DISTANCE, DROPOFF_ZONE, PICKUP_ZONE, REQUEST_COLUMNS
-from mlops.features.sums import MAX_MILES, MIN_MILES
+from mlops.datasets.taxi.features.sums import MAX_MILES, MIN_MILES
+from mlops.datasets.taxi.trips import DISTANCE, DROPOFF_ZONE, PICKUP_ZONE, REQUEST_COLUMNS
 from mlops.inference.trip import TripRequest
 from mlops.serving.answers.plain_lists import Trips
 from mlops.serving.answers.routing import Version

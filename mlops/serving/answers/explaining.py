@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from mlops.data.trips import REQUEST_COLUMNS
+from mlops.datasets.taxi.trips import REQUEST_COLUMNS
 from mlops.inference.trip import TripRequest
 from mlops.serving.answers.errors import RequestError
 from mlops.serving.answers.limits import Columns

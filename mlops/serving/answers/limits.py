@@ -1,8 +1,8 @@
 """The data contract's rules on requests, without a frame: on one trip, and on columns.
 
-A frame costs more than the prediction. They are declared in `mlops.data.contract.rules`; here is
-how a single trip is held to those that a request can break, by the same names, limits and actions.
-A test compares the two on arbitrary trips.
+A frame costs more than the prediction. They are declared in
+`mlops.datasets.taxi.contract.rules`; here is how a single trip is held to those that a request can
+break, by the same names, limits and actions. A test compares the two on arbitrary trips.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from typing import Any, Final, NamedTuple, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from mlops.data.clock import is_skipped, skipped
-from mlops.data.contract.rules import (
+from mlops.datasets.taxi.clock import is_skipped, skipped
+from mlops.datasets.taxi.contract.rules import (
     FIRST_PICKUP,
     LAST_PICKUP,
     RATE_CODES,
     meaning_of,
     rules_in_force,
 )
-from mlops.data.trips import (
+from mlops.datasets.taxi.trips import (
     DISTANCE,
     DROPOFF_ZONE,
     NUMBER_OF_ZONES,

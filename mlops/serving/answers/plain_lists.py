@@ -13,7 +13,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from mlops.data.trips import PICKUP_AT, REQUEST_COLUMNS, TRIP_ID
+from mlops.datasets.taxi.trips import PICKUP_AT, REQUEST_COLUMNS, TRIP_ID
 from mlops.inference.trip import MAX_ID_LENGTH
 from mlops.serving.answers.limits import Columns
 

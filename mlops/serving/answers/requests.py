@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.types import FailFast
 from pydantic_core import from_json
 
-from mlops.data.trips import (
+from mlops.datasets.taxi.trips import (
     DROPOFF_ZONE,
     NUMBER_OF_ZONES,
     PICKUP_AT,

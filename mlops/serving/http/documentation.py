@@ -10,9 +10,9 @@ from collections.abc import Iterator, Mapping
 from html import escape
 from typing import Any, Final
 
-from mlops.data.trips import UNKNOWN_ZONES
-from mlops.data.zone_names import ZONE_NAMES
-from mlops.data.zones import borough_of
+from mlops.datasets.taxi.trips import UNKNOWN_ZONES
+from mlops.datasets.taxi.zone_names import ZONE_NAMES
+from mlops.datasets.taxi.zones import borough_of
 
 HEADERS: Final = {
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'",

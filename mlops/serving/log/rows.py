@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from mlops.data.trips import REQUEST_COLUMNS
+from mlops.datasets.taxi.trips import REQUEST_COLUMNS
 
 REQUEST_ID: Final = "request_id"
 ROW: Final = "row"  # the trip's place in its request; with id and role, the key of an answer

@@ -19,9 +19,9 @@ import numpy.typing as npt
 from pydantic import Field, ValidationError
 
 from mlops.data.references import Reference
-from mlops.data.trips import REQUEST_COLUMNS
+from mlops.datasets.taxi.features.encoding import FEATURES
+from mlops.datasets.taxi.trips import REQUEST_COLUMNS
 from mlops.errors import MlopsError
-from mlops.features.encoding import FEATURES
 from mlops.records.atomic import atomic_folder
 
 FORMAT: Final = "mlops.compiled_model/1"

@@ -8,9 +8,9 @@ from typing import Any, Final
 
 import numpy as np
 
+from mlops.datasets.taxi.features.encoding import COLUMN, FEATURES, Matrix
+from mlops.datasets.taxi.features.sums import ZONES
 from mlops.errors import MlopsError
-from mlops.features.encoding import COLUMN, FEATURES, Matrix
-from mlops.features.sums import ZONES
 from mlops.serving.model.bundle import PARITY_MINUTES, Bounds, Head, StoredMargins
 from mlops.serving.model.compiled import CompiledModel
 from mlops.serving.model.golden import golden_answers

@@ -14,9 +14,9 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from mlops.data.trips import PICKUP_AT
-from mlops.features.encoding import Columns, FeatureEncoder, Matrix
-from mlops.features.routes import RouteStatistics
+from mlops.datasets.taxi.features.encoding import Columns, FeatureEncoder, Matrix
+from mlops.datasets.taxi.features.routes import RouteStatistics
+from mlops.datasets.taxi.trips import PICKUP_AT
 from mlops.serving.model.bundle import PARITY_MINUTES, Head, read_head, unusable, write_bundle
 from mlops.serving.model.kernels import LINEAR_FILE, Kernel, LinearKernel, TreeKernel, Values
 from mlops.serving.model.one_trip import TripEncoder

@@ -9,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from mlops.data.trips import (
+from mlops.datasets.taxi.features.sums import ZONES
+from mlops.datasets.taxi.trips import (
     DISTANCE,
     DROPOFF_ZONE,
     PASSENGERS,
@@ -19,7 +20,6 @@ from mlops.data.trips import (
     TRIP_TYPE,
     UNKNOWN_ZONES,
 )
-from mlops.features.sums import ZONES
 from mlops.serving.model.bundle import PARITY_MINUTES, Golden
 from mlops.serving.model.kernels import Values
 from mlops.training.artifact import OUTPUTS, TripDurationModel

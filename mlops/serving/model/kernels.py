@@ -14,8 +14,8 @@ from typing import Any, Final, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from mlops.datasets.taxi.features.encoding import COLUMN, FEATURES, Matrix
 from mlops.errors import MlopsError
-from mlops.features.encoding import COLUMN, FEATURES, Matrix
 
 Values = npt.NDArray[np.float64]
 

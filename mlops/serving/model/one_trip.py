@@ -14,10 +14,16 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from mlops.data.trips import NUMBER_OF_ZONES
-from mlops.features.calendar import NUMBER_OF_BANDS, moment
-from mlops.features.encoding import COLUMN, FEATURES, SHORT_MILES, FeatureEncoder, Matrix
-from mlops.features.sums import MAX_MILES, MIN_MILES, ZONES, route_code, zone_codes
+from mlops.datasets.taxi.features.calendar import NUMBER_OF_BANDS, moment
+from mlops.datasets.taxi.features.encoding import (
+    COLUMN,
+    FEATURES,
+    SHORT_MILES,
+    FeatureEncoder,
+    Matrix,
+)
+from mlops.datasets.taxi.features.sums import MAX_MILES, MIN_MILES, ZONES, route_code, zone_codes
+from mlops.datasets.taxi.trips import NUMBER_OF_ZONES
 
 _ROUTE_MILES: Final = COLUMN["route_miles"]
 _ROUTE_PACE: Final = COLUMN["route_pace"]

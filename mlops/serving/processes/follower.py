@@ -204,7 +204,7 @@ def bundle_name(info: VersionInfo) -> str:
 
 def _compiler() -> str:
     """Name the code that makes bundles: another one makes other bundles of the same model."""
-    return fingerprints.of_code("data", "features", "inference", "serving", "training")[:8]
+    return fingerprints.of_code("data", "datasets", "inference", "serving", "training")[:8]
 
 
 def run_follower(settings: Settings) -> None:

@@ -23,9 +23,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mlops.data.files.periods import pickup_quantiles
-from mlops.data.files.reading import check_trip_file, iter_requests, iter_trips, read_trips
 from mlops.data.files.tables import files_of, open_table
+from mlops.datasets.taxi.files.periods import pickup_quantiles
+from mlops.datasets.taxi.files.reading import check_trip_file, iter_requests, iter_trips, read_trips
 from mlops.errors import MlopsError, SourceError
 
 NAMES = {
@@ -279,7 +279,7 @@ def test_quantiles_counted_by_the_minute_are_those_of_the_trips(
 
 _PEAK = """
 import resource, sys
-from mlops.data.files.reading import iter_trips
+from mlops.datasets.taxi.files.reading import iter_trips
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 rows = sum(len(trips) for trips in iter_trips(sys.argv[1], "green", 50_000))
 print(rows, (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024)

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlops.data.store.content import column_types, read_canonical, values_sha256
-from mlops.data.trips import TRIP_COLUMNS
+from mlops.datasets.taxi.trips import TRIP_COLUMNS
 
 
 def hash_of(table: pa.Table, **options: Any) -> str:

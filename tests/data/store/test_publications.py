@@ -81,7 +81,7 @@ def test_a_mended_file_asks_for_another_and_the_same_bytes_do_not(
 
 
 def test_other_code_asks_for_another(asked: dict[str, Any], monkeypatch: Any) -> None:
-    sources = {**fingerprints.sources(), "data/contract/rules.py": "as edited"}
+    sources = {**fingerprints.sources(), "datasets/taxi/contract/rules.py": "as edited"}
     monkeypatch.setattr(fingerprints, "sources", lambda: sources)
     assert reason_to_build(load_settings(asked)) == "the code that prepares the data changed"
 

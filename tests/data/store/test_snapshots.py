@@ -15,11 +15,11 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from mlops.data.contract.validation import validate
 from mlops.data.references import FeatureTable, TrainingSetManifest
 from mlops.data.store import manifests, snapshots
 from mlops.data.store.manifests import current_training_set, load_manifest
 from mlops.data.store.snapshots import publish_folder, publish_training_set, read_window, verify
+from mlops.datasets.taxi.contract.validation import validate
 from mlops.errors import DataQualityError, MlopsError
 from mlops.settings import Settings, load_settings
 

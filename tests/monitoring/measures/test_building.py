@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlops.data.trips import PICKUP_AT, TARGET, TRIP_COLUMNS
+from mlops.datasets.taxi.trips import PICKUP_AT, TARGET, TRIP_COLUMNS
 from mlops.errors import RegistryError
 from mlops.monitoring.findings.policy import Champion, Decision, WindowOutcome
 from mlops.monitoring.findings.records import DecisionRecord, WindowRecord, last_change

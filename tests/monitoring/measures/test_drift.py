@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy import stats
 
-from mlops.features.calendar import NUMBER_OF_BANDS
+from mlops.datasets.taxi.features.calendar import NUMBER_OF_BANDS
 from mlops.monitoring.measures.drift import (
     _coarse,
     _compare,

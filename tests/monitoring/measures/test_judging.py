@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from demo.faults import FAULTS
-from mlops.data.trips import DISTANCE, REQUEST_COLUMNS
+from mlops.datasets.taxi.trips import DISTANCE, REQUEST_COLUMNS
 from mlops.errors import DataQualityError
 from mlops.monitoring.findings.measurements import Measurement
 from mlops.monitoring.findings.report import WindowReport

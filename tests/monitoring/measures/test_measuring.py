@@ -12,7 +12,7 @@ import pytest
 
 from demo.faults import kilometres
 from mlops.data.files.conversion import NO_ZONE
-from mlops.data.trips import DISTANCE, PICKUP_AT, PICKUP_ZONE, REQUEST_COLUMNS, TARGET
+from mlops.datasets.taxi.trips import DISTANCE, PICKUP_AT, PICKUP_ZONE, REQUEST_COLUMNS, TARGET
 from mlops.errors import MlopsError
 from mlops.inference.trip import NEW_YORK
 from mlops.monitoring.findings.records import WindowRecord

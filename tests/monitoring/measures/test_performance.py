@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mlops.data.trips import REQUEST_COLUMNS, TARGET
+from mlops.datasets.taxi.features.calendar import NUMBER_OF_BANDS
+from mlops.datasets.taxi.trips import REQUEST_COLUMNS, TARGET
 from mlops.evaluation.metrics import interval_metrics, regression_metrics
 from mlops.evaluation.slices import slice_metrics
-from mlops.features.calendar import NUMBER_OF_BANDS
 from mlops.monitoring.findings.measurements import Measurement
 from mlops.monitoring.measures.performance import (
     _compare,

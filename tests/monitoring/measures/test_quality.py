@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mlops.data.trips import DISTANCE, PICKUP_AT, REQUEST_COLUMNS, TARGET, VENDOR
+from mlops.datasets.taxi.trips import DISTANCE, PICKUP_AT, REQUEST_COLUMNS, TARGET, VENDOR
 from mlops.monitoring.findings.measurements import Measurement
 from mlops.monitoring.measures.quality import (
     REPEATED,

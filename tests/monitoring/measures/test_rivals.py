@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mlops.data.trips import PICKUP_AT, TARGET
+from mlops.datasets.taxi.trips import PICKUP_AT, TARGET
 from mlops.monitoring.measures.rivals import ended_trips, gain_of
 from mlops.monitoring.windows.staging import LABELS, stage
 from mlops.serving.log.rows import MINUTES

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mlops.data.trips import DISTANCE, PICKUP_AT
+from mlops.datasets.taxi.trips import DISTANCE, PICKUP_AT
 from mlops.errors import DataQualityError
 from mlops.monitoring.measures.stability import (
     measure_predictions,

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlops.features.calendar import NUMBER_OF_BANDS
+from mlops.datasets.taxi.features.calendar import NUMBER_OF_BANDS
 from mlops.monitoring.reference.observations import Feature
 from mlops.monitoring.reference.tables import ErrorTable, FeatureCounts, expected_shares, mix_of
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from mlops.data.files.reading import read_trips
-from mlops.data.trips import REQUEST_COLUMNS, TARGET
+from mlops.datasets.taxi.files.reading import read_trips
+from mlops.datasets.taxi.trips import REQUEST_COLUMNS, TARGET
 from mlops.monitoring.windows.arrivals import Arrivals, month_files, months_of
 from mlops.settings import Settings, load_settings
 

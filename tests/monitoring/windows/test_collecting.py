@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 from pydantic import SecretStr
 
-from mlops.data.trips import PICKUP_AT, REQUEST_COLUMNS, TARGET
+from mlops.datasets.taxi.trips import PICKUP_AT, REQUEST_COLUMNS, TARGET
 from mlops.deployment.endpoint import KEY_NAME
 from mlops.monitoring.findings.records import WindowRecord, read_windows, write_window
 from mlops.monitoring.findings.report import WindowReport

@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mlops.data.contract.rules import FIRST_PICKUP, LAST_PICKUP
-from mlops.data.trips import DISTANCE, PICKUP_AT, REQUEST_COLUMNS, TARGET
+from mlops.datasets.taxi.contract.rules import FIRST_PICKUP, LAST_PICKUP
+from mlops.datasets.taxi.features.calendar import moments
+from mlops.datasets.taxi.trips import DISTANCE, PICKUP_AT, REQUEST_COLUMNS, TARGET
 from mlops.errors import DataQualityError
-from mlops.features.calendar import moments
 from mlops.monitoring.reference.observations import FEATURES, observe
 from mlops.monitoring.windows.features import TripWindow
 from mlops.settings import ValidationSettings

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlops.data.files.conversion import NO_ZONE
-from mlops.data.trips import (
+from mlops.datasets.taxi.trips import (
     DISTANCE,
     DROPOFF_AT,
     FARE,

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from mlops.data.trips import PICKUP_AT, REQUEST_COLUMNS
+from mlops.datasets.taxi.trips import PICKUP_AT, REQUEST_COLUMNS
 from mlops.errors import DamagedFileError
 from mlops.monitoring.windows.staging import (
     forget_old,

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mlops.data.trips import DROPOFF_AT, PICKUP_AT, REQUEST_COLUMNS, TARGET
+from mlops.datasets.taxi.trips import DROPOFF_AT, PICKUP_AT, REQUEST_COLUMNS, TARGET
 from mlops.monitoring.findings.records import WindowRecord
 from mlops.monitoring.windows import unserved
 from mlops.monitoring.windows.cutting import Span

@@ -13,9 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlops.data.contract.rules import FIRST_PICKUP, LAST_PICKUP, RULES, rules_in_force
-from mlops.data.contract.schema import broken_rules, trip_schema
-from mlops.data.trips import REQUEST_COLUMNS
+from mlops.datasets.taxi.contract.rules import FIRST_PICKUP, LAST_PICKUP, RULES, rules_in_force
+from mlops.datasets.taxi.contract.schema import broken_rules, trip_schema
+from mlops.datasets.taxi.trips import REQUEST_COLUMNS
 from mlops.inference.trip import NEW_YORK, TripRequest
 from mlops.serving.answers import limits
 from mlops.serving.answers.errors import MAX_PROBLEMS, FieldsError, Problem, RequestError

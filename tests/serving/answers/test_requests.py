@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlops.data.trips import REQUEST_COLUMNS
+from mlops.datasets.taxi.trips import REQUEST_COLUMNS
 from mlops.inference.trip import TripRequest
 from mlops.serving.answers.errors import MAX_PROBLEMS, FieldsError, RequestError
 from mlops.serving.answers.plain_lists import Trips, recognised

@@ -16,7 +16,7 @@ import httpx
 import pytest
 import yaml
 
-from mlops.features.sums import MAX_MILES, MIN_MILES
+from mlops.datasets.taxi.features.sums import MAX_MILES, MIN_MILES
 from mlops.registry.rollout import Rollout
 from mlops.serving.answers.answering import answer_many, answer_one
 from mlops.serving.answers.requests import parse_body

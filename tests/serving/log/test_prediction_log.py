@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlops.data.trips import REQUEST_COLUMNS
+from mlops.datasets.taxi.trips import REQUEST_COLUMNS
 from mlops.errors import ConfigurationError
 from mlops.serving.log import prediction_log
 from mlops.serving.log.prediction_log import PredictionLog

@@ -15,11 +15,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mlops.data.files.reading import read_trips
-from mlops.data.trips import REQUEST_COLUMNS, VENDOR
+from mlops.datasets.taxi.features.encoding import FEATURES
+from mlops.datasets.taxi.features.routes import RouteHistory, RouteStatistics
+from mlops.datasets.taxi.files.reading import read_trips
+from mlops.datasets.taxi.trips import REQUEST_COLUMNS, VENDOR
 from mlops.errors import MlopsError
-from mlops.features.encoding import FEATURES
-from mlops.features.routes import RouteHistory, RouteStatistics
 from mlops.serving.model.bundle import PARITY_MINUTES
 from mlops.serving.model.compilation import compile_model
 from mlops.serving.model.compiled import CompiledModel

@@ -13,9 +13,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from mlops.datasets.taxi.features.encoding import FEATURES
+from mlops.datasets.taxi.features.routes import RouteHistory, RouteStatistics
 from mlops.errors import DataQualityError, MlopsError
-from mlops.features.encoding import FEATURES
-from mlops.features.routes import RouteHistory, RouteStatistics
 from mlops.serving.model import compiled as module
 from mlops.serving.model.compilation import compile_model
 from mlops.serving.model.compiled import CompiledModel

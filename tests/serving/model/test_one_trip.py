@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlops.data.trips import REQUEST_COLUMNS, VENDOR
-from mlops.features.encoding import FEATURES, FeatureEncoder
-from mlops.features.routes import RouteStatistics
+from mlops.datasets.taxi.features.encoding import FEATURES, FeatureEncoder
+from mlops.datasets.taxi.features.routes import RouteStatistics
+from mlops.datasets.taxi.trips import REQUEST_COLUMNS, VENDOR
 from mlops.serving.model.one_trip import TripEncoder
 from mlops.settings import FeatureSettings
 
