@@ -11,6 +11,7 @@ from __future__ import annotations
 import difflib
 import json
 import os
+import re
 from collections.abc import Mapping
 from datetime import date
 from functools import reduce
@@ -24,6 +25,7 @@ from pydantic import (
     Field,
     SecretStr,
     ValidationError,
+    ValidationInfo,
     field_validator,
 )
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict, SettingsError
@@ -32,6 +34,10 @@ from mlops.data.locations import location_of, named_in
 from mlops.data.months import parse_months
 from mlops.errors import HINT, ConfigurationError, did_you_mean
 
+# Dataset of the worked case, whose state lies in the home itself.
+DEFAULT_DATASET: Final = "taxi"
+# A dataset's name, and what its definition names itself: a folder's name on every system.
+NAME: Final = r"^[a-z][a-z0-9_]*$"
 PROJECT_ROOT = Path(os.environ.get("MLOPS_PROJECT", Path(__file__).resolve().parents[1]))
 
 
@@ -259,8 +265,14 @@ class TrackingSettings(Section):
         "", description="MLflow server or database; empty means SQLite in the home folder."
     )
     artifacts: str = Field("", description="Root of MLflow's artifacts; empty means in the home.")
-    experiment: str = Field("trip-duration", description="MLflow experiment that holds the runs.")
-    model_name: str = Field("trip-duration", description="Name of the model in MLflow's registry.")
+    experiment: str = Field(
+        "trip-duration",
+        description="MLflow experiment that holds the runs; another dataset's has its name.",
+    )
+    model_name: str = Field(
+        "trip-duration",
+        description="Name of the model in MLflow's registry; another dataset's has its name.",
+    )
 
 
 class EngineSettings(Section):
@@ -520,6 +532,9 @@ class Settings(BaseSettings):
     )
 
     home: Path = Field(PROJECT_ROOT / ".mlops", description="Folder of all the project's state.")
+    dataset: str = Field(
+        DEFAULT_DATASET, description="Name of the dataset that is worked on: mlops dataset list."
+    )
     environment: Literal["dev", "prod"] = Field(
         "dev", description="Whether schedules are active (prod) or start switched off (dev)."
     )
@@ -534,7 +549,7 @@ class Settings(BaseSettings):
     evaluation: EvaluationSettings = EvaluationSettings()
     gate: GateSettings = GateSettings()
     inference: InferenceSettings = InferenceSettings()
-    tracking: TrackingSettings = TrackingSettings()
+    tracking: TrackingSettings = Field(TrackingSettings(), validate_default=True)
     engine: EngineSettings = EngineSettings()
     serving: ServingSettings = ServingSettings()
     prediction_log: PredictionLogSettings = PredictionLogSettings()
@@ -558,25 +573,51 @@ class Settings(BaseSettings):
     def _home_is_absolute(cls, value: Path) -> Path:
         return value.expanduser().resolve()
 
+    @field_validator("dataset")
+    @classmethod
+    def _dataset_is_a_name(cls, value: str) -> str:
+        if re.fullmatch(NAME, value) is None:
+            raise ValueError(
+                f"{value!r} is no name of a dataset{HINT}use small letters, digits and _, a letter"
+                " first; list the datasets with: mlops dataset list"
+            )
+        return value
+
+    @field_validator("tracking")
+    @classmethod
+    def _tracked_by_dataset(cls, value: TrackingSettings, info: ValidationInfo) -> TrackingSettings:
+        dataset = info.data.get("dataset", DEFAULT_DATASET)
+        if dataset == DEFAULT_DATASET:
+            return value
+        own = {"experiment": dataset, "model_name": dataset}
+        return TrackingSettings(**(own | value.model_dump(exclude_unset=True)))
+
+    @property
+    def state(self) -> Path:
+        """What belongs to the dataset alone; Mage, MLflow, logs and locks belong to the home."""
+        if self.dataset == DEFAULT_DATASET:
+            return self.home
+        return self.home / "datasets" / self.dataset
+
     @property
     def store(self) -> Path:
         """Data products: immutable, content-addressed snapshots."""
-        return self.home / "store"
+        return self.state / "store"
 
     @property
     def cache(self) -> Path:
         """Downloaded source files with their checksums."""
-        return self.home / "cache"
+        return self.state / "cache"
 
     @property
     def staging(self) -> Path:
         """Intermediate files between blocks of one pipeline run; safe to delete when idle."""
-        return self.home / "staging"
+        return self.state / "staging"
 
     @property
     def predictions(self) -> Path:
         """Batch predictions."""
-        return self.home / "predictions"
+        return self.state / "predictions"
 
     @property
     def logs(self) -> Path:
@@ -586,47 +627,62 @@ class Settings(BaseSettings):
     @property
     def served(self) -> Path:
         """What the online server serves: compiled versions and which of them answer."""
-        return self.home / "serving"
+        return self.state / "serving"
 
     @property
     def prediction_log_folder(self) -> Path:
         """What the online server answered, as parquet files by day."""
-        return self.home / "prediction_log"
+        return self.state / "prediction_log"
 
     @property
     def deployments(self) -> Path:
         """One record per deployment, with every step and decision."""
-        return self.home / "deployments"
+        return self.state / "deployments"
 
     @property
     def registry(self) -> Path:
         """What this home knows of registered models: digests, promotions and rollouts."""
-        return self.home / "registry"
+        return self.state / "registry"
+
+    @property
+    def runs(self) -> Path:
+        """What the main job, selections and retrainings decided; nothing of Mage's own."""
+        return self.state / "runs"
 
     @property
     def selections(self) -> Path:
         """What each model selection compared, and what came of it."""
-        return self.home / "runs" / "selections"
+        return self.runs / "selections"
+
+    @property
+    def last_verdict(self) -> Path:
+        """The gate's verdict on the model that was selected last."""
+        return self.runs / "last_verdict.json"
+
+    @property
+    def retrainings(self) -> Path:
+        """One record per retraining."""
+        return self.runs / "retraining"
 
     @property
     def monitored(self) -> Path:
         """What monitoring found: one file per window and per decision, and reference profiles."""
-        return self.home / "monitoring"
+        return self.state / "monitoring"
 
     @property
     def observed(self) -> Path:
         """Small tables behind dashboards and metrics; safe to delete, they are made again."""
-        return self.home / "observability"
+        return self.state / "observability"
 
     @property
     def reports(self) -> Path:
         """What `mlops report` wrote."""
-        return self.home / "reports"
+        return self.state / "reports"
 
     @property
     def backtests(self) -> Path:
         """What `mlops backtest` found, one folder per replay, and what it can reuse."""
-        return self.home / "backtests"
+        return self.state / "backtests"
 
     @property
     def serving_url(self) -> str:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from mlops.errors import ConfigurationError
-from mlops.settings import ALIASES, Settings, is_setting, load_settings, setting_names
+from mlops.settings import ALIASES, NAME, Settings, is_setting, load_settings, setting_names
 
 
 def test_by_default_windows_wait_for_labels_that_come_two_months_after_their_month() -> None:
@@ -45,6 +47,67 @@ def test_an_empty_home_is_not_the_current_folder(monkeypatch: pytest.MonkeyPatch
 
     with pytest.raises(ConfigurationError, match="home"):
         load_settings()
+
+
+def test_the_worked_case_keeps_its_places_and_names() -> None:
+    settings = load_settings()
+
+    assert settings.dataset == "taxi"
+    assert settings.state == settings.home
+    assert (settings.tracking.experiment, settings.tracking.model_name) == ("trip-duration",) * 2
+
+
+NAMES = st.from_regex(re.compile(NAME, re.ASCII), fullmatch=True).filter(
+    lambda name: "\n" not in name
+)
+
+
+@given(NAMES, NAMES)
+def test_two_datasets_share_no_place(one: str, other: str) -> None:
+    # given two datasets in one home
+    assume(one != other)
+    first, second = (load_settings({"dataset": name}) for name in (one, other))
+
+    # then whatever belongs to one of them is nowhere that the other looks
+    assert not places(first) & places(second)
+    for inner, outer in ((first, second), (second, first)):
+        assert not any(
+            place.is_relative_to(holder) for place in places(inner) for holder in places(outer)
+        )
+    assert first.tracking.model_name != second.tracking.model_name
+    assert first.tracking.experiment != second.tracking.experiment
+    assert (first.logs, first.tracking_uri) == (second.logs, second.tracking_uri)
+
+
+def places(settings: Settings) -> set[Path]:
+    """Return every path of the settings but those of the whole installation."""
+    own = {
+        name: getattr(settings, name)
+        for name, member in vars(Settings).items()
+        if isinstance(member, property) and isinstance(getattr(settings, name), Path)
+    }
+    assert {"store", "served", "registry", "runs", "observed", "last_verdict"} <= set(own)
+    return {path for name, path in own.items() if name not in ("state", "logs")}
+
+
+def test_what_is_given_for_tracking_wins_over_the_dataset(monkeypatch: pytest.MonkeyPatch) -> None:
+    # given a dataset, and a name for its model
+    monkeypatch.setenv("MLOPS_DATASET", "flights")
+    monkeypatch.setenv("MLOPS_TRACKING__MODEL_NAME", "delays")
+
+    # when
+    tracking = load_settings().tracking
+
+    # then only what is not given follows the dataset
+    assert (tracking.model_name, tracking.experiment) == ("delays", "flights")
+
+
+@pytest.mark.parametrize("name", ["", "Flights", "flights/2013", "2013", "a b", "..", "flights\n"])
+def test_a_dataset_has_a_name_that_is_a_folder_on_every_system(name: str) -> None:
+    with pytest.raises(ConfigurationError, match=r"dataset: .* is no name of a dataset") as raised:
+        load_settings({"dataset": name})
+
+    assert "small letters" in raised.value.hint
 
 
 def test_aliases_name_real_settings() -> None:

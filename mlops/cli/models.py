@@ -43,7 +43,7 @@ def models(
 
     console = terminal()
     if verdict:
-        _show_last_verdict(settings.home / "runs" / "last_verdict.json", console, as_json)
+        _show_last_verdict(settings.last_verdict, console, as_json)
         return
     if version:
         info = find_version(settings, version)

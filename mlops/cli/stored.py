@@ -168,7 +168,7 @@ def tables(settings: Settings, fault: Callable[[MlopsError], None]) -> str:
 
     number = 0
     for folder, way_out in _TABLES.items():
-        for path in sorted((settings.home / folder).rglob("*.parquet")):
+        for path in sorted((settings.state / folder).rglob("*.parquet")):
             number += 1
             try:
                 pq.read_metadata(path)

@@ -22,7 +22,8 @@ from pydantic import (
     Strict,
 )
 
-NAME: Final = r"^[a-z][a-z0-9_]*$"
+from mlops.settings import NAME
+
 _SPAN: Final = re.compile(r"(\d{1,6})\s*(min|h|d|w|month)s?")
 _UNITS: Final = {
     "min": timedelta(minutes=1),

@@ -207,10 +207,8 @@ DECISIONS: Final = WorldPart(
     "decisions", _read_decisions, _files(lambda s: s.monitored / "decisions")
 )
 DEPLOYMENTS: Final = WorldPart("deployments", _read_deployments, _files(lambda s: s.deployments))
-RETRAININGS: Final = WorldPart(
-    "retrainings", _read_retrainings, _files(lambda s: s.home / "runs" / "retraining")
-)
-APPROVAL: Final = WorldPart("pending_approval", _read_approval, _files(lambda s: s.home / "runs"))
+RETRAININGS: Final = WorldPart("retrainings", _read_retrainings, _files(lambda s: s.retrainings))
+APPROVAL: Final = WorldPart("pending_approval", _read_approval, _files(lambda s: s.runs))
 TRAINING_SET: Final = WorldPart(
     "training_set", _read_training_set, _files(lambda s: s.store / "training_sets")
 )

@@ -147,7 +147,7 @@ def now() -> datetime:
 
 
 def _records(settings: Settings) -> RecordFolder[RetrainingRecord]:
-    return RecordFolder(settings.home / "runs" / "retraining", RetrainingRecord, _WAY_OUT)
+    return RecordFolder(settings.retrainings, RetrainingRecord, _WAY_OUT)
 
 
 def _name(run_id: int) -> str:
@@ -155,4 +155,4 @@ def _name(run_id: int) -> str:
 
 
 def _approval_path(settings: Settings) -> Path:
-    return settings.home / "runs" / "pending_approval.json"
+    return settings.runs / "pending_approval.json"

@@ -191,7 +191,7 @@ def _run(variables: Variables) -> str:
 
 
 def _remember(verdict: Verdict, settings: Settings) -> None:
-    write_record(settings.home / "runs" / "last_verdict.json", verdict)
+    write_record(settings.last_verdict, verdict)
 
 
 def register(judgement: Mapping[str, Any], variables: Variables) -> dict[str, Any]:

@@ -11,7 +11,6 @@ import numpy as np
 
 from mlops.datasets.checking.leakage import KnownAfterwards, power_alone
 from mlops.datasets.consistency import is_zone
-from mlops.datasets.definition import NAME
 from mlops.datasets.guessing.columns import ColumnGuess, guess_column, refined
 from mlops.datasets.guessing.explaining import Request, comments, report
 from mlops.datasets.guessing.extras import floors, histories, rules, slices, split, unit_of
@@ -24,6 +23,7 @@ from mlops.datasets.guessing.roles import (
 )
 from mlops.datasets.guessing.sampling import TableSample
 from mlops.errors import ConfigurationError, did_you_mean
+from mlops.settings import NAME
 
 _SHOWN: Final = 30  # columns in a message
 _OPTIONAL: Final = 0.0  # share of missing values above which a request may lack the column

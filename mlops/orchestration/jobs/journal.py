@@ -130,4 +130,4 @@ def decides_the_data(name: str) -> bool:
 
 
 def _path(settings: Settings) -> Path:
-    return settings.home / "runs" / "main_job.json"
+    return settings.runs / "main_job.json"
