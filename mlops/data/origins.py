@@ -1,7 +1,7 @@
-"""Which trips a model learned from and which it is asked about: real or synthetic, of which taxi.
+"""Which rows a model learned from and which it is asked about: real or synthetic, of which dataset.
 
-A model says nothing of another taxi's trips, and one that learned from generated trips says nothing
-of real ones. Only this setting permits it: `Settings.allow_mismatch`.
+A model says nothing of another dataset's rows or another taxi's trips, and one that learned from
+generated trips says nothing of real ones. Only this setting permits it: `Settings.allow_mismatch`.
 """
 
 from __future__ import annotations
@@ -18,13 +18,19 @@ _ALLOW_HINT: Final = f"to allow it anyway: --allow-mismatch, or the variable {AL
 
 
 class TripOrigin(NamedTuple):
-    """Where trips come from, as far as it decides what a model is worth."""
+    """Where rows come from, as far as it decides what a model is worth."""
 
-    taxi: str
+    taxi: str  # empty for every other dataset
     synthetic: bool
+    dataset: str = "taxi"
 
     def __str__(self) -> str:
-        return f"{'synthetic' if self.synthetic else 'real'} trips of {self.taxi} taxis"
+        rows = f"trips of {self.taxi} taxis" if self.taxi else f"rows of {self.dataset}"
+        return f"{'synthetic' if self.synthetic else 'real'} {rows}"
+
+    def is_of(self, other: TripOrigin) -> bool:
+        """Tell whether both are of the same dataset and taxi, real or synthetic."""
+        return (self.dataset, self.taxi) == (other.dataset, other.taxi)
 
 
 class Replacement(NamedTuple):
@@ -44,13 +50,19 @@ def require_scoring(learned: TripOrigin, trips: TripOrigin, whose: str, *, allow
         allow: `Settings.allow_mismatch`.
 
     Raises:
-        ConfigurationError: Unless allowed, if the taxis differ or only the model is synthetic.
+        ConfigurationError: Unless allowed, if they are of different datasets or taxis, or only the
+            model is synthetic.
     """
-    unfit = learned.taxi != trips.taxi or (learned.synthetic and not trips.synthetic)
+    unfit = not learned.is_of(trips) or (learned.synthetic and not trips.synthetic)
     if unfit and not allow:
+        train = (
+            f"train on such trips first: mlops run --source tlc --taxi {trips.taxi}"
+            if trips.taxi
+            else f"train on such rows first: mlops run --dataset {trips.dataset}"
+        )
         raise ConfigurationError(
             f"{whose} learned from {learned} and cannot predict {trips}",
-            f"train on such trips first: mlops run --source tlc --taxi {trips.taxi}; {_ALLOW_HINT}",
+            f"{train}; {_ALLOW_HINT}",
         )
 
 
@@ -71,7 +83,7 @@ def replacement(
     if champion is None or challenger == champion:
         return None
     differ = f"the model learned from {challenger}, the champion from {champion}"
-    if challenger.taxi == champion.taxi and champion.synthetic:
+    if challenger.is_of(champion) and champion.synthetic:
         return Replacement(True, f"{differ}: it is replaced without a comparison")
     if allow:
         return Replacement(True, f"{differ}: allowed by {ALLOW}, without a comparison")

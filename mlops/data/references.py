@@ -13,6 +13,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from mlops.data.origins import TripOrigin
 from mlops.datasets.taxi.contract.rule_names import current_name
+from mlops.datasets.taxi.trips import PICKUP_AT, TARGET
 
 
 class Reference(BaseModel):
@@ -24,7 +25,7 @@ class Reference(BaseModel):
 class SourceFile(Reference):
     """One source file as it was read."""
 
-    month: str  # YYYY-MM the file stands for
+    month: str  # YYYY-MM the file stands for; of a table of any time, that of its first event
     uri: str  # local path, or fsspec URL, of the bytes that were hashed
     name: str  # what a person knows it by
     sha256: str
@@ -33,17 +34,18 @@ class SourceFile(Reference):
 
 
 class Extraction(Reference):
-    """The source files of one preparation, checked to be whole and to have the TLC schema."""
+    """The source files of one preparation, checked to be whole and to have the right columns."""
 
+    dataset: str = "taxi"  # name of its definition
     kind: Literal["sample", "tlc", "path"]
-    taxi: Literal["green", "yellow"]
+    taxi: Literal["green", "yellow", ""] = ""  # whose trips; empty for every other dataset
     synthetic: bool  # generated data: marked wherever results are shown
     files: tuple[SourceFile, ...]
 
     @property
     def origin(self) -> TripOrigin:
-        """What decides whether a model may be asked about these trips."""
-        return TripOrigin(self.taxi, self.synthetic)
+        """What decides whether a model may be asked about these rows."""
+        return TripOrigin(self.taxi, self.synthetic, self.dataset)
 
     @property
     def months(self) -> tuple[str, ...]:
@@ -73,7 +75,7 @@ class QualityReport(Reference):
 
 
 class TripPart(Reference):
-    """One parquet file holding one month of trips, sorted by pickup."""
+    """One parquet file holding one month of rows, sorted by their event."""
 
     month: str
     uri: str
@@ -81,7 +83,7 @@ class TripPart(Reference):
 
 
 class ValidatedTrips(Reference):
-    """Trips that satisfy the data contract, in canonical columns, staged month by month."""
+    """Rows that satisfy the data contract, in canonical columns, staged month by month."""
 
     extraction: Extraction
     quality: QualityReport
@@ -89,16 +91,22 @@ class ValidatedTrips(Reference):
 
 
 class FeatureTable(Reference):
-    """Validated trips plus the route history known as of each trip's day, staged by month."""
+    """Validated rows plus the history known as of the day of each, staged by month."""
 
     extraction: Extraction
     quality: QualityReport
     parts: tuple[TripPart, ...]
     feature_version: str
+    target: str = TARGET  # the column that is predicted
+    event: str = PICKUP_AT  # the column with the time at which a prediction is asked for
 
 
 class Window(Reference):
-    """A half-open interval of pickup times and the rows in it."""
+    """A half-open interval of the times of events, and the rows of the window.
+
+    Where rows say themselves to which window they belong, it reaches from the first of its events
+    to just after the last.
+    """
 
     start: datetime
     end: datetime
@@ -120,10 +128,17 @@ class TrainingSetManifest(Reference):
     extraction: Extraction
     quality: QualityReport
     feature_version: str
+    target: str = TARGET  # as in `FeatureTable`, as is the event
+    event: str = PICKUP_AT
     code_commit: str
     created_at: datetime
     # settings it was made by, by section
     recipe: dict[str, dict[str, Any]] = Field(default_factory=dict)
+
+    @property
+    def dataset(self) -> str:
+        """The name of the dataset."""
+        return self.extraction.dataset
 
     @property
     def windows(self) -> dict[str, Window]:
@@ -132,7 +147,7 @@ class TrainingSetManifest(Reference):
 
 
 class RouteStatisticsManifest(Reference):
-    """The data product `route_statistics`: route history frozen at the windows' boundaries."""
+    """The data product `route_statistics`: histories frozen at the boundaries of the windows."""
 
     product: Literal["route_statistics"] = "route_statistics"
     sha256: str

@@ -52,13 +52,14 @@ class Receipt(Reference):
     family: str
     params: dict[str, Any]  # hyperparameters, constants and overrides included
     windows: dict[str, Window]  # train, validation, test
-    taxi: Literal["green", "yellow"]
+    taxi: Literal["green", "yellow", ""] = ""  # empty for every other dataset
     synthetic: bool  # learned from generated trips
     python: str
     packages: dict[str, str]
     pipeline: str = ""  # Mage pipeline; empty outside Mage
     pipeline_run_id: str = ""
     # Receipts of older versions lack what follows.
+    dataset: str = "taxi"
     threads: int = 0  # of the fit: sums of floating-point numbers depend on their order
     cpu: str = ""  # which instructions numeric libraries chose
     sources: tuple[SourceFile, ...] = ()  # files the training set was made of
@@ -69,8 +70,8 @@ class Receipt(Reference):
 
     @property
     def origin(self) -> TripOrigin:
-        """Which trips it learned from: what it may be asked about."""
-        return TripOrigin(self.taxi, self.synthetic)
+        """Which rows it learned from: what it may be asked about."""
+        return TripOrigin(self.taxi, self.synthetic, self.dataset)
 
     @property
     def lacking(self) -> tuple[str, ...]:
@@ -120,6 +121,7 @@ def collect_receipt(
         params={k: v.item() if hasattr(v, "item") else v for k, v in params.items()},
         windows=manifest.windows,
         taxi=manifest.extraction.taxi,
+        dataset=manifest.dataset,
         synthetic=manifest.extraction.synthetic,
         python=platform.python_version(),
         packages=packages(),

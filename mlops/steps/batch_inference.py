@@ -61,10 +61,12 @@ def score_trips(extraction: dict[str, Any], variables: Variables) -> dict[str, A
     return {**summary.model_dump(mode="json"), "summary": summary.summary}
 
 
-def _require_fit(settings: Settings, taxi: str, synthetic: bool | None) -> None:
+def _require_fit(
+    settings: Settings, taxi: str, synthetic: bool | None, dataset: str = "taxi"
+) -> None:
     """Refuse trips that the champion knows nothing of; ``synthetic`` is None if not known yet."""
     champion = Registry(settings).champion()
     if champion is not None and champion.origin is not None:
-        trips = TripOrigin(taxi, champion.synthetic if synthetic is None else synthetic)
+        trips = TripOrigin(taxi, champion.synthetic if synthetic is None else synthetic, dataset)
         whose = f"version {champion.version}, the champion,"
         require_scoring(champion.origin, trips, whose, allow=settings.allow_mismatch)

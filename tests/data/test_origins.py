@@ -16,14 +16,17 @@ from mlops.datasets.taxi.sources import extract
 from mlops.errors import ConfigurationError
 from mlops.settings import load_settings
 
-ORIGINS = st.builds(TripOrigin, st.sampled_from(["green", "yellow"]), st.booleans())
+TAXIS = st.builds(TripOrigin, st.sampled_from(["green", "yellow"]), st.booleans(), st.just("taxi"))
+TABLES = st.builds(TripOrigin, st.just(""), st.booleans(), st.sampled_from(["flights", "bikes"]))
+ORIGINS = st.one_of(TAXIS, TABLES)
 
 
 @given(learned=ORIGINS, trips=ORIGINS)
-def test_a_model_scores_its_own_taxi_and_real_trips_only_if_it_knows_some(
+def test_a_model_scores_its_own_dataset_and_real_trips_only_if_it_knows_some(
     learned: TripOrigin, trips: TripOrigin
 ) -> None:
-    fit = learned.taxi == trips.taxi and (not learned.synthetic or trips.synthetic)
+    same = (learned.taxi, learned.dataset) == (trips.taxi, trips.dataset)
+    fit = same and (not learned.synthetic or trips.synthetic)
     require_scoring(learned, trips, "version 3", allow=True)
     if fit:
         require_scoring(learned, trips, "version 3", allow=False)
@@ -31,7 +34,8 @@ def test_a_model_scores_its_own_taxi_and_real_trips_only_if_it_knows_some(
     with pytest.raises(ConfigurationError, match=r"^version 3 learned from") as refused:
         require_scoring(learned, trips, "version 3", allow=False)
     assert str(learned) in refused.value.message and str(trips) in refused.value.message
-    assert "--allow-mismatch" in refused.value.hint and f"--taxi {trips.taxi}" in refused.value.hint
+    train = f"--taxi {trips.taxi}" if trips.taxi else f"--dataset {trips.dataset}"
+    assert "--allow-mismatch" in refused.value.hint and train in refused.value.hint
 
 
 @given(challenger=ORIGINS, champion=ORIGINS)
@@ -43,7 +47,8 @@ def test_only_a_model_of_real_trips_replaces_one_of_synthetic_trips_unasked(
     if challenger == champion:
         assert found is None
         return
-    first_real = challenger.taxi == champion.taxi and champion.synthetic
+    same = (challenger.taxi, challenger.dataset) == (champion.taxi, champion.dataset)
+    first_real = same and champion.synthetic
     assert found is not None and found.allowed == first_real
     assert str(challenger) in found.why and str(champion) in found.why
     allowed = replacement(challenger, champion, allow=True)
