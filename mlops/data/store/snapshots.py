@@ -10,20 +10,12 @@ import hashlib
 import json
 import shutil
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timezone
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal
-
-import numpy as np
+from typing import TYPE_CHECKING, Any, Final
 
 from mlops.counting import counted
-from mlops.data.references import (
-    Extraction,
-    FeatureTable,
-    TrainingSetManifest,
-    TripPart,
-    Window,
-)
+from mlops.data.references import FeatureTable, TrainingSetManifest, TripPart, Window
 from mlops.data.store.content import (
     STAGED_ANEW,
     column_types,
@@ -40,8 +32,14 @@ from mlops.data.store.manifests import (
     located,
     quality_at,
 )
-from mlops.data.windows import Interval, plan_windows
-from mlops.datasets.taxi.trips import PICKUP_AT
+from mlops.data.store.windows import (
+    WindowName,
+    assigned_windows,
+    filter_of,
+    is_assigned,
+    planned_windows,
+)
+from mlops.data.windows import plan_windows
 from mlops.errors import DamagedFileError, DataQualityError, MlopsError
 from mlops.records.atomic import atomic_folder
 from mlops.records.files import damaged, write_pointer, write_record
@@ -59,9 +57,6 @@ _PARQUET: Final[dict[str, Any]] = {
     "row_group_size": 65_536,  # small enough that a window skips most of a large month
 }
 
-WindowName = Literal["train", "validation", "test"]
-WINDOWS: Final[tuple[WindowName, ...]] = ("train", "validation", "test")
-
 
 def publish_training_set(
     table: FeatureTable, settings: Settings, code_commit: str
@@ -69,26 +64,34 @@ def publish_training_set(
     """Publish a feature table as an immutable snapshot and make it the current training set.
 
     The hash covers the values (in canonical order, so neither the order of files or rows nor the
-    layout of parquet matters), the column types, the windows, the kind of source and the version of
-    the features. Content published before is verified and returned with the manifest it has.
+    layout of parquet matters), the column types, the windows, the source and the version of the
+    features. Content published before is verified and returned with the manifest it has.
 
     Args:
-        table: Parts staged by month.
-        settings: `settings.windows` divides the time; `settings.store` is where products live.
+        table: Parts staged by month. Where rows have a column `split`, it says to which window each
+            belongs.
+        settings: `settings.windows` divides the time otherwise; `settings.store` is where products
+            live.
         code_commit: The commit of the code that built it.
 
     Raises:
         ConfigurationError: If the windows do not fit the months.
+        DataQualityError: If no row belongs to one of the windows.
     """
     parts = sorted(table.parts, key=lambda part: part.month)
-    windows = _windows(parts, plan_windows([part.month for part in parts], settings.windows))
-    sha256 = _content_sha256(parts, windows, table.extraction, table.feature_version)
+    columns = column_types(parts[0].uri)
+    if is_assigned(columns):
+        windows = assigned_windows(parts, table.event)
+    else:
+        planned = plan_windows([part.month for part in parts], settings.windows)
+        windows = planned_windows(parts, table.event, planned)
+    sha256 = _content_sha256(parts, windows, table)
     folder = settings.store / TRAINING_SETS / sha256
     manifest = TrainingSetManifest(
         sha256=sha256,
         uri=str(folder),
         rows=sum(part.rows for part in parts),
-        columns=column_types(parts[0].uri),
+        columns=columns,
         parts=located(parts, folder),
         train=windows["train"],
         validation=windows["validation"],
@@ -96,6 +99,8 @@ def publish_training_set(
         extraction=table.extraction,
         quality=quality_at(table.quality, folder),
         feature_version=table.feature_version,
+        target=table.target,
+        event=table.event,
         code_commit=code_commit,
         created_at=datetime.now(timezone.utc),
         recipe={name: getattr(settings, name).model_dump(mode="json") for name in RECIPE},
@@ -103,9 +108,8 @@ def publish_training_set(
 
     def write(temporary: Path) -> None:
         for part in parts:
-            write_table(
-                read_canonical(part.uri), temporary / f"part-{part.month}.parquet", **_PARQUET
-            )
+            rows = read_canonical(part.uri, table.event)
+            write_table(rows, temporary / f"part-{part.month}.parquet", **_PARQUET)
         if table.quality.quarantine_uri:
             shutil.copytree(table.quality.quarantine_uri, temporary / QUARANTINE)
         write_record(temporary / MANIFEST, manifest)
@@ -146,7 +150,7 @@ def read_window(
     *more: WindowName,
     columns: Sequence[str] | None = None,
 ) -> pd.DataFrame:
-    """Read the trips of one or more windows; what lies outside of them is not decoded.
+    """Read the rows of one or more windows; what lies outside of them is not decoded.
 
     Args:
         manifest: The training set.
@@ -155,13 +159,12 @@ def read_window(
         columns: Columns to read, in that order; by default all.
 
     Returns:
-        The trips, sorted by pickup within each month.
+        The rows, sorted by their event within each month.
 
     Raises:
         DamagedFileError: If a part is gone or damaged.
     """
-    intervals = [getattr(manifest, name) for name in (window, *more)]
-    inside = [[(PICKUP_AT, ">=", i.start), (PICKUP_AT, "<", i.end)] for i in intervals]
+    inside = filter_of(manifest, (window, *more))
     paths = [part.uri for part in manifest.parts]
     frame: pd.DataFrame = read_table(paths, STAGED_ANEW, columns, inside).to_pandas()
     return frame
@@ -175,9 +178,7 @@ def verify(manifest: TrainingSetManifest) -> None:
     """
     try:
         _require_set_aside(manifest)
-        found = _content_sha256(
-            manifest.parts, manifest.windows, manifest.extraction, manifest.feature_version
-        )
+        found = _content_sha256(manifest.parts, manifest.windows, manifest)
         why = "" if found == manifest.sha256 else f"its content hashes to {found}"
     except DamagedFileError as error:
         why = error.message
@@ -207,34 +208,18 @@ def _is_intact(folder: Path) -> bool:
     return True
 
 
-def _windows(parts: Sequence[TripPart], planned: Sequence[Interval]) -> dict[str, Window]:
-    """Count the rows of each window; the outer two widen so that no row is in none of them."""
-    train, validation, test = planned
-    first, last, rows = train.start, test.end, np.zeros(3, dtype=int)
-    for part in parts:
-        pickups = read_table(part.uri, STAGED_ANEW, [PICKUP_AT]).column(0).to_numpy()
-        if len(pickups):
-            first = min(first, pickups.min().item())
-            last = max(last, pickups.max().item() + timedelta(microseconds=1))
-        starts = np.array([validation.start, test.start], dtype="datetime64[us]")
-        rows += np.bincount(np.searchsorted(starts, pickups, side="right"), minlength=3)
-    bounds = ((first, train.end), validation, (test.start, last))
-    return {
-        name: Window(start=start, end=end, rows=int(count))
-        for name, (start, end), count in zip(WINDOWS, bounds, rows, strict=True)
-    }
-
-
 def _content_sha256(
     parts: Sequence[TripPart],
     windows: Mapping[str, Window],
-    extraction: Extraction,
-    feature_version: str,
+    about: FeatureTable | TrainingSetManifest,
 ) -> str:
-    content = {
-        "parts": {part.month: values_sha256(read_canonical(part.uri)) for part in parts},
+    extraction, event = about.extraction, about.event
+    content: dict[str, Any] = {
+        "parts": {part.month: values_sha256(read_canonical(part.uri, event)) for part in parts},
         "windows": {n: [w.start.isoformat(), w.end.isoformat()] for n, w in windows.items()},
         "source": [extraction.kind, extraction.taxi, extraction.synthetic],
-        "feature_version": feature_version,
+        "feature_version": about.feature_version,
     }
+    if not extraction.taxi:
+        content["dataset"] = [extraction.dataset, about.target, event]
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

@@ -16,9 +16,10 @@ import pandas as pd
 import pytest
 
 from mlops.data.references import FeatureTable, TrainingSetManifest
-from mlops.data.store import manifests, snapshots
+from mlops.data.store import manifests
 from mlops.data.store.manifests import current_training_set, load_manifest
 from mlops.data.store.snapshots import publish_folder, publish_training_set, read_window, verify
+from mlops.data.store.windows import WINDOWS
 from mlops.datasets.taxi.contract.validation import validate
 from mlops.errors import DataQualityError, MlopsError
 from mlops.settings import Settings, load_settings
@@ -113,7 +114,7 @@ def test_a_snapshot_holds_the_trips_the_bad_rows_and_its_manifest(
 
 
 def test_windows_are_read_whole_and_apart(published: TrainingSetManifest) -> None:
-    frames = {name: read_window(published, name) for name in snapshots.WINDOWS}
+    frames = {name: read_window(published, name) for name in WINDOWS}
     for name, frame in frames.items():
         window = getattr(published, name)
         assert len(frame) == window.rows > 0
@@ -151,7 +152,7 @@ def test_no_row_is_outside_of_all_windows(make_table: Any, config: Settings) -> 
     first = pd.read_parquet(manifest.parts[0].uri)["pickup_at"].min()
     assert manifest.train.start == first < datetime(2024, 1, 1)
     assert manifest.test.end == datetime(2024, 3, 1)
-    assert sum(getattr(manifest, n).rows for n in snapshots.WINDOWS) == manifest.rows == 598
+    assert sum(getattr(manifest, n).rows for n in WINDOWS) == manifest.rows == 598
 
 
 def test_the_test_window_reaches_to_the_very_last_trip(make_table: Any, config: Settings) -> None:
@@ -184,7 +185,7 @@ def test_a_trip_at_a_boundary_is_counted_where_it_is_read(
     manifest = publish_training_set(make_table(at_boundaries), config, "c0ffee")
 
     assert manifest.validation.start == datetime(2024, 1, 25)
-    for name in snapshots.WINDOWS:
+    for name in WINDOWS:
         assert getattr(manifest, name).rows == len(read_window(manifest, name))
 
 
