@@ -21,6 +21,7 @@ from typing import Any
 
 from mlops.errors import ConfigurationError
 from mlops.orchestration.engine import definitions
+from mlops.orchestration.runs import datasets
 from mlops.orchestration.runs.history import DATABASE_WAY_OUT
 from mlops.orchestration.runs.lock import HomeLock
 from mlops.privacy import keep_private
@@ -36,6 +37,8 @@ def variables(settings: Settings, project: Path) -> dict[str, str]:
     """Return the environment variables under which Mage serves ``project`` from our home."""
     state = settings.home / "mage"
     return {
+        # Blocks, and the runs that they start, work on it unless their own variables say otherwise.
+        "MLOPS_DATASET": settings.dataset,
         "MAGE_REPO_PATH": str(project),
         "MAGE_DATA_DIR": str(state),
         # Always explicit: Mage's default depends on the working directory.
@@ -116,6 +119,7 @@ def boot(log: Path | None, preload: Sequence[str] = ()) -> None:
         )
         scheduler.get_memory = lambda: (None, None, None)
         definitions.install(Path(os.environ["MAGE_DATA_DIR"]))
+        datasets.install()
         importlib.import_module("mlops.orchestration.products.consumers").install()
         importlib.import_module("mlops.orchestration.engine.drive")
 

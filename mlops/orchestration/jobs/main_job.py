@@ -92,7 +92,7 @@ def run_main_job(
     before = set(journal.finished)
     driven: set[str] = set()  # pipelines that this process has run something of
     # Until our build has begun, nobody else shall find that one is due.
-    deciding = HomeLock(settings.home / product_lock("training_set"), "mlops run")
+    deciding = HomeLock(settings.state / product_lock("training_set"), "mlops run")
 
     def record(event: Event) -> None:
         if isinstance(event, RunStarted):

@@ -2,15 +2,15 @@
 
 Mage counts only the runs of one hidden trigger as builds of a product. Here every run of the
 product's pipeline is one, no matter what started it: the command line, a POST, a person, a
-schedule, the main job, or a consumer that found the product outdated. And a build counts only as
-long as the store names what it published: the store's word is what `mlops status` and the
-dashboards show.
+schedule, the main job, or a consumer that found the product outdated. A build counts only for the
+dataset that it was made for, and only as long as that dataset's store names what it published: the
+store's word is what `mlops status` and the dashboards show.
 """
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from mlops.data.store.manifests import current_hash
 from mlops.errors import ConfigurationError, DamagedFileError
 from mlops.orchestration.products import children
 from mlops.orchestration.runs import outcomes
+from mlops.orchestration.runs.datasets import dataset_of
 from mlops.orchestration.runs.liveness import has_driver
 from mlops.orchestration.runs.lock import DECISION_SECONDS, HomeLock
 from mlops.orchestration.runs.naming import product_lock
@@ -56,32 +57,42 @@ def builds(
 
     It stands in for Mage's own ``GlobalDataProduct.pipeline_runs`` (see `consumers.install`).
     """
+    return list(_newest_first(product, status).limit(limit).all())
+
+
+def _newest_first(product: GlobalDataProduct, status: Any) -> Any:
     query = PipelineRun.query.filter(PipelineRun.pipeline_uuid == product.object_uuid)
     if status is not None:
         query = query.filter(PipelineRun.status == status)
     ended = func.coalesce(PipelineRun.completed_at, PipelineRun.created_at)
-    return list(query.order_by(ended.desc(), PipelineRun.id.desc()).limit(limit).all())
+    return query.order_by(ended.desc(), PipelineRun.id.desc())
 
 
 def fresh_build(product: GlobalDataProduct, settings: Settings) -> PipelineRun | None:
-    """Return the newest completed build of what the store names as the product.
+    """Return the newest completed build of what the dataset's store names as the product.
 
     Returns:
         ``None`` if there is none, or another is due.
     """
-    completed = builds(product, BUILDS_LOOKED_AT, RunStatus.COMPLETED)
+    # Runs of other datasets do not count among the few that are looked at.
+    rows = _newest_first(product, RunStatus.COMPLETED).with_entities(
+        PipelineRun.id, PipelineRun.variables
+    )
+    ours = [row.id for row in _of_dataset(rows.all(), settings)]
+    completed = map(PipelineRun.query.get, ours[:BUILDS_LOOKED_AT])
     build = next((run for run in completed if _is_current(product, run, settings)), None)
     return None if build is None or all(product.is_outdated(build)) else build
 
 
 def build_in_progress(product: GlobalDataProduct, settings: Settings) -> PipelineRun | None:
-    """Return the oldest build in progress that somebody drives."""
+    """Return the oldest build for this dataset that is in progress and that somebody drives."""
     in_progress = PipelineRun.query.filter(
         PipelineRun.pipeline_uuid == product.object_uuid,
         PipelineRun.status.in_(IN_PROGRESS),
     )
     found = in_progress.order_by(PipelineRun.id).all()
-    return next((run for run in found if has_driver(settings, run.metrics)), None)
+    ours = _of_dataset(found, settings)
+    return next((run for run in ours if has_driver(settings, run.metrics)), None)
 
 
 def wait_for_build(run_id: int, settings: Settings) -> PipelineRun:
@@ -91,13 +102,17 @@ def wait_for_build(run_id: int, settings: Settings) -> PipelineRun:
 
 @contextlib.contextmanager
 def deciding(name: str, settings: Settings) -> Iterator[None]:
-    """Let nobody else in this home decide meanwhile whether a product must be built."""
-    lock = HomeLock(settings.home / product_lock(name), f"deciding whether to build {name}")
+    """Let nobody else decide meanwhile whether a product must be built for this dataset."""
+    lock = HomeLock(settings.state / product_lock(name), f"deciding whether to build {name}")
     lock.acquire(DECISION_SECONDS)
     try:
         yield
     finally:
         lock.release()
+
+
+def _of_dataset(runs: Iterable[Any], settings: Settings) -> Iterator[Any]:
+    return (run for run in runs if dataset_of(run.variables) == settings.dataset)
 
 
 def _is_current(product: GlobalDataProduct, run: PipelineRun, settings: Settings) -> bool:

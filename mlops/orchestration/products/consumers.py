@@ -23,6 +23,7 @@ from mlops.orchestration.products import builds as products
 from mlops.orchestration.runs import marks, outcomes
 from mlops.orchestration.runs import tables as runs
 from mlops.orchestration.runs.contract import PipelineRequest
+from mlops.orchestration.runs.datasets import DATASET, dataset_of
 from mlops.orchestration.runs.failures import require_success
 from mlops.settings import Settings, load_settings
 
@@ -63,7 +64,9 @@ def _execute_block(
         stock = {"from_notebook": from_notebook, "global_vars": global_vars, **kwargs}
         return list(_STOCK(block, outputs_from_input_vars, **stock))
     product = block.get_global_data_product()
-    build = obtain(product, int(parent_id), load_settings())
+    runs.forget()
+    dataset = dataset_of(runs.get_run(int(parent_id)).variables)
+    build = obtain(product, int(parent_id), load_settings({DATASET: dataset}))
     pinned = [
         RemoteBlock.load(
             block_uuid=name,
@@ -86,7 +89,7 @@ def obtain(product: GlobalDataProduct, parent_id: int, settings: Settings) -> Pi
     Args:
         product: What is needed.
         parent_id: The run that needs it.
-        settings: Where the home and the store are.
+        settings: Of the run's dataset: where the home and the store are.
 
     Raises:
         MlopsError: What made the build fail, in its own words.

@@ -11,7 +11,7 @@ SCHEDULER_LOCK = "scheduler.lock"
 
 
 def product_lock(name: str) -> str:
-    """Return the file, in the home, whose holder decides whether a data product is built."""
+    """Return the file, in a dataset's folder, whose holder decides whether a product is built."""
     return f"product-{name}.lock"
 
 

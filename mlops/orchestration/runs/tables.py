@@ -22,6 +22,7 @@ from mage_ai.orchestration.pipeline_scheduler import (
 
 from mlops.errors import ConfigurationError
 from mlops.orchestration.runs.contract import PipelineRequest
+from mlops.orchestration.runs.datasets import DATASET, dataset_of
 from mlops.orchestration.runs.marks import PARENT, driver, is_marked, our_mark, parent_of, unmarked
 
 TRIGGER_NAME = "mlops run"
@@ -60,12 +61,14 @@ def create_run(
     """Create a run that is RUNNING, and driven by this process or by the driver of the parent.
 
     There is no moment at which another driver could take it for its own, or find it without all
-    of its blocks: until it is complete it counts as cancelled, and nobody touches it.
+    of its blocks: until it is complete it counts as cancelled, and nobody touches it. A run without
+    a dataset of its own works on that of its parent.
     """
     pipeline = load_pipeline(request.pipeline, project)
     schedule = _schedule(request)
+    inherited = {} if parent is None else {DATASET: dataset_of(parent.variables)}
     payload, _ = configure_pipeline_run_payload(
-        schedule, pipeline.type, {"variables": dict(request.variables)}
+        schedule, pipeline.type, {"variables": {**inherited, **request.variables}}
     )
     metrics = our_mark() if parent is None else {**driver(parent), PARENT: parent.id}
     run = PipelineRun.create(**payload, status=RunStatus.CANCELLED, metrics=metrics)

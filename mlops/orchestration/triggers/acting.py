@@ -14,6 +14,7 @@ from typing import Any, Final
 from mlops.errors import MlopsError
 from mlops.monitoring.findings.deciding import PIPELINES, is_due, reason_for
 from mlops.monitoring.findings.records import DecisionRecord, read_decisions, write_decision
+from mlops.orchestration.runs.datasets import dataset_of
 from mlops.orchestration.runs.history import runs_since, runs_with_variables
 from mlops.orchestration.runs.liveness import run_is_alive
 from mlops.orchestration.runs.lock import HomeLock
@@ -101,11 +102,12 @@ def _started(settings: Settings, pipeline: str, record: DecisionRecord) -> int |
 
 
 def _in_progress(settings: Settings, pipeline: str, record: DecisionRecord) -> int | None:
-    """Return a run of the pipeline that somebody else started and that is being worked on."""
-    recent = runs_since(settings, record.decision.at - _LONGEST_RUN)
+    """Return a run for this dataset that somebody else started and that is being worked on."""
+    since = record.decision.at - _LONGEST_RUN
+    recent = {row["run"]: row["status"] for row in runs_since(settings, since)}
     numbers = (
-        row["run"]
-        for row in recent
-        if row["pipeline"] == pipeline and row["status"] in _IN_PROGRESS
+        run
+        for run, variables in runs_with_variables(settings, pipeline, since)
+        if dataset_of(variables) == settings.dataset and recent.get(run) in _IN_PROGRESS
     )
     return next((run for run in numbers if run_is_alive(settings, str(run))), None)

@@ -11,6 +11,7 @@ from typing import Any, Final
 import requests
 
 from mlops.errors import ServerError
+from mlops.orchestration.runs.datasets import DATASET
 from mlops.orchestration.runs.history import trigger_states
 from mlops.orchestration.triggers.tokens import api_token
 from mlops.settings import Settings
@@ -29,7 +30,7 @@ def start_pipeline(
     """Start a run of a pipeline in the server of this home.
 
     Args:
-        settings: Say where the server answers, and where triggers and tokens are.
+        settings: Say where the server answers, where triggers and tokens are, and the dataset.
         pipeline: Its name.
         variables: Of the run.
         timeout_seconds: For the connection, and again for the answer.
@@ -50,7 +51,7 @@ def start_pipeline(
         try:
             answer = session.post(
                 url,
-                json={"pipeline_run": {"variables": dict(variables)}},
+                json={"pipeline_run": {"variables": {DATASET: settings.dataset, **variables}}},
                 headers={"Authorization": f"Bearer {api_token(settings, pipeline)}"},
                 timeout=timeout_seconds,
                 allow_redirects=False,

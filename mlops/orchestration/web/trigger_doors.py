@@ -19,6 +19,7 @@ from tornado.web import url
 
 from mlops.errors import MlopsError
 from mlops.orchestration.runs import tables as runs
+from mlops.orchestration.runs.datasets import dataset_asked, dataset_of
 from mlops.orchestration.runs.history import explain
 from mlops.orchestration.runs.liveness import has_driver
 from mlops.orchestration.runs.marks import is_marked
@@ -107,7 +108,7 @@ class TriggerDoor(_ForToken):
                 problem = f"{KEY_HEADER}: it belongs to run {run.id}, whose request was different"
                 return refuse(self, 422, problem)
             return self._tell(run, started=False)
-        if asked.skip_if_running and (run := self._in_progress()) is not None:
+        if asked.skip_if_running and (run := self._in_progress(asked)) is not None:
             return self._tell(run, started=False)
         try:
             check_run_of(trigger, asked.variables)
@@ -128,19 +129,22 @@ class TriggerDoor(_ForToken):
         ).order_by(PipelineRun.id.desc())
         return next((r for r in found.all() if (r.metrics or {})[_KEY]["key"] == key), None)
 
-    def _in_progress(self) -> Any:
-        """Return the newest run of the pipeline that somebody is working on or about to, or None.
+    def _in_progress(self, asked: TriggerRequest) -> Any:
+        """Return the newest run like the one asked for that somebody works on or will, or None.
 
         Runs wait in the table while the scheduler is away, so a run of its own counts in any case.
         """
+        pipeline = self._trigger.pipeline_uuid
+        dataset = dataset_asked(pipeline, self._trigger.id, asked.variables)
         found = PipelineRun.query.filter(
-            PipelineRun.pipeline_uuid == self._trigger.pipeline_uuid,
+            PipelineRun.pipeline_uuid == pipeline,
             PipelineRun.status.in_(runs.IN_PROGRESS),
         ).order_by(PipelineRun.id.desc())
         alive = (
             run
             for run in found.all()
-            if not is_marked(run) or has_driver(self._settings, run.metrics)
+            if dataset_of(run.variables) == dataset
+            and (not is_marked(run) or has_driver(self._settings, run.metrics))
         )
         return next(alive, None)
 

@@ -107,3 +107,29 @@ def test_a_failed_build_fails_its_consumer_in_its_own_words(toy):
     assert result["status"] == "failed"
     error = result["blocks"]["numbers"]["error"]
     assert "prepare: block extract failed" in error and "could not convert" in error
+
+
+def test_a_build_counts_for_its_own_dataset_only(toy):
+    # Given two datasets, and runs of each that need a product
+    first, second = (
+        ("run", [toy.request("train", names="x", **given)])
+        for given in ({}, {"dataset": "flights"})
+    )
+    # When they run in turn, twice
+    results = toy.done(first, second, first, second).results
+    assert [result["status"] for (result,) in results] == ["completed"] * 4
+    # Then each dataset has one build of its own.
+    assert toy.ran().count("publish") == 2
+    query = "select json_extract(variables, '$.dataset') from pipeline_run where pipeline_uuid = {}"
+    assert toy.rows(query.format("'prepare'")) == [("taxi",), ("flights",)]
+    assert [name for (name,) in toy.rows(query.format("'train'"))] == ["taxi", "flights"] * 2
+
+
+def test_runs_belong_to_the_dataset_that_their_process_works_on(toy):
+    # Given a process that works on another dataset, and a run whose blocks start others
+    steps = ("run", [toy.request("family", names="a")]), ("fresh", "numbers")
+    done = toy.done(*steps, MLOPS_DATASET="flights")
+    # Then they are all that dataset's.
+    given = toy.rows("select json_extract(variables, '$.dataset') from pipeline_run")
+    assert given == [("flights",)] * 3
+    assert done.results[-1] is True

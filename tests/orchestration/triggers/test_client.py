@@ -82,7 +82,8 @@ def test_it_is_what_a_person_would_post(mage: Mage, settings: Settings) -> None:
     [(path, authorization, body)] = mage.asked
     assert path == "/api/pipeline_schedules/5/api_trigger"
     assert authorization == f"Bearer {api_token(settings, 'retraining')}"
-    assert body == {"pipeline_run": {"variables": {"force": True, "reason": "drift"}}}
+    given = {"dataset": "taxi", "force": True, "reason": "drift"}
+    assert body == {"pipeline_run": {"variables": given}}
 
 
 @pytest.mark.parametrize(
