@@ -134,11 +134,31 @@ def _command() -> click.Command:
         # A terminal may be narrower than a docstring, whose lines typer would keep.
         each.help = re.sub(r"(?<=\S)\n(?=\S)", " ", cleandoc(each.help or ""))
         for parameter in each.params:
+            _refuse_empty(parameter)
             if parameter.default in (None, "") and not isinstance(
                 getattr(parameter, "show_default", None), str
             ):
                 parameter.show_default = False  # type: ignore[attr-defined]
     return command
+
+
+def _refuse_empty(parameter: click.Parameter) -> None:
+    """Let a parameter refuse to be given as ``''`` where that would read as "not given".
+
+    Without this, ``mlops monitor "$WINDOW"`` would act instead of look if the variable is unset.
+    """
+    known = parameter.callback
+
+    def callback(context: click.Context, each: click.Parameter, value: Any) -> Any:
+        source = context.get_parameter_source(each.name or "")
+        typed = value if isinstance(value, (tuple, list)) else (value,)
+        if source is click.core.ParameterSource.COMMANDLINE and "" in map(str, typed):
+            raise click.BadParameter("it is empty.", context, each)
+        return known(context, each, value) if known else value
+
+    # An empty setting is refused, or has a meaning, where settings are read.
+    if isinstance(parameter, click.Argument) or parameter.required or parameter.default == "":
+        parameter.callback = callback
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from mlops.cli import main
 from mlops.cli.options import overrides_from, parse_assignments, settings_from
 from mlops.errors import ConfigurationError
 
@@ -31,3 +32,28 @@ def test_named_options_win_and_missing_ones_are_not_overrides() -> None:
 
     assert overrides == {"training.seed": 4}
     assert settings_from(["training.seed=3"]).training.seed == 3
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (["monitor", ""], "WINDOW"),
+        (["models", ""], "VERSION"),
+        (["report", "model", ""], "NAME"),
+        (["deployments", ""], "ID"),
+        (["predict", ""], "TRIPS"),
+        (["deploy", "1", "--reason", ""], "--reason"),
+        (["dataset", "init", "", "--target", "x"], "FILES"),
+        (["dataset", "init", "x.csv", "--target", ""], "--target"),
+    ],
+)
+def test_what_is_given_empty_is_refused_not_taken_as_omitted(
+    arguments: list[str], named: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main(arguments)
+
+    assert stop.value.code == 2
+    said = capsys.readouterr().err
+    assert named in said
+    assert "it is empty" in said
