@@ -52,7 +52,8 @@ def backtest(
     train a challenger, and the gate judges it. No step sees its future. Run the same command again
     to continue an interrupted replay.
     """
-    months = f"{first or last}..{last or first}" if first or last else None
+    ends = [each for each in (first, last) if each is not None]
+    months = f"{ends[0]}..{ends[-1]}" if ends else None
     settings = settings_from(
         set_, {"source.kind": source, "source.location": location, "source.months": months}
     )
@@ -67,8 +68,8 @@ def backtest(
     listed = settings.source.month_list
     if len(listed) < 2:
         raise ConfigurationError(
-            "--from and --to name a single month",
-            "start earlier: the replay needs at least one month to train the first model",
+            f"nothing is left to replay: the only month is {listed[0]}, which trains a model",
+            "name at least two months with --from and --to",
         )
 
     from mlops.backtest.run import backtest as run

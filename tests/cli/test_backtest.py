@@ -46,8 +46,9 @@ def recorded_policies(home: Path) -> set[str]:
     [
         (["--from", "2023-13", "--to", "2024-01"], "2023-13"),
         (["--from", "2024-02", "--to", "2024-01"], "backwards"),
-        (["--from", "2024-02"], "single month"),
+        (["--from", "2024-02"], "the only month is 2024-02"),
         (["--policy", "sometimes", "--from", "2023-10", "--to", "2024-01"], "on_performance"),
+        (["--from", "", "--to", ""], "source.months"),
         (["--set", "backtest.drift_from=soon"], "drift_from"),
     ],
 )
