@@ -10,7 +10,7 @@ import typer
 from mlops.cli.display import show_rows, terminal
 from mlops.cli.options import AsJson, examples
 from mlops.counting import counted
-from mlops.errors import ConfigurationError, DataQualityError
+from mlops.errors import ConfigurationError, DataQualityError, SourceError
 
 if TYPE_CHECKING:
     from mlops.datasets.checking.check import TableCheck
@@ -73,20 +73,20 @@ def init(
     """
     from mlops.datasets.catalogue import FOLDER
     from mlops.datasets.guessing.explaining import Request
-    from mlops.datasets.guessing.proposal import propose
-    from mlops.datasets.guessing.sampling import sample_files
+    from mlops.datasets.guessing.proposal import name_of, propose
+    from mlops.datasets.guessing.sampling import located, sample_files
     from mlops.datasets.guessing.writing import definition_text
     from mlops.datasets.loading import FILE_NAME, locate_definition, parse_definition
     from mlops.records.atomic import atomic_file
 
-    sample = sample_files(files)
-    proposal = propose(sample, Request(target, time, outcome, name, title, zone))
-    folder = Path.cwd() / FOLDER / proposal.content["name"]
+    folder = Path.cwd() / FOLDER / (name or name_of(located(files)[1]))
     path = folder / FILE_NAME
     if path.exists() and not force:
         raise ConfigurationError(
             f"{path} exists already", "overwrite it with --force, or choose another --name"
         )
+    sample = sample_files(files)
+    proposal = propose(sample, Request(target, time, outcome, name, title, zone))
     source = proposal.content["source"]
     if Path(source["location"]).is_relative_to(Path.cwd()):
         source["location"] = os.path.relpath(source["location"], folder)
@@ -101,9 +101,9 @@ def init(
         )
         shown = path.relative_to(Path.cwd())
         terminal().print(f"Wrote {shown}: look at the lines with `check:`.\n", markup=False)
-    located = locate_definition(path)
+    definition = locate_definition(path)
     more = {"file": str(path), "columns": proposal.report}
-    _show_check(_checked(located, None), located, as_json=as_json, more=more)
+    _show_check(_checked(definition, None), definition, as_json=as_json, more=more)
 
 
 @dataset_app.command(
@@ -168,9 +168,16 @@ def _checked(located: "LocatedDefinition", months: Optional[str]) -> "TableCheck
 
     names = (
         parse_months(months, "--months")
-        if months
+        if months is not None
         else months_there(located.definition.source.location)
     )
+    location = located.definition.source.location
+    if not names and "{month}" in location and "://" not in location:
+        raise SourceError(
+            f"{located.path}, line {located.line(('source', 'location'))}: source.location: "
+            f"there is no file {location}",
+            "correct the path; {month} stands for a month such as 2024-01",
+        )
     return check_table(located.definition, names)
 
 

@@ -30,7 +30,8 @@ def summary(name: str, path: Path) -> dict[str, Any]:
     try:
         definition = load_definition(path)
     except MlopsError as error:
-        return {**row, "title": error.message.splitlines()[0]}
+        trouble = error.message.splitlines()[0].removeprefix(str(path)).strip(" :")
+        return {**row, "title": f"{trouble}; what to correct: mlops dataset check {name}"}
     task = f"{definition.task.kind} of {definition.task.target}"
     return {
         **row,

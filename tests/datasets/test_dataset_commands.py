@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -154,7 +155,40 @@ def test_months_are_those_of_files_that_are_there(tmp_path: Path) -> None:
 def test_a_list_shows_a_definition_that_cannot_be_read(tmp_path: Path) -> None:
     (tmp_path / "dataset.yaml").write_text("name: A\n")
 
-    assert "mistakes" in summary("a", tmp_path / "dataset.yaml")["title"]
+    title = summary("a", tmp_path / "dataset.yaml")["title"]
+
+    assert re.fullmatch(r"has \d+ mistakes; what to correct: mlops dataset check a", title)
+
+
+def test_a_definition_that_exists_is_kept_before_any_row_is_read(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    call(capsys, "init", "sales.parquet", "--target", "amount")
+    monkeypatch.setattr("mlops.datasets.guessing.sampling.open_table", None)
+
+    for name in ((), ("--name", "sales")):
+        code, _, errors = call(capsys, "init", "sales.parquet", "--target", "amount", *name)
+        assert (code, "exists already" in errors) == (2, True)
+
+
+def test_monthly_files_that_are_not_there_are_named_with_the_line(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    call(capsys, "init", "sales.parquet", "--target", "amount")
+    file = folder / "datasets" / "sales" / "dataset.yaml"
+    text = file.read_text(encoding="utf-8")
+    assert "location: ../../sales.parquet" in text
+    monthly = "'../../sales_{month}.parquet', partition: month"
+    file.write_text(text.replace("../../sales.parquet", monthly))
+    line = next(n for n, each in enumerate(text.splitlines(), 1) if "location:" in each)
+
+    code, _, errors = call(capsys, "check", "sales")
+
+    assert code == 3, errors
+    assert f"line {line}: source.location: there is no file {folder}/sales_{{month}}.parquet" in (
+        " ".join(errors.split())
+    )
+    assert "--months" in call(capsys, "check", "sales", "--months", "")[2]
 
 
 def test_the_reference_is_the_one_that_the_repository_shows(

@@ -102,7 +102,7 @@ def propose(sample: TableSample, request: Request) -> Proposal:
     unit, less = _unit_of_target(target, times, features, units, known, plain)
 
     content: dict[str, Any] = {
-        "name": request.name or _name_of(sample.location),
+        "name": request.name or name_of(sample.location),
         "title": request.title or f"What is {target}?",
         "source": {
             "location": sample.location,
@@ -259,7 +259,8 @@ def _feature(each: ColumnGuess, unit: str) -> dict[str, Any]:
     }
 
 
-def _name_of(location: str) -> str:
+def name_of(location: str) -> str:
+    """Return a name for the table that lies at a location."""
     stem = location.replace("{month}", "").rstrip("/").rpartition("/")[2].partition(".")[0]
     name = re.sub(r"[^a-z0-9]+", "_", stem.lower()).strip("_")
     return name if name[:1].isalpha() else f"table_{name}".rstrip("_")

@@ -63,8 +63,7 @@ def sample_files(paths: Sequence[Path], limit: int = SAMPLE_ROWS) -> TableSample
     Raises:
         SourceError: If a file cannot be read, or the files are no table.
     """
-    files = [file.resolve() for path in paths for file in files_of(path)]
-    location, months = _location(paths, files)
+    files, location, months = located(paths)
     parts: list[Any] = []
     names: list[list[str]] = []
     total = 0
@@ -105,8 +104,20 @@ def _take(table: Any, first: int, step: int) -> Any:
     return table if (first, step) == (0, 1) else table.take(np.arange(first, len(table), step))
 
 
+def located(paths: Sequence[Path]) -> tuple[list[Path], str, tuple[str, ...]]:
+    """Return the files of a table, one location that names them all, and their months, if any.
+
+    Args:
+        paths: As of `sample_files`.
+
+    Raises:
+        SourceError: If a file is not there, or no location names all of them.
+    """
+    files = [file.resolve() for path in paths for file in files_of(path)]
+    return (files, *_location(paths, files))
+
+
 def _location(paths: Sequence[Path], files: Sequence[Path]) -> tuple[str, tuple[str, ...]]:
-    """Return one location that names all files, and their months if they are monthly ones."""
     found = [_MONTH.findall(file.name) for file in files]
     templates = {_MONTH.sub("{month}", file.name) for file in files}
     folders = {file.parent for file in files}
