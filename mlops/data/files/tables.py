@@ -92,7 +92,8 @@ def open_table(path: str | Path) -> Iterator[Table]:
     except _UNREADABLE as error:
         raise SourceError(
             f"{path}: cannot be read: {str(error).strip() or type(error).__name__}",
-            "the file is damaged, unreachable or not a table: repair it or fetch it again",
+            "the file is damaged, unreachable or not a table: repair it, fetch it again, "
+            "or move it out of the folder of the table",
         ) from error
 
 

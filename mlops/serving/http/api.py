@@ -119,7 +119,7 @@ def build_api(application: Application) -> FastAPI:
     async def unknown(request: Request, error: HTTPException) -> Response:
         field, message = {
             404: ("path", "there is no such path"),
-            405: ("method", "use another"),
+            405: ("method", f"send {(error.headers or {}).get('Allow', 'another')}"),
         }.get(error.status_code, ("", str(error.detail)))
         return _error(RequestError(error.status_code, field, message, error.headers), request)
 

@@ -104,7 +104,7 @@ def _bounded(body: bytes, limit: int) -> bytes:
 def _too_large(limit: int) -> RequestError:
     # What is still on its way is not read: the connection cannot be used again.
     return RequestError(
-        413, "body", f"is larger than {limit:,} bytes: send fewer trips", {"Connection": "close"}
+        413, "body", f"is larger than {limit:,} bytes: send a smaller one", {"Connection": "close"}
     )
 
 

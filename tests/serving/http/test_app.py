@@ -207,7 +207,9 @@ def test_what_is_not_json_by_its_headers_is_refused(
 def test_wrong_paths_and_methods(service: Service) -> None:
     refused(call(service, "GET", "/nothing"), 404, "path")
     refused(call(service, "GET", "/predict"), 405, "method")
-    refused(call(service, "DELETE", "/model"), 405, "method")
+    wrong = call(service, "DELETE", "/model")
+    refused(wrong, 405, "method")
+    assert wrong.json()["error"]["message"] == "send GET"
     refused(call(service, "POST", "/healthz"), 405, "method")
 
 
