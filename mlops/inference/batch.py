@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,6 +17,7 @@ from pydantic import Field
 from mlops import fingerprints, progress
 from mlops.cores import usable_cores
 from mlops.counting import counted
+from mlops.data.files.described import as_it_lies_there, require_unchanged
 from mlops.data.files.tables import files_of
 from mlops.data.references import Reference, SourceFile
 from mlops.datasets.taxi.contract.validation import split_requests
@@ -27,7 +29,6 @@ from mlops.datasets.taxi.files.reading import (
     pickups_have_zone,
 )
 from mlops.datasets.taxi.files.stamps import contradiction
-from mlops.datasets.taxi.sources.cache import as_it_lies_there, require_unchanged
 from mlops.datasets.taxi.trips import PICKUP_AT, TRIP_ID
 from mlops.errors import MlopsError
 from mlops.inference.overlap import Model, predicted_chunks, predicted_minutes
@@ -212,7 +213,7 @@ def predict_records(model: Model, records: Sequence[Any]) -> list[dict[str, Any]
 
 def _sources(table: SourceFile | str | Path, taxi: str) -> list[SourceFile]:
     if isinstance(table, SourceFile):
-        return [as_it_lies_there(table, taxi)]
+        return [as_it_lies_there(table, partial(check_trip_file, taxi=taxi))]
     root = Path(table).resolve()
     return [
         SourceFile(

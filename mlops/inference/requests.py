@@ -8,8 +8,9 @@ from typing import Any
 import pandas as pd
 from pydantic import ValidationError
 
+from mlops.data.quality import REASONS
 from mlops.datasets.taxi.contract.rules import RULES, meaning_of
-from mlops.datasets.taxi.contract.validation import REASONS, split_requests
+from mlops.datasets.taxi.contract.validation import split_requests
 from mlops.datasets.taxi.trips import REQUEST_COLUMNS
 from mlops.errors import DataQualityError
 from mlops.inference.trip import TripRequest

@@ -13,8 +13,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from mlops.data.quality import REASONS, SOURCE
 from mlops.data.references import Reference
-from mlops.datasets.taxi.contract.validation import REASONS, SOURCE
 from mlops.datasets.taxi.trips import TRIP_ID
 from mlops.errors import MlopsError
 

@@ -111,18 +111,6 @@ def broken_rules(trips: pd.DataFrame, schema: pa.DataFrameSchema) -> dict[str, M
     return {}
 
 
-def reasons_of(broken: Mapping[str, Mask], rows: Mask) -> list[str]:
-    """Return, for each selected row, the names of the rules it breaks, joined by ``; ``."""
-    names = list(broken)
-    if not names:
-        return [""] * int(rows.sum())
-    bits = np.left_shift(1, np.arange(len(names)))
-    codes = sum(bit * broken[name][rows] for bit, name in zip(bits, names, strict=True))
-    kinds, which = np.unique(np.asarray(codes), return_inverse=True)
-    texts = ["; ".join(n for b, n in zip(bits, names, strict=True) if kind & b) for kind in kinds]
-    return [texts[index] for index in which]
-
-
 def _not_canonical(why: str) -> DataQualityError:
     return DataQualityError(
         f"the trips do not have the canonical schema: {why}",

@@ -6,13 +6,15 @@ between the two, the receipt is absent or does not match, and the file counts as
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from datetime import datetime, timezone
+from functools import partial
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
 from mlops import progress
+from mlops.data.files import described
 from mlops.data.references import SourceFile
 from mlops.datasets.taxi.files.reading import check_trip_file
 from mlops.errors import SourceError
@@ -86,42 +88,7 @@ def describe(path: Path, taxi: str, month: str, name: str, sha256: str | None = 
     Raises:
         SourceError: The file is not whole or has not the schema of a trip file.
     """
-    return SourceFile(
-        month=month,
-        uri=str(path),
-        name=name,
-        rows=check_trip_file(path, taxi),
-        bytes=path.stat().st_size,
-        sha256=sha256 or sha256_of(path),
-    )
-
-
-def as_it_lies_there(file: SourceFile, taxi: str) -> SourceFile:
-    """Return a file as extracted, or described anew if it has changed since then.
-
-    Raises:
-        SourceError: The file is not whole any more, or has not the schema of a trip file.
-    """
-    path = Path(file.uri)
-    if path.is_file() and sha256_of(path) == file.sha256:
-        return file
-    progress.report(f"{file.name} changed after it was extracted; reading it as it is now")
-    return describe(path, taxi, file.month, file.name)
-
-
-def require_unchanged(files: Iterable[SourceFile]) -> None:
-    """Make sure that what was read is what the files were described as.
-
-    Raises:
-        SourceError: Naming the file that changed meanwhile.
-    """
-    for file in files:
-        path = Path(file.uri)
-        if not path.is_file() or sha256_of(path) != file.sha256:
-            raise SourceError(
-                f"{path}: the file changed while it was read",
-                "wait until it is complete, then run this again",
-            )
+    return described.describe(path, partial(check_trip_file, taxi=taxi), month, name, sha256)
 
 
 def _receipt_path(path: Path) -> Path:

@@ -8,16 +8,15 @@ from __future__ import annotations
 
 import hashlib
 import re
-import shutil
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
 from mlops import progress
+from mlops.data.files.remote import copy, exists, file_system, naming
 from mlops.data.files.tables import files_of
 from mlops.data.locations import (
     holds_months,
@@ -30,7 +29,7 @@ from mlops.data.locations import (
 from mlops.data.references import SourceFile
 from mlops.datasets.taxi.files.periods import pickup_quantiles
 from mlops.datasets.taxi.sources import cache
-from mlops.errors import MlopsError, SourceError
+from mlops.errors import SourceError
 from mlops.settings import Clock, SourceSettings
 
 _MONTH_IN_NAME = re.compile(r"(?<!\d)\d{4}-(?:0[1-9]|1[0-2])(?!\d)")
@@ -88,8 +87,8 @@ def has_month(source: SourceSettings, month: str) -> bool:
 def _url_of_month(location: str, taxi: str, month: str) -> str | None:
     candidates = places_of_month(location, taxi, month)
     if "://" in location:
-        return next((url for url in candidates if _exists(url)), None)
-    found = [url for url in candidates if _exists(url)]
+        return next((url for url in candidates if exists(url)), None)
+    found = [url for url in candidates if exists(url)]
     if len(found) > 1:
         raise SourceError(
             f"{' and '.join(found)} both hold the {taxi} trips of {month}", "keep one of them"
@@ -98,7 +97,7 @@ def _url_of_month(location: str, taxi: str, month: str) -> str | None:
 
 
 def _existing_files(locations: list[str]) -> list[str]:
-    missing = [url for url in locations if not _exists(url)]
+    missing = [url for url in locations if not exists(url)]
     if missing:
         raise SourceError(
             f"there is no such file: {', '.join(missing)}", "check the paths in source.location"
@@ -111,7 +110,7 @@ def _source_files(
 ) -> list[SourceFile]:
     """Reference the files of one table: itself, or the parts of a folder."""
     name = PurePosixPath(url).name
-    fs, remote = _file_system(url)
+    fs, remote = file_system(url)
     sha256 = None
     if isinstance(fs, LocalFileSystem):
         paths = files_of(remote)
@@ -137,41 +136,13 @@ def _cached_copy(fs: Any, remote: str, url: str, taxi: str, cache_root: Path) ->
     # The same name may come from several places: the address' hash keeps them apart.
     folder = cache_root / "path" / hashlib.sha256(url.encode()).hexdigest()[:16]
     path = folder / PurePosixPath(url).name
-    with _remote_errors(url):
+    with naming(url):
         version = str(fs.checksum(remote))
     receipt = cache.verified(path)
     if receipt is None or receipt.version != version:
         progress.report(f"copying {url}")
-        receipt = cache.store(path, taxi, url, lambda copy: _copy(fs, remote, url, copy), version)
+        receipt = cache.store(path, taxi, url, lambda file: copy(fs, remote, url, file), version)
     return path, receipt.sha256
-
-
-def _copy(fs: Any, remote: str, url: str, copy: Path) -> None:
-    with _remote_errors(url), fs.open(remote, "rb") as origin, copy.open("wb") as stream:
-        shutil.copyfileobj(origin, stream, 1 << 20)
-
-
-def _file_system(url: str) -> tuple[Any, str]:
-    with _remote_errors(url):
-        local = "://" not in url
-        fs, path = fsspec.core.url_to_fs(str(Path(url).expanduser().resolve()) if local else url)
-        # Listings are kept per process by some file systems; a file may have arrived since.
-        fs.invalidate_cache()
-    return fs, path
-
-
-def _exists(url: str) -> bool:
-    fs, path = _file_system(url)
-    with _remote_errors(url):
-        try:
-            if isinstance(fs, LocalFileSystem):
-                return Path(path).exists()  # a table may be a folder of parts
-            return bool(fs.info(path)["type"] != "directory")
-        except FileNotFoundError as error:
-            if isinstance(error.__cause__, OSError):
-                # fsspec's HTTP file system says "not found" for a server out of reach as well.
-                raise error.__cause__ from None
-            return False
 
 
 def months_there(source: SourceSettings) -> list[str]:
@@ -184,24 +155,10 @@ def months_there(source: SourceSettings) -> list[str]:
 
 
 def _listed(location: str, taxi: str) -> list[str]:
-    fs, root = _file_system(location)
+    fs, root = file_system(location)
     names: list[str] = []
     for folder in (root, f"{root}/{taxi}"):
         # A plain web server cannot list its files; the message does without.
         with suppress(OSError, NotImplementedError):
             names += fs.ls(folder, detail=False)
     return [name for name in names if is_month_file(PurePosixPath(name).name, taxi)]
-
-
-@contextmanager
-def _remote_errors(url: str) -> Iterator[None]:
-    """Turn whatever a file system raises into a `SourceError`: they share no base class."""
-    try:
-        yield
-    except MlopsError:
-        raise
-    except Exception as error:
-        raise SourceError(
-            f"{url}: cannot be read: {type(error).__name__}: {error}",
-            "check the address, the credentials and the network",
-        ) from error

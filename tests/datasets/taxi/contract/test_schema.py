@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from mlops.data.quality import reasons_of
 from mlops.datasets.taxi.contract.rules import rules_in_force
 from mlops.datasets.taxi.contract.schema import (
     broken_by_requests,
     broken_rules,
-    reasons_of,
     trip_schema,
 )
 from mlops.datasets.taxi.trips import REQUEST_COLUMNS

@@ -15,10 +15,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlops import fingerprints
+from mlops.data.quality import quality_table
 from mlops.data.references import Extraction, SourceFile
 from mlops.datasets.taxi.contract import validation
 from mlops.datasets.taxi.contract.rules import RULES
-from mlops.datasets.taxi.contract.validation import quality_table, split_requests, validate
+from mlops.datasets.taxi.contract.validation import split_requests, validate
 from mlops.datasets.taxi.trips import PICKUP_AT, REQUEST_COLUMNS, TARGET, TRIP_COLUMNS
 from mlops.errors import DataQualityError, SourceError
 from mlops.settings import Settings, load_settings
