@@ -11,7 +11,8 @@ import os
 import re
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from inspect import cleandoc
 from platform import python_version
 from typing import Any, Final
@@ -31,6 +32,7 @@ from mlops.errors import (
 )
 from mlops.orchestration.engine.interruption import interruptible
 
+_DATASET: Final = "MLOPS_DATASET"
 _NO_COMMAND: Final = re.compile(r"No such command '(.*)'")
 
 
@@ -115,9 +117,47 @@ def _show_version(context: click.Context, _: click.Parameter, wanted: bool) -> N
     context.exit()
 
 
-def _command() -> click.Command:
-    """Return the commands as click knows them; a default that is no value is not shown as one."""
+def _work_on(context: click.Context, _: click.Parameter, dataset: str | None) -> None:
+    """Let the command, and every process that it starts, work on a dataset that there is."""
+    if not dataset:
+        return
+    from mlops.datasets.catalogue import require_dataset
+
+    require_dataset(dataset)
+    context.with_resource(_in_environment(_DATASET, dataset))
+
+
+@contextmanager
+def _in_environment(name: str, value: str) -> Iterator[None]:
+    before = os.environ.get(name)
+    os.environ[name] = value
+    try:
+        yield
+    finally:
+        os.environ.pop(name)
+        if before is not None:
+            os.environ[name] = before
+
+
+def _dataset_option() -> click.Option:
+    return click.Option(
+        ["--dataset"],
+        metavar="NAME",
+        envvar=_DATASET,
+        is_eager=True,
+        expose_value=False,
+        callback=_work_on,
+        help="Dataset to work on, by its name in: mlops dataset list.",
+    )
+
+
+def command_line() -> click.Group:
+    """Return the commands as click knows them; a default that is no value is not shown as one.
+
+    Each command takes ``--dataset``, but for those that take a definition as their argument.
+    """
     command = typer.main.get_command(build_app())
+    assert isinstance(command, Commands)
     version: dict[str, Any] = {
         "is_flag": True,
         "is_eager": True,
@@ -127,10 +167,12 @@ def _command() -> click.Command:
     command.params.insert(
         0, click.Option(["--version"], help="Show the version of the project and quit.", **version)
     )
-    waiting = [command]
+    waiting: list[tuple[str, click.Command]] = [("mlops", command)]
     while waiting:
-        each = waiting.pop()
-        waiting += getattr(each, "commands", {}).values()
+        group, each = waiting.pop()
+        waiting += [(each.name or "", inner) for inner in getattr(each, "commands", {}).values()]
+        if not isinstance(each, click.Group) and group != "dataset":
+            each.params.append(_dataset_option())
         # A terminal may be narrower than a docstring, whose lines typer would keep.
         each.help = re.sub(r"(?<=\S)\n(?=\S)", " ", cleandoc(each.help or ""))
         for parameter in each.params:
@@ -174,7 +216,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     as_json = "--json" in arguments
     try:
         # Commands return nothing; what is returned here is the code they left with.
-        sys.exit(_command()(args=arguments, prog_name="mlops", standalone_mode=False) or 0)
+        sys.exit(command_line()(args=arguments, prog_name="mlops", standalone_mode=False) or 0)
     except click.ClickException as error:
         failure = _misuse(error)
         _complain(failure, as_json=as_json)

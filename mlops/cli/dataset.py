@@ -71,12 +71,12 @@ def init(
     split, rules and slices. It prints the evidence of each guess, marks in the file what a person
     should check, and then runs `mlops dataset check`.
     """
-    from mlops.datasets.catalogue import FOLDER
+    from mlops.datasets.catalogue import FILE_NAME, FOLDER
     from mlops.datasets.guessing.explaining import Request
     from mlops.datasets.guessing.proposal import name_of, propose
     from mlops.datasets.guessing.sampling import located, sample_files
     from mlops.datasets.guessing.writing import definition_text
-    from mlops.datasets.loading import FILE_NAME, locate_definition, parse_definition
+    from mlops.datasets.loading import locate_definition, parse_definition
     from mlops.records.atomic import atomic_file
 
     folder = Path.cwd() / FOLDER / (name or name_of(located(files)[1]))

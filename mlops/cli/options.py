@@ -6,6 +6,7 @@ from typing import Annotated, Any, Optional
 
 import typer
 
+from mlops.datasets.catalogue import require_dataset
 from mlops.errors import ConfigurationError
 from mlops.settings import Settings, load_settings
 
@@ -68,7 +69,9 @@ def overrides_from(
     """Merge ``--set`` texts and named options into one mapping of overrides, checked."""
     given = {name: value for name, value in (options or {}).items() if value is not None}
     overrides = {**parse_assignments(assignments, "--set"), **given}
-    source = load_settings(overrides).source
+    settings = load_settings(overrides)
+    require_dataset(settings.dataset)
+    source = settings.source
     # Blocks and later commands work in other folders.
     absolute = {"location": source.location, "source.location": source.location}
     return {name: absolute.get(name, value) for name, value in overrides.items()}

@@ -12,7 +12,7 @@ from rich.console import Console
 from mlops.cli.display import RunDisplay, error_columns, show_rows, terminal
 from mlops.cli.options import AllowMismatch, AsJson, SetOption, examples, overrides_from
 from mlops.errors import CandidateFailureError, GateRefusalError
-from mlops.settings import Settings, load_settings
+from mlops.settings import DEFAULT_DATASET, Settings, load_settings
 
 REAL_MONTHS = "mlops run --source tlc --months 2024-01..2024-02"
 
@@ -27,6 +27,7 @@ def register(app: typer.Typer) -> None:
             "mlops run --source path --location s3://bucket/trips --months 2024-01..2024-03",
             "mlops run --families lasso,random_forest --max-evals 20 --promote",
             "mlops run --train-data jan.parquet --validation-data feb.parquet",
+            "mlops run --dataset flights --months 2013-01..2013-05",
             "mlops run --resume",
         ),
     )(run)
@@ -109,7 +110,7 @@ def run(
     console.print(headline(settings))
     started = time.monotonic()
 
-    from mlops.orchestration.jobs.journal import begin_job
+    from mlops.orchestration.jobs.journal import begin_job, resume_command
     from mlops.orchestration.jobs.main_job import objection, run_main_job
     from mlops.registry.listing import find_version
 
@@ -148,10 +149,11 @@ def run(
             )
     if job.failed_candidates:
         causes = "; ".join(f"{name}: {why}" for name, why in job.failed_candidates.items())
+        again = resume_command(settings)
         raise CandidateFailureError(
             f"{len(job.failed_candidates)} of the candidates failed, the others were compared: "
             f"{causes}",
-            "read the log and fix the cause; then train them again with: mlops run --resume",
+            f"read the log and fix the cause; then train them again with: {again}",
         )
     if (promote or scored is None) and not judgement["verdict"]["passed"]:
         raise GateRefusalError(
@@ -161,8 +163,10 @@ def run(
 
 
 def headline(settings: Settings) -> str:
-    """Say in one line which trips are used and whether they are synthetic."""
+    """Say in one line which rows are used and whether they are synthetic."""
     source = settings.source
+    if settings.dataset != DEFAULT_DATASET:
+        return f"[bold]Dataset: {settings.dataset}[/] {source.location} ({source.months})"
     months = f"{source.taxi} taxi, {source.months}"
     if source.kind == "sample":
         return (
@@ -205,12 +209,14 @@ def _show_outcome(
     scored: Mapping[str, Any] | None,
     seconds: float,
 ) -> None:
-    synthetic = " (synthetic trips)" if settings.source.kind == "sample" else ""
+    sample = settings.source.kind == "sample" and settings.dataset == DEFAULT_DATASET
+    synthetic = " (synthetic trips)" if sample else ""
+    unit = " in minutes" if settings.dataset == DEFAULT_DATASET else ""
     console.print()
     show_rows(
         candidate_rows([*judgement["candidates"], *judgement["untrained"]], judgement["winner"]),
         as_json=False,
-        title=f"Candidates{synthetic}: errors in minutes on the untouched test window",
+        title=f"Candidates{synthetic}: errors{unit} on the untouched test window",
         console=console,
     )
     verdict = judgement["verdict"]
@@ -227,5 +233,5 @@ def _show_outcome(
     console.print(f"[bold]Time[/] {seconds:.0f} s")
     console.print()
     console.print("Look closer:  mlops models · mlops status · mlops up (Mage and MLflow pages)")
-    if settings.source.kind == "sample":
+    if sample:
         console.print(f"The real months:  {REAL_MONTHS}")

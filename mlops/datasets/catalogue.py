@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-from mlops.datasets.loading import FILE_NAME
 from mlops.errors import ConfigurationError, did_you_mean
-from mlops.settings import PROJECT_ROOT
+from mlops.settings import DEFAULT_DATASET, PROJECT_ROOT
 
 FOLDER: Final = "datasets"
+FILE_NAME: Final = "dataset.yaml"
 _BUILT_IN: Final = Path(__file__).parent
 
 
@@ -24,6 +24,24 @@ def definition_files() -> dict[str, Path]:
         for file in sorted(folder.glob(f"*/{FILE_NAME}")):
             found.setdefault(file.parent.name, file)
     return dict(sorted(found.items()))
+
+
+def require_dataset(name: str) -> None:
+    """Make sure that there is a dataset.
+
+    Args:
+        name: As the setting ``dataset`` gives it.
+
+    Raises:
+        ConfigurationError: Naming the nearest dataset, or all of them.
+    """
+    known = (DEFAULT_DATASET, *definition_files())
+    if name not in known:
+        raise ConfigurationError(
+            f"dataset: there is no dataset {name!r}",
+            did_you_mean(name, known)
+            or f"datasets are: {', '.join(known)}; write one with: mlops dataset init",
+        )
 
 
 def definition_file(name_or_path: str) -> Path:

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
 
 from mlops.counting import counted
+from mlops.datasets.catalogue import FILE_NAME
 from mlops.datasets.definition import DatasetDefinition
 from mlops.datasets.repair import all_mistakes
 from mlops.datasets.text import KeyPath, UnreadableTextError, as_text, read_text
 from mlops.errors import ConfigurationError, cause_of
-
-FILE_NAME: Final = "dataset.yaml"
 
 
 class DefinitionError(ConfigurationError):

@@ -21,7 +21,7 @@ from typing import Any, Final
 from mlops.errors import MlopsError, RegistryError, unwritable
 from mlops.records.files import damaged
 from mlops.records.sqlite import check_database, file_of, is_damage
-from mlops.registry.descriptions import EXPERIMENT_TAGS
+from mlops.registry.descriptions import experiment_tags
 from mlops.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -135,10 +135,10 @@ def ensure_tracking(settings: Settings) -> str:
         found = client.get_experiment_by_name(name)
         if found is None:
             location = _location(settings)
-            return str(client.create_experiment(name, location, tags=EXPERIMENT_TAGS))
+            return str(client.create_experiment(name, location, tags=experiment_tags(settings)))
         if found.lifecycle_stage == "deleted":
             client.restore_experiment(found.experiment_id)
-        for tag, value in EXPERIMENT_TAGS.items():
+        for tag, value in experiment_tags(settings).items():
             if tag not in found.tags:  # what a person wrote there stays
                 client.set_experiment_tag(found.experiment_id, tag, value)
         return str(found.experiment_id)

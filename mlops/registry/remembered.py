@@ -16,7 +16,7 @@ from mlops.data.store.manifests import current_training_set
 from mlops.errors import ConfigurationError
 from mlops.registry.listing import find_version
 from mlops.registry.trail import CHAMPION
-from mlops.settings import Settings, SourceSettings
+from mlops.settings import DEFAULT_DATASET, Settings, SourceSettings
 
 
 class SourceInForce(NamedTuple):
@@ -73,28 +73,32 @@ def source_in_force(settings: Settings) -> SourceInForce:
     """
     asked = settings.source
     if set(SourceSettings.model_fields) <= asked.model_fields_set:
-        return SourceInForce(settings, f"source: {described(asked)}, as given")
+        return SourceInForce(settings, f"source: {described(settings)}, as given")
     learned, whose = _learned(settings)
     if not learned:
-        return SourceInForce(settings, f"source: {described(asked)}, as configured")
-    found = remember(asked, learned)
+        return SourceInForce(settings, f"source: {described(settings)}, as configured")
+    found = settings.model_copy(update={"source": remember(asked, learned)})
     given = asked.model_dump(include=asked.model_fields_set)
     changed = sorted(name for name, value in given.items() if value != learned.get(name))
     but = f", but for {', '.join(changed)} as given" if changed else ""
-    return SourceInForce(
-        settings.model_copy(update={"source": found}),
-        f"source: {described(found)}, {whose}{but}",
-    )
+    return SourceInForce(found, f"source: {described(found)}, {whose}{but}")
 
 
-def described(source: SourceSettings) -> str:
+def described(settings: Settings) -> str:
     """Describe a source in a few words."""
+    source = settings.source
+    if settings.dataset != DEFAULT_DATASET:
+        return (
+            f"{settings.dataset} ({source.location or 'files of its definition'}), {source.months}"
+        )
     where = {"sample": "synthetic trips", "tlc": source.base_url, "path": source.location}
     return f"{source.kind} ({where[source.kind]}), {source.taxi} taxi, {source.months}"
 
 
 def months_learned(settings: Settings) -> tuple[str, ...]:
     """Return the months of a source that are not new any more; none if nobody learned from it.
+
+    Any dataset but the taxi has one source, wherever its files lie.
 
     The training set published last counts, whether its model became champion or was refused; if
     that comes from another source, the champion's does.
@@ -103,16 +107,17 @@ def months_learned(settings: Settings) -> tuple[str, ...]:
         settings: With the source in force.
     """
     wanted = settings.source
+    only = settings.dataset != DEFAULT_DATASET  # which has no kinds of sources
     manifest = current_training_set(settings)
     if manifest is not None:
         in_use = manifest.extraction
-        if (in_use.kind, in_use.taxi) == (wanted.kind, wanted.taxi):
+        if only or (in_use.kind, in_use.taxi) == (wanted.kind, wanted.taxi):
             return in_use.months
     champion = find_version(settings, CHAMPION)
     if champion is None or champion.receipt is None:
         return ()
     learned = champion.receipt.recipe.get("source", {})
-    if (learned.get("kind"), learned.get("taxi")) != (wanted.kind, wanted.taxi):
+    if not only and (learned.get("kind"), learned.get("taxi")) != (wanted.kind, wanted.taxi):
         return ()
     return tuple(sorted({file.month for file in champion.receipt.sources}))
 

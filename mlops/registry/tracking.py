@@ -123,7 +123,10 @@ def log_candidate(
         run = client.create_run(
             experiment,
             start_time=ended - int(seconds * 1_000),
-            tags={**tags, **tags_of_run(receipt, metrics.model_dump().get("rmse"), stage)},
+            tags={
+                **tags,
+                **tags_of_run(settings, receipt, metrics.model_dump().get("rmse"), stage),
+            },
             run_name=receipt.family if stage == "search" else f"{receipt.family} refit",
         ).info.run_id
         try:

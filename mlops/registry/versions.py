@@ -224,7 +224,9 @@ class Registry(Catalogue):
         from mlflow.exceptions import MlflowException
 
         try:
-            self._client.create_registered_model(self._name, description=descriptions.MODEL)
+            self._client.create_registered_model(
+                self._name, description=descriptions.model_description(self._settings)
+            )
         except MlflowException as error:
             if error.error_code != "RESOURCE_ALREADY_EXISTS":
                 raise

@@ -258,3 +258,34 @@ def test_help_breaks_its_lines_where_the_terminal_ends(
     text = out.partition("policies.")[2].partition("Options")[0]
     body = [line for line in text.splitlines() if "." in line or "," in line]
     assert len(body) > 4 and all(len(line.strip()) > 40 for line in body[:-1])
+
+
+@pytest.mark.parametrize("how", ["option", "environment", "set"])
+def test_an_unknown_dataset_is_refused_at_once_with_the_nearest_name(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    given = {"option": ["--dataset", "flihgts"], "set": ["--set", "dataset=flihgts"]}.get(how, [])
+    if how == "environment":
+        monkeypatch.setenv("MLOPS_DATASET", "flihgts")
+
+    code, _, err = call(capsys, "monitor", *given)
+
+    assert code == 2
+    assert "there is no dataset 'flihgts'" in err
+    assert "did you mean flights?" in err
+
+
+@pytest.mark.parametrize("before", [None, "taxi"])
+def test_a_command_works_on_the_dataset_that_its_option_names(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, before: str | None
+) -> None:
+    monkeypatch.delenv("MLOPS_DATASET", raising=False)
+    if before:
+        monkeypatch.setenv("MLOPS_DATASET", before)
+
+    code, out, _ = call(capsys, "config", "show", "--dataset", "flights", "--json")
+
+    shown = json.loads(out)
+    assert (code, shown["dataset"]) == (0, "flights")
+    assert shown["tracking"]["model_name"] == "flights"
+    assert os.environ.get("MLOPS_DATASET") == before

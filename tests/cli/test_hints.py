@@ -13,9 +13,8 @@ from pathlib import Path
 
 import click
 import pytest
-import typer.main
 
-from mlops.cli import build_app
+from mlops.cli import command_line
 from mlops.errors import (
     HINT,
     ConfigurationError,
@@ -38,12 +37,6 @@ TEXTS = (
     *("markdowns/*.md", "README.md", "deploy/**/*.yml", "deploy/**/*.yaml", "deploy/**/*.json"),
     "docker-compose.yml",
 )
-
-
-def command_line() -> click.Group:
-    group = typer.main.get_command(build_app())
-    assert isinstance(group, click.Group)
-    return group
 
 
 def texts(path: Path) -> Iterator[str]:

@@ -94,6 +94,20 @@ def test_an_explicit_value_wins_however_it_is_given(
     assert months_learned(found.settings) == (), "another taxi's months are not known yet"
 
 
+def test_another_dataset_remembers_its_files_and_knows_no_kinds_of_sources(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    champion(monkeypatch, location="/flights", months="2024-01..2024-02")
+    found = source_in_force(load_settings({"dataset": "flights"}))
+    assert found.source.location == "/flights"
+    assert found.summary == (
+        "source: flights (/flights), 2024-01..2024-02, as version 3, the champion, learned from"
+    )
+    elsewhere = source_in_force(load_settings({"dataset": "flights", "location": "/new"}))
+    assert elsewhere.source.location == "/new"
+    assert months_learned(elsewhere.settings) == ("2024-01", "2024-02")
+
+
 def test_a_source_given_in_full_needs_no_registry(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:

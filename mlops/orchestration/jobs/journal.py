@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, PrivateAttr
 
@@ -16,9 +16,13 @@ from mlops.orchestration.engine.engine import engine_lock
 from mlops.orchestration.engine.interruption import interruptible
 from mlops.orchestration.runs.lock import HomeLock
 from mlops.records.files import find_record, write_record
-from mlops.settings import ALIASES, Settings, load_settings
+from mlops.settings import ALIASES, DEFAULT_DATASET, Settings, load_settings
 
-RESUME: Final = "mlops run --resume"
+
+def resume_command(settings: Settings) -> str:
+    """Return what a person types to go on with the last job of a dataset."""
+    other = settings.dataset != DEFAULT_DATASET
+    return "mlops run --resume" + (f" --dataset {settings.dataset}" if other else "")
 
 
 class Journal(BaseModel):
@@ -120,7 +124,7 @@ def begin_job(settings: Settings, variables: Mapping[str, Any], *, resume: bool)
         journal = Journal.read(settings) if resume else Journal.of(settings, variables)
         changed = journal.take_up(variables) if resume else {}
         journal.write()
-        with interruptible(lambda: RESUME):
+        with interruptible(lambda: resume_command(settings)):
             yield Job(journal, lock, resumed=resume, changed=changed)
 
 

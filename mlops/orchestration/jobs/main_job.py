@@ -16,7 +16,7 @@ from mlops.data.store.manifests import current_training_set
 from mlops.data.store.publications import reason_to_build
 from mlops.errors import ConfigurationError, GateRefusalError
 from mlops.orchestration.engine.engine import Engine
-from mlops.orchestration.jobs.journal import RESUME, Job, Journal, decides_the_data
+from mlops.orchestration.jobs.journal import Job, Journal, decides_the_data, resume_command
 from mlops.orchestration.jobs.stages import STAGES, wanted
 from mlops.orchestration.runs.contract import Event, PipelineRequest, PipelineResult, RunStarted
 from mlops.orchestration.runs.failures import require_success
@@ -27,7 +27,7 @@ from mlops.registry.listing import find_version
 from mlops.registry.tracking import close_abandoned_runs
 from mlops.registry.trail import CHAMPION
 from mlops.registry.versions import Registry
-from mlops.settings import Settings
+from mlops.settings import DEFAULT_DATASET, Settings
 
 # Imported once before blocks are forked; each child would pay these seconds again.
 PRELOAD = (
@@ -137,7 +137,7 @@ def run_main_job(
             for result in _drive(engine, names, journal, settings, changed, extra):
                 results[result.pipeline] = result
                 if not result.survived:
-                    require_success(result, RESUME)
+                    require_success(result, resume_command(settings))
                 journal.finished.append(result.pipeline)
             journal.write()
             if "model_selection" not in names:
@@ -154,7 +154,7 @@ def objection(settings: Settings, *, promote: bool) -> str:
         GateRefusalError: If that is what is asked for, before any work is done.
     """
     champion = find_version(settings, CHAMPION)  # without MLflow, which takes seconds to load
-    learned = TripOrigin(settings.source.taxi, settings.source.kind == "sample")
+    learned = _origin(settings)
     known = champion.origin if champion else None
     mismatch = replacement(learned, known, allow=settings.allow_mismatch)
     if champion is None or mismatch is None or mismatch.allowed:
@@ -170,6 +170,13 @@ def objection(settings: Settings, *, promote: bool) -> str:
             "trips, or add --allow-mismatch",
         )
     return text
+
+
+def _origin(settings: Settings) -> TripOrigin:
+    """Return where the rows of a job come from, which is known before they are read."""
+    if settings.dataset != DEFAULT_DATASET:
+        return TripOrigin("", synthetic=False, dataset=settings.dataset)
+    return TripOrigin(settings.source.taxi, settings.source.kind == "sample")
 
 
 def _cannot_be_scored(settings: Settings) -> bool:

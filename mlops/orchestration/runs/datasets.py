@@ -31,12 +31,12 @@ def dataset_asked(pipeline: str, schedule_id: int, variables: Mapping[str, Any])
     Returns:
         The dataset named by one of them, or else the one that this process works on.
     """
+    if named := variables.get(DATASET):
+        return str(named)
     # Only here, because these import Mage.
     from mage_ai.data_preparation.variable_manager import get_global_variables
     from mage_ai.orchestration.db.models.schedules import PipelineSchedule
 
-    if named := variables.get(DATASET):
-        return str(named)
     trigger = PipelineSchedule.query.get(schedule_id)
     of_trigger = (trigger and trigger.variables) or {}
     named = of_trigger.get(DATASET) or (get_global_variables(pipeline) or {}).get(DATASET)

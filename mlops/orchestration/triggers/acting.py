@@ -6,9 +6,9 @@ decision it follows from, and a second attempt looks for it first.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from mlops.errors import MlopsError
@@ -96,7 +96,7 @@ def _follow(settings: Settings, record: DecisionRecord) -> dict[str, Any]:
 def _started(settings: Settings, pipeline: str, record: DecisionRecord) -> int | None:
     """Return the run that was started for this decision, if there is one."""
     at = record.decision.at
-    given = runs_with_variables(settings, pipeline, at - timedelta(minutes=5))
+    given = _runs(settings, pipeline, at - timedelta(minutes=5))
     key = at.isoformat()
     return next((run for run, variables in given if variables.get(FOLLOWS_FROM) == key), None)
 
@@ -106,8 +106,15 @@ def _in_progress(settings: Settings, pipeline: str, record: DecisionRecord) -> i
     since = record.decision.at - _LONGEST_RUN
     recent = {row["run"]: row["status"] for row in runs_since(settings, since)}
     numbers = (
-        run
-        for run, variables in runs_with_variables(settings, pipeline, since)
-        if dataset_of(variables) == settings.dataset and recent.get(run) in _IN_PROGRESS
+        run for run, _ in _runs(settings, pipeline, since) if recent.get(run) in _IN_PROGRESS
     )
     return next((run for run in numbers if run_is_alive(settings, str(run))), None)
+
+
+def _runs(
+    settings: Settings, pipeline: str, since: datetime
+) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    """Yield the runs of a pipeline for this dataset, and what they were given."""
+    for run, variables in runs_with_variables(settings, pipeline, since):
+        if dataset_of(variables) == settings.dataset:
+            yield run, variables

@@ -13,11 +13,21 @@ from typing import Any, Final, NamedTuple
 from mlops.data.locations import holds_months, named_in, require_there
 from mlops.data.months import parse_months
 from mlops.data.windows import plan_windows
+from mlops.datasets.catalogue import definition_file, require_dataset
+from mlops.datasets.loading import load_definition
 from mlops.deployment import asking
 from mlops.errors import ConfigurationError, SourceError, did_you_mean
 from mlops.orchestration.jobs.stages import STAGES, wanted
 from mlops.registry.lookup import require_champion
-from mlops.settings import ALIASES, YES, Settings, is_setting, load_settings, setting_names
+from mlops.settings import (
+    ALIASES,
+    DEFAULT_DATASET,
+    YES,
+    Settings,
+    is_setting,
+    load_settings,
+    setting_names,
+)
 from mlops.training.choice import check_names, check_training, require_candidates
 from mlops.training.families import FAMILIES, OBJECTIVES
 
@@ -101,6 +111,7 @@ def check_variables(pipeline: str, variables: Variables) -> Settings:
         _check_names(pipeline, variables)
     given = {**variables, **asking.settings_among(variables)}
     settings = load_settings(given, strict=False)
+    require_dataset(settings.dataset)
     check_training(settings.training)
     _check_rules(settings)
     return settings
@@ -112,6 +123,7 @@ def check_job(settings: Settings) -> None:
     Raises:
         MlopsError: Naming the setting, and what is accepted.
     """
+    require_dataset(settings.dataset)
     check_training(settings.training)
     require_candidates(settings.training)
     _check_rules(settings)
@@ -167,12 +179,17 @@ def _nothing_more(settings: Settings, variables: Variables) -> None:
 def _preparation(settings: Settings, variables: Variables) -> None:
     _check_source(settings)
     source = settings.source
+    if settings.dataset != DEFAULT_DATASET:
+        return  # its definition says how rows are divided
     if source.kind != "path" or holds_months(named_in(source.location), source.taxi):
         plan_windows(source.month_list, settings.windows)
 
 
 def _check_source(settings: Settings, months: tuple[str, ...] = ()) -> None:
-    """Look whether the trips can be there: what needs a network or a file's content, does not."""
+    """Look whether the rows can be there: what needs a network or a file's content, does not."""
+    if settings.dataset != DEFAULT_DATASET:
+        load_definition(definition_file(settings.dataset))
+        return
     source, months = settings.source, months or settings.source.month_list
     if source.kind == "tlc" and months[-1] > f"{date.today():%Y-%m}":
         raise SourceError(

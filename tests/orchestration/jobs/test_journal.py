@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from mlops.errors import BusyError, ConfigurationError, InterruptionError
-from mlops.orchestration.jobs.journal import Journal, begin_job, decides_the_data
+from mlops.orchestration.jobs.journal import Journal, begin_job, decides_the_data, resume_command
 from mlops.settings import Settings, load_settings
 
 
@@ -37,6 +37,16 @@ def test_a_record_is_read_back_and_written_where_it_was_read(settings: Settings)
     found = Journal.read(settings)
     assert (found.variables, found.runs) == ({"max_evals": 3}, {"data_preparation": 7})
     assert found.finished == ["data_preparation", "sklearn_training"]
+
+
+def test_each_dataset_has_a_job_of_its_own(settings: Settings) -> None:
+    flights = load_settings({"home": str(settings.home), "dataset": "flights"})
+    journal(settings, "data_preparation").write()
+
+    with pytest.raises(ConfigurationError, match="no interrupted job"):
+        Journal.read(flights)
+    assert resume_command(settings) == "mlops run --resume"
+    assert resume_command(flights) == "mlops run --resume --dataset flights"
 
 
 def test_a_pipeline_that_is_forgotten_runs_anew_and_no_other(settings: Settings) -> None:

@@ -175,6 +175,17 @@ def test_without_a_server_it_says_what_a_person_would_type(mage: Mage, settings:
     assert done.problem == ""
 
 
+def test_a_run_for_another_dataset_is_in_nobodys_way(mage: Mage, settings: Settings) -> None:
+    mage.alive = True
+    mage.runs.append((1, "retraining", {"dataset": "flights", "reason": "new data"}))
+
+    assert act(settings, decided(settings, "retrain")).started_run == 2
+
+    flights = load_settings({"home": settings.home, "dataset": "flights"})
+    blocked = act(flights, decided(flights, "retrain"))
+    assert blocked.problem == "retraining is in progress already: run 1"
+
+
 def test_what_is_in_progress_is_not_started_again(mage: Mage, settings: Settings) -> None:
     mage.runs.append((1, "retraining", {"reason": "the weekly retraining"}))
     mage.alive = True

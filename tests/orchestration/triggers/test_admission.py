@@ -55,6 +55,26 @@ def test_every_trigger_and_example_of_the_code_uses_accepted_names() -> None:
         assert set(given_) <= set(accepted_names(trigger.pipeline)), trigger
 
 
+def test_a_run_may_name_a_dataset_that_there_is() -> None:
+    assert check_run("retraining", {"dataset": "flights"}).dataset == "flights"
+    assert check_run("data_preparation", {"dataset": "flights"}).dataset == "flights"
+
+    assert "did you mean flights?" in refusal("retraining", dataset="flihgts")
+    assert "datasets are: taxi, flights" in refusal("predict", dataset="nothing")
+    assert "is no name of a dataset" in refusal("retraining", dataset="../flights")
+
+
+def test_a_definition_with_mistakes_is_refused_before_its_table_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "datasets" / "houses").mkdir(parents=True)
+    (tmp_path / "datasets" / "houses" / "dataset.yaml").write_text("name: houses\nfeature: {}\n")
+    monkeypatch.chdir(tmp_path)
+
+    assert "dataset.yaml has" in refusal("data_preparation", dataset="houses")
+    assert check_run("retraining", {"dataset": "houses"}).dataset == "houses"
+
+
 def test_every_field_of_the_form_is_accepted() -> None:
     for path in PROJECT_ROOT.glob("pipelines/*/interactions.yaml"):
         for block in yaml.safe_load(path.read_text())["blocks"].values():
