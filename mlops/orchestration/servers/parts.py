@@ -8,6 +8,7 @@ person should see, and ends the start.
 from __future__ import annotations
 
 import contextlib
+import re
 import signal
 import time
 from collections.abc import Callable
@@ -15,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from mlops.errors import ServerError
+from mlops.errors import HINT, ServerError
 from mlops.orchestration.engine.queue import ForkQueue, JobEnd, JobPlan
 
 START_SECONDS: Final = 300  # on a busy machine: Mage alone imports for seconds
@@ -24,6 +25,9 @@ FIRST_WAIT_SECONDS: Final = 1.0  # before a part is started again; doubles
 LONGEST_WAIT_SECONDS: Final = 60.0
 STEADY_SECONDS: Final = 300.0  # a part that was up so long is trusted again
 LAST_LINES: Final = 15
+# Where an entry of a log begins, and whether it is an error that a person can act on.
+_ENTRY: Final = re.compile(r"\[?\d{4}-\d\d-\d\d[ T]|mlops\.errors\.")
+_OUR_ERROR: Final = re.compile(r"(\d{4}-\d\d-\d\d [\d:,.]+ )?mlops\.errors\.\w+: ")
 
 
 @dataclass
@@ -116,7 +120,7 @@ class Parts:
         part.again_at = now + part.wait
         lines = self._last_lines(part.name)
         self._say(
-            f"{part.name} {_how(end)}: {lines[-1].strip() if lines else 'it wrote nothing'}\n"
+            f"{part.name} {_how(end)}: {_in_short(lines)}\n"
             f"  it restarts in {part.wait:.0f} s; its log: {self._log(part.name)}"
         )
         part.wait = min(2 * part.wait, LONGEST_WAIT_SECONDS)
@@ -129,12 +133,23 @@ class Parts:
         )
 
     def _last_lines(self, name: str) -> list[str]:
+        """Return the end of a log; of an error that a person can act on, what it says alone."""
+        lines: list[str] = []
         with contextlib.suppress(OSError):
-            return self._log(name).read_text(errors="replace").splitlines()[-LAST_LINES:]
-        return []
+            lines = self._log(name).read_text(errors="replace").splitlines()[-LAST_LINES:]
+        entry = max((n for n, line in enumerate(lines) if _ENTRY.match(line)), default=0)
+        if lines and (error := _OUR_ERROR.match(lines[entry])):
+            return [lines[entry][error.end() :], *lines[entry + 1 :]]
+        return lines
 
     def _log(self, name: str) -> Path:
         return self._logs / f"{name}.log"
+
+
+def _in_short(lines: list[str]) -> str:
+    """Return the last line of a log with the line that it explains, if it is a hint."""
+    shown = lines[-2:] if lines and lines[-1].lstrip().startswith(HINT.strip()) else lines[-1:]
+    return "; ".join(line.strip() for line in shown) or "it wrote nothing"
 
 
 def _how(end: JobEnd) -> str:

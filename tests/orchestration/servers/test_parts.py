@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from mlops.errors import ServerError
+from mlops.errors import DamagedFileError, ServerError
 from mlops.orchestration.engine.queue import JobEnd
 from mlops.orchestration.servers import parts as parts_module
 from mlops.orchestration.servers.parts import (
@@ -132,6 +132,30 @@ def test_what_never_was_up_ends_the_start_with_its_last_lines(stage: Stage) -> N
         stage.start()
 
     assert "worker stopped unexpectedly with code 1" in caught.value.message
+
+
+def test_an_error_that_a_person_can_act_on_is_shown_without_its_stack(stage: Stage) -> None:
+    def refuse(again: bool) -> None:
+        raise DamagedFileError("mage.db: the file is damaged", "restore it from a backup")
+
+    # At the start
+    works, stage.parts._parts["worker"].run = stage.parts._parts["worker"].run, refuse
+    with pytest.raises(ServerError) as caught:
+        stage.start()
+    assert caught.value.message.splitlines()[1:] == [
+        "    mage.db: the file is damaged",
+        "      what to do: restore it from a backup",
+    ]
+
+    # and later: message and hint, not the hint alone
+    stage.parts._parts["worker"].run = works
+    stage.start()
+    stage.parts._parts["worker"].run = refuse
+    stage.die()
+    stage.until(lambda: len(stage.said) == 1)
+    stage.now += 2
+    stage.until(lambda: len(stage.said) == 2)
+    assert "code 1: mage.db: the file is damaged; what to do: restore it" in stage.said[1]
 
 
 def test_a_part_that_is_not_up_in_time_ends_the_start(
