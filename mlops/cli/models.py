@@ -134,10 +134,10 @@ def _show_version(content: dict[str, Any], console: Console) -> None:
 
 
 def _show_last_verdict(path: Any, console: Console, as_json: bool) -> None:
-    from mlops.evaluation.verdict import Verdict
+    from mlops.evaluation.verdict import VERDICT_WAY_OUT, Verdict
     from mlops.records.files import find_record
 
-    verdict = find_record(path, Verdict, "run the gate again, which rewrites {path}: mlops run")
+    verdict = find_record(path, Verdict, VERDICT_WAY_OUT)
     if verdict is None:
         raise ConfigurationError("the gate has judged no model yet", "train some with: mlops run")
     if as_json:

@@ -86,15 +86,18 @@ def journal(settings: Settings, fault: Callable[[MlopsError], None]) -> str:
 
 
 def history(settings: Settings, fault: Callable[[MlopsError], None]) -> str:
-    """Read the records of selections, retrainings and deployments."""
+    """Read the last verdict, and the records of selections, retrainings and deployments."""
     from mlops.deployment.claim import stored_claim
     from mlops.deployment.records import Records
+    from mlops.evaluation.verdict import VERDICT_WAY_OUT, Verdict
     from mlops.registry.selections import all_selections
     from mlops.retraining.records import all_records
 
     deployments = Records(settings.deployments).all(fault)
     with _Caught(fault):
         stored_claim(settings.deployments)
+    with _Caught(fault):
+        find_record(settings.last_verdict, Verdict, VERDICT_WAY_OUT)
     selections = all_selections(settings, fault)
     retrainings = all_records(settings, fault)
     return (

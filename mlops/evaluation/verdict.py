@@ -9,6 +9,8 @@ from mlops.evaluation.results import Result
 
 Unit = Literal["min", "%", "ms", "MB", ""]
 Sense = Literal["<=", ">=", ">"]
+# For `records.files.find_record`: what a person does if the last verdict is damaged.
+VERDICT_WAY_OUT: Final = "run the gate again, which rewrites {path}: mlops run"
 
 
 class RuleResult(Result):

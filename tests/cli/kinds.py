@@ -58,6 +58,7 @@ KINDS = (
     Kind("registry/model-*/champions/*.json", ("status",), 0),
     # Named by the doctor; made again, or read off something else, by whoever needs it.
     Kind("deployments/claim.json", DOCTOR, 1),
+    Kind("runs/last_verdict.json", DOCTOR, 1),
     Kind("store/training_sets/request.json", DOCTOR, 1),
     Kind("store/training_sets/*/part-*.parquet", DOCTOR, 1),
     Kind("store/training_sets/*/quarantine/*.parquet", DOCTOR, 1),
