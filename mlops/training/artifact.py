@@ -25,6 +25,7 @@ from mlops.datasets.taxi.features.routes import RouteStatistics
 from mlops.datasets.taxi.trips import PICKUP_AT, TARGET
 from mlops.errors import MlopsError, cause_of
 from mlops.records.atomic import atomic_file
+from mlops.training import stored_classes
 from mlops.training.estimators import Estimator, Minutes
 from mlops.training.families import QUANTILES, family_of
 from mlops.training.intervals import (
@@ -231,7 +232,7 @@ class TripDurationModel:
             threads: That prediction may use; 0 means all cores.
         """
         try:
-            kind, model = pickle.loads(content)
+            kind, model = stored_classes.loads(content)
         except Exception as error:  # a damaged pickle may raise anything
             raise MlopsError(
                 f"{source}: is not a complete model: {type(error).__name__}: {error}",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import pickletools
 import subprocess
 import sys
 from dataclasses import replace
@@ -12,6 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from mlops.datasets.taxi.features.encoding import FeatureEncoder
 from mlops.datasets.taxi.features.routes import RouteStatistics
 from mlops.datasets.taxi.trips import REQUEST_COLUMNS
 from mlops.errors import ConfigurationError, DataQualityError, MlopsError
@@ -169,6 +171,44 @@ def test_a_file_that_is_no_model_is_named(tmp_path: Path, content: bytes | None)
 
     with pytest.raises(MlopsError, match=r"winner\.model"):
         TripDurationModel.load(path)
+
+
+def test_a_model_that_was_saved_before_modules_moved_still_loads(
+    model: TripDurationModel, requests: pd.DataFrame, tmp_path: Path
+) -> None:
+    with pytest.MonkeyPatch.context() as past:
+        for kind in (FeatureEncoder, RouteStatistics):
+            old = kind.__module__.replace("mlops.datasets.taxi.features.", "mlops.features.")
+            past.setitem(sys.modules, old, sys.modules[kind.__module__])
+            past.setattr(kind, "__module__", old)
+        model.save(tmp_path / "model")
+    content = (tmp_path / "model").read_bytes()
+    assert {"mlops.features.encoding", "mlops.features.routes"} <= modules_of(content)
+
+    loaded = TripDurationModel.load(tmp_path / "model")
+
+    pd.testing.assert_frame_equal(loaded.predict(requests), model.predict(requests))
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_stored_model_names_only_modules_that_stay_where_they_are(
+    family: str, problem: object, tmp_path: Path
+) -> None:
+    fitted(family, problem).save(tmp_path / "model")
+
+    # Whoever moves one of these names its old place in `mlops.training.stored_classes.MOVED`.
+    assert modules_of((tmp_path / "model").read_bytes()) <= {
+        *("mlops.datasets.taxi.features.encoding", "mlops.datasets.taxi.features.routes"),
+        *(f"mlops.training.{name}" for name in ("artifact", "estimators", "intervals")),
+        *(f"mlops.training.{name}" for name in ("boosting", "linear", "trend")),
+        "mlops.trip_duration_model/1",  # the format
+    }
+
+
+def modules_of(content: bytes) -> set[str]:
+    """Return the texts in a pickle that name modules of this library."""
+    texts = (argument for _, argument, _ in pickletools.genops(content))
+    return {text for text in texts if isinstance(text, str) and text.startswith("mlops.")}
 
 
 def test_a_failed_save_leaves_the_old_model(
