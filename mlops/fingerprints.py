@@ -18,12 +18,22 @@ content; checked against its receipt |
 of the files as they lie there, taxi, limits and actions, code of `data` and `datasets/taxi` |
 | staging | months with route history | datasets/taxi/features/build.py | the staged months, \
 settings of features, code of `data` and `datasets/taxi` |
+| cache | remote tables | datasets/declared/preparing/extracting.py | address and the origin's \
+mark of the content |
+| staging | rows held to the rules | datasets/declared/preparing/validating.py | bytes and names \
+of the files as they lie there, definition, limits and actions, code of `data` and `datasets` |
+| staging | rows with histories | datasets/declared/preparing/building.py | the staged rows, \
+definition, code of `data` and `datasets` |
 | store | training sets | data/store/snapshots.py | their content, verified when \
 published again |
 | store | what the training set in use was asked by | data/store/publications.py | all settings \
 of the recipe, bytes of the source files, code of `data` and `datasets`; compared, not hashed |
 | store | route statistics | datasets/taxi/features/products.py | training set, settings of \
 features, code of `data` and `datasets/taxi` |
+| store | frozen histories | datasets/declared/preparing/freezing.py | training set, definition, \
+code of `data` and `datasets` |
+| all four | definitions | datasets/declared/preparing/identity.py | all that a definition says \
+but the place of its files, and the source that derives columns |
 | predictions | batches | inference/batch.py | bytes and names of the files, taxi, limits and \
 actions, model, version, code that reads and predicts |
 | served | compiled models | serving/processes/follower.py | version, model, code that compiles |

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from mlops import fingerprints
 from mlops.backtest import store as backtest_store
 from mlops.data.references import TrainingSetManifest, TripPart, ValidatedTrips
-from mlops.data.store import publications
+from mlops.data.store import publications, statistics
 from mlops.datasets.taxi.features import build, products
 from mlops.datasets.taxi.sources import sample
 from mlops.fingerprints import PACKAGE, of_code, of_values
@@ -232,7 +232,7 @@ def test_route_statistics_are_named_by_all_that_they_are_computed_from(
     def nothing_written(product: str, sha256: str, *_: object) -> Path:
         return Path(product) / sha256
 
-    monkeypatch.setattr(products, "publish_folder", nothing_written)
+    monkeypatch.setattr(statistics, "publish_folder", nothing_written)
 
     def name(training_set: str = "ab" * 32, **changes: float) -> str:
         manifest = make_manifest(1).model_copy(update={"sha256": training_set})

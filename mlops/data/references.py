@@ -25,7 +25,7 @@ class Reference(BaseModel):
 class SourceFile(Reference):
     """One source file as it was read."""
 
-    month: str  # YYYY-MM the file stands for; of a table of any time, that of its first event
+    month: str  # YYYY-MM the file stands for; empty if it holds rows of any time
     uri: str  # local path, or fsspec URL, of the bytes that were hashed
     name: str  # what a person knows it by
     sha256: str
@@ -41,6 +41,7 @@ class Extraction(Reference):
     taxi: Literal["green", "yellow", ""] = ""  # whose trips; empty for every other dataset
     synthetic: bool  # generated data: marked wherever results are shown
     files: tuple[SourceFile, ...]
+    covered: tuple[str, ...] = ()  # months of the rows, where the files do not tell
 
     @property
     def origin(self) -> TripOrigin:
@@ -50,7 +51,7 @@ class Extraction(Reference):
     @property
     def months(self) -> tuple[str, ...]:
         """The months covered, sorted."""
-        return tuple(sorted({file.month for file in self.files}))
+        return tuple(sorted({file.month for file in self.files} - {""} | {*self.covered}))
 
 
 class RuleCount(Reference):

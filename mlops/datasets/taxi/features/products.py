@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime, timezone
-from pathlib import Path
+from datetime import datetime
 
 import pandas as pd
 
 from mlops import fingerprints
 from mlops.data.references import RouteStatisticsManifest, TrainingSetManifest
-from mlops.data.store.snapshots import publish_folder, read_window
+from mlops.data.store.snapshots import read_window
+from mlops.data.store.statistics import mornings_of, publish_statistics
 from mlops.datasets.taxi.features.routes import RouteStatistics
-from mlops.errors import MlopsError
 from mlops.settings import FeatureSettings, Settings
-
-PRODUCT = "route_statistics"
 
 
 def publish_route_statistics(
@@ -35,32 +32,14 @@ def publish_route_statistics(
         training_set.sha256,
         settings.features.model_dump(mode="json"),
     )
-    boundaries: dict[str, datetime] = {
-        "at_validation": training_set.validation.start,
-        "at_test": training_set.test.start,
-        "latest": training_set.test.end,
-    }
-
-    def write(folder: Path) -> None:
-        frozen = freeze_routes(training_set, boundaries, settings.features)
-        for name, statistics in frozen.items():
-            statistics.save(folder / f"{name}.npz")
-
-    def intact(folder: Path) -> bool:
-        try:
-            for name in boundaries:
-                RouteStatistics.load(folder / f"{name}.npz")
-        except MlopsError:
-            return False
-        return True
-
-    folder = publish_folder(PRODUCT, sha256, write, settings, intact)
-    return RouteStatisticsManifest(
-        sha256=sha256,
-        uri=str(folder),
-        training_set=training_set.sha256,
-        created_at=datetime.now(timezone.utc),
-        **{name: str(folder / f"{name}.npz") for name in boundaries},
+    days = mornings_of(training_set, training_set.test.end)
+    return publish_statistics(
+        training_set,
+        sha256,
+        lambda: freeze_routes(training_set, days, settings.features),
+        RouteStatistics.save,
+        RouteStatistics.load,
+        settings,
     )
 
 
