@@ -21,6 +21,7 @@ from benchmarks.report import Section, Table, markdown_section
 from benchmarks.trips import TAXI, file_name
 from demo.faults import FAULTS, Fault, drifting
 from mlops.data.months import month_bounds
+from mlops.datasets.taxi.features.encoding import routes_of
 from mlops.datasets.taxi.features.routes import RouteHistory, RouteStatistics
 from mlops.datasets.taxi.files.reading import read_trips
 from mlops.datasets.taxi.trips import DROPOFF_AT, PICKUP_AT, TARGET
@@ -30,7 +31,7 @@ from mlops.monitoring.measures.learning import build_profile
 from mlops.monitoring.reference.profile import ReferenceProfile
 from mlops.monitoring.windows.features import TripWindow
 from mlops.settings import Settings, load_settings
-from mlops.training.artifact import TripDurationModel
+from mlops.training.artifact import TabularModel
 
 DETECTION = Path(__file__).with_name("DETECTION.md")
 _HEAD = "# Detection\n\nWritten by `python -m benchmarks.detection`; do not edit"
@@ -52,7 +53,7 @@ _KINDS = ("quality", "drift", "labels", "performance")
 class Champion:
     """A model with its profile, as it would be in charge of a live month."""
 
-    model: TripDurationModel
+    model: TabularModel
     profile: ReferenceProfile
     settings: Settings
 
@@ -94,9 +95,9 @@ def trips_of(month: str) -> pd.DataFrame:
     return inside.sort_values(PICKUP_AT, kind="stable").reset_index(drop=True)
 
 
-def window_of(model: TripDurationModel, trips: pd.DataFrame, settings: Settings) -> TripWindow:
+def window_of(model: TabularModel, trips: pd.DataFrame, settings: Settings) -> TripWindow:
     """Predict trips and compute what monitoring watches."""
-    return TripWindow.of(trips, model.predict(trips), model.encoder.statistics, settings.validation)
+    return TripWindow.of(trips, model.predict(trips), routes_of(model.encoder), settings.validation)
 
 
 def champion_of(live: str, settings: Settings) -> Champion:
@@ -127,7 +128,7 @@ def _champion(
     return Champion(model, profile, settings)
 
 
-def trained(trips: pd.DataFrame, settings: Settings) -> TripDurationModel:
+def trained(trips: pd.DataFrame, settings: Settings) -> TabularModel:
     """Train the family that usually wins, with its default parameters and an honest interval."""
     clean = trips[
         trips[TARGET].between(settings.validation.min_minutes, settings.validation.max_minutes)
@@ -136,7 +137,7 @@ def trained(trips: pd.DataFrame, settings: Settings) -> TripDurationModel:
     end = clean[PICKUP_AT].iloc[-1].normalize() + timedelta(days=1)
     cut = end - timedelta(days=settings.windows.validation_days)
     early, late = (known[known[PICKUP_AT] < cut], known[known[PICKUP_AT] >= cut])
-    fit = partial(TripDurationModel.fit, "squared_error", {}, seed=42, threads=1)
+    fit = partial(TabularModel.fit, "squared_error", {}, seed=42, threads=1)
     model, twin = (
         fit(trips=rows, statistics=RouteStatistics.of(rows, as_of, settings.features))
         for rows, as_of in ((known, end), (early, cut))

@@ -25,6 +25,7 @@ from mlops.data.references import TrainingSetManifest
 from mlops.data.store.snapshots import publish_training_set, read_window
 from mlops.datasets.taxi.contract.validation import validate
 from mlops.datasets.taxi.features.build import build_features
+from mlops.datasets.taxi.features.encoding import FeatureEncoder
 from mlops.datasets.taxi.features.routes import RouteStatistics
 from mlops.datasets.taxi.files.reading import read_trips
 from mlops.datasets.taxi.sources import extract
@@ -32,7 +33,7 @@ from mlops.datasets.taxi.trips import DROPOFF_AT, PICKUP_AT, TARGET
 from mlops.errors import SourceError
 from mlops.evaluation.metrics import regression_metrics
 from mlops.settings import Settings, load_settings
-from mlops.training.artifact import TripDurationModel
+from mlops.training.artifact import TabularModel
 from mlops.training.families import FAMILIES, OBJECTIVES, family_of
 from mlops.training.tuning import tune
 
@@ -143,21 +144,24 @@ def candidates(
     threads = len(os.sched_getaffinity(0))
     for name in names:
         started = time.perf_counter()
-        search = tune(name, train, validation, for_search, settings.training, threads)
+        search = tune(
+            name, train, validation, FeatureEncoder(for_search), TARGET, settings.training, threads
+        )
         searched = time.perf_counter()
-        model = TripDurationModel.fit(
+        model = TabularModel.fit(
             name,
             search.best_params,
             both,
-            for_test,
+            FeatureEncoder(for_test),
+            TARGET,
             seed=settings.training.seed,
             threads=threads,
         )
         refitted = time.perf_counter()
-        predicted = model.predict_minutes(every)
+        predicted = model.predict_point(every)
         seconds = min(_seconds(model, every) for _ in range(3))
         found = regression_metrics(every[TARGET], predicted)
-        on_clean = regression_metrics(clean[TARGET], model.predict_minutes(clean))
+        on_clean = regression_metrics(clean[TARGET], model.predict_point(clean))
         row = (
             name,
             found.rmse,
@@ -173,9 +177,9 @@ def candidates(
         yield tuple(f"{cell:.3f}" if 0 < index < 5 else cell for index, cell in enumerate(row))
 
 
-def _seconds(model: TripDurationModel, trips: pd.DataFrame) -> float:
+def _seconds(model: TabularModel, trips: pd.DataFrame) -> float:
     started = time.perf_counter()
-    model.predict_minutes(trips)
+    model.predict_point(trips)
     return time.perf_counter() - started
 
 

@@ -17,7 +17,7 @@ from benchmarks.onnx_trees import onnx_session
 from benchmarks.report import Section, Table
 from benchmarks.trips import MONTHS, TAXI, Bench, file_name
 from mlops.data.months import month_bounds
-from mlops.datasets.taxi.features.encoding import FEATURES, Matrix
+from mlops.datasets.taxi.features.encoding import FEATURES, FeatureEncoder, Matrix
 from mlops.datasets.taxi.features.routes import RouteHistory, RouteStatistics
 from mlops.datasets.taxi.files.reading import read_trips
 from mlops.datasets.taxi.trips import DROPOFF_AT, PICKUP_AT, REQUEST_COLUMNS, TARGET, VENDOR
@@ -25,7 +25,7 @@ from mlops.serving.model.compilation import compile_model, output_trees
 from mlops.serving.model.kernels import TreeKernel
 from mlops.serving.model.trees import merged_booster
 from mlops.settings import FeatureSettings
-from mlops.training.artifact import TripDurationModel
+from mlops.training.artifact import TabularModel
 from mlops.training.intervals import QuantileInterval
 
 MODELS = ("squared_error", "hist_gradient_boosting", "random_forest")
@@ -65,7 +65,7 @@ def time_runtimes(file: str) -> dict[str, list[list[Any]]]:
     }
 
 
-def fitted(file: Path) -> tuple[list[TripDurationModel], pd.DataFrame]:
+def fitted(file: Path) -> tuple[list[TabularModel], pd.DataFrame]:
     """Fit `MODELS` with their interval on a month; return them and the last rows to ask about."""
     start, end = month_bounds(MONTHS[0])
     boundary: datetime = end - timedelta(days=_LAST_DAYS)
@@ -78,16 +78,18 @@ def fitted(file: Path) -> tuple[list[TripDurationModel], pd.DataFrame]:
     later = trips[PICKUP_AT] >= boundary
     statistics = RouteStatistics.of(trips, boundary, FeatureSettings())
 
-    def fit(family: str) -> TripDurationModel:
-        return TripDurationModel.fit(family, {}, trips[~later], statistics, seed=1, threads=1)
+    def fit(family: str) -> TabularModel:
+        return TabularModel.fit(
+            family, {}, trips[~later], FeatureEncoder(statistics), TARGET, seed=1, threads=1
+        )
 
-    quantiles = fit("quantiles").with_own_quantiles(trips[~later], seed=1, threads=1)
+    quantiles = fit("quantiles").with_own_quantiles(trips[~later], PICKUP_AT, seed=1, threads=1)
     models = [fit(family).with_interval_of(quantiles) for family in MODELS]
     requests = trips[list(REQUEST_COLUMNS)].sample(max(ROWS), replace=True, random_state=1)
     return models, requests.reset_index(drop=True)
 
 
-def kernel_rows(model: TripDurationModel, features: Matrix) -> Iterator[list[Any]]:
+def kernel_rows(model: TabularModel, features: Matrix) -> Iterator[list[Any]]:
     """Yield per runtime: model, runtime, microseconds per row, and the largest difference."""
     runtimes = dict(installed_runtimes(model))
     best = best_seconds(
@@ -111,7 +113,7 @@ def kernel_rows(model: TripDurationModel, features: Matrix) -> Iterator[list[Any
 ROW_CALL = "treelite, C call per row (how one trip is served)"
 
 
-def installed_runtimes(model: TripDurationModel) -> Iterator[tuple[str, Predict]]:
+def installed_runtimes(model: TabularModel) -> Iterator[tuple[str, Predict]]:
     """Yield runtimes: each takes features and returns centre and bounds, ``(n, 3)``."""
     outputs = output_trees(model)
     booster = merged_booster(outputs, len(FEATURES))
@@ -132,7 +134,7 @@ def installed_runtimes(model: TripDurationModel) -> Iterator[tuple[str, Predict]
         )
 
 
-def as_trained(model: TripDurationModel) -> Predict:
+def as_trained(model: TabularModel) -> Predict:
     """Return what the training-time model does with features: its own libraries, one by one."""
     assert isinstance(model.interval, QuantileInterval)
     quantiles = model.interval.estimator
@@ -144,7 +146,7 @@ def as_trained(model: TripDurationModel) -> Predict:
     return predict
 
 
-def answer_rows(model: TripDurationModel, requests: pd.DataFrame) -> Iterator[list[Any]]:
+def answer_rows(model: TabularModel, requests: pd.DataFrame) -> Iterator[list[Any]]:
     """Yield per way to ask, from a request's columns to the answer: model, way, microseconds."""
     compiled = compile_model(model, 1)
     names = [name for name in REQUEST_COLUMNS if name != VENDOR]

@@ -18,7 +18,7 @@ from mlops.data.references import SourceFile
 from mlops.inference import batch
 from mlops.inference.writing import PredictionWriter
 from mlops.serving.model.compiled import CompiledModel
-from mlops.training.artifact import TripDurationModel
+from mlops.training.artifact import TabularModel
 
 PARTS = ("hashing", "reading", "validation", "features", "model", "interval", "writing")
 
@@ -74,7 +74,7 @@ class Timed:
         return getattr(self._whole, name)
 
 
-def timed_model(model: TripDurationModel | CompiledModel, watch: Stopwatch) -> Any:
+def timed_model(model: TabularModel | CompiledModel, watch: Stopwatch) -> Any:
     """Return the model with its parts timed; a compiled one's bounds are part of the model."""
     parts: Any = {"encoder": Timed(model.encoder, "encode", "features", watch)}
     if isinstance(model, CompiledModel):
@@ -86,7 +86,7 @@ def timed_model(model: TripDurationModel | CompiledModel, watch: Stopwatch) -> A
 
 
 def shares_of_scoring(
-    model: TripDurationModel | CompiledModel,
+    model: TabularModel | CompiledModel,
     files: Sequence[SourceFile | str],
     score: Callable[..., Any],
 ) -> dict[str, float]:

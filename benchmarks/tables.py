@@ -25,17 +25,19 @@ import numpy as np
 from benchmarks.measuring import REPOSITORY
 from benchmarks.report import Section, Table, markdown_section
 from benchmarks.table_problems import TEST_MONTH, Problem, flights, flights_folder, generated
+from mlops.datasets.dataset import FeatureLayout
 from mlops.datasets.declared.encoding import TableEncoder
 from mlops.datasets.declared.histories import snapshot_of
 from mlops.errors import SourceError
+from mlops.training.families import OBJECTIVES
 from mlops.training.family import Family, Params
-from mlops.training.trend import TREND_AND_TREES
 
 TABLES = Path(__file__).with_name("TABLES.md")
 AIM = 20.4  # minutes, on flights
 SEARCH_SECONDS = 120.0
 CORES = 2
 _SEED = 1
+_FAMILY = OBJECTIVES["trend_and_trees"]
 _ENVIRONMENT = REPOSITORY / ".venv-tables"
 
 
@@ -64,7 +66,7 @@ def measured(problem: Problem, python: Path | None, seconds: float) -> Section:
         "the mean": partial(_mean, problem),
         "scikit-learn, HistGradientBoosting, defaults": partial(_histogram, problem),
         f"FLAML, {seconds:.0f} s": partial(_flaml, problem, python, seconds),
-        f"mlops, {TREND_AND_TREES.name}, {seconds:.0f} s": partial(_declared, problem, seconds),
+        f"mlops, {_FAMILY.name}, {seconds:.0f} s": partial(_declared, problem, seconds),
     }
     table: list[tuple[str, str, str, float | None, float | None, str]] = []
     for name, contestant in contestants.items():
@@ -159,13 +161,13 @@ def _declared(problem: Problem, seconds: float) -> tuple[dict[str, Any], str]:
     held = problem.validation
     started = time.perf_counter()
     params, trials = searched(
-        TREND_AND_TREES,
+        _FAMILY,
         (features[~held], target[~held]),
         (features[held], target[held]),
         seconds,
     )
     took = time.perf_counter() - started
-    model = TREND_AND_TREES.build(params, _SEED, CORES)
+    model = _FAMILY.build(params, encoder.layout, _SEED, CORES)
     model.fit(features, target)
     what = f"{trials} trials in {took:.0f} s"
     if snapshot is None:
@@ -196,7 +198,7 @@ def searched(family: Family, train: Any, held_out: Any, seconds: float) -> tuple
         params = family.complete(
             {k: getattr(v, "item", lambda v=v: v)() for k, v in proposed.items()}
         )
-        model: Any = family.build(params, _SEED, CORES)
+        model: Any = family.build(params, FeatureLayout(()), _SEED, CORES)
         model.fit(*train, held_out)
         rmse = float(np.sqrt(np.mean((model.predict(held_out[0]) - held_out[1]) ** 2)))
         best = min(best, (rmse, {**params, "rounds": model.rounds}), key=lambda each: each[0])

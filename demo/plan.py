@@ -29,7 +29,7 @@ class DemoSize:
 
     rows: int = 20_000
     window: int = 5_000
-    families: str = "global_mean,route_median,linear_regression"
+    families: str = "global_mean,group_median,linear_regression"
     objectives: str = "squared_error,quantiles"
     evals: int = 2
     canary_seconds: float = 10

@@ -185,7 +185,7 @@ class TrainingSettings(Section):
     families: Candidates = Field(
         (
             "global_mean",
-            "route_median",
+            "group_median",
             "linear_regression",
             "lasso",
             "linear_svr",
@@ -197,7 +197,8 @@ class TrainingSettings(Section):
     )
     objectives: Candidates = Field(
         ("squared_error", "absolute_error", "quantiles"),
-        description="XGBoost objectives that the pipeline xgboost_training trains.",
+        description="XGBoost objectives that the pipeline xgboost_training trains; a declared"
+        " dataset's include trend_and_trees.",
     )
     max_evals: int = Field(8, ge=1, description="Largest number of search trials per candidate.")
     time_budget_seconds: float = Field(45, gt=0, description="Seconds of search per candidate.")
@@ -460,7 +461,7 @@ class BacktestSettings(Section):
     label_delay_hours: float = Field(24, ge=0, description="Hours until a duration is known.")
     window_days: int = Field(7, ge=1, description="Length of the monitored windows in days.")
     families: Candidates = Field(
-        ("global_mean", "route_median", "squared_error"),
+        ("global_mean", "group_median", "squared_error"),
         description="Candidates that each training of the replay compares.",
     )
     max_evals: int = Field(3, ge=1, description="Largest number of search trials per candidate.")
@@ -582,6 +583,14 @@ class Settings(BaseSettings):
                 " first; list the datasets with: mlops dataset list"
             )
         return value
+
+    @field_validator("training")
+    @classmethod
+    def _trained_by_dataset(cls, value: TrainingSettings, info: ValidationInfo) -> TrainingSettings:
+        if info.data.get("dataset", DEFAULT_DATASET) == DEFAULT_DATASET:
+            return value
+        own = {"objectives": (*TrainingSettings().objectives, "trend_and_trees")}
+        return TrainingSettings(**(own | value.model_dump(exclude_unset=True)))
 
     @field_validator("tracking")
     @classmethod

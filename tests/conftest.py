@@ -35,7 +35,9 @@ from mlops.data.references import (
     Window,
 )
 from mlops.data.store.snapshots import read_window
+from mlops.datasets.taxi.dataset import TaxiTrips
 from mlops.datasets.taxi.features.calendar import moments
+from mlops.datasets.taxi.features.encoding import FeatureEncoder
 from mlops.datasets.taxi.features.routes import RouteHistory, RouteStatistics
 from mlops.datasets.taxi.files.reading import read_trips
 from mlops.datasets.taxi.sample.generator import generate_month
@@ -62,7 +64,7 @@ from mlops.registry.selections import Compared, Selection, write_selection
 from mlops.registry.tracking import log_candidate
 from mlops.registry.versions import Registry
 from mlops.settings import FeatureSettings, Settings, TrainingSettings, load_settings
-from mlops.training.artifact import TripDurationModel
+from mlops.training.artifact import TabularModel
 from mlops.training.tuning import tune
 
 pytest_plugins = ["tests.warm_processes"]
@@ -341,12 +343,20 @@ def make_champion(sample_history: Callable[..., pd.DataFrame]) -> Callable[[Path
         trips = sample_history("2024-01", rows=1_500)
         trips = pd.concat([trips, RouteHistory(FeatureSettings()).annotate(trips)], axis=1)
         statistics = RouteStatistics.of(trips, _TESTED_UNTIL, FeatureSettings())
-        mean = TripDurationModel.fit("global_mean", {}, trips, statistics, seed=1, threads=1)
-        model = TripDurationModel.fit(
-            "squared_error", {"rounds": 20}, trips, statistics, seed=1, threads=1
+        mean = TabularModel.fit(
+            "global_mean", {}, trips, FeatureEncoder(statistics), TARGET, seed=1, threads=1
+        )
+        model = TabularModel.fit(
+            "squared_error",
+            {"rounds": 20},
+            trips,
+            FeatureEncoder(statistics),
+            TARGET,
+            seed=1,
+            threads=1,
         ).with_residual_interval(mean, trips)
         manifest = _manifest_of(len(trips))
-        metrics = regression_metrics(trips["duration_minutes"], model.predict_minutes(trips))
+        metrics = regression_metrics(trips["duration_minutes"], model.predict_point(trips))
         receipt = collect_receipt(manifest, model.family, {}, settings)
         run = log_candidate(
             settings,
@@ -354,7 +364,7 @@ def make_champion(sample_history: Callable[..., pd.DataFrame]) -> Callable[[Path
             model=model,
             metrics=metrics,
             receipt=receipt,
-            insight=gain_insight(model, trips, model.predict_minutes(trips), "test"),
+            insight=gain_insight(model, trips, TaxiTrips(), model.predict_point(trips), "test"),
             stage="refit",
         )
         evaluation = Evaluation(metrics=metrics, interval=None, slices=(), latency_ms=2, size_mb=1)
@@ -487,8 +497,8 @@ def _search(settings: Settings, manifest: TrainingSetManifest) -> None:
         ("sklearn_training", 4, "global_mean"),
         ("xgboost_training", 5, "squared_error"),
     ):
-        search = tune(family, train, validation, statistics, few, threads=1)
-        predicted = search.model.predict_minutes(validation)
+        search = tune(family, train, validation, FeatureEncoder(statistics), TARGET, few, threads=1)
+        predicted = search.model.predict_point(validation)
         run = {"pipeline_uuid": pipeline, "pipeline_run_id": number}
         log_candidate(
             settings,
@@ -497,7 +507,9 @@ def _search(settings: Settings, manifest: TrainingSetManifest) -> None:
             metrics=regression_metrics(validation[TARGET], predicted),
             receipt=collect_receipt(manifest, family, search.best_params, settings, run),
             search=search,
-            insight=gain_insight(search.model, validation, predicted, "validation", search),
+            insight=gain_insight(
+                search.model, validation, TaxiTrips(), predicted, "validation", search
+            ),
         )
 
 

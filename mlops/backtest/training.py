@@ -24,6 +24,8 @@ from mlops.cores import usable_cores
 from mlops.data.months import month_bounds
 from mlops.data.references import Reference
 from mlops.data.windows import Interval, plan_windows
+from mlops.datasets.taxi.dataset import TaxiTrips
+from mlops.datasets.taxi.features.encoding import FeatureEncoder
 from mlops.datasets.taxi.features.routes import RouteHistory, RouteStatistics
 from mlops.datasets.taxi.trips import PICKUP_AT, TARGET
 from mlops.errors import ConfigurationError
@@ -35,7 +37,7 @@ from mlops.records.digests import is_intact, sha256_of
 from mlops.records.files import damaged, read_record
 from mlops.registry.receipts import code_commit, lock_hash
 from mlops.settings import Settings, WindowSettings
-from mlops.training.artifact import TripDurationModel
+from mlops.training.artifact import TabularModel
 from mlops.training.choice import with_baselines
 from mlops.training.families import family_of
 from mlops.training.tuning import SearchResult, tune
@@ -164,7 +166,7 @@ class _Fit:
             bounds = model if quantiles is best else self._refit(quantiles)
             seed = self.settings.training.seed
             known = pd.concat([self.train, self.validation])
-            bounds = bounds.with_own_quantiles(known, seed=seed, threads=self.threads)
+            bounds = bounds.with_own_quantiles(known, PICKUP_AT, seed=seed, threads=self.threads)
             model = model.with_interval_of(bounds)
         floors = [self._rmse(self._refit(search)) for search in baselines]
         rmse = self._rmse(model)
@@ -194,32 +196,34 @@ class _Fit:
             family,
             self.train,
             self.validation,
-            self.at_validation,
+            FeatureEncoder(self.at_validation),
+            TARGET,
             self.settings.training,
             self.threads,
         )
 
-    def _refit(self, search: SearchResult) -> TripDurationModel:
-        return TripDurationModel.fit(
+    def _refit(self, search: SearchResult) -> TabularModel:
+        return TabularModel.fit(
             search.family,
             search.best_params,
             pd.concat([self.train, self.validation]),
-            self.at_test,
+            FeatureEncoder(self.at_test),
+            TARGET,
             seed=self.settings.training.seed,
             threads=self.threads,
         )
 
-    def _rmse(self, model: TripDurationModel) -> float:
-        predicted = model.predict_minutes(self.test)
+    def _rmse(self, model: TabularModel) -> float:
+        predicted = model.predict_point(self.test)
         return regression_metrics(self.test[TARGET].to_numpy(), predicted).rmse
 
 
 @lru_cache(maxsize=4)
-def _load_model(path: Path, sha256: str, threads: int, way_out: str) -> TripDurationModel:
+def _load_model(path: Path, sha256: str, threads: int, way_out: str) -> TabularModel:
     """Read a model of the store; policies that share it read it once."""
     if not is_intact(path, sha256):
         raise damaged(path, "it is not what was written", way_out)
-    return TripDurationModel.load(path, threads)
+    return TabularModel.load(path, threads)
 
 
 def read_training(key: str, store: Store) -> Training:
@@ -231,7 +235,7 @@ def read_training(key: str, store: Store) -> Training:
     return read_record(store.path("trainings", key, ".json"), Training, store.start_over)
 
 
-def model_of(training: Training, settings: Settings, store: Store) -> TripDurationModel:
+def model_of(training: Training, settings: Settings, store: Store) -> TabularModel:
     """Return the model of a training.
 
     Raises:
@@ -248,7 +252,7 @@ def pass_gate(
 
     def measure(training: Training, gaps: tuple[str, ...] = ()) -> GateEvidence:
         model = model_of(training, settings, store)
-        return gather_evidence(model, challenger.test, settings.evaluation, gaps)
+        return gather_evidence(model, challenger.test, TaxiTrips(), settings.evaluation, gaps)
 
     receipt = {"code_commit": code_commit(), "lock_hash": lock_hash()}
     gaps = tuple(name for name, value in receipt.items() if value in ("", "unknown"))

@@ -16,6 +16,7 @@ from mlops.backtest.history import Clock, content_sha256
 from mlops.backtest.results import Signal, Signals
 from mlops.backtest.store import Store, key_of
 from mlops.backtest.training import Training, model_of
+from mlops.datasets.taxi.features.encoding import routes_of
 from mlops.datasets.taxi.trips import REQUEST_COLUMNS
 from mlops.monitoring.findings.policy import Champion, WindowOutcome, decide
 from mlops.monitoring.findings.report import WindowReport
@@ -117,7 +118,7 @@ class Monitoring:
         trips = clock.observed(start, end)
         model = model_of(champion, self.settings, self.store)
         predictions = model.predict(trips[list(REQUEST_COLUMNS)])
-        return TripWindow.of(trips, predictions, model.encoder.statistics, self.settings.validation)
+        return TripWindow.of(trips, predictions, routes_of(model.encoder), self.settings.validation)
 
 
 def weeks(start: datetime, now: datetime, days: int) -> Iterator[tuple[datetime, datetime]]:

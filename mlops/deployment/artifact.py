@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from mlops.datasets.taxi.features.encoding import routes_of
 from mlops.deployment.checks import at_most, none_of, verdict
 from mlops.deployment.golden import ROWS, golden_requests
 from mlops.errors import ConfigurationError, RegistryError
@@ -47,7 +48,7 @@ def artifact_verdict(
     """
     try:
         model, info = registry.load(version)
-        requests = golden_requests(model.encoder.statistics.as_of)
+        requests = golden_requests(routes_of(model.encoder).as_of)
         answers = model.predict(requests)
         bundle = compiled(model, info)(requests)
     except (ConfigurationError, RegistryError):

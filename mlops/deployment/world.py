@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from mlops.datasets.taxi.features.encoding import routes_of
 from mlops.deployment.artifact import artifact_verdict
 from mlops.deployment.canary import CanaryWatch
 from mlops.deployment.checks import none_of, verdict
@@ -94,7 +95,7 @@ class RealWorld:
                 return verdict([none_of("server", 1, missing)], "")
             return f"no {mode}: {missing}"
         model, _ = registry.load(record.version)
-        trips = as_json(golden_requests(model.encoder.statistics.as_of))
+        trips = as_json(golden_requests(routes_of(model.encoder).as_of))
         seconds = 60 * minutes + 2 * limits.swap_seconds + _MARGIN_SECONDS
         rollout = Rollout(
             deployment=record.id,
@@ -135,8 +136,8 @@ class RealWorld:
                 return verdict([none_of("server", 1, missing)], "")
             return f"no smoke test: {missing}"
         model, _ = registry.load(record.version)
-        requests = golden_requests(model.encoder.statistics.as_of)
-        expected = model.predict_minutes(requests).tolist()
+        requests = golden_requests(routes_of(model.encoder).as_of)
+        expected = model.predict_point(requests).tolist()
         trips = as_json(requests)
         return smoke_test(endpoint, trips, expected, record.version, limits, still_ours)
 

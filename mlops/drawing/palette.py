@@ -45,7 +45,7 @@ FAMILIES: Final[Mapping[str, LineStyle]] = {
     "linear_regression": LineStyle(OCHRE, "-", "^"),
     "lasso": LineStyle(BROWN, "--", "<"),
     "linear_svr": LineStyle(VIOLET, ":", ">"),
-    "route_median": LineStyle(TEAL, "--", "x"),
+    "group_median": LineStyle(TEAL, "--", "x"),
     "global_mean": LineStyle(GREY, ":", "+"),
 }
 

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from mlops.datasets.taxi.trips import TARGET
+from mlops.datasets.dataset import Dataset
 from mlops.evaluation.metrics import FloatArray, interval_metrics, regression_metrics
 from mlops.evaluation.performance import Servable, prediction_latency_ms, saved_size_mb
 from mlops.evaluation.results import Evaluation
-from mlops.evaluation.slices import slice_labels, slice_metrics
+from mlops.evaluation.slices import slice_metrics
 from mlops.settings import EvaluationSettings
 
 
@@ -21,9 +21,9 @@ class GateEvidence:
 
     Attributes:
         evaluation: The numbers.
-        errors: Predicted - actual of each trip of the window, shape ``(n,)``, minutes. Two models
+        errors: Predicted - actual of each row of the window, shape ``(n,)``. Two models
             are compared on the same rows in the same order.
-        labels: The slice of each trip, one categorical column per dimension.
+        labels: The slice of each row, one categorical column per dimension.
         receipt_gaps: Names of receipt fields that are missing (`Receipt.gaps`).
     """
 
@@ -36,6 +36,7 @@ class GateEvidence:
 def gather_evidence(
     model: Servable,
     frame: pd.DataFrame,
+    dataset: Dataset,
     settings: EvaluationSettings,
     receipt_gaps: tuple[str, ...] = (),
 ) -> GateEvidence:
@@ -43,31 +44,35 @@ def gather_evidence(
 
     Args:
         model: The model to evaluate.
-        frame: Trips the model has never seen: request columns and the duration, in the order of
-            pickup.
+        frame: Rows the model has never seen, in the order of their time.
+        dataset: That they belong to.
         settings: How latency is measured.
         receipt_gaps: What the model's receipt lacks; handed on to the gate.
 
     Raises:
         DataQualityError: If the window is empty or a prediction is NaN or infinite.
     """
-    actual = frame[TARGET].to_numpy(dtype=np.float64)
+    actual = frame[dataset.target].to_numpy(dtype=np.float64)
     predicted = model.predict(frame)
-    minutes = predicted["prediction_minutes"].to_numpy(dtype=np.float64)
+    answers = predicted["prediction_minutes"].to_numpy(dtype=np.float64)
     lower, upper = (predicted[f"{end}_minutes"].to_numpy(np.float64) for end in ("lower", "upper"))
+    labels = dataset.slices(frame)
     has_interval = not (np.isnan(lower).all() or np.isnan(upper).all())
     evaluation = Evaluation(
-        metrics=regression_metrics(actual, minutes),
+        metrics=regression_metrics(actual, answers),
         interval=interval_metrics(actual, lower, upper) if has_interval else None,
-        slices=slice_metrics(frame, actual, minutes),
+        slices=slice_metrics(labels, actual, answers),
         latency_ms=prediction_latency_ms(
-            model, frame.drop(columns=TARGET), settings.latency_samples, settings.latency_warm_up
+            model,
+            frame.drop(columns=dataset.target),
+            settings.latency_samples,
+            settings.latency_warm_up,
         ),
         size_mb=saved_size_mb(model),
     )
     return GateEvidence(
         evaluation=evaluation,
-        errors=minutes - actual,
-        labels=slice_labels(frame),
+        errors=answers - actual,
+        labels=labels,
         receipt_gaps=receipt_gaps,
     )

@@ -1,6 +1,6 @@
 """Looks into a fitted candidate: what its features add, how it learned, where it is wrong.
 
-Exact, and cheap by looking at no more trips than the model's size allows: the whole main job must
+Exact, and cheap by looking at no more rows than the model's size allows: the whole main job must
 not notice.
 """
 
@@ -13,8 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from mlops.datasets.taxi.features.encoding import FEATURES, Matrix
-from mlops.datasets.taxi.trips import TARGET
+from mlops.datasets.dataset import Dataset, Matrix
 from mlops.evaluation.insight import (
     Contributions,
     Curve,
@@ -26,15 +25,15 @@ from mlops.evaluation.insight import (
 from mlops.evaluation.metrics import FloatArray
 from mlops.evaluation.slices import slice_metrics
 from mlops.serving.model.compilation import contributions_of
-from mlops.training.artifact import TripDurationModel
+from mlops.training.artifact import TabularModel
 from mlops.training.families import family_of
 from mlops.training.tuning import Trial
 
-# TreeSHAP takes time in proportion to trips and nodes: 50 to 170 ns for each pair of them.
+# TreeSHAP takes time in proportion to rows and nodes: 50 to 170 ns for each pair of them.
 _NODES_VISITED: Final = 1_500_000
 _MIN_EXPLAINED: Final = 32
 MAX_EXPLAINED: Final = 2_000
-_MAX_CURVE_TRIPS: Final = 10_000
+_MAX_CURVE_ROWS: Final = 10_000
 
 
 class SearchOutcome(Protocol):
@@ -50,7 +49,7 @@ class SearchOutcome(Protocol):
 
     @property
     def training_curve(self) -> Sequence[float]:
-        """Likewise on the training trips."""
+        """Likewise on the training rows."""
 
     @property
     def curve_rounds(self) -> Sequence[int]:
@@ -58,8 +57,9 @@ class SearchOutcome(Protocol):
 
 
 def gain_insight(
-    model: TripDurationModel,
-    trips: pd.DataFrame,
+    model: TabularModel,
+    rows: pd.DataFrame,
+    dataset: Dataset,
     predicted: npt.ArrayLike,
     window: WindowName,
     search: SearchOutcome | None = None,
@@ -67,48 +67,49 @@ def gain_insight(
     """Look into a model.
 
     Args:
-        model: Fitted without the trips.
-        trips: Request columns and the duration, ``n`` rows.
-        predicted: Its predictions for them, shape ``(n,)``, minutes.
-        window: Which trips these are.
+        model: Fitted without the rows.
+        rows: With their answers, ``n`` of them.
+        dataset: That they belong to.
+        predicted: Its predictions for them, shape ``(n,)``.
+        window: Which rows these are.
         search: By which it was found; None for a refit.
 
     Raises:
-        DataQualityError: If there is no trip.
+        DataQualityError: If there is no row.
     """
-    minutes = np.asarray(predicted, dtype=np.float64)
+    answers = np.asarray(predicted, dtype=np.float64)
     return Insight(
         window=window,
         trials=tuple(_point(trial) for trial in search.trials) if search else (),
-        curve=_curve(model, trips, search) if search else None,
-        contributions=mean_contributions(model, trips, minutes),
-        slices=slice_metrics(trips, trips[TARGET], minutes),
+        curve=_curve(model, rows, search) if search else None,
+        contributions=mean_contributions(model, rows, answers),
+        slices=slice_metrics(dataset.slices(rows), rows[dataset.target], answers),
     )
 
 
 def mean_contributions(
-    model: TripDurationModel, trips: pd.DataFrame, predicted: FloatArray
+    model: TabularModel, rows: pd.DataFrame, predicted: FloatArray
 ) -> Contributions | None:
     """Return what each feature adds to predictions on average, or None for a baseline.
 
     Args:
         model: The model.
-        trips: Request columns, ``n`` rows; some are chosen, evenly spread over the predictions.
-        predicted: Predictions for them, shape ``(n,)``, minutes.
+        rows: ``n`` of them; some are chosen, evenly spread over the predictions.
+        predicted: Predictions for them, shape ``(n,)``.
     """
     if family_of(model.family).baseline:
         return None
 
     def rows_for(nodes: int) -> Matrix:
         affordable = int(np.clip(_NODES_VISITED // max(nodes, 1), _MIN_EXPLAINED, MAX_EXPLAINED))
-        return model.encoder.encode(trips.iloc[_spread(predicted, affordable)])
+        return model.encoder.encode(rows.iloc[_spread(predicted, affordable)])
 
     values, base = contributions_of(model, rows_for)
-    return summarise_contributions(values, base, FEATURES)
+    return summarise_contributions(values, base, model.features)
 
 
 def _spread(predicted: FloatArray, count: int) -> npt.NDArray[np.int64]:
-    """Return rows evenly spread over the sorted predictions: all sizes of trips, in proportion."""
+    """Return rows evenly spread over the sorted predictions: all sizes, in proportion."""
     order = np.argsort(predicted, kind="stable")
     count = min(count, len(order))
     # The middles of as many equal parts.
@@ -125,7 +126,7 @@ def _point(trial: Trial) -> TrialPoint:
     )
 
 
-def _curve(model: TripDurationModel, trips: pd.DataFrame, search: SearchOutcome) -> Curve | None:
+def _curve(model: TabularModel, rows: pd.DataFrame, search: SearchOutcome) -> Curve | None:
     if search.curve_rounds:
         return Curve(
             unit="rounds",
@@ -135,20 +136,20 @@ def _curve(model: TripDurationModel, trips: pd.DataFrame, search: SearchOutcome)
             training=tuple(search.training_curve),
         )
     trees: Any = getattr(model.estimator, "estimators_", None)
-    return _forest_curve(model, trees, trips) if trees is not None else None
+    return _forest_curve(model, trees, rows) if trees is not None else None
 
 
-def _predicts_quantiles(model: TripDurationModel) -> bool:
+def _predicts_quantiles(model: TabularModel) -> bool:
     return "quantile_alpha" in getattr(model.estimator, "params", {})
 
 
-def _forest_curve(model: TripDurationModel, trees: Sequence[Any], trips: pd.DataFrame) -> Curve:
-    """Average ever more trees; their training trips, mostly learned by heart, would say nothing."""
-    step = -(-len(trips) // _MAX_CURVE_TRIPS)
-    some = trips.iloc[::step]
+def _forest_curve(model: TabularModel, trees: Sequence[Any], rows: pd.DataFrame) -> Curve:
+    """Average ever more trees; their training rows, mostly learned by heart, would say nothing."""
+    step = -(-len(rows) // _MAX_CURVE_ROWS)
+    some = rows.iloc[::step]
     features = model.encoder.encode(some)
     total, errors = np.zeros(len(some)), []
-    actual = some[TARGET].to_numpy(dtype=np.float64)
+    actual = some[model.target].to_numpy(dtype=np.float64)
     for count, tree in enumerate(trees, start=1):
         total += tree.tree_.predict(features).ravel()
         mean = np.clip(total / count, model.shortest, model.longest)

@@ -13,9 +13,9 @@ import pandas as pd
 
 
 class Servable(Protocol):
-    """What evaluation needs of a model; `mlops.training.artifact.TripDurationModel` has it."""
+    """What evaluation needs of a model; `mlops.training.artifact.TabularModel` has it."""
 
-    def predict_minutes(self, frame: pd.DataFrame) -> npt.NDArray[np.float64]:
+    def predict_point(self, frame: pd.DataFrame) -> npt.NDArray[np.float64]:
         """Predict durations in minutes, shape ``(n,)``, from request columns."""
         ...
 

@@ -32,7 +32,7 @@ from mlops.registry.trust import TrustedArtifact, find_trusted
 from mlops.settings import Settings
 
 if TYPE_CHECKING:
-    from mlops.training.artifact import TripDurationModel
+    from mlops.training.artifact import TabularModel
 
 RECORD_FILE: Final = "registration.json"
 PROMOTED_AT: Final = "mlops.promoted_at"
@@ -208,7 +208,7 @@ class Catalogue:
             for m in self._models()
         )
 
-    def load(self, version: int | str = CHAMPION) -> tuple[TripDurationModel, VersionInfo]:
+    def load(self, version: int | str = CHAMPION) -> tuple[TabularModel, VersionInfo]:
         """Load a version's model.
 
         Raises:

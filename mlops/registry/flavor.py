@@ -19,7 +19,7 @@ from mlops.datasets.taxi.trips import DROPOFF_ZONE, PICKUP_AT, PICKUP_ZONE, REQU
 from mlops.registry.connection import replaced
 
 if TYPE_CHECKING:
-    from mlops.training.artifact import TripDurationModel
+    from mlops.training.artifact import TabularModel
 
 _ARTIFACT: Final = "trip_duration_model"
 # Beyond these a request may leave columns out.
@@ -29,7 +29,7 @@ PREDICTION_COLUMNS: Final = ("prediction_minutes", "lower_minutes", "upper_minut
 
 
 def write_model(
-    model: TripDurationModel, folder: Path, packages: Mapping[str, str], **identity: Any
+    model: TabularModel, folder: Path, packages: Mapping[str, str], **identity: Any
 ) -> None:
     """Write a model folder that MLflow understands.
 
@@ -71,19 +71,19 @@ def artifact_bytes(folder: Path) -> bytes:
     return (folder / "data" / _ARTIFACT).read_bytes()
 
 
-def unpickled(content: bytes, source: str) -> TripDurationModel:
+def unpickled(content: bytes, source: str) -> TabularModel:
     """Return a native model from its bytes, which runs whatever code they hold.
 
     Args:
         content: That `mlops.registry.trust` has verified.
         source: Where it is from, for errors.
     """
-    from mlops.training.artifact import TripDurationModel
+    from mlops.training.artifact import TabularModel
 
-    return TripDurationModel.loads(content, source)
+    return TabularModel.loads(content, source)
 
 
-def _load_pyfunc(data_path: str) -> TripDurationModel:
+def _load_pyfunc(data_path: str) -> TabularModel:
     """Load what MLflow's own tools call for prediction: an object with ``predict(frame)``.
 
     They verify nothing: the project itself never comes here.

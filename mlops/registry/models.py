@@ -15,7 +15,7 @@ from mlops.registry.trust import TrustedArtifact, require_trusted, trust, verifi
 from mlops.settings import Settings
 
 if TYPE_CHECKING:
-    from mlops.training.artifact import TripDurationModel
+    from mlops.training.artifact import TabularModel
 
 
 def log_model(
@@ -23,7 +23,7 @@ def log_model(
     client: Any,
     experiment: str,
     run: str,
-    model: TripDurationModel,
+    model: TabularModel,
     receipt: Receipt,
     tags: Mapping[str, str],
 ) -> str:
@@ -77,7 +77,7 @@ def location_of(settings: Settings, uri: str) -> str:
     return str(logged.artifact_location)
 
 
-def load_folder(settings: Settings, location: str) -> TripDurationModel:
+def load_folder(settings: Settings, location: str) -> TabularModel:
     """Load the native model from the folder that `log_model` wrote, wherever that lies.
 
     Every registered or logged model is loaded here, after its bytes were verified.

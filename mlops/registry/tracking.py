@@ -22,7 +22,7 @@ from mlops.settings import Settings
 
 if TYPE_CHECKING:
     from mlops.evaluation.insight import Insight
-    from mlops.training.artifact import TripDurationModel
+    from mlops.training.artifact import TabularModel
 
 Stage = Literal["search", "refit"]
 
@@ -87,7 +87,7 @@ def log_candidate(
     settings: Settings,
     *,
     manifest: TrainingSetManifest,
-    model: TripDurationModel,
+    model: TabularModel,
     metrics: MetricValues,
     receipt: Receipt,
     search: SearchRecord | None = None,

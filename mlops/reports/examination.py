@@ -36,7 +36,7 @@ from mlops.reports.groups import (
 )
 from mlops.serving.model.compilation import compile_model
 from mlops.serving.model.compiled import CompiledModel
-from mlops.training.artifact import TripDurationModel
+from mlops.training.artifact import TabularModel
 
 # A millisecond each; of the inputs that matter, the mean over so many is known to some 5 %.
 EXPLAINED_TRIPS: Final = 400
@@ -129,7 +129,7 @@ class Examination(Result):
         return self.groups[0]
 
 
-def examine(model: TripDurationModel, trips: pd.DataFrame, version: int) -> Examination:
+def examine(model: TabularModel, trips: pd.DataFrame, version: int) -> Examination:
     """Look at a model on trips that it has never seen.
 
     Args:

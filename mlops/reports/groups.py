@@ -15,10 +15,10 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from mlops.datasets.taxi.slices import slice_labels
 from mlops.datasets.taxi.trips import DROPOFF_ZONE, PICKUP_AT, TARGET
 from mlops.datasets.taxi.zones import borough_of
 from mlops.evaluation.results import Result
-from mlops.evaluation.slices import slice_labels
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]

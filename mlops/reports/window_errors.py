@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from mlops.evaluation.slices import DAYS, DISTANCE_BANDS, HOUR_BANDS
+from mlops.datasets.taxi.slices import DAYS, DISTANCE_BANDS, HOUR_BANDS
 from mlops.monitoring.findings.report import Finding
 from mlops.reports.card_data import live_chart, live_error
 from mlops.reports.document import Block, Cell, DocumentSection, DocumentTable, Text, Tone

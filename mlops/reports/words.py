@@ -11,7 +11,7 @@ from mlops.reports.numbers import in_unit
 
 FAMILIES: Final[Mapping[str, str]] = {
     "global_mean": "the mean duration of all past trips",
-    "route_median": "the median duration of past trips of the same route",
+    "group_median": "the median duration of past trips of the same route",
     "linear_regression": "a linear regression",
     "lasso": "a linear regression with an L1 penalty (lasso)",
     "linear_svr": "a linear support vector machine",

@@ -112,7 +112,8 @@ def _array_difference(
     first = int(places[0])
     index = [int(i) for i in np.unravel_index(first, one.shape)] if one.ndim else []
     numeric = np.issubdtype(one.dtype, np.number)
-    largest = np.nanmax(np.abs(np.subtract(*flat, dtype=np.float64))) if numeric else None
+    with np.errstate(invalid="ignore"):  # of infinite numbers
+        largest = np.nanmax(np.abs(np.subtract(*flat, dtype=np.float64))) if numeric else None
     return Difference(
         where=where + (f"[{', '.join(map(str, index))}]" if index else ""),
         stored=_shown(flat[0][first]),

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from mlops import progress
-from mlops.data.references import TrainingSetManifest
 from mlops.data.store.snapshots import read_window
-from mlops.datasets.taxi.features.products import freeze_routes
+from mlops.datasets.opening import dataset_of
 from mlops.errors import ConfigurationError, MlopsError
 from mlops.evaluation.results import Evaluation
 from mlops.registry.receipts import IntervalOrigin, Receipt, code_commit
@@ -22,7 +22,7 @@ from mlops.reproduction.environment import compare_environment
 from mlops.reproduction.findings import INTERVAL, STAGES, Reproduction, Stage
 from mlops.settings import FeatureSettings, Settings
 from mlops.steps.training import threads as usual_threads
-from mlops.training.artifact import TripDurationModel
+from mlops.training.artifact import TabularModel
 from mlops.training.families import QUANTILES_FAMILY
 from mlops.training.refitting import refit
 
@@ -74,7 +74,7 @@ def reproduce(version: int | str, settings: Settings, threads: int = 0) -> Repro
 class _Original:
     """A version as it is registered."""
 
-    model: TripDurationModel
+    model: TabularModel
     receipt: Receipt
     evaluation: Evaluation
 
@@ -89,19 +89,28 @@ def _stages(
     if manifest is None:
         return
     smoothing = FeatureSettings.model_validate(receipt.recipe.get("features", settings.features))
-    boundaries = {"validation": manifest.validation.start, "test": manifest.test.start}
-    routes = freeze_routes(manifest, boundaries, smoothing)
-    yield stages.compare_features(model, routes["test"])
-    again = refit(
-        manifest, routes["test"], receipt.family, receipt.params, seed=receipt.seed, threads=threads
-    )
+    settings = settings.model_copy(update={"features": smoothing})
+    dataset = dataset_of(settings)
+    past = dataset.histories(manifest, {"test": manifest.test.start}, settings)["test"]
+    rows = read_window(manifest, "train", "validation")
+    encoder = dataset.encoder(rows, past)
+    yield stages.compare_features(model, encoder)
+
+    def rebuild(family: str, params: Mapping[str, Any], seed: int, threads: int) -> TabularModel:
+        return refit(
+            manifest, dataset, lambda rows: encoder, family, params, seed=seed, threads=threads
+        )
+
+    again = rebuild(receipt.family, receipt.params, receipt.seed, threads)
     yield stages.compare_fit(model, again)
     origin = _origin(original)
     if origin is None:
         why = "the receipt does not say how a model of quantiles was fitted"
         yield Stage(name=INTERVAL, outcome="not reached", summary=why)
     else:
-        again = _with_interval(again, origin, receipt, manifest, routes, threads)
+        # Asked for other threads than the receipt's, the quantiles get them as well.
+        own = origin.threads if threads == receipt.threads and origin.threads else threads
+        again = again.with_interval_of(rebuild(origin.family, origin.params, origin.seed, own))
         yield stages.compare_interval(model, again)
     yield from stages.compare_answers(
         model, again, original.evaluation, read_window(manifest, "test")
@@ -112,19 +121,3 @@ def _origin(original: _Original) -> IntervalOrigin | None:
     """Return where the interval comes from; older versions made theirs in another way."""
     origin = original.receipt.interval
     return origin if origin is not None and origin.family == QUANTILES_FAMILY else None
-
-
-def _with_interval(
-    model: TripDurationModel,
-    origin: IntervalOrigin,
-    receipt: Receipt,
-    manifest: TrainingSetManifest,
-    routes: stages.Routes,
-    threads: int,
-) -> TripDurationModel:
-    # Asked for other threads than the receipt's, the quantiles get them as well.
-    own = origin.threads if threads == receipt.threads and origin.threads else threads
-    quantiles = refit(
-        manifest, routes["test"], origin.family, origin.params, seed=origin.seed, threads=own
-    )
-    return model.with_interval_of(quantiles)

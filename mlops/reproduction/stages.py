@@ -9,9 +9,7 @@ import numpy as np
 import pandas as pd
 
 from mlops.counting import counted
-from mlops.datasets.taxi.features.encoding import FEATURES as FEATURE_NAMES
-from mlops.datasets.taxi.features.routes import RouteStatistics
-from mlops.datasets.taxi.trips import TARGET
+from mlops.datasets.dataset import Encoder
 from mlops.evaluation.metrics import interval_metrics, regression_metrics
 from mlops.evaluation.results import Evaluation
 from mlops.reproduction.differences import differences
@@ -25,38 +23,36 @@ from mlops.reproduction.findings import (
     Stage,
     compared,
 )
-from mlops.training.artifact import OUTPUTS, TripDurationModel
-
-Routes = Mapping[str, RouteStatistics]
+from mlops.training.artifact import OUTPUTS, TabularModel
 
 _PLACES: Final = 20  # kept as evidence
-_HISTORY: Final = ("as_of", "routes", "pickup_bands", "dropoff_bands", "positions")
 _FIT: Final = ("family", "params", "rows", "shortest", "longest", "estimator")
 
 
-def compare_features(stored: TripDurationModel, routes: RouteStatistics) -> Stage:
-    """Compare the names of the features and the history of routes, table by table."""
-    pairs = {"features": (list(stored.features), list(FEATURE_NAMES))} | {
-        name: (getattr(stored.encoder.statistics, name), getattr(routes, name)) for name in _HISTORY
+def compare_features(stored: TabularModel, encoder: Encoder) -> Stage:
+    """Compare the names of the features, and what the encoders know of the past."""
+    pairs: dict[str, tuple[object, object]] = {
+        "features": (list(stored.features), list(encoder.layout.names)),
+        "encoder": (stored.encoder, encoder),
     }
-    return _walked(FEATURES, pairs, f"{len(stored.features)} features, history of routes equal")
+    return _walked(FEATURES, pairs, f"{len(stored.features)} features, known history equal")
 
 
-def compare_fit(stored: TripDurationModel, rebuilt: TripDurationModel) -> Stage:
+def compare_fit(stored: TabularModel, rebuilt: TabularModel) -> Stage:
     """Compare hyperparameters, then everything the estimator learned: trees, coefficients."""
     pairs = {name: (getattr(stored, name), getattr(rebuilt, name)) for name in _FIT}
-    return _walked(MODEL, pairs, f"{stored.family} on {stored.rows:,} trips: every number equal")
+    return _walked(MODEL, pairs, f"{stored.family} on {stored.rows:,} rows: every number equal")
 
 
-def compare_interval(stored: TripDurationModel, rebuilt: TripDurationModel) -> Stage:
+def compare_interval(stored: TabularModel, rebuilt: TabularModel) -> Stage:
     """Compare the prediction intervals: edges and margins, and the model of quantiles."""
     pairs = {"interval": (stored.interval, rebuilt.interval)}
     return _walked(INTERVAL, pairs, f"{type(stored.interval).__name__}: every number equal")
 
 
 def compare_answers(
-    stored: TripDurationModel,
-    rebuilt: TripDurationModel,
+    stored: TabularModel,
+    rebuilt: TabularModel,
     evaluation: Evaluation,
     test: pd.DataFrame,
 ) -> Iterator[Stage]:
@@ -66,12 +62,12 @@ def compare_answers(
         stored: The registered model.
         rebuilt: The model made again; without an interval only its centre is compared.
         evaluation: What was recorded when the version was registered.
-        test: The trips of the test window, with their duration.
+        test: The rows of the test window, with their answers.
     """
     columns = OUTPUTS if rebuilt.interval is not None else OUTPUTS[:1]
     before, now = (model.predict(test)[list(columns)] for model in (stored, rebuilt))
     yield _predictions(before, now)
-    actual = test[TARGET].to_numpy(dtype=np.float64)
+    actual = test[stored.target].to_numpy(dtype=np.float64)
     center, *bounds = (now[name].to_numpy(dtype=np.float64) for name in columns)
     recorded = evaluation.metrics.model_dump()
     found = regression_metrics(actual, center).model_dump()
@@ -82,19 +78,19 @@ def compare_answers(
         Evidence(what=name, recorded=str(value), found=str(found[name]))
         for name, value in recorded.items()
     ]
-    yield compared(METRICS, evidence, f"RMSE {found['rmse']:.4f} minutes, as recorded")
+    yield compared(METRICS, evidence, f"RMSE {found['rmse']:.4f}, as recorded")
 
 
 def _predictions(before: pd.DataFrame, now: pd.DataFrame) -> Stage:
     apart = np.abs(before.to_numpy() - now.to_numpy())
     changed = (before.to_numpy() != now.to_numpy()).any(axis=1)
     if not changed.any():
-        same = f"{len(before):,} trips of the test window: bit for bit"
+        same = f"{len(before):,} rows of the test window: bit for bit"
         return Stage(name=PREDICTIONS, outcome="same", summary=same)
     worst = int(np.argmax(apart.max(axis=1)))
     evidence = tuple(
         Evidence(
-            what=f"{name}, trip {worst}",
+            what=f"{name}, row {worst}",
             recorded=str(before[name].iloc[worst]),
             found=str(now[name].iloc[worst]),
         )
@@ -103,8 +99,8 @@ def _predictions(before: pd.DataFrame, now: pd.DataFrame) -> Stage:
     return Stage(
         name=PREDICTIONS,
         outcome="differs",
-        summary=f"{int(changed.sum()):,} of {len(before):,} trips are answered differently,"
-        f" by at most {apart.max():.6g} minutes",
+        summary=f"{int(changed.sum()):,} of {len(before):,} rows are answered differently,"
+        f" by at most {apart.max():.6g}",
         evidence=evidence,
     )
 

@@ -14,8 +14,7 @@ from mlops import progress
 from mlops.data.references import Reference
 from mlops.data.store.manifests import load_manifest
 from mlops.data.store.snapshots import read_window
-from mlops.datasets.taxi.features.routes import RouteStatistics
-from mlops.datasets.taxi.trips import TARGET
+from mlops.datasets.opening import dataset_of
 from mlops.errors import ConfigurationError, PipelineFailureError
 from mlops.evaluation.metrics import regression_metrics
 from mlops.evaluation.results import Metrics
@@ -23,7 +22,7 @@ from mlops.registry.searches import Candidate, finished_candidates
 from mlops.settings import Settings, load_settings
 from mlops.steps.products import route_statistics_for, training_set_from
 from mlops.steps.training import Fan, Variables, threads
-from mlops.training.artifact import TripDurationModel
+from mlops.training.artifact import TabularModel
 from mlops.training.families import family_of
 from mlops.training.refitting import refit
 
@@ -37,7 +36,7 @@ class RefitItem(Reference):
     validation_rmse: float
     trials: int
     training_set: str
-    routes: str  # file of route statistics up to the start of test
+    history: str  # file with what is known of the past when test begins
 
 
 class RefitReport(Reference):
@@ -88,7 +87,7 @@ def newest_candidates(training_set: Any, route_statistics: Any, variables: Varia
             validation_rmse=candidate.validation_rmse,
             trials=candidate.trials,
             training_set=manifest.uri,
-            routes=routes.at_test,
+            history=routes.at_test,
         )
         # The longest first, as in training.
         for candidate in sorted(found, key=lambda candidate: -family_of(candidate.family).cost)
@@ -129,7 +128,7 @@ def refit_and_evaluate(candidate: Mapping[str, Any], variables: Variables) -> di
     item = RefitItem.model_validate(candidate)
     started = time.monotonic()
     report: dict[str, Any] = {
-        **item.model_dump(exclude={"routes"}),
+        **item.model_dump(exclude={"history"}),
         "baseline": family_of(item.family).baseline,
     }
     try:
@@ -147,18 +146,21 @@ def refit_and_evaluate(candidate: Mapping[str, Any], variables: Variables) -> di
     return RefitReport.model_validate(report).model_dump(mode="json")
 
 
-def _refit(item: RefitItem, settings: Settings) -> tuple[TripDurationModel, Metrics]:
+def _refit(item: RefitItem, settings: Settings) -> tuple[TabularModel, Metrics]:
     manifest = load_manifest(Path(item.training_set))
+    dataset = dataset_of(settings)
+    past = dataset.history(Path(item.history))
     model = refit(
         manifest,
-        RouteStatistics.load(Path(item.routes)),
+        dataset,
+        lambda rows: dataset.encoder(rows, past),
         item.family,
         item.params,
         seed=settings.training.seed,
         threads=threads(settings),
     )
     test = read_window(manifest, "test")
-    return model, regression_metrics(test[TARGET].to_numpy(), model.predict_minutes(test))
+    return model, regression_metrics(test[dataset.target].to_numpy(), model.predict_point(test))
 
 
 def _model_path(settings: Settings, variables: Variables, family: str) -> Path:

@@ -18,6 +18,8 @@ from mlops.data.origins import TripOrigin, replacement
 from mlops.data.references import Reference, TrainingSetManifest
 from mlops.data.store.manifests import load_manifest
 from mlops.data.store.snapshots import read_window
+from mlops.datasets.dataset import Dataset
+from mlops.datasets.opening import dataset_of
 from mlops.errors import DamagedFileError, MlopsError, PipelineFailureError
 from mlops.evaluation.evaluate import gather_evidence
 from mlops.evaluation.gate import judge
@@ -40,7 +42,7 @@ from mlops.settings import YES, Settings, load_settings
 from mlops.steps.candidates import RefitReport, training_runs
 from mlops.steps.reports import leave_report
 from mlops.steps.training import Variables, insight_or_none, threads
-from mlops.training.artifact import TripDurationModel
+from mlops.training.artifact import TabularModel
 from mlops.training.families import QUANTILES_FAMILY, family_of
 from mlops.training.refitting import refit
 
@@ -79,7 +81,8 @@ def judge_candidates(
     learned = [report for report in finished if not report.baseline]
     winner = (learned or finished)[0]
     manifest = load_manifest(Path(winner.training_set))
-    model, interval = _with_interval(winner, finished, manifest, settings)
+    dataset = dataset_of(settings)
+    model, interval = _with_interval(winner, finished, manifest, dataset, settings)
     receipt = collect_receipt(
         manifest,
         winner.family,
@@ -101,11 +104,11 @@ def judge_candidates(
     champion_evidence = None
     with threadpool_limits(threads(settings)):
         progress.report("measuring the winner", family=winner.family)
-        challenger = gather_evidence(model, test, settings.evaluation, receipt.gaps)
+        challenger = gather_evidence(model, test, dataset, settings.evaluation, receipt.gaps)
         if champion is not None and mismatch is None:
             progress.report("measuring the champion", version=champion.version)
             champion_model, _ = registry.load(champion.version)
-            champion_evidence = gather_evidence(champion_model, test, settings.evaluation)
+            champion_evidence = gather_evidence(champion_model, test, dataset, settings.evaluation)
     untrained = failed_candidates(settings, manifest.sha256, training_runs(variables))
     baselines = [r.metrics.rmse for r in finished if r.baseline and r.metrics is not None]
     baseline = min(baselines, default=None)
@@ -140,12 +143,13 @@ def _with_interval(
     winner: RefitReport,
     finished: Sequence[RefitReport],
     manifest: TrainingSetManifest,
+    dataset: Dataset,
     settings: Settings,
-) -> tuple[TripDurationModel, IntervalOrigin]:
+) -> tuple[TabularModel, IntervalOrigin]:
     """Give the winner a prediction interval; returns it with where the interval comes from.
 
     It is that of the candidate of quantiles. Where none took part, one is fitted with the family's
-    defaults: errors of the winner alone cover some boroughs two times in three.
+    defaults: errors of the winner alone cover some slices two times in three.
     """
     model = _staged(winner.model)
     quantiles = next((report for report in finished if report.family == QUANTILES_FAMILY), None)
@@ -154,15 +158,15 @@ def _with_interval(
         bounds = _staged(quantiles.model)
     else:
         progress.report("fitting quantiles for the interval")
-        bounds = refit(manifest, model.encoder.statistics, QUANTILES_FAMILY, {}, **fit)
+        bounds = refit(manifest, dataset, lambda rows: model.encoder, QUANTILES_FAMILY, {}, **fit)
     origin = IntervalOrigin(family=bounds.family, params=dict(bounds.params), **fit)
     return model.with_interval_of(bounds), origin
 
 
-def _staged(file: str) -> TripDurationModel:
+def _staged(file: str) -> TabularModel:
     """Read a model that an earlier block of the run wrote."""
     try:
-        return TripDurationModel.load(Path(file))
+        return TabularModel.load(Path(file))
     except MlopsError as error:
         raise DamagedFileError(
             error.message, "refit all candidates: mlops pipeline run model_selection", Path(file)
@@ -228,7 +232,9 @@ def register(judgement: Mapping[str, Any], variables: Variables) -> dict[str, An
         settings,
         manifest=manifest,
         model=model,
-        insight=insight_or_none(model, test, model.predict_minutes(test), "test"),
+        insight=insight_or_none(
+            model, test, dataset_of(settings), model.predict_point(test), "test"
+        ),
         metrics=judged.evaluation.metrics,
         receipt=judged.receipt,
         stage="refit",

@@ -22,7 +22,7 @@ from mlops.inference.trip import NEW_YORK
 from mlops.registry.versions import Registry
 from mlops.serving.model.compilation import compile_model
 from mlops.settings import load_settings
-from mlops.training.artifact import TripDurationModel
+from mlops.training.artifact import TabularModel
 
 Variables = Mapping[str, Any]
 
@@ -152,7 +152,7 @@ def in_words(trip: Mapping[str, Any], minutes: Mapping[str, float], version: int
     )
 
 
-def why(model: TripDurationModel, version: int, request: pd.DataFrame) -> str:
+def why(model: TabularModel, version: int, request: pd.DataFrame) -> str:
     """Say what makes a prediction what it is, the largest part first.
 
     Args:

@@ -18,7 +18,8 @@ from mlops.counting import counted
 from mlops.data.references import Reference
 from mlops.data.store.manifests import load_manifest
 from mlops.data.store.snapshots import read_window
-from mlops.datasets.taxi.features.routes import RouteStatistics
+from mlops.datasets.dataset import Dataset
+from mlops.datasets.opening import dataset_of
 from mlops.errors import PipelineFailureError, RegistryError
 from mlops.evaluation.explanation import gain_insight
 from mlops.evaluation.insight import Insight, WindowName
@@ -27,7 +28,7 @@ from mlops.registry.receipts import collect_receipt
 from mlops.registry.tracking import log_candidate, log_failed_candidate
 from mlops.settings import Settings, load_settings
 from mlops.steps.products import route_statistics_for, training_set_from
-from mlops.training.artifact import TripDurationModel
+from mlops.training.artifact import TabularModel
 from mlops.training.choice import check_training, with_baselines
 from mlops.training.families import family_of
 from mlops.training.tuning import SearchResult, Trial, tune
@@ -44,7 +45,7 @@ class CandidateItem(Reference):
 
     family: str
     training_set: str  # folder of the snapshot
-    routes: str  # file of route statistics up to the start of validation
+    history: str  # file with what is known of the past when validation begins
 
 
 class CandidateReport(Reference):
@@ -56,7 +57,7 @@ class CandidateReport(Reference):
     seconds: float
     run_id: str = ""  # MLflow run
     trials: int = 0
-    validation_rmse: float | None = None  # minutes
+    validation_rmse: float | None = None
     error: str = ""
 
 
@@ -86,7 +87,7 @@ def _fan(
     manifest = training_set_from(training_set, variables)
     routes = route_statistics_for(manifest, route_statistics, variables, settings)
     items = [
-        CandidateItem(family=name, training_set=manifest.uri, routes=routes.at_validation)
+        CandidateItem(family=name, training_set=manifest.uri, history=routes.at_validation)
         for name in names
     ]
     return [
@@ -136,7 +137,8 @@ def _train(
 ) -> CandidateReport:
     manifest = load_manifest(Path(item.training_set))
     train, validation = read_window(manifest, "train"), read_window(manifest, "validation")
-    routes = RouteStatistics.load(Path(item.routes))
+    dataset = dataset_of(settings)
+    encoder = dataset.encoder(train, dataset.history(Path(item.history)))
     best = float("inf")
 
     def on_trial(trial: Trial) -> None:
@@ -147,11 +149,18 @@ def _train(
         )
 
     search = tune(
-        item.family, train, validation, routes, settings.training, threads(settings), on_trial
+        item.family,
+        train,
+        validation,
+        encoder,
+        dataset.target,
+        settings.training,
+        threads(settings),
+        on_trial,
     )
     model = search.model
-    predicted = model.predict_minutes(validation)
-    metrics = regression_metrics(validation["duration_minutes"].to_numpy(), predicted)
+    predicted = model.predict_point(validation)
+    metrics = regression_metrics(validation[dataset.target].to_numpy(), predicted)
     receipt = collect_receipt(
         manifest,
         item.family,
@@ -167,7 +176,7 @@ def _train(
         model=model,
         metrics=metrics,
         receipt=receipt,
-        insight=insight_or_none(model, validation, predicted, "validation", search),
+        insight=insight_or_none(model, validation, dataset, predicted, "validation", search),
     )
     progress.report("trained", rmse=metrics.rmse, mae=metrics.mae)
     return CandidateReport(
@@ -182,15 +191,16 @@ def _train(
 
 
 def insight_or_none(
-    model: TripDurationModel,
-    trips: pd.DataFrame,
+    model: TabularModel,
+    rows: pd.DataFrame,
+    dataset: Dataset,
     predicted: npt.ArrayLike,
     window: WindowName,
     search: SearchResult | None = None,
 ) -> Insight | None:
     """Look into a model as `gain_insight` does; a picture of it must not cost the model."""
     try:
-        return gain_insight(model, trips, predicted, window, search)
+        return gain_insight(model, rows, dataset, predicted, window, search)
     except Exception:  # any library may raise anything here
         traceback.print_exc()
         print(f"{model.family}: its dashboards have no explanations, see above")

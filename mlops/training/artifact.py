@@ -1,6 +1,6 @@
-"""The model as one artifact: raw request columns in, minutes with an interval out.
+"""The model as one artifact: raw request columns in, answers with an interval out.
 
-Encoder, route statistics, estimator and interval travel together, so that training and serving
+Encoder, histories, estimator and interval travel together, so that training and serving
 cannot drift apart. Loading needs neither the search nor the tracking library.
 """
 
@@ -20,13 +20,11 @@ import numpy.typing as npt
 import pandas as pd
 
 from mlops.cores import usable_cores
-from mlops.datasets.taxi.features.encoding import FEATURES, FeatureEncoder, training_matrix
-from mlops.datasets.taxi.features.routes import RouteStatistics
-from mlops.datasets.taxi.trips import PICKUP_AT, TARGET
+from mlops.datasets.dataset import Encoder, Target, training_matrix
 from mlops.errors import MlopsError, cause_of
 from mlops.records.atomic import atomic_file
 from mlops.training import stored_classes
-from mlops.training.estimators import Estimator, Minutes
+from mlops.training.estimators import Estimator
 from mlops.training.families import QUANTILES, family_of
 from mlops.training.intervals import (
     IntervalModel,
@@ -38,7 +36,7 @@ from mlops.training.intervals import (
 
 OUTPUTS: Final = ("prediction_minutes", "lower_minutes", "upper_minutes")
 
-_FORMAT: Final = "mlops.trip_duration_model/1"
+_FORMAT: Final = "mlops.tabular_model/1"
 # Rows encoded and predicted at a time: a block's matrix stays in a core's cache.
 _BLOCK_ROWS: Final = 16_384
 MEDIAN: Final = QUANTILES.index(0.5)
@@ -46,32 +44,32 @@ _PACKAGES: Final = ("numpy", "pandas", "scikit-learn", "xgboost-cpu")
 
 
 @dataclass(frozen=True, eq=False)
-class TripDurationModel:
+class TabularModel:
     """A fitted model.
 
     Attributes:
         family: Name of its family.
         params: Its complete hyperparameters.
         encoder: From requests to features.
-        estimator: From features to minutes.
-        shortest: No prediction is below: the shortest duration it was taught.
+        estimator: From features to answers.
+        target: Column of what it predicts.
+        shortest: No prediction is below: the smallest answer it was taught.
         longest: No prediction is above.
-        rows: Trips it learned from.
+        rows: It learned from.
         interval: Puts bounds around predictions; None until calibrated.
-        features: Names of the columns of the encoder, as they were.
         versions: Of Python and of the libraries it was fitted with.
         threads: That prediction may use; 0 means all cores. Not stored.
     """
 
     family: str
     params: Mapping[str, Any]
-    encoder: FeatureEncoder
+    encoder: Encoder
     estimator: Estimator
+    target: str
     shortest: float
     longest: float
     rows: int
     interval: IntervalModel | None = None
-    features: tuple[str, ...] = FEATURES
     versions: Mapping[str, str] = field(default_factory=lambda: _versions())
     threads: int = 0
 
@@ -80,35 +78,36 @@ class TripDurationModel:
         cls,
         family: str,
         params: Mapping[str, Any],
-        trips: pd.DataFrame,
-        statistics: RouteStatistics,
+        rows: pd.DataFrame,
+        encoder: Encoder,
+        target: str,
         *,
         seed: int,
         threads: int,
-    ) -> TripDurationModel:
+    ) -> TabularModel:
         """Fit a family with given hyperparameters.
 
         Args:
             family: Name in `FAMILIES` or `OBJECTIVES`.
             params: Hyperparameters; missing ones take their default.
-            trips: Training trips: request columns, `AS_OF_COLUMNS` and the duration.
-            statistics: What the model will know of routes when it is asked.
+            rows: To learn from: what was known of each, and the target.
+            encoder: With what the model will know of the past when it is asked.
+            target: Column of what is predicted.
             seed: Of everything random.
             threads: For fitting.
 
         Raises:
             ConfigurationError: If the family or a hyperparameter does not exist.
-            DataQualityError: If there are no trips, or a column is missing.
+            DataQualityError: If there are no rows, or a column is missing.
         """
         from threadpoolctl import threadpool_limits
 
         definition = family_of(family)
         complete = definition.complete(params)
-        encoder = FeatureEncoder(statistics)
-        features, minutes = training_matrix(encoder, trips)
-        estimator = definition.build(complete, seed, threads)
+        features, answers = training_matrix(encoder, rows, target)
+        estimator = definition.build(complete, encoder.layout, seed, threads)
         with threadpool_limits(threads):
-            estimator.fit(features, minutes)
+            estimator.fit(features, answers)
         if hasattr(estimator, "n_jobs"):
             # A forest's threads add up its trees in any order, which changes the last digits;
             # and blocks of rows already keep all cores busy.
@@ -118,19 +117,25 @@ class TripDurationModel:
             params=complete,
             encoder=encoder,
             estimator=estimator,
-            shortest=float(minutes.min()),
-            longest=float(minutes.max()),
-            rows=len(minutes),
+            target=target,
+            shortest=float(answers.min()),
+            longest=float(answers.max()),
+            rows=len(answers),
         )
 
-    def predict_minutes(self, frame: pd.DataFrame) -> Minutes:
-        """Predict durations.
+    @property
+    def features(self) -> tuple[str, ...]:
+        """Names of the columns of the encoder."""
+        return self.encoder.layout.names
+
+    def predict_point(self, frame: pd.DataFrame) -> Target:
+        """Predict answers without their interval.
 
         Args:
-            frame: Request columns; all but pickup time and zones may be missing.
+            frame: Request columns; optional ones may be missing.
 
         Returns:
-            Minutes, shape ``(n,)``.
+            Shape ``(n,)``, in the unit of the target.
 
         Raises:
             DataQualityError: If a needed column is missing.
@@ -138,64 +143,69 @@ class TripDurationModel:
         return self._in_blocks(frame, self._center, 1)[:, 0]
 
     def predict(self, frame: pd.DataFrame) -> pd.DataFrame:
-        """Predict durations with their interval.
+        """Predict answers with their interval.
 
         Args:
-            frame: As for `predict_minutes`.
+            frame: As for `predict_point`.
 
         Returns:
             ``prediction_minutes``, ``lower_minutes`` and ``upper_minutes`` with the frame's index;
             the prediction never lies outside of the interval. Bounds are NaN before calibration.
         """
-        minutes = self._in_blocks(frame, self._center_and_bounds, len(OUTPUTS))
-        return pd.DataFrame(minutes, columns=list(OUTPUTS), index=frame.index)
+        answers = self._in_blocks(frame, self._center_and_bounds, len(OUTPUTS))
+        return pd.DataFrame(answers, columns=list(OUTPUTS), index=frame.index)
 
-    def with_residual_interval(
-        self, twin: TripDurationModel, validation: pd.DataFrame
-    ) -> TripDurationModel:
+    def with_residual_interval(self, twin: TabularModel, validation: pd.DataFrame) -> TabularModel:
         """Return the model with an interval from the errors of its twin.
 
         Args:
             twin: The same model fitted without the validation window.
-            validation: Trips that the twin never saw, with their duration.
+            validation: Rows that the twin never saw, with their answers.
         """
-        actual = validation[TARGET].to_numpy(dtype=np.float64)
-        interval = ResidualInterval.calibrate(twin.predict_minutes(validation), actual)
+        actual = validation[self.target].to_numpy(dtype=np.float64)
+        interval = ResidualInterval.calibrate(twin.predict_point(validation), actual)
         return replace(self, interval=interval)
 
     def with_own_quantiles(
-        self, trips: pd.DataFrame, *, seed: int, threads: int
-    ) -> TripDurationModel:
+        self, rows: pd.DataFrame, event: str, *, seed: int, threads: int
+    ) -> TabularModel:
         """Return a model of quantiles with the interval that its outer quantiles make.
 
-        It is calibrated on every trip that the model learned from, each predicted by a fit of the
-        same kind that did not see the trip's day. One week alone may be unusual: calibrated on the
-        last of December, 4 of 23 slices of January lay outside of 76 to 84 %; on all days, 1.
+        It is calibrated on every row that the model learned from, each predicted by a fit of the
+        same kind that did not see the row's day. One week alone may be unusual: for taxi trips,
+        calibrated on the last of December, 4 of 23 slices of January lay outside of 76 to 84 %; on
+        all days, 1.
 
         Args:
-            trips: Those the model was fitted on.
+            rows: Those the model was fitted on.
+            event: Column of their time; empty where there is none.
             seed: Of the fits; as the model's own.
             threads: For the fits.
         """
         build = family_of(self.family).build
-        features, minutes = training_matrix(self.encoder, trips)
+        layout = self.encoder.layout
+        features, answers = training_matrix(self.encoder, rows, self.target)
+        events = rows[event].to_numpy() if event else np.empty(0, dtype="datetime64[us]")
         unseen = out_of_fold(
-            lambda: build(self.params, seed, threads), features, minutes, folds_of(trips[PICKUP_AT])
+            lambda: build(self.params, layout, seed, threads),
+            features,
+            answers,
+            folds_of(events, len(rows)),
         )
-        interval = QuantileInterval.calibrate(self.estimator, features, unseen, minutes)
+        interval = QuantileInterval.calibrate(self.estimator, features, unseen, answers, layout)
         return replace(self, interval=interval)
 
-    def with_interval_of(self, quantiles: TripDurationModel) -> TripDurationModel:
+    def with_interval_of(self, quantiles: TabularModel) -> TabularModel:
         """Return the model with the interval of a model of quantiles.
 
         Args:
-            quantiles: From `with_own_quantiles`, with the same route statistics as this model.
+            quantiles: From `with_own_quantiles`, with the same histories as this model.
 
         Raises:
             ValueError: If the two models do not encode requests the same way.
         """
-        if self.encoder.statistics.sha256 != quantiles.encoder.statistics.sha256:
-            raise ValueError("the quantile model has other route statistics than the model")
+        if self.encoder.sha256 != quantiles.encoder.sha256:
+            raise ValueError("the quantile model has other histories than the model")
         return replace(self, interval=quantiles.interval)
 
     def save(self, path: Path) -> None:
@@ -204,7 +214,7 @@ class TripDurationModel:
             pickle.dump((_FORMAT, replace(self, threads=0)), stream, protocol=5)
 
     @classmethod
-    def load(cls, path: Path, threads: int = 0) -> TripDurationModel:
+    def load(cls, path: Path, threads: int = 0) -> TabularModel:
         """Read a model written by `save`. Only load files you trust: a pickle can run code.
 
         Args:
@@ -223,7 +233,7 @@ class TripDurationModel:
         return cls.loads(content, str(path), threads)
 
     @classmethod
-    def loads(cls, content: bytes, source: str, threads: int = 0) -> TripDurationModel:
+    def loads(cls, content: bytes, source: str, threads: int = 0) -> TabularModel:
         """Return the model in the content of a file written by `save`; as `load`.
 
         Args:
@@ -238,18 +248,20 @@ class TripDurationModel:
                 f"{source}: is not a complete model: {type(error).__name__}: {error}",
                 "train it again",
             ) from error
-        if kind != _FORMAT or model.features != FEATURES:
+        if kind == stored_classes.FORMER_FORMAT:
+            kind, model = _FORMAT, stored_classes.upgraded(model, source)
+        if kind != _FORMAT:
             raise MlopsError(
                 f"{source}: this model was saved by another version of the project",
                 "train it again",
             )
-        loaded: TripDurationModel = replace(model, threads=threads)
+        loaded: TabularModel = replace(model, threads=threads)
         return loaded
 
-    def _center(self, frame: pd.DataFrame) -> Minutes:
+    def _center(self, frame: pd.DataFrame) -> Target:
         return self._clipped(middle(self.estimator.predict(self.encoder.encode(frame))))[:, None]
 
-    def _center_and_bounds(self, frame: pd.DataFrame) -> Minutes:
+    def _center_and_bounds(self, frame: pd.DataFrame) -> Target:
         features = self.encoder.encode(frame)
         center = self._clipped(middle(self.estimator.predict(features)))
         if self.interval is None:
@@ -258,12 +270,12 @@ class TripDurationModel:
         lower, upper = (self._clipped(b) for b in self.interval.bounds(features, center))
         return np.stack([center, np.minimum(lower, center), np.maximum(upper, center)], axis=1)
 
-    def _clipped(self, minutes: Minutes) -> Minutes:
-        return np.clip(np.asarray(minutes, dtype=np.float64), self.shortest, self.longest)
+    def _clipped(self, answers: Target) -> Target:
+        return np.clip(np.asarray(answers, dtype=np.float64), self.shortest, self.longest)
 
     def _in_blocks(
-        self, frame: pd.DataFrame, predict: Callable[[pd.DataFrame], Minutes], width: int
-    ) -> Minutes:
+        self, frame: pd.DataFrame, predict: Callable[[pd.DataFrame], Target], width: int
+    ) -> Target:
         """Predict block by block, as many at a time as there are threads."""
         starts = range(0, len(frame), _BLOCK_ROWS)
         if len(starts) <= 1:

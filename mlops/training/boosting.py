@@ -1,7 +1,7 @@
 """Boosted trees that stop on the validation window and say how many rounds were worth keeping.
 
 Both libraries' own early stopping does not fit: scikit-learn's holds out rows at random, which is
-never right for trips ordered in time, and XGBoost's needs the curves for the record.
+never right for rows ordered in time, and XGBoost's needs the curves for the record.
 """
 
 from __future__ import annotations
@@ -12,10 +12,9 @@ from typing import Any, Final, TypeAlias
 
 import numpy as np
 
-from mlops.datasets.taxi.features.encoding import Matrix
-from mlops.training.estimators import Minutes
+from mlops.datasets.dataset import Matrix, Target
 
-HeldOut: TypeAlias = tuple[Matrix, Minutes]
+HeldOut: TypeAlias = tuple[Matrix, Target]
 
 _PATIENCE: Final = 15
 
@@ -54,21 +53,21 @@ class BoostedTrees:
         self.curves_: dict[str, list[float]] = {}
 
     def fit(
-        self, features: Matrix, minutes: Minutes, held_out: HeldOut | None = None
+        self, features: Matrix, target: Target, held_out: HeldOut | None = None
     ) -> BoostedTrees:
         """Learn; with a validation set, stop when it no longer gains and keep the best rounds.
 
         Args:
             features: Shape ``(n, features)``.
-            minutes: Shape ``(n,)``.
-            held_out: Later features and minutes, which decide how many rounds to keep. Judged by
+            target: Shape ``(n,)``.
+            held_out: Later features and answers, which decide how many rounds to keep. Judged by
                 RMSE, quantiles by their own (pinball) loss.
         """
         import xgboost
 
         # The bins of a quantised matrix must be those of the booster.
         bins = {name: self.params[name] for name in ("nthread", "max_bin")}
-        train = xgboost.QuantileDMatrix(features, minutes, **bins)
+        train = xgboost.QuantileDMatrix(features, target, **bins)
         if held_out is None:
             self._booster = xgboost.train(self.params, train, self.rounds)
         else:
@@ -98,7 +97,7 @@ class BoostedTrees:
         return self._booster
 
     def predict(self, features: Matrix) -> Any:
-        """Return minutes, ``(n,)``, or one column per quantile."""
+        """Return answers, ``(n,)``, or one column per quantile."""
         return self._booster.inplace_predict(features)
 
 
@@ -118,26 +117,26 @@ class HistogramTrees:
         self.curves_: dict[str, list[float]] = {}
 
     def fit(
-        self, features: Matrix, minutes: Minutes, held_out: HeldOut | None = None
+        self, features: Matrix, target: Target, held_out: HeldOut | None = None
     ) -> HistogramTrees:
         """Learn; with a validation set, keep the rounds that predict it best (by RMSE).
 
         Args:
             features: Shape ``(n, features)``.
-            minutes: Shape ``(n,)``.
-            held_out: Later features and minutes.
+            target: Shape ``(n,)``.
+            held_out: Later features and answers.
         """
-        self._model = self._fitted(features, minutes, self.rounds)
+        self._model = self._fitted(features, target, self.rounds)
         if held_out is not None:
             self.curves_ = {
                 name: [float(np.sqrt(np.mean((p - y) ** 2))) for p in self._model.staged_predict(x)]
-                for name, (x, y) in {"train": (features, minutes), "validation": held_out}.items()
+                for name, (x, y) in {"train": (features, target), "validation": held_out}.items()
             }
             best = int(np.argmin(self.curves_["validation"])) + 1
             if best < self.rounds:
                 # The library cannot forget rounds; the same seed repeats those that are kept.
                 self.rounds = best
-                self._model = self._fitted(features, minutes, best)
+                self._model = self._fitted(features, target, best)
         return self
 
     @property
@@ -146,17 +145,17 @@ class HistogramTrees:
         return self._model
 
     def predict(self, features: Matrix) -> Any:
-        """Return minutes, shape ``(n,)``."""
+        """Return answers, shape ``(n,)``."""
         with _thread_pools().limit(limits=1):
             return self._model.predict(features)
 
-    def _fitted(self, features: Matrix, minutes: Minutes, rounds: int) -> Any:
+    def _fitted(self, features: Matrix, target: Target, rounds: int) -> Any:
         from sklearn.ensemble import HistGradientBoostingRegressor
 
         model = HistGradientBoostingRegressor(
             max_iter=rounds, early_stopping=False, random_state=self.seed, **self.params
         )
-        return model.fit(features, minutes)
+        return model.fit(features, target)
 
 
 @lru_cache(maxsize=1)

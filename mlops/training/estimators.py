@@ -1,6 +1,6 @@
 """Baselines: what a model must beat to be worth its trouble; and what every estimator can do.
 
-Estimators take the dense matrix of `mlops.datasets.taxi.features.encoding` and return minutes.
+Estimators take the dense matrix of an encoder and return answers in the unit of the target.
 """
 
 from __future__ import annotations
@@ -10,72 +10,73 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from mlops.datasets.taxi.features.encoding import COLUMN, Matrix
-from mlops.datasets.taxi.features.sums import ZONES
-
-Minutes = npt.NDArray[np.float64]
+from mlops.datasets.dataset import FeatureLayout, Matrix, Target
 
 
 class Estimator(Protocol):
     """What a family builds."""
 
-    def fit(self, features: Matrix, minutes: Minutes) -> Any:
-        """Learn from rows of features and the minutes the trips took."""
+    def fit(self, features: Matrix, target: Target) -> Any:
+        """Learn from rows of features and their answers."""
 
     def predict(self, features: Matrix) -> Any:
-        """Return minutes, shape ``(n,)``, or quantiles of them, ``(n, quantiles)``."""
+        """Return answers, shape ``(n,)``, or quantiles of them, ``(n, quantiles)``."""
 
 
 class GlobalMean:
-    """Predicts the mean of the training trips: what knowing nothing is worth."""
+    """Predicts the mean of the training rows: what knowing nothing is worth."""
 
-    def fit(self, features: Matrix, minutes: Minutes) -> GlobalMean:
+    def fit(self, features: Matrix, target: Target) -> GlobalMean:
         """Learn the mean."""
-        self.mean_ = float(np.mean(minutes))
+        self.mean_ = float(np.mean(target))
         return self
 
-    def predict(self, features: Matrix) -> Minutes:
+    def predict(self, features: Matrix) -> Target:
         """Return the mean for every row."""
         return np.full(len(features), self.mean_)
 
 
-class RouteMedian:
-    """Predicts the median of a route's training trips: what a table of routes is worth.
+class GroupMedian:
+    """Predicts the median of a group's training rows: what a table of groups is worth.
 
     Args:
-        min_trips: A route with fewer is answered by its pickup zone, and that by the city.
+        layout: Names the features whose combination is a row's group, the broadest first.
+        min_rows: A group with fewer is answered by the broader one, and the last by all rows.
     """
 
-    def __init__(self, min_trips: int = 3) -> None:
-        self.min_trips = min_trips
+    def __init__(self, layout: FeatureLayout, min_rows: int = 3) -> None:
+        self.layout, self.min_rows = layout, min_rows
 
-    def fit(self, features: Matrix, minutes: Minutes) -> RouteMedian:
-        """Learn the medians of the city, each pickup zone and each route."""
-        pickup, route = _codes(features)
-        self.medians_ = np.full(ZONES * ZONES, float(np.median(minutes)))
-        by_pickup = _medians(pickup, minutes, self.min_trips)
-        for zone, median in by_pickup.items():
-            self.medians_[zone * ZONES : (zone + 1) * ZONES] = median
-        for code, median in _medians(route, minutes, self.min_trips).items():
-            self.medians_[code] = median
+    def fit(self, features: Matrix, target: Target) -> GroupMedian:
+        """Learn the medians of all rows, of broader groups and of the finest."""
+        self.median_ = float(np.median(target))
+        self.medians_ = [_medians(keys, target, self.min_rows) for keys in self._keys(features)]
         return self
 
-    def predict(self, features: Matrix) -> Minutes:
-        """Return the median of each row's route."""
-        return np.asarray(self.medians_[_codes(features)[1]])
+    def predict(self, features: Matrix) -> Target:
+        """Return the median of each row's finest group that has one."""
+        answers = np.full(len(features), self.median_)
+        for keys, (known, medians) in zip(self._keys(features), self.medians_, strict=True):
+            if len(known):
+                places = np.minimum(np.searchsorted(known, keys), len(known) - 1)
+                answers = np.where(known[places] == keys, medians[places], answers)
+        return answers
+
+    def _keys(self, features: Matrix) -> list[npt.NDArray[np.int64]]:
+        """Return the number of each row's group, ``(n,)``, from the broadest to the finest."""
+        keys, found = np.zeros(len(features), dtype=np.int64), []
+        for name in self.layout.grouping:
+            keys = keys * (self.layout.codes[name] + 1) + self.layout.codes_in(features, name)
+            found.append(keys)
+        return found
 
 
-def _codes(features: Matrix) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    pickup = features[:, COLUMN["pickup_zone"]].astype(np.int64)
-    return pickup, pickup * ZONES + features[:, COLUMN["dropoff_zone"]].astype(np.int64)
-
-
-def _medians(codes: npt.NDArray[np.int64], minutes: Minutes, min_trips: int) -> dict[int, float]:
-    order = np.argsort(codes, kind="stable")
-    found, starts = np.unique(codes[order], return_index=True)
-    groups = np.split(minutes[order], starts[1:])
-    return {
-        int(code): float(np.median(group))
-        for code, group in zip(found, groups, strict=True)
-        if len(group) >= min_trips
-    }
+def _medians(
+    keys: npt.NDArray[np.int64], target: Target, min_rows: int
+) -> tuple[npt.NDArray[np.int64], Target]:
+    """Return the groups with enough rows, ascending, and the median of each."""
+    order = np.argsort(keys, kind="stable")
+    found, starts = np.unique(keys[order], return_index=True)
+    groups = np.split(target[order], starts[1:])
+    large = [place for place, group in enumerate(groups) if len(group) >= min_rows]
+    return found[large], np.array([np.median(groups[place]) for place in large])

@@ -14,51 +14,62 @@ from mlops.training.family import Build, Family, Params
 from mlops.training.spaces import Choice, Integer, LogUniform, Space, Uniform
 
 if TYPE_CHECKING:
+    from mlops.datasets.dataset import FeatureLayout
     from mlops.training.estimators import Estimator
 
 QUANTILES: Final = (0.1, 0.5, 0.9)
 QUANTILES_FAMILY: Final = "quantiles"  # gives the others their prediction interval
 
 
-def _global_mean(params: Mapping[str, Any], seed: int, threads: int) -> Estimator:
+def _global_mean(
+    params: Mapping[str, Any], layout: FeatureLayout, seed: int, threads: int
+) -> Estimator:
     from mlops.training.estimators import GlobalMean
 
     return GlobalMean()
 
 
-def _route_median(params: Mapping[str, Any], seed: int, threads: int) -> Estimator:
-    from mlops.training.estimators import RouteMedian
+def _group_median(
+    params: Mapping[str, Any], layout: FeatureLayout, seed: int, threads: int
+) -> Estimator:
+    from mlops.training.estimators import GroupMedian
 
-    return RouteMedian(**params)
+    return GroupMedian(layout, **params)
 
 
-def _linear_regression(params: Mapping[str, Any], seed: int, threads: int) -> Estimator:
+def _linear_regression(
+    params: Mapping[str, Any], layout: FeatureLayout, seed: int, threads: int
+) -> Estimator:
     from sklearn.linear_model import LinearRegression
 
-    return _on_linear_encoding(LinearRegression(**params))
+    return _on_linear_encoding(layout, LinearRegression(**params))
 
 
-def _lasso(params: Mapping[str, Any], seed: int, threads: int) -> Estimator:
+def _lasso(params: Mapping[str, Any], layout: FeatureLayout, seed: int, threads: int) -> Estimator:
     from sklearn.linear_model import Lasso
 
-    return _on_linear_encoding(Lasso(random_state=seed, **params))
+    return _on_linear_encoding(layout, Lasso(random_state=seed, **params))
 
 
-def _linear_svr(params: Mapping[str, Any], seed: int, threads: int) -> Estimator:
+def _linear_svr(
+    params: Mapping[str, Any], layout: FeatureLayout, seed: int, threads: int
+) -> Estimator:
     from sklearn.svm import LinearSVR
 
-    return _on_linear_encoding(LinearSVR(random_state=seed, **params))
+    return _on_linear_encoding(layout, LinearSVR(random_state=seed, **params))
 
 
-def _on_linear_encoding(model: Any) -> Estimator:
+def _on_linear_encoding(layout: FeatureLayout, model: Any) -> Estimator:
     from sklearn.pipeline import make_pipeline
 
     from mlops.training.linear import LinearEncoding
 
-    return make_pipeline(LinearEncoding(), model)  # type: ignore[no-any-return]
+    return make_pipeline(LinearEncoding(layout), model)  # type: ignore[no-any-return]
 
 
-def _random_forest(params: Mapping[str, Any], seed: int, threads: int) -> Estimator:
+def _random_forest(
+    params: Mapping[str, Any], layout: FeatureLayout, seed: int, threads: int
+) -> Estimator:
     from sklearn.ensemble import RandomForestRegressor
 
     return RandomForestRegressor(  # type: ignore[no-any-return]
@@ -66,7 +77,9 @@ def _random_forest(params: Mapping[str, Any], seed: int, threads: int) -> Estima
     )
 
 
-def _extra_trees(params: Mapping[str, Any], seed: int, threads: int) -> Estimator:
+def _extra_trees(
+    params: Mapping[str, Any], layout: FeatureLayout, seed: int, threads: int
+) -> Estimator:
     from sklearn.ensemble import ExtraTreesRegressor
 
     return ExtraTreesRegressor(  # type: ignore[no-any-return]
@@ -74,19 +87,31 @@ def _extra_trees(params: Mapping[str, Any], seed: int, threads: int) -> Estimato
     )
 
 
-def _hist_gradient_boosting(params: Mapping[str, Any], seed: int, threads: int) -> Estimator:
+def _hist_gradient_boosting(
+    params: Mapping[str, Any], layout: FeatureLayout, seed: int, threads: int
+) -> Estimator:
     from mlops.training.boosting import HistogramTrees
 
     return HistogramTrees(seed=seed, **params)
 
 
 def _boosted(objective: str, **constants: Any) -> Build:
-    def build(params: Mapping[str, Any], seed: int, threads: int) -> Estimator:
+    def build(
+        params: Mapping[str, Any], layout: FeatureLayout, seed: int, threads: int
+    ) -> Estimator:
         from mlops.training.boosting import BoostedTrees
 
         return BoostedTrees(objective, threads=threads, seed=seed, **constants, **params)
 
     return build
+
+
+def _trend_and_trees(
+    params: Mapping[str, Any], layout: FeatureLayout, seed: int, threads: int
+) -> Estimator:
+    from mlops.training.trend import TrendAndTrees
+
+    return TrendAndTrees(threads=threads, seed=seed, **params)
 
 
 _TREES_DEFAULTS: Final[Params] = {
@@ -121,7 +146,7 @@ FAMILIES: Final[Mapping[str, Family]] = {
     family.name: family
     for family in (
         Family("global_mean", "baseline", _global_mean),
-        Family("route_median", "baseline", _route_median, {"min_trips": 3}),
+        Family("group_median", "baseline", _group_median, {"min_rows": 3}),
         Family("linear_regression", "sklearn", _linear_regression, {"tol": 1e-4}, cost=0.5),
         Family(
             "lasso",
@@ -221,6 +246,29 @@ OBJECTIVES: Final[Mapping[str, Family]] = {
                 **_BOOSTED_SPACE,
                 "learning_rate": LogUniform(0.2, 0.5),
                 "max_depth": Integer(4, 5),
+            },
+            cost=3,
+        ),
+        Family(
+            "trend_and_trees",
+            "xgboost",
+            _trend_and_trees,
+            {
+                "rounds": 600,  # at most: the search stops early and keeps the best
+                "learning_rate": 0.05,
+                "max_depth": 5,
+                "min_child_weight": 100.0,
+                "subsample": 0.7,
+                "colsample_bytree": 0.5,
+                "reg_lambda": 30.0,
+                "max_bin": 64,
+            },
+            {
+                "learning_rate": LogUniform(0.02, 0.2),
+                "max_depth": Integer(3, 8),
+                "min_child_weight": LogUniform(5, 300),
+                "colsample_bytree": Uniform(0.3, 1.0),
+                "reg_lambda": LogUniform(1, 100),
             },
             cost=3,
         ),

@@ -12,19 +12,13 @@ folds would reward a line for learning the days by heart.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
+from mlops.datasets.dataset import Matrix, Target
 from mlops.training.boosting import BoostedTrees, HeldOut
-from mlops.training.family import Family, Params
-from mlops.training.spaces import Integer, LogUniform, Uniform
-
-if TYPE_CHECKING:
-    from mlops.datasets.taxi.features.encoding import Matrix
-    from mlops.training.estimators import Minutes
 
 Floats = npt.NDArray[np.float64]
 
@@ -40,7 +34,7 @@ class LinearTrend:
     Missing values count as the mean of their feature.
     """
 
-    def fit(self, features: Matrix, target: Minutes) -> LinearTrend:
+    def fit(self, features: Matrix, target: Target) -> LinearTrend:
         """Choose features, and learn their coefficients.
 
         Args:
@@ -56,7 +50,7 @@ class LinearTrend:
         self.slopes_, self.shift_ = sums.solution(self.chosen_)
         return self
 
-    def predict(self, features: Matrix) -> Minutes:
+    def predict(self, features: Matrix) -> Target:
         """Return the trend of each row, ``(n,)``."""
         chosen = self.chosen_
         scaled = (features[:, chosen] - self.means_[chosen]) / self.spreads_[chosen]
@@ -66,7 +60,7 @@ class LinearTrend:
 class _BlockSums:
     """Products of features and target for each block: all that least squares need to know."""
 
-    def __init__(self, features: Matrix, means: Floats, target: Minutes) -> None:
+    def __init__(self, features: Matrix, means: Floats, target: Target) -> None:
         rows, self._width = features.shape
         blocks = []
         for places in np.array_split(np.arange(rows), min(_BLOCKS, rows)):
@@ -135,7 +129,7 @@ class TrendAndTrees:
         self.trees = BoostedTrees(objective, rounds, threads, seed, _PATIENCE, **params)
 
     def fit(
-        self, features: Matrix, target: Minutes, held_out: HeldOut | None = None
+        self, features: Matrix, target: Target, held_out: HeldOut | None = None
     ) -> TrendAndTrees:
         """Learn; with a validation set, keep the rounds that predict it best (by RMSE).
 
@@ -155,38 +149,11 @@ class TrendAndTrees:
         """Boosting rounds that were worth keeping."""
         return self.trees.rounds
 
-    def predict(self, features: Matrix) -> Minutes:
+    @property
+    def curves_(self) -> dict[str, list[float]]:
+        """RMSE after each round, of the rows learned from and the held-out ones."""
+        return self.trees.curves_
+
+    def predict(self, features: Matrix) -> Target:
         """Return predictions, ``(n,)``."""
         return np.asarray(self.trend.predict(features) + self.trees.predict(features))
-
-
-def _build(params: Mapping[str, Any], seed: int, threads: int) -> TrendAndTrees:
-    return TrendAndTrees(threads=threads, seed=seed, **params)
-
-
-_DEFAULTS: Final[Params] = {
-    "rounds": 600,  # at most: the search stops early and keeps the best
-    "learning_rate": 0.05,
-    "max_depth": 5,
-    "min_child_weight": 100.0,
-    "subsample": 0.7,
-    "colsample_bytree": 0.5,
-    "reg_lambda": 30.0,
-    "max_bin": 64,
-}
-
-# Offered to datasets that a definition declares.
-TREND_AND_TREES: Final = Family(
-    "trend_and_trees",
-    "xgboost",
-    _build,
-    _DEFAULTS,
-    {
-        "learning_rate": LogUniform(0.02, 0.2),
-        "max_depth": Integer(3, 8),
-        "min_child_weight": LogUniform(5, 300),
-        "colsample_bytree": Uniform(0.3, 1.0),
-        "reg_lambda": LogUniform(1, 100),
-    },
-    cost=3,
-)

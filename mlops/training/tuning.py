@@ -1,4 +1,4 @@
-"""Search: the best hyperparameters of one family, judged on trips later than those it learns from.
+"""Search: the best hyperparameters of one family, judged on rows later than those it learns from.
 
 The Tree-structured Parzen Estimator (Bergstra et al., NeurIPS 2011) as hyperopt has it. The first
 trial is the family's defaults, so no search ends worse than not searching.
@@ -18,17 +18,15 @@ import numpy as np
 import pandas as pd
 
 from mlops.counting import counted
-from mlops.datasets.taxi.features.encoding import FeatureEncoder, Matrix, training_matrix
-from mlops.datasets.taxi.features.routes import RouteStatistics
-from mlops.datasets.taxi.trips import TARGET
+from mlops.datasets.dataset import Encoder, FeatureLayout, Matrix, Target, training_matrix
 from mlops.errors import MlopsError
 from mlops.settings import TrainingSettings
-from mlops.training.artifact import TripDurationModel, middle
+from mlops.training.artifact import TabularModel, middle
 from mlops.training.boosting import BoostedTrees, HistogramTrees
-from mlops.training.estimators import Minutes
 from mlops.training.families import QUANTILES, family_of
 from mlops.training.family import Family, Params
 from mlops.training.spaces import Scalar
+from mlops.training.trend import TrendAndTrees
 
 _CURVE_POINTS: Final = 100
 ROUNDS: Final = "rounds"
@@ -41,8 +39,8 @@ class Trial:
     Attributes:
         number: Position in the search, from 0.
         params: Complete hyperparameters, constants and overrides included; JSON scalars.
-        rmse: On validation, minutes; None if it failed. Of the median, for quantiles.
-        mae: On validation, minutes; None if it failed.
+        rmse: On validation; None if it failed. Of the median, for quantiles.
+        mae: On validation; None if it failed.
         loss: What the search minimises: the RMSE; for quantiles, the pinball loss.
         seconds: Wall time.
         status: ``ok`` or ``failed``.
@@ -70,9 +68,9 @@ class SearchResult:
         trials: In order.
         learning_curve: Loss on validation (see `Trial.loss`) of the best trial after each of
             ``curve_rounds``; empty if the family is not boosted.
-        training_curve: The same on the training trips.
+        training_curve: The same on the training rows.
         curve_rounds: Rounds, from 1, at most 100 of them.
-        model: Fitted on the training trips with the best hyperparameters.
+        model: Fitted on the training rows with the best hyperparameters.
     """
 
     family: str
@@ -82,14 +80,15 @@ class SearchResult:
     learning_curve: tuple[float, ...]
     training_curve: tuple[float, ...]
     curve_rounds: tuple[int, ...]
-    model: TripDurationModel
+    model: TabularModel
 
 
 def tune(
     family: str,
     train: pd.DataFrame,
     validation: pd.DataFrame,
-    statistics: RouteStatistics,
+    encoder: Encoder,
+    target: str,
     settings: TrainingSettings,
     threads: int,
     on_trial: Callable[[Trial], None] | None = None,
@@ -98,10 +97,11 @@ def tune(
 
     Args:
         family: Name in `FAMILIES` or `OBJECTIVES`.
-        train: Trips to learn from, with `AS_OF_COLUMNS` and the duration.
-        validation: Later trips, with the duration. They are encoded with ``statistics`` alone, as
-            a served model would.
-        statistics: History of routes up to the start of validation.
+        train: Rows to learn from, with what was known of each.
+        validation: Later rows. They are encoded with what the encoder knows alone, as a served
+            model would.
+        encoder: With what is known of the past when validation begins.
+        target: Column of what is predicted, in both.
         settings: Trials, time budget, seed, and fixed hyperparameters, which win over the space.
         threads: For each fit.
         on_trial: Called after each trial.
@@ -117,10 +117,10 @@ def tune(
 
     for name, fixed in settings.overrides.items():
         family_of(name).complete(fixed)  # a typo is an error, not a default
-    encoder = FeatureEncoder(statistics)
-    held_out = encoder.encode(validation), validation[TARGET].to_numpy(dtype=np.float64)
+    held_out = encoder.encode(validation), validation[target].to_numpy(dtype=np.float64)
+    learned = training_matrix(encoder, train, target)
     search = _Search(
-        family_of(family), training_matrix(encoder, train), held_out, settings, threads, on_trial
+        family_of(family), encoder.layout, learned, held_out, settings, threads, on_trial
     )
     with threadpool_limits(threads):
         search.run()
@@ -128,11 +128,11 @@ def tune(
         raise MlopsError(
             f"{family}: none of {counted(len(search.trials), 'trial')} succeeded; the first error:"
             f" {search.trials[0].error}",
-            f"check training.overrides.{family} and the training trips",
+            f"check training.overrides.{family} and the training rows",
         )
     params = search.best.params
-    model = TripDurationModel.fit(
-        family, params, train, statistics, seed=settings.seed, threads=threads
+    model = TabularModel.fit(
+        family, params, train, encoder, target, seed=settings.seed, threads=threads
     )
     rounds = len(search.curves.get("validation", []))
     points = np.unique(np.linspace(1, rounds, min(rounds, _CURVE_POINTS)).astype(int)).tolist()
@@ -158,13 +158,15 @@ class _Search:
     def __init__(
         self,
         family: Family,
-        train: tuple[Matrix, Minutes],
-        held_out: tuple[Matrix, Minutes],
+        layout: FeatureLayout,
+        train: tuple[Matrix, Target],
+        held_out: tuple[Matrix, Target],
         settings: TrainingSettings,
         threads: int,
         on_trial: Callable[[Trial], None] | None,
     ) -> None:
-        self.family, self.settings, self.threads = family, settings, threads
+        self.family, self.layout = family, layout
+        self.settings, self.threads = settings, threads
         self.train, self.held_out = train, held_out
         self.on_trial = on_trial or (lambda trial: None)
         self.fixed = settings.overrides.get(family.name, {})
@@ -222,17 +224,20 @@ class _Search:
 
     def measure(self, params: Params) -> tuple[Params, float, float, float, dict[str, list[float]]]:
         """Fit, and return the rounds found, RMSE, MAE and loss on validation, and the curves."""
-        features, minutes = self.train
-        estimator = self.family.build(params, self.settings.seed, self.threads)
+        features, target = self.train
+        estimator = self.family.build(params, self.layout, self.settings.seed, self.threads)
         found: Params = {}
         curves: dict[str, list[float]] = {}
-        if isinstance(estimator, BoostedTrees | HistogramTrees) and ROUNDS not in self.fixed:
-            estimator.fit(features, minutes, self.held_out)
+        if (
+            isinstance(estimator, BoostedTrees | HistogramTrees | TrendAndTrees)
+            and ROUNDS not in self.fixed
+        ):
+            estimator.fit(features, target, self.held_out)
             found, curves = {ROUNDS: estimator.rounds}, estimator.curves_
         else:
-            estimator.fit(features, minutes)
+            estimator.fit(features, target)
         predicted = np.asarray(estimator.predict(self.held_out[0]), dtype=np.float64)
-        predicted = np.clip(predicted, minutes.min(), minutes.max())
+        predicted = np.clip(predicted, target.min(), target.max())
         error = (predicted if predicted.ndim == 1 else middle(predicted)) - self.held_out[1]
         rmse = float(np.sqrt(np.mean(error**2)))
         loss = rmse if predicted.ndim == 1 else _pinball(predicted, self.held_out[1])
@@ -249,7 +254,7 @@ class _Search:
         return used_up or in_vain >= self.settings.no_progress_trials
 
 
-def _pinball(quantiles: Matrix | Minutes, actual: Minutes) -> float:
+def _pinball(quantiles: Matrix | Target, actual: Target) -> float:
     """Return the mean pinball loss (Koenker and Bassett, 1978) over `QUANTILES`."""
     error = actual[:, None] - quantiles
     levels = np.array(QUANTILES)

@@ -24,7 +24,7 @@ SMALL = {
     "backtest.drift_from": "2023-12",
     "backtest.initial_months": 1,
     "windows.test_days": 7,
-    "backtest.families": "global_mean,route_median,linear_regression",
+    "backtest.families": "global_mean,group_median,linear_regression",
     "backtest.max_evals": 1,
     "training.threads": 1,
     "evaluation.latency_samples": 1,

@@ -241,13 +241,13 @@ def test_no_label_reaches_a_model_that_answers(
 ) -> None:
     replay, steps = monthly
     shown: list[set[str]] = []
-    whole = training.TripDurationModel.predict
+    whole = training.TabularModel.predict
 
     def spy(self: Any, frame: pd.DataFrame) -> pd.DataFrame:
         shown.append(set(frame))
         return whole(self, frame)
 
-    monkeypatch.setattr(training.TripDurationModel, "predict", spy)
+    monkeypatch.setattr(training.TabularModel, "predict", spy)
     champion = read_training(steps[0].champion, replay.store)
     for path in replay.store.path("predictions", "x", "").parent.glob("*.parquet"):
         path.unlink()

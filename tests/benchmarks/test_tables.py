@@ -9,7 +9,7 @@ import pytest
 
 from benchmarks.table_problems import flights, generated, houses
 from benchmarks.tables import searched
-from mlops.training.trend import TREND_AND_TREES
+from mlops.training.families import OBJECTIVES
 
 
 def test_generated_tables_have_rows_to_learn_from_and_to_judge_on(tmp_path: Path) -> None:
@@ -36,10 +36,10 @@ def test_the_search_returns_what_judged_best() -> None:
     target = np.where(features[:, 0] > 0, 5.0, -5.0) + features[:, 1]
     train, held_out = (features[:400], target[:400]), (features[400:], target[400:])
 
-    params, trials = searched(TREND_AND_TREES, train, held_out, seconds=0.5)
+    params, trials = searched(OBJECTIVES["trend_and_trees"], train, held_out, seconds=0.5)
 
     assert trials >= 1
-    assert set(params) == set(TREND_AND_TREES.defaults)
+    assert set(params) == set(OBJECTIVES["trend_and_trees"].defaults)
     assert 0 < params["rounds"] <= 600
 
 

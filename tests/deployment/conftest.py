@@ -17,7 +17,9 @@ import pytest
 
 from demo import servers
 from mlops.data.references import Extraction, QualityReport, TrainingSetManifest, Window
+from mlops.datasets.taxi.features.encoding import FeatureEncoder
 from mlops.datasets.taxi.features.routes import RouteHistory, RouteStatistics
+from mlops.datasets.taxi.trips import TARGET
 from mlops.deployment.checks import none_of, verdict
 from mlops.deployment.claim import Claim, Claims
 from mlops.deployment.ledger import Asked, Ledger
@@ -35,7 +37,7 @@ from mlops.registry.tracking import log_candidate
 from mlops.registry.trail import Trail
 from mlops.registry.versions import Registry
 from mlops.settings import FeatureSettings, Settings
-from mlops.training.artifact import TripDurationModel
+from mlops.training.artifact import TabularModel
 
 GOOD = (1, 2, 3)  # versions that passed the gate
 REFUSED = 4
@@ -48,12 +50,14 @@ def judged(passed: bool, why: str = "as told") -> Verdict:
     return verdict([none_of("told", 0 if passed else 1, why)], why)
 
 
-def _model(trips: pd.DataFrame, rounds: int) -> TripDurationModel:
+def _model(trips: pd.DataFrame, rounds: int) -> TabularModel:
     settings = FeatureSettings()
     known = pd.concat([trips, RouteHistory(settings).annotate(trips)], axis=1)
     statistics = RouteStatistics.of(trips, datetime(2024, 2, 1), settings)
     params = {"rounds": rounds}
-    model = TripDurationModel.fit("squared_error", params, known, statistics, seed=1, threads=1)
+    model = TabularModel.fit(
+        "squared_error", params, known, FeatureEncoder(statistics), TARGET, seed=1, threads=1
+    )
     return model.with_residual_interval(model, known)
 
 

@@ -19,6 +19,7 @@ import pytest
 import requests
 import yaml
 
+from mlops.datasets.taxi.features.encoding import routes_of
 from mlops.deployment.endpoint import Endpoint
 from mlops.deployment.golden import as_json, golden_requests
 from mlops.deployment.records import Records
@@ -160,7 +161,7 @@ def mage(
         **options,
     )
     model, _ = Registry(settings).load("champion")
-    trip = as_json(golden_requests(model.encoder.statistics.as_of))[0]
+    trip = routes_of(as_json(golden_requests(model.encoder).as_of))[0]
     mage = Mage(settings, driver, Client(Endpoint(settings), trip))
     try:
         mage.read("ready")

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from mlops.datasets.taxi.dataset import TaxiTrips
 from mlops.datasets.taxi.trips import REQUEST_COLUMNS, TARGET
 from mlops.errors import DataQualityError
 from mlops.evaluation.evaluate import Evaluation, gather_evidence
@@ -24,13 +25,13 @@ class ThreeMinutesPerMile:
     def __init__(self, interval: bool = True, delay: float = 0.0) -> None:
         self.interval, self.delay, self.calls = interval, delay, 0
 
-    def predict_minutes(self, frame: pd.DataFrame) -> np.ndarray:
+    def predict_point(self, frame: pd.DataFrame) -> np.ndarray:
         return 3 * frame["trip_distance"].to_numpy()
 
     def predict(self, frame: pd.DataFrame) -> pd.DataFrame:
         time.sleep(self.delay if self.calls else self.delay * 20)
         self.calls += 1
-        minutes = self.predict_minutes(frame)
+        minutes = self.predict_point(frame)
         margin = 2.0 if self.interval else np.nan
         return pd.DataFrame(
             {
@@ -54,7 +55,7 @@ def window() -> pd.DataFrame:
 
 
 def test_the_evidence_is_that_of_the_predictions(window: pd.DataFrame) -> None:
-    found = gather_evidence(ThreeMinutesPerMile(), window, SETTINGS, ("seed",))
+    found = gather_evidence(ThreeMinutesPerMile(), window, TaxiTrips(), SETTINGS, ("seed",))
 
     assert found.errors.tolist() == [0, -1, 1, -4]
     assert found.evaluation.metrics.mae == 1.5
@@ -67,20 +68,20 @@ def test_the_evidence_is_that_of_the_predictions(window: pd.DataFrame) -> None:
 
 
 def test_a_model_without_interval_has_none(window: pd.DataFrame) -> None:
-    found = gather_evidence(ThreeMinutesPerMile(interval=False), window, SETTINGS)
+    found = gather_evidence(ThreeMinutesPerMile(interval=False), window, TaxiTrips(), SETTINGS)
 
     assert found.evaluation.interval is None
 
 
 def test_an_evaluation_survives_json(window: pd.DataFrame) -> None:
-    found = gather_evidence(ThreeMinutesPerMile(), window, SETTINGS).evaluation
+    found = gather_evidence(ThreeMinutesPerMile(), window, TaxiTrips(), SETTINGS).evaluation
 
     assert Evaluation.model_validate_json(found.model_dump_json()) == found
 
 
 def test_an_empty_window_is_refused(window: pd.DataFrame) -> None:
     with pytest.raises(DataQualityError, match="no row"):
-        gather_evidence(ThreeMinutesPerMile(), window.iloc[:0], SETTINGS)
+        gather_evidence(ThreeMinutesPerMile(), window.iloc[:0], TaxiTrips(), SETTINGS)
 
 
 def test_latency_is_per_request_and_leaves_out_the_warm_up(window: pd.DataFrame) -> None:

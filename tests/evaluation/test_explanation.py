@@ -14,7 +14,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mlops.datasets.taxi.features.encoding import FEATURES
+from mlops.datasets.taxi.dataset import TaxiTrips
+from mlops.datasets.taxi.features.encoding import FEATURES, FeatureEncoder
 from mlops.datasets.taxi.features.routes import RouteHistory, RouteStatistics
 from mlops.datasets.taxi.trips import TARGET
 from mlops.evaluation.explanation import MAX_EXPLAINED, gain_insight, mean_contributions
@@ -22,7 +23,7 @@ from mlops.evaluation.insight import Insight, summarise_contributions
 from mlops.evaluation.metrics import regression_metrics
 from mlops.serving.model.compilation import contributions_of
 from mlops.settings import FeatureSettings, TrainingSettings
-from mlops.training.artifact import TripDurationModel
+from mlops.training.artifact import TabularModel
 from mlops.training.tuning import SearchResult, tune
 
 BOUNDARY = datetime(2024, 1, 20)
@@ -35,7 +36,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "lasso": {"tol": 0.1},
 }
 EXPLAINED = (*SMALL, "linear_regression", "absolute_error")
-BASELINES = ("global_mean", "route_median")
+BASELINES = ("global_mean", "group_median")
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ class Searched:
     insight: Insight
 
     @property
-    def model(self) -> TripDurationModel:
+    def model(self) -> TabularModel:
         return self.search.model
 
 
@@ -64,9 +65,13 @@ def searched(sample_history: Callable[..., pd.DataFrame]) -> Callable[[str], Sea
     @cache
     def make(family: str) -> Searched:
         wanted = TrainingSettings(max_evals=2, overrides={family: SMALL.get(family, {})})
-        search = tune(family, train, validation, statistics, wanted, threads=1)
-        predicted = search.model.predict_minutes(validation)
-        insight = gain_insight(search.model, validation, predicted, "validation", search)
+        search = tune(
+            family, train, validation, FeatureEncoder(statistics), TARGET, wanted, threads=1
+        )
+        predicted = search.model.predict_point(validation)
+        insight = gain_insight(
+            search.model, validation, TaxiTrips(), predicted, "validation", search
+        )
         return Searched(search, validation, insight)
 
     return make
@@ -116,7 +121,7 @@ def test_contributions_and_base_add_up_to_the_prediction(
 
     # then what their features add explains the whole prediction
     np.testing.assert_allclose(
-        base + values.sum(axis=1), unclipped.predict_minutes(trips), rtol=0, atol=1e-3
+        base + values.sum(axis=1), unclipped.predict_point(trips), rtol=0, atol=1e-3
     )
 
 
@@ -124,7 +129,7 @@ def test_fewer_trips_of_a_bigger_model_are_explained(searched: Callable[[str], S
     def rows(family: str) -> int:
         case = searched(family)
         many = pd.concat([case.validation] * 4)
-        found = mean_contributions(case.model, many, case.model.predict_minutes(many))
+        found = mean_contributions(case.model, many, case.model.predict_point(many))
         assert found is not None
         return found.rows
 
@@ -134,7 +139,7 @@ def test_fewer_trips_of_a_bigger_model_are_explained(searched: Callable[[str], S
 def test_the_trips_explained_stand_for_all(searched: Callable[[str], Searched]) -> None:
     # given a model small enough to explain every trip
     case = searched("quantiles")
-    predicted = case.model.predict_minutes(case.validation)
+    predicted = case.model.predict_point(case.validation)
     values, base = contributions_of(
         case.model, lambda _: case.model.encoder.encode(case.validation)
     )
@@ -176,7 +181,7 @@ def test_the_curve_of_a_forest_ends_at_its_error(
     assert curve.unit == "trees"
     assert curve.steps == tuple(range(1, 7))
     actual = case.validation[TARGET].to_numpy()
-    final = regression_metrics(actual, case.model.predict_minutes(case.validation))
+    final = regression_metrics(actual, case.model.predict_point(case.validation))
     assert curve.validation[-1] == pytest.approx(final.rmse, abs=1e-6)
     assert curve.validation[0] > curve.validation[-1]
 

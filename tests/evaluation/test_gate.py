@@ -12,12 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlops.data.origins import TripOrigin, replacement
+from mlops.datasets.taxi.slices import slice_labels
 from mlops.datasets.taxi.trips import DISTANCE, PICKUP_AT, PICKUP_ZONE
 from mlops.errors import DataQualityError
 from mlops.evaluation.evaluate import Evaluation, GateEvidence
 from mlops.evaluation.gate import judge
 from mlops.evaluation.metrics import IntervalMetrics, regression_metrics
-from mlops.evaluation.slices import slice_labels, slice_metrics
+from mlops.evaluation.slices import slice_metrics
 from mlops.evaluation.verdict import Verdict
 from mlops.settings import GateSettings
 
@@ -59,7 +60,7 @@ def evidence(errors: np.ndarray, **changes: Any) -> GateEvidence:
     measured: dict[str, Any] = {
         "metrics": regression_metrics(actual, actual + errors),
         "interval": IntervalMetrics(rows=len(errors), coverage=0.8, mean_width=12),
-        "slices": slice_metrics(frame, actual, actual + errors),
+        "slices": slice_metrics(slice_labels(frame), actual, actual + errors),
         "latency_ms": 5,
         "size_mb": 3,
     }

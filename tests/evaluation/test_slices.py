@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mlops.datasets.taxi.slices import slice_labels
 from mlops.datasets.taxi.trips import DISTANCE, PICKUP_AT, PICKUP_ZONE
 from mlops.evaluation.metrics import regression_metrics
-from mlops.evaluation.slices import slice_labels, slice_metrics
+from mlops.evaluation.slices import slice_metrics
 
 trip = st.tuples(
     st.datetimes(pd.Timestamp("2023-01-01"), pd.Timestamp("2024-12-31")),
@@ -32,7 +33,7 @@ def test_each_dimension_divides_the_window(rows: list[tuple]) -> None:
     frame = trips(rows)
     whole = regression_metrics(frame["actual"], frame["predicted"])
 
-    found = slice_metrics(frame, frame["actual"], frame["predicted"])
+    found = slice_metrics(slice_labels(frame), frame["actual"], frame["predicted"])
 
     for dimension in {entry.dimension for entry in found}:
         parts = [entry for entry in found if entry.dimension == dimension]
@@ -90,7 +91,9 @@ def test_days_and_boroughs_are_named() -> None:
     )
 
     labels = slice_labels(frame)
-    found = {(e.dimension, e.slice): e for e in slice_metrics(frame, [10, 10], [10, 12])}
+    found = {
+        (e.dimension, e.slice): e for e in slice_metrics(slice_labels(frame), [10, 10], [10, 12])
+    }
 
     assert labels["day of week"].tolist() == ["Monday", "Saturday"]
     assert labels["part of week"].tolist() == ["weekday", "weekend"]

@@ -14,11 +14,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from mlops.datasets.taxi.features.encoding import FeatureEncoder
 from mlops.datasets.taxi.features.routes import RouteHistory, RouteStatistics
 from mlops.datasets.taxi.files.reading import read_trips
-from mlops.datasets.taxi.trips import REQUEST_COLUMNS
+from mlops.datasets.taxi.trips import REQUEST_COLUMNS, TARGET
 from mlops.settings import FeatureSettings
-from mlops.training.artifact import TripDurationModel
+from mlops.training.artifact import TabularModel
 from mlops.training.families import FAMILIES, OBJECTIVES
 
 LEARNERS = [name for name, family in {**FAMILIES, **OBJECTIVES}.items() if not family.baseline]
@@ -29,9 +30,11 @@ def annotated(trips: pd.DataFrame) -> pd.DataFrame:
     return pd.concat([trips, RouteHistory(FEATURES).annotate(trips)], axis=1)
 
 
-def fit(family: str, trips: pd.DataFrame, end: datetime, **params: object) -> TripDurationModel:
+def fit(family: str, trips: pd.DataFrame, end: datetime, **params: object) -> TabularModel:
     statistics = RouteStatistics.of(trips, end, FEATURES)
-    return TripDurationModel.fit(family, params, annotated(trips), statistics, seed=3, threads=1)
+    return TabularModel.fit(
+        family, params, annotated(trips), FeatureEncoder(statistics), TARGET, seed=3, threads=1
+    )
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +59,7 @@ def trips(request: pytest.FixtureRequest) -> pd.DataFrame:
 
 
 @pytest.fixture(scope="module", params=["squared_error", "linear_svr", "extra_trees"])
-def model(request: pytest.FixtureRequest, trips: pd.DataFrame) -> TripDurationModel:
+def model(request: pytest.FixtureRequest, trips: pd.DataFrame) -> TabularModel:
     small = {"extra_trees": {"n_estimators": 15}, "squared_error": {"rounds": 60}}
     return fit(request.param, trips, datetime(2024, 2, 1), **small.get(request.param, {}))
 
@@ -69,31 +72,27 @@ def requests(trips: pd.DataFrame) -> pd.DataFrame:
     return last.loc[ordinary, list(REQUEST_COLUMNS)].head(2_000)
 
 
-def test_invariance_to_the_vendor(model: TripDurationModel, requests: pd.DataFrame) -> None:
+def test_invariance_to_the_vendor(model: TabularModel, requests: pd.DataFrame) -> None:
     predictions = [
-        model.predict_minutes(requests.assign(vendor_id=vendor)) for vendor in (1.0, 2.0, np.nan)
+        model.predict_point(requests.assign(vendor_id=vendor)) for vendor in (1.0, 2.0, np.nan)
     ]
 
     np.testing.assert_array_equal(predictions[0], predictions[1])
     np.testing.assert_array_equal(predictions[0], predictions[2])
 
 
-def test_a_longer_distance_does_not_take_less(
-    model: TripDurationModel, requests: pd.DataFrame
-) -> None:
-    shorter = model.predict_minutes(requests)
-    longer = model.predict_minutes(requests.assign(trip_distance=requests["trip_distance"] * 1.5))
+def test_a_longer_distance_does_not_take_less(model: TabularModel, requests: pd.DataFrame) -> None:
+    shorter = model.predict_point(requests)
+    longer = model.predict_point(requests.assign(trip_distance=requests["trip_distance"] * 1.5))
 
     assert np.median(longer - shorter) > 0
     assert (longer >= shorter).mean() > 0.8
 
 
-def test_rush_hour_is_not_faster_than_night(
-    model: TripDurationModel, requests: pd.DataFrame
-) -> None:
+def test_rush_hour_is_not_faster_than_night(model: TabularModel, requests: pd.DataFrame) -> None:
     # given the same trips on a Wednesday, at three in the morning and at half past five
     night, rush = (
-        model.predict_minutes(requests.assign(pickup_at=pd.Timestamp(f"2024-01-31 {time}")))
+        model.predict_point(requests.assign(pickup_at=pd.Timestamp(f"2024-01-31 {time}")))
         for time in ("03:00", "17:30")
     )
 
@@ -101,16 +100,16 @@ def test_rush_hour_is_not_faster_than_night(
 
 
 def test_an_unknown_distance_is_guessed_from_the_route(
-    model: TripDurationModel, requests: pd.DataFrame
+    model: TabularModel, requests: pd.DataFrame
 ) -> None:
-    given = model.predict_minutes(requests)
-    guessed = model.predict_minutes(requests.assign(trip_distance=0.0))
+    given = model.predict_point(requests)
+    guessed = model.predict_point(requests.assign(trip_distance=0.0))
 
     assert np.corrcoef(given, guessed)[0, 1] > 0.5
     assert abs(np.median(guessed - given)) < 4
 
 
-def test_a_rare_route_gets_a_sensible_answer(model: TripDurationModel) -> None:
+def test_a_rare_route_gets_a_sensible_answer(model: TabularModel) -> None:
     # given zones that no trip connects, and a distance of five miles
     request = pd.DataFrame(
         {
@@ -121,7 +120,7 @@ def test_a_rare_route_gets_a_sensible_answer(model: TripDurationModel) -> None:
         }
     )
 
-    assert ((model.predict_minutes(request) > 5) & (model.predict_minutes(request) < 60)).all()
+    assert ((model.predict_point(request) > 5) & (model.predict_point(request) < 60)).all()
 
 
 @pytest.mark.parametrize("family", LEARNERS)
@@ -132,7 +131,7 @@ def test_the_same_seed_gives_the_same_model(family: str, synthetic: pd.DataFrame
 
     first, second = (fit(family, some, datetime(2024, 2, 1), **params) for _ in range(2))
 
-    np.testing.assert_array_equal(first.predict_minutes(some), second.predict_minutes(some))
+    np.testing.assert_array_equal(first.predict_point(some), second.predict_point(some))
 
 
 @pytest.mark.parametrize(
@@ -151,8 +150,10 @@ def test_a_model_that_may_overfits_a_tiny_set(
     statistics = RouteStatistics.of(tiny, datetime(2023, 12, 1), FEATURES)
     tiny = tiny.assign(**statistics.lookup(tiny))
 
-    model = TripDurationModel.fit(family, params, tiny, statistics, seed=1, threads=1)
+    model = TabularModel.fit(
+        family, params, tiny, FeatureEncoder(statistics), TARGET, seed=1, threads=1
+    )
 
-    error = model.predict_minutes(tiny) - tiny["duration_minutes"]
+    error = model.predict_point(tiny) - tiny["duration_minutes"]
     assert np.sqrt(np.mean(error**2)) < 1.0
     assert tiny["duration_minutes"].std() > 5

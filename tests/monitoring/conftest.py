@@ -17,6 +17,7 @@ import pytest
 from mlops.data.months import month_bounds
 from mlops.data.references import TrainingSetManifest
 from mlops.data.store.snapshots import read_window
+from mlops.datasets.taxi.features.encoding import FeatureEncoder, routes_of
 from mlops.datasets.taxi.features.routes import RouteStatistics
 from mlops.datasets.taxi.files.reading import read_trips
 from mlops.datasets.taxi.sample.generator import generate_month
@@ -51,7 +52,7 @@ from mlops.settings import (
     load_settings,
 )
 from mlops.steps.data_preparation import build, extract, publish, validate
-from mlops.training.artifact import TripDurationModel
+from mlops.training.artifact import TabularModel
 
 TESTED_FROM = datetime(2024, 1, 1)
 SHORTEST, LONGEST = 1.0, 60.0
@@ -132,7 +133,7 @@ class Watched:
     """  # noqa: D205
 
     settings: Settings
-    model: TripDurationModel
+    model: TabularModel
     folder: Path
     live: pd.DataFrame
 
@@ -181,7 +182,7 @@ class Watched:
         """
         trips = trips[list(REQUEST_COLUMNS)].astype(REQUEST_COLUMNS)
         answered = self.model.predict(trips).to_numpy()
-        usual = self.model.encoder.statistics.lookup(trips)["route_miles"]
+        usual = routes_of(self.model.encoder).lookup(trips)["route_miles"]
         miles = trips[DISTANCE].where(trips[DISTANCE].between(0.0501, 100), usual).to_numpy()
         columns = {name: trips[name].to_numpy() for name in REQUEST_COLUMNS}
         instants = pd.DatetimeIndex(at).as_unit("ns").asi8.tolist()
@@ -219,7 +220,9 @@ def watched(
     manifest = TrainingSetManifest.model_validate(published)
     trips = read_window(manifest, "train", "validation")
     routes = RouteStatistics.of(trips, manifest.test.start, settings.features)
-    model = TripDurationModel.fit("squared_error", {"rounds": 20}, trips, routes, seed=1, threads=1)
+    model = TabularModel.fit(
+        "squared_error", {"rounds": 20}, trips, FeatureEncoder(routes), TARGET, seed=1, threads=1
+    )
     model = model.with_residual_interval(model, read_window(manifest, "validation"))
     metrics = regression_metrics([10, 20, 30], [11, 19, 33])
     receipt = collect_receipt(manifest, "squared_error", {"rounds": 20}, settings)

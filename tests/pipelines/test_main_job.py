@@ -24,7 +24,7 @@ pytestmark = pytest.mark.mage
 
 ROOT = Path(__file__).resolve().parents[2]
 SMALL = (
-    "--families=global_mean,route_median,linear_regression,hist_gradient_boosting",
+    "--families=global_mean,group_median,linear_regression,hist_gradient_boosting",
     "--objectives=squared_error,quantiles",
     "--max-evals=2",
     "--set=source.sample_rows=4000",
@@ -98,8 +98,8 @@ def test_every_candidate_was_measured_and_baselines_lose(first: dict[str, Any]) 
     rmse = {c["family"]: c["metrics"]["rmse"] for c in first["candidates"]}
 
     assert len(rmse) == 6
-    assert min(rmse["squared_error"], rmse["hist_gradient_boosting"]) < rmse["route_median"]
-    assert rmse["route_median"] < rmse["global_mean"]
+    assert min(rmse["squared_error"], rmse["hist_gradient_boosting"]) < rmse["group_median"]
+    assert rmse["group_median"] < rmse["global_mean"]
 
 
 def test_the_winner_is_chosen_by_validation_not_by_test(first: dict[str, Any]) -> None:

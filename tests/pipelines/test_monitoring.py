@@ -22,6 +22,7 @@ import pytest
 
 from demo.servers import free_ports
 from mlops.data.references import Extraction, QualityReport, TrainingSetManifest, Window
+from mlops.datasets.taxi.features.encoding import FeatureEncoder
 from mlops.datasets.taxi.features.routes import RouteHistory, RouteStatistics
 from mlops.datasets.taxi.files.reading import read_trips
 from mlops.datasets.taxi.sample.generator import generate_month
@@ -47,7 +48,7 @@ from mlops.registry.tracking import log_candidate
 from mlops.registry.versions import Registry
 from mlops.settings import FeatureSettings, Settings, load_settings
 from mlops.steps import monitoring
-from mlops.training.artifact import TripDurationModel
+from mlops.training.artifact import TabularModel
 
 pytestmark = pytest.mark.mage
 
@@ -166,7 +167,9 @@ def crown(settings: Settings, past: pd.DataFrame, source: Path) -> None:
     learned = past[past[PICKUP_AT] < TESTED_FROM].reset_index(drop=True)
     known = pd.concat([learned, RouteHistory(features).annotate(learned)], axis=1)
     routes = RouteStatistics.of(learned, TESTED_FROM, features)
-    model = TripDurationModel.fit("squared_error", {"rounds": 30}, known, routes, seed=1, threads=1)
+    model = TabularModel.fit(
+        "squared_error", {"rounds": 30}, known, FeatureEncoder(routes), TARGET, seed=1, threads=1
+    )
     model = model.with_residual_interval(model, known)
     window = Window(start=TESTED_FROM, end=TESTED_UNTIL, rows=len(past))
     manifest = TrainingSetManifest(
@@ -186,7 +189,7 @@ def crown(settings: Settings, past: pd.DataFrame, source: Path) -> None:
         code_commit="c0ffee",
         created_at=TESTED_UNTIL,
     )
-    metrics = regression_metrics(past[TARGET], model.predict_minutes(past))
+    metrics = regression_metrics(past[TARGET], model.predict_point(past))
     receipt = collect_receipt(manifest, model.family, {}, settings)
     run = log_candidate(
         settings, manifest=manifest, model=model, metrics=metrics, receipt=receipt, stage="refit"

@@ -56,7 +56,7 @@ def test_it_trains_when_there_is_a_month_to_learn_from_and_says_so_when_there_is
     assert first["decision"]["months"] == ["2023-12", "2024-01", "2024-02"]
     assert {c["family"] for c in first["candidates"]} == {
         "global_mean",
-        "route_median",
+        "group_median",
         "linear_regression",
         "squared_error",
     }

@@ -63,7 +63,7 @@ class FakeSearch:
 
 @pytest.fixture(autouse=True)
 def constant_models(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Load `ConstantModel` where production loads `TripDurationModel`."""
+    """Load `ConstantModel` where production loads `TabularModel`."""
     monkeypatch.setattr(flavor, "unpickled", ConstantModel.loads)
 
 

@@ -10,16 +10,17 @@ import pytest
 
 from mlops.data.store.manifests import load_manifest
 from mlops.data.store.snapshots import read_window
+from mlops.datasets.taxi.features.encoding import FeatureEncoder
 from mlops.datasets.taxi.features.routes import RouteStatistics
 from mlops.datasets.taxi.trips import TARGET
 from mlops.registry.versions import Registry
 from mlops.reports.examination import EXPLAINED_TRIPS, Examination, examine
 from mlops.settings import FeatureSettings
-from mlops.training.artifact import TripDurationModel
+from mlops.training.artifact import TabularModel
 
 
 @pytest.fixture(scope="module")
-def looked(project: Any) -> tuple[TripDurationModel, pd.DataFrame, Examination]:
+def looked(project: Any) -> tuple[TabularModel, pd.DataFrame, Examination]:
     model, info = Registry(project.settings).load(1)
     assert info.receipt is not None
     test = read_window(load_manifest(info.receipt.data_hash, project.settings), "test")
@@ -27,10 +28,10 @@ def looked(project: Any) -> tuple[TripDurationModel, pd.DataFrame, Examination]:
 
 
 def test_errors_are_those_of_the_model(
-    looked: tuple[TripDurationModel, pd.DataFrame, Examination],
+    looked: tuple[TabularModel, pd.DataFrame, Examination],
 ) -> None:
     model, test, found = looked
-    absolute = np.abs(model.predict_minutes(test) - test[TARGET].to_numpy())
+    absolute = np.abs(model.predict_point(test) - test[TARGET].to_numpy())
 
     assert found.overall.rows == len(test)
     assert found.overall.mae.value == pytest.approx(absolute.mean(), abs=1e-4)
@@ -41,7 +42,7 @@ def test_errors_are_those_of_the_model(
 
 
 def test_contributions_add_up_to_the_prediction(
-    looked: tuple[TripDurationModel, pd.DataFrame, Examination],
+    looked: tuple[TabularModel, pd.DataFrame, Examination],
 ) -> None:
     model, _, found = looked
     assert found.explained is not None
@@ -55,7 +56,7 @@ def test_contributions_add_up_to_the_prediction(
 
 
 def test_examples_are_short_middling_and_long(
-    looked: tuple[TripDurationModel, pd.DataFrame, Examination],
+    looked: tuple[TabularModel, pd.DataFrame, Examination],
 ) -> None:
     _, test, found = looked
     assert found.explained is not None
@@ -73,11 +74,13 @@ def test_what_cannot_be_explained_says_why(trips: pd.DataFrame) -> None:
 
     known = pd.concat([trips, RouteHistory(FeatureSettings()).annotate(trips)], axis=1)
     statistics = RouteStatistics.of(known, trips["pickup_at"].max(), FeatureSettings())
-    model = TripDurationModel.fit("route_median", {}, known, statistics, seed=1, threads=1)
+    model = TabularModel.fit(
+        "group_median", {}, known, FeatureEncoder(statistics), TARGET, seed=1, threads=1
+    )
 
     found = examine(model, trips, 3)
 
     assert found.explained is None
-    assert "route_median" in found.unexplained
+    assert "group_median" in found.unexplained
     assert found.width is None
     assert found.overall.mae.value > 0

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from mlops.datasets.taxi.slices import slice_labels
 from mlops.datasets.taxi.trips import PICKUP_AT, TARGET
 from mlops.evaluation.metrics import interval_metrics, regression_metrics
 from mlops.evaluation.slices import slice_metrics
@@ -40,7 +41,7 @@ def test_groups_agree_with_the_slices_of_the_gate(
 ) -> None:
     found = {(group.dimension, group.group): group for group in groups}
 
-    for each in slice_metrics(trips, trips[TARGET], predicted[:, 0]):
+    for each in slice_metrics(slice_labels(trips), trips[TARGET], predicted[:, 0]):
         group = found[each.dimension, each.slice]
         assert group.rows == each.rows
         assert group.mae.value == pytest.approx(each.mae)

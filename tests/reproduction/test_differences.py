@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlops.datasets.taxi.features.encoding import FEATURES
+from mlops.datasets.taxi.features.encoding import FEATURES, LAYOUT
 from mlops.reproduction.differences import differences
 from mlops.training.families import family_of
 
@@ -70,7 +70,7 @@ def test_an_object_that_holds_itself_is_walked_once() -> None:
         ("hist_gradient_boosting", "_predictors[0]"),
         ("squared_error", "trees[0]"),
         ("linear_regression", "coef_"),
-        ("route_median", "medians_"),
+        ("group_median", "medians_"),
     ],
 )
 def test_a_fit_repeats_itself_and_other_trips_show_in_a_tree_or_array(
@@ -84,7 +84,7 @@ def test_a_fit_repeats_itself_and_other_trips_show_in_a_tree_or_array(
 
     def fit(target: Any) -> Any:
         definition = family_of(family)
-        return definition.build(definition.complete({}), 7, 1).fit(features, target)
+        return definition.build(definition.complete({}), LAYOUT, 7, 1).fit(features, target)
 
     # then what was stored and read is what is fitted again, and the change is found
     stored = pickle.loads(pickle.dumps(fit(minutes)))

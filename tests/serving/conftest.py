@@ -13,7 +13,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from mlops.datasets.taxi.features.encoding import FeatureEncoder
 from mlops.datasets.taxi.features.routes import RouteHistory, RouteStatistics
+from mlops.datasets.taxi.trips import TARGET
 from mlops.registry.rollout import Rollout
 from mlops.serving.answers.metrics import ServingMetrics
 from mlops.serving.answers.routing import Lineup, Version
@@ -23,29 +25,38 @@ from mlops.serving.http.keys import add_key
 from mlops.serving.model.compilation import compile_model
 from mlops.serving.model.compiled import CompiledModel
 from mlops.settings import FeatureSettings, Settings, load_settings
-from mlops.training.artifact import TripDurationModel
+from mlops.training.artifact import TabularModel
 
 AS_OF = datetime(2024, 3, 1)
 
 
 @pytest.fixture(scope="session")
-def small_models(sample_history: Callable[..., pd.DataFrame]) -> tuple[TripDurationModel, ...]:
+def small_models(sample_history: Callable[..., pd.DataFrame]) -> tuple[TabularModel, ...]:
     """Return three models that answer differently."""
     trips = sample_history("2024-01", rows=1_500)
     trips = pd.concat([trips, RouteHistory(FeatureSettings()).annotate(trips)], axis=1)
     statistics = RouteStatistics.of(trips, AS_OF, FeatureSettings())
     return tuple(
-        TripDurationModel.fit(
-            "squared_error", {"rounds": rounds}, trips, statistics, seed=1, threads=1
+        TabularModel.fit(
+            "squared_error",
+            {"rounds": rounds},
+            trips,
+            FeatureEncoder(statistics),
+            TARGET,
+            seed=1,
+            threads=1,
         ).with_residual_interval(
-            TripDurationModel.fit("global_mean", {}, trips, statistics, seed=1, threads=1), trips
+            TabularModel.fit(
+                "global_mean", {}, trips, FeatureEncoder(statistics), TARGET, seed=1, threads=1
+            ),
+            trips,
         )
         for rounds in (4, 8, 12)
     )
 
 
 @pytest.fixture(scope="session")
-def small_compiled(small_models: tuple[TripDurationModel, ...]) -> tuple[CompiledModel, ...]:
+def small_compiled(small_models: tuple[TabularModel, ...]) -> tuple[CompiledModel, ...]:
     """Return the same, compiled as versions 1, 2 and 3."""
     return tuple(
         compile_model(model, version, {"run_id": f"run-{version}"})

@@ -113,7 +113,7 @@ def test_statistics_of_an_older_training_set_are_replaced(
     items, _ = training.families([training_set], [stale], known)
 
     # then its children get the statistics of the training set they learn from
-    assert items[0]["routes"] == route_statistics["at_validation"]
+    assert items[0]["history"] == route_statistics["at_validation"]
 
 
 def test_an_unknown_family_is_refused_before_any_child_starts(
@@ -133,14 +133,14 @@ def test_search_selection_and_predictions(
     ranked = training.collect(reports)["candidates"]
     assert [report["family"] for report in ranked] == [
         "linear_regression",
-        "route_median",
+        "group_median",
         "global_mean",
     ]
     # the longest comes first, or it would run alone at the end
     assert [name["block_uuid"] for name in names] == [
         "linear_regression",
         "global_mean",
-        "route_median",
+        "group_median",
     ]
 
     # when they are refitted, judged and registered

@@ -6,6 +6,7 @@ import pickle
 import pickletools
 import subprocess
 import sys
+from copy import copy
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,14 +14,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mlops.datasets.taxi.features.encoding import FeatureEncoder
+from mlops.datasets.taxi.features.encoding import FEATURES, FeatureEncoder
 from mlops.datasets.taxi.features.routes import RouteStatistics
-from mlops.datasets.taxi.trips import REQUEST_COLUMNS
+from mlops.datasets.taxi.trips import PICKUP_AT, REQUEST_COLUMNS, TARGET
 from mlops.errors import ConfigurationError, DataQualityError, MlopsError
 from mlops.settings import FeatureSettings
 from mlops.training import artifact
-from mlops.training.artifact import OUTPUTS, TripDurationModel
+from mlops.training.artifact import OUTPUTS, TabularModel
 from mlops.training.families import FAMILIES, OBJECTIVES
+from mlops.training.stored_classes import FORMER_FORMAT
 
 SMALL = {
     "random_forest": {"n_estimators": 5},
@@ -32,19 +34,20 @@ SMALL = {
 }
 
 
-def fitted(family: str, problem: object, **params: object) -> TripDurationModel:
-    return TripDurationModel.fit(
+def fitted(family: str, problem: object, **params: object) -> TabularModel:
+    return TabularModel.fit(
         family,
         {**SMALL.get(family, {}), **params},
         problem.train,
-        problem.statistics,
+        FeatureEncoder(problem.statistics),
+        TARGET,
         seed=1,
         threads=1,
     )
 
 
 @pytest.fixture(scope="module")
-def model(problem: object) -> TripDurationModel:
+def model(problem: object) -> TabularModel:
     return fitted("squared_error", problem)
 
 
@@ -61,7 +64,7 @@ def test_saved_and_loaded_predicts_to_the_bit(
     model = model.with_residual_interval(model, problem.validation)
 
     model.save(tmp_path / "model")
-    loaded = TripDurationModel.load(tmp_path / "model", threads=1)
+    loaded = TabularModel.load(tmp_path / "model", threads=1)
 
     pd.testing.assert_frame_equal(
         loaded.predict(requests), model.predict(requests), check_exact=True
@@ -72,13 +75,13 @@ def test_saved_and_loaded_predicts_to_the_bit(
 
 @pytest.mark.parametrize("interval", ["residual", "quantile"])
 def test_bounds_enclose_the_prediction_and_stay_in_what_was_taught(
-    interval: str, model: TripDurationModel, problem: object, requests: pd.DataFrame
+    interval: str, model: TabularModel, problem: object, requests: pd.DataFrame
 ) -> None:
     if interval == "residual":
         model = model.with_residual_interval(model, problem.validation)
     else:
         quantiles = fitted("quantiles", problem)
-        quantiles = quantiles.with_own_quantiles(problem.train, seed=1, threads=1)
+        quantiles = quantiles.with_own_quantiles(problem.train, PICKUP_AT, seed=1, threads=1)
         model = model.with_interval_of(quantiles)
 
     found = model.predict(requests)
@@ -95,17 +98,15 @@ def test_bounds_enclose_the_prediction_and_stay_in_what_was_taught(
     assert low < covered.mean() < high
 
 
-def test_bounds_are_unknown_before_calibration(
-    model: TripDurationModel, requests: pd.DataFrame
-) -> None:
+def test_bounds_are_unknown_before_calibration(model: TabularModel, requests: pd.DataFrame) -> None:
     found = model.predict(requests)
 
     assert found[["lower_minutes", "upper_minutes"]].isna().all(axis=None)
-    np.testing.assert_array_equal(found["prediction_minutes"], model.predict_minutes(requests))
+    np.testing.assert_array_equal(found["prediction_minutes"], model.predict_point(requests))
 
 
 def test_blocks_and_threads_change_nothing(
-    model: TripDurationModel, requests: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
+    model: TabularModel, requests: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = model.predict(requests)
 
@@ -115,40 +116,38 @@ def test_blocks_and_threads_change_nothing(
     pd.testing.assert_frame_equal(in_blocks, whole, check_exact=True)
 
 
-def test_index_of_the_requests_is_kept(model: TripDurationModel, requests: pd.DataFrame) -> None:
+def test_index_of_the_requests_is_kept(model: TabularModel, requests: pd.DataFrame) -> None:
     some = requests.iloc[[5, 3]]
 
     assert model.predict(some).index.tolist() == some.index.tolist()
     assert model.predict(requests[:0]).shape == (0, 3)
 
 
-def test_a_better_model_than_the_mean(model: TripDurationModel, problem: object) -> None:
+def test_a_better_model_than_the_mean(model: TabularModel, problem: object) -> None:
     actual = problem.validation["duration_minutes"].to_numpy()
-    error = model.predict_minutes(problem.validation) - actual
+    error = model.predict_point(problem.validation) - actual
 
     assert np.sqrt(np.mean(error**2)) < 0.7 * actual.std()
 
 
 def test_serving_does_not_read_history_columns(
-    model: TripDurationModel, problem: object, requests: pd.DataFrame
+    model: TabularModel, problem: object, requests: pd.DataFrame
 ) -> None:
     # given validation trips that carry what was known on their own day
     np.testing.assert_array_equal(
-        model.predict_minutes(problem.validation), model.predict_minutes(requests)
+        model.predict_point(problem.validation), model.predict_point(requests)
     )
 
 
-def test_quantiles_of_other_statistics_are_refused(
-    model: TripDurationModel, problem: object
-) -> None:
+def test_quantiles_of_other_statistics_are_refused(model: TabularModel, problem: object) -> None:
     other = RouteStatistics.of(
         problem.train, problem.statistics.as_of, FeatureSettings(route_smoothing=1)
     )
-    stranger = TripDurationModel.fit(
-        "quantiles", {"rounds": 2}, problem.train, other, seed=1, threads=1
+    stranger = TabularModel.fit(
+        "quantiles", {"rounds": 2}, problem.train, FeatureEncoder(other), TARGET, seed=1, threads=1
     )
 
-    with pytest.raises(ValueError, match="other route statistics"):
+    with pytest.raises(ValueError, match="other histories"):
         model.with_interval_of(stranger)
 
 
@@ -158,7 +157,15 @@ def test_what_cannot_be_fitted_is_named(problem: object) -> None:
     with pytest.raises(ConfigurationError, match="alhpa"):
         fitted("lasso", problem, alhpa=1)
     with pytest.raises(DataQualityError, match="none"):
-        TripDurationModel.fit("lasso", {}, problem.train[:0], problem.statistics, seed=1, threads=1)
+        TabularModel.fit(
+            "lasso",
+            {},
+            problem.train[:0],
+            FeatureEncoder(problem.statistics),
+            TARGET,
+            seed=1,
+            threads=1,
+        )
 
 
 @pytest.mark.parametrize(
@@ -170,24 +177,45 @@ def test_a_file_that_is_no_model_is_named(tmp_path: Path, content: bytes | None)
         path.write_bytes(content)
 
     with pytest.raises(MlopsError, match=r"winner\.model"):
-        TripDurationModel.load(path)
+        TabularModel.load(path)
 
 
-def test_a_model_that_was_saved_before_modules_moved_still_loads(
-    model: TripDurationModel, requests: pd.DataFrame, tmp_path: Path
-) -> None:
+def saved_formerly(model: TabularModel) -> bytes:
+    """Return what the first version of the project wrote of a model."""
+    former = copy(model)
+    vars(former)["features"] = FEATURES
+    del vars(former)["target"]
     with pytest.MonkeyPatch.context() as past:
         for kind in (FeatureEncoder, RouteStatistics):
             old = kind.__module__.replace("mlops.datasets.taxi.features.", "mlops.features.")
             past.setitem(sys.modules, old, sys.modules[kind.__module__])
             past.setattr(kind, "__module__", old)
-        model.save(tmp_path / "model")
-    content = (tmp_path / "model").read_bytes()
-    assert {"mlops.features.encoding", "mlops.features.routes"} <= modules_of(content)
+        past.setattr(artifact, "TripDurationModel", TabularModel, raising=False)
+        name, TabularModel.__qualname__ = TabularModel.__qualname__, "TripDurationModel"
+        try:
+            return pickle.dumps((FORMER_FORMAT, former), protocol=5)
+        finally:
+            TabularModel.__qualname__ = name
 
-    loaded = TripDurationModel.load(tmp_path / "model")
+
+def test_a_model_that_was_saved_before_modules_moved_still_loads(
+    model: TabularModel, requests: pd.DataFrame
+) -> None:
+    content = saved_formerly(model)
+    assert {"mlops.features.encoding", "mlops.features.routes"} <= modules_of(content)
+    assert b"TripDurationModel" in content
+
+    loaded = TabularModel.loads(content, "a version")
 
     pd.testing.assert_frame_equal(loaded.predict(requests), model.predict(requests))
+    assert loaded.target == TARGET
+
+
+def test_a_former_model_that_learned_in_another_form_is_named(problem: object) -> None:
+    content = saved_formerly(fitted("lasso", problem))
+
+    with pytest.raises(MlopsError, match=r"version 3: .* the family lasso"):
+        TabularModel.loads(content, "version 3")
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -199,9 +227,10 @@ def test_a_stored_model_names_only_modules_that_stay_where_they_are(
     # Whoever moves one of these names its old place in `mlops.training.stored_classes.MOVED`.
     assert modules_of((tmp_path / "model").read_bytes()) <= {
         *("mlops.datasets.taxi.features.encoding", "mlops.datasets.taxi.features.routes"),
+        "mlops.datasets.dataset",
         *(f"mlops.training.{name}" for name in ("artifact", "estimators", "intervals")),
         *(f"mlops.training.{name}" for name in ("boosting", "linear", "trend")),
-        "mlops.trip_duration_model/1",  # the format
+        "mlops.tabular_model/1",  # the format
     }
 
 
@@ -212,7 +241,7 @@ def modules_of(content: bytes) -> set[str]:
 
 
 def test_a_failed_save_leaves_the_old_model(
-    model: TripDurationModel, requests: pd.DataFrame, tmp_path: Path
+    model: TabularModel, requests: pd.DataFrame, tmp_path: Path
 ) -> None:
     model.save(tmp_path / "model")
     broken = replace(model, estimator=lambda: None)  # a lambda cannot be pickled
@@ -220,20 +249,20 @@ def test_a_failed_save_leaves_the_old_model(
     with pytest.raises(Exception, match="pickle"):
         broken.save(tmp_path / "model")
 
-    loaded = TripDurationModel.load(tmp_path / "model")
-    np.testing.assert_array_equal(loaded.predict_minutes(requests), model.predict_minutes(requests))
+    loaded = TabularModel.load(tmp_path / "model")
+    np.testing.assert_array_equal(loaded.predict_point(requests), model.predict_point(requests))
     assert [p.name for p in tmp_path.iterdir()] == ["model"]
 
 
 def test_serving_needs_neither_search_nor_tracking_nor_mage(
-    model: TripDurationModel, tmp_path: Path
+    model: TabularModel, tmp_path: Path
 ) -> None:
     model.save(tmp_path / "model")
     script = (
         "import sys; from pathlib import Path;"
-        "from mlops.training.artifact import TripDurationModel;"
+        "from mlops.training.artifact import TabularModel;"
         "from mlops.registry.flavor import example;"
-        f"TripDurationModel.load(Path({str(tmp_path / 'model')!r})).predict(example());"
+        f"TabularModel.load(Path({str(tmp_path / 'model')!r})).predict(example());"
         "print([m for m in ('hyperopt', 'mlflow', 'mage_ai') if m in sys.modules])"
     )
 

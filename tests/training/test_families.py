@@ -8,18 +8,24 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_limits
 
+from mlops.datasets.dataset import training_matrix
+from mlops.datasets.taxi.features.encoding import LAYOUT
+from mlops.datasets.taxi.trips import TARGET
 from mlops.errors import ConfigurationError
-from mlops.settings import TrainingSettings
+from mlops.settings import Settings
 from mlops.training.families import FAMILIES, OBJECTIVES, family_of
 
 ALL = {**FAMILIES, **OBJECTIVES}
 
 
 def test_the_configuration_names_all_of_them() -> None:
-    settings = TrainingSettings()
+    worked_case, other = (Settings(dataset=name).training for name in ("taxi", "flights"))
 
-    assert set(settings.families) == set(FAMILIES)
-    assert set(settings.objectives) == set(OBJECTIVES)
+    for settings in (worked_case, other):
+        assert set(settings.families) == set(FAMILIES)
+    assert set(other.objectives) == set(OBJECTIVES)
+    # A trend through time in one number of the request; trips have none.
+    assert set(worked_case.objectives) == set(OBJECTIVES) - {"trend_and_trees"}
 
 
 @pytest.mark.parametrize("name", ALL)
@@ -45,14 +51,16 @@ def test_defaults_and_samples_lie_in_the_space(name: str) -> None:
 
     for seed in range(5):
         drawn = sample(space, rng=np.random.default_rng(seed))
-        family.build(family.complete(drawn), seed, 1)
+        family.build(family.complete(drawn), LAYOUT, seed, 1)
 
 
 @pytest.mark.parametrize("name", ALL)
 def test_a_family_fits_and_predicts_minutes(name: str, problem: object) -> None:
-    from mlops.datasets.taxi.features.encoding import FeatureEncoder, training_matrix
+    from mlops.datasets.taxi.features.encoding import FeatureEncoder
 
-    features, minutes = training_matrix(FeatureEncoder(problem.statistics), problem.train[:400])
+    features, minutes = training_matrix(
+        FeatureEncoder(problem.statistics), problem.train[:400], TARGET
+    )
     family = family_of(name)
     small = {
         key: value
@@ -60,7 +68,7 @@ def test_a_family_fits_and_predicts_minutes(name: str, problem: object) -> None:
         if key in family.defaults
     }
 
-    estimator = family.build(family.complete(small), 0, 1)
+    estimator = family.build(family.complete(small), LAYOUT, 0, 1)
     with threadpool_limits(1):
         estimator.fit(features, minutes)
     predicted = np.asarray(estimator.predict(features))

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlops.datasets.taxi.features.encoding import COLUMN, FEATURES
+from mlops.datasets.taxi.features.encoding import COLUMN, FEATURES, LAYOUT
 from mlops.training.intervals import (
     NOMINAL_COVERAGE,
     QuantileInterval,
@@ -74,7 +74,9 @@ def test_quantile_interval_mends_quantiles_of_any_width(factor: float) -> None:
     later, later_actual = skewed(20_000, 2)
 
     estimator = Fixed(quantiles(later))
-    interval = QuantileInterval.calibrate(estimator, trips_of(center), quantiles(center), actual)
+    interval = QuantileInterval.calibrate(
+        estimator, trips_of(center), quantiles(center), actual, LAYOUT
+    )
 
     found = covered(interval.bounds(trips_of(later), later), later_actual)
     assert found == pytest.approx(NOMINAL_COVERAGE, abs=0.03)
@@ -97,7 +99,9 @@ def test_the_conformal_rank_counts_the_new_trip() -> None:
     actual = np.arange(1.0, 10.0)
     quantiles = np.zeros((9, 3))
 
-    found = QuantileInterval.calibrate(Fixed(quantiles), trips_of(actual), quantiles, actual)
+    found = QuantileInterval.calibrate(
+        Fixed(quantiles), trips_of(actual), quantiles, actual, LAYOUT
+    )
 
     assert found.margin == 8
 
@@ -111,7 +115,7 @@ def test_a_borough_that_needs_more_gets_more_as_far_as_its_trips_are_evidence() 
     quantiles = np.stack([np.full(rows, 18.0), np.full(rows, 20.0), np.full(rows, 22.0)], axis=1)
     actual = 20 + random.normal(0, np.where(bronx, 3.2, 1.6))
 
-    interval = QuantileInterval.calibrate(Fixed(quantiles), features, quantiles, actual)
+    interval = QuantileInterval.calibrate(Fixed(quantiles), features, quantiles, actual, LAYOUT)
     bounds = interval.bounds(features, quantiles[:, 1])
 
     for part in (bronx, ~bronx):
@@ -136,7 +140,7 @@ class Remembers:
 @given(st.lists(st.integers(0, 9), min_size=3, max_size=60))
 def test_no_trip_is_predicted_by_a_fit_that_knew_its_day(days: list[int]) -> None:
     at = pd.Series(pd.Timestamp("2024-01-01") + pd.to_timedelta(days, unit="D"))
-    folds = folds_of(at)
+    folds = folds_of(at.to_numpy(), len(at))
     rows = np.arange(len(days), dtype=float)[:, None]
 
     predictions = out_of_fold(Remembers, rows, rows[:, 0], folds)

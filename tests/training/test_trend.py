@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mlops.training.trend import TREND_AND_TREES, LinearTrend, TrendAndTrees
+from mlops.datasets.dataset import FeatureLayout
+from mlops.training.families import OBJECTIVES
+from mlops.training.trend import LinearTrend, TrendAndTrees
 
 ROWS = 3_000
 
@@ -28,8 +30,9 @@ def rmse(predicted: Any, target: Any) -> float:
 
 
 def model(**params: Any) -> TrendAndTrees:
-    complete = TREND_AND_TREES.complete({"rounds": 120, "min_child_weight": 20.0, **params})
-    return TREND_AND_TREES.build(complete, 1, 1)  # type: ignore[return-value]
+    family = OBJECTIVES["trend_and_trees"]
+    complete = family.complete({"rounds": 120, "min_child_weight": 20.0, **params})
+    return family.build(complete, FeatureLayout(()), 1, 1)  # type: ignore[return-value]
 
 
 def test_the_trend_continues_where_no_row_has_been() -> None:

@@ -8,10 +8,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from mlops.datasets.taxi.features.encoding import FeatureEncoder
+from mlops.datasets.taxi.trips import TARGET
 from mlops.errors import ConfigurationError, MlopsError
 from mlops.settings import TrainingSettings
 from mlops.training import families
-from mlops.training.artifact import TripDurationModel
+from mlops.training.artifact import TabularModel
 from mlops.training.estimators import GlobalMean
 from mlops.training.families import FAMILIES, OBJECTIVES, family_of
 from mlops.training.family import Family
@@ -28,7 +30,8 @@ def search(
         family,
         problem.train,
         problem.validation,
-        problem.statistics,
+        FeatureEncoder(problem.statistics),
+        TARGET,
         TrainingSettings(**{"max_evals": 4, "time_budget_seconds": 120, **settings}),
         threads=1,
         on_trial=on_trial,
@@ -48,7 +51,7 @@ def fake(monkeypatch: pytest.MonkeyPatch, measure: object) -> None:
     family = Family(
         "fake",
         "sklearn",
-        lambda params, seed, threads: Fake(**params),
+        lambda params, layout, seed, threads: Fake(**params),
         {"x": 5.0, "kind": "a", "constant": 7, "nothing": None},
         {"x": Uniform(0, 30), "kind": Choice("b", "a")},
     )
@@ -82,7 +85,7 @@ def test_constants_and_overrides_survive(problem: object) -> None:
 def test_rounds_found_are_part_of_the_best_and_repeat_its_score(problem: object) -> None:
     result = search("squared_error", problem, max_evals=2)
 
-    predicted = result.model.predict_minutes(problem.validation)
+    predicted = result.model.predict_point(problem.validation)
     rmse = np.sqrt(np.mean((predicted - problem.validation["duration_minutes"]) ** 2))
     assert rmse == pytest.approx(result.best_trial.rmse, rel=1e-6)
     assert result.best_params["rounds"] <= OBJECTIVES["squared_error"].defaults["rounds"]
@@ -100,8 +103,8 @@ def test_the_same_seed_finds_the_same(family: str, problem: object) -> None:
     assert [t.params for t in first.trials] == [t.params for t in second.trials]
     assert [t.rmse for t in first.trials] == [t.rmse for t in second.trials]
     np.testing.assert_array_equal(
-        first.model.predict_minutes(problem.validation),
-        second.model.predict_minutes(problem.validation),
+        first.model.predict_point(problem.validation),
+        second.model.predict_point(problem.validation),
     )
 
 
@@ -137,7 +140,7 @@ def test_a_failing_trial_costs_only_itself(
     assert "the first one breaks" in result.trials[0].error
     assert result.trials[0].rmse is None
     assert seen == list(result.trials)
-    assert isinstance(result.model, TripDurationModel)
+    assert isinstance(result.model, TabularModel)
 
 
 def test_when_every_trial_fails_the_cause_is_told(

@@ -8,6 +8,8 @@ of its own where training has both.
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -21,6 +23,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from mlops.datasets.consistency import history_features
+from mlops.datasets.dataset import FeatureLayout, Matrix, Stratum
 from mlops.datasets.declared.calendar import calendar_part, part_of_one
 from mlops.datasets.declared.groups import Row
 from mlops.datasets.declared.reading import dtype_of, nothing
@@ -28,7 +31,6 @@ from mlops.datasets.declared.snapshots import HistorySnapshot
 from mlops.datasets.definition import CalendarPart, DatasetDefinition, FeatureDeclaration
 from mlops.errors import DataQualityError
 
-Encoded = npt.NDArray[np.float32]
 Whole: TypeAlias = "Mapping[str, npt.NDArray[Any]]"  # columns by name
 
 # Rows; a category with fewer counts as other. Measured on houses in hundreds of districts: 3, 10
@@ -108,6 +110,45 @@ class TableEncoder:
         return tuple(names)
 
     @cached_property
+    def layout(self) -> FeatureLayout:
+        """What the columns of the matrix are."""
+        codes = {name: len(known) + 1 for name, known in self.categories.items()}
+        event = self._event
+        minute, weekday = f"{event}_minute_of_day", f"{event}_weekday"
+        clock = (minute, weekday) if {minute, weekday} <= {*self.features} else None
+        return FeatureLayout(
+            names=self.features,
+            codes=codes,
+            clock=clock,
+            grouping=self._grouping(codes),
+            strata=tuple(self._strata(codes)),
+        )
+
+    @cached_property
+    def sha256(self) -> str:
+        """Hash of all that it has learned."""
+        content = [self.snapshot.sha256 if self.snapshot else "", self.missing]
+        text = json.dumps([*content, self.categories, self.definition.model_dump(mode="json")])
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    def _grouping(self, codes: Mapping[str, int]) -> tuple[str, ...]:
+        """Return the categories by which most is known of the past, the broadest first."""
+        for declared in self.definition.histories.values():
+            names = [*declared.prior, *(name for name in declared.by if name not in declared.prior)]
+            if found := tuple(name for name in names if name in codes):
+                return found
+        return tuple(sorted(codes, key=lambda name: codes[name]))[:1]
+
+    def _strata(self, codes: Mapping[str, int]) -> Iterator[Stratum]:
+        """Yield the features by which errors are compared."""
+        for declared in self.definition.slices.values():
+            if declared.column in codes:
+                groups = range(codes[declared.column] + 1)
+                yield Stratum(declared.column, tuple(groups))
+            elif declared.quantiles_of in self.numbers:
+                yield Stratum(declared.quantiles_of)
+
+    @cached_property
     def numbers(self) -> tuple[str, ...]:
         """Columns whose values are features as they are: numbers and flags."""
         features = self.definition.features.items()
@@ -121,7 +162,7 @@ class TableEncoder:
         event = self.definition.time.event if self.definition.time else ""
         return {name: parts for name, parts in times.items() if parts or name != event}
 
-    def encode(self, frame: pd.DataFrame, *, history: bool = False) -> Encoded:
+    def encode(self, frame: pd.DataFrame, *, history: bool = False) -> Matrix:
         """Encode rows.
 
         Args:
@@ -202,7 +243,7 @@ class RowEncoder:
         past = encoder.snapshot
         self._past = past.of_one(definition) if past and definition.histories else lambda _: []
 
-    def encode(self, row: Row) -> Encoded:
+    def encode(self, row: Row) -> Matrix:
         """Return the features of a row, shape ``(len(features),)``.
 
         Args:

@@ -17,6 +17,7 @@ from mlops.data.months import month_bounds
 from mlops.data.references import TrainingSetManifest
 from mlops.data.store.content import STAGED_ANEW
 from mlops.data.store.manifests import load_manifest
+from mlops.datasets.taxi.features.encoding import routes_of
 from mlops.datasets.taxi.trips import PICKUP_AT, REQUEST_COLUMNS, TARGET, TRIP_COLUMNS
 from mlops.errors import MlopsError, RegistryError
 from mlops.monitoring.findings.records import last_change, read_decisions, read_windows
@@ -28,7 +29,7 @@ from mlops.registry.versions import Registry, VersionInfo
 from mlops.settings import Settings
 
 if TYPE_CHECKING:
-    from mlops.training.artifact import TripDurationModel
+    from mlops.training.artifact import TabularModel
 
 # A reference needs this much history, even if some of it is of the world before a change: three
 # weeks have each weekday three times, so that a week can be compared with what came before it.
@@ -102,7 +103,7 @@ def reference_start(
 
 
 def read_history(
-    manifest: TrainingSetManifest, start: datetime, model: TripDurationModel, settings: Settings
+    manifest: TrainingSetManifest, start: datetime, model: TabularModel, settings: Settings
 ) -> TripWindow:
     """Return the trips of a training set as they came, kept and set aside, with predictions.
 
@@ -125,7 +126,7 @@ def read_history(
     trips = pd.concat([table.to_pandas() for table in tables], ignore_index=True)
     trips = trips.sort_values(PICKUP_AT, kind="stable", ignore_index=True)
     predictions = model.predict(trips[list(REQUEST_COLUMNS)])
-    return TripWindow.of(trips, predictions, model.encoder.statistics, settings.validation)
+    return TripWindow.of(trips, predictions, routes_of(model.encoder), settings.validation)
 
 
 def _training_set(info: VersionInfo, settings: Settings) -> TrainingSetManifest:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import pandas as pd
 
+from mlops.datasets.taxi.features.encoding import routes_of
 from mlops.datasets.taxi.features.sums import MAX_MILES, MIN_MILES
 from mlops.datasets.taxi.trips import DISTANCE, PICKUP_AT, REQUEST_COLUMNS
 from mlops.monitoring.findings.measurements import Measurement
@@ -30,7 +31,7 @@ from mlops.serving.log.rows import AT, MILES, MINUTES
 from mlops.settings import Settings
 
 if TYPE_CHECKING:
-    from mlops.training.artifact import TripDurationModel
+    from mlops.training.artifact import TabularModel
 
 _SKEW_ROWS: Final = 2_000
 _MOST: Final = 0.9  # of a window's pickups lie before its end, whatever a few strays do
@@ -55,7 +56,7 @@ def measure(settings: Settings, staged: StagedWindow, now: datetime) -> WindowRe
     window = TripWindow.of(
         rows[[name for name in (*REQUEST_COLUMNS, *LABELS) if name in rows]],
         rows[list(MINUTES)],
-        known.model.encoder.statistics,
+        routes_of(known.model.encoder),
         settings.validation,
         arrived_at=rows.get(AT),
     )
@@ -98,7 +99,7 @@ class _Key:
 class _Known:
     """What there is of a version, never changing."""
 
-    model: TripDurationModel
+    model: TabularModel
     profile: ReferenceProfile
     model_id: str
 
@@ -109,7 +110,7 @@ def _known(key: _Key) -> _Known:
     return _Known(model, load_profile(key.settings, key.version), info.model_id)
 
 
-def _skew(rows: pd.DataFrame, model: TripDurationModel) -> Iterator[Measurement]:
+def _skew(rows: pd.DataFrame, model: TabularModel) -> Iterator[Measurement]:
     """Compare what was answered with what the training artifact says of the same requests."""
     if MILES not in rows:
         return
@@ -119,7 +120,7 @@ def _skew(rows: pd.DataFrame, model: TripDurationModel) -> Iterator[Measurement]
     requests = sample[list(REQUEST_COLUMNS)]
     computed: Any = model.predict(requests)[list(MINUTES)]
     given = requests[DISTANCE]
-    usual = model.encoder.statistics.lookup(requests)["route_miles"]
+    usual = routes_of(model.encoder).lookup(requests)["route_miles"]
     plausible = (given > MIN_MILES) & (given <= MAX_MILES)
     computed = computed.assign(**{MILES: given.where(plausible, usual)})
     yield from measure_skew(sample[[*MINUTES, MILES]], computed)

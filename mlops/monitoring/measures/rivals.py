@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from mlops.datasets.taxi.features.encoding import routes_of
 from mlops.datasets.taxi.trips import PICKUP_AT, REQUEST_COLUMNS, TARGET
 from mlops.evaluation.bootstrap import relative_gain
 from mlops.monitoring.measures.performance import judgeable
@@ -17,7 +18,7 @@ from mlops.monitoring.windows.staging import StagedWindow, read_staged
 from mlops.settings import Settings
 
 if TYPE_CHECKING:
-    from mlops.training.artifact import TripDurationModel
+    from mlops.training.artifact import TabularModel
 
 
 def ended_trips(staged: Iterable[StagedWindow], version: int) -> pd.DataFrame:
@@ -33,7 +34,7 @@ def ended_trips(staged: Iterable[StagedWindow], version: int) -> pd.DataFrame:
     return pd.concat(frames, ignore_index=True).sort_values(PICKUP_AT, ignore_index=True)
 
 
-def gain_of(rival: TripDurationModel, trips: pd.DataFrame, settings: Settings) -> float | None:
+def gain_of(rival: TabularModel, trips: pd.DataFrame, settings: Settings) -> float | None:
     """Return the lower end of the interval of a rival's relative RMSE gain over what was answered.
 
     Args:
@@ -46,7 +47,7 @@ def gain_of(rival: TripDurationModel, trips: pd.DataFrame, settings: Settings) -
     """
     if trips.empty:
         return None
-    routes = rival.encoder.statistics
+    routes = routes_of(rival.encoder)
     judged = judgeable(TripWindow.of(trips, trips, routes, settings.validation)).trips
     if len(judged) < settings.monitoring.min_window_trips:
         return None

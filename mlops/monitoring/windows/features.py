@@ -17,8 +17,8 @@ import pandas as pd
 from mlops.datasets.taxi.contract.rules import FIRST_PICKUP, LAST_PICKUP, Rule, rules_in_force
 from mlops.datasets.taxi.contract.schema import broken_rules, trip_schema
 from mlops.datasets.taxi.features.calendar import Ints, moments
+from mlops.datasets.taxi.slices import slice_labels
 from mlops.datasets.taxi.trips import DROPOFF_AT, FARE, PICKUP_AT, TARGET
-from mlops.evaluation.slices import slice_labels
 from mlops.monitoring.reference.observations import Floats, Routes, observe
 from mlops.monitoring.reference.tables import FeatureCounts
 from mlops.settings import ValidationSettings

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any, Final
 
 import numpy as np
 
-from mlops.datasets.taxi.features.encoding import COLUMN, FEATURES, Matrix
-from mlops.datasets.taxi.features.sums import ZONES
+from mlops.datasets.dataset import Matrix
+from mlops.datasets.taxi.features.encoding import FeatureEncoder, routes_of
 from mlops.errors import MlopsError
 from mlops.serving.model.bundle import PARITY_MINUTES, Bounds, Head, StoredMargins
 from mlops.serving.model.compiled import CompiledModel
@@ -29,22 +28,23 @@ from mlops.serving.model.trees import (
     histogram_trees,
     merged_booster,
 )
-from mlops.training.artifact import MEDIAN, TripDurationModel
+from mlops.training.artifact import MEDIAN, TabularModel
 from mlops.training.boosting import BoostedTrees, HistogramTrees
 from mlops.training.estimators import GlobalMean
 from mlops.training.intervals import QuantileInterval, ResidualInterval
+from mlops.training.trend import LinearTrend, TrendAndTrees
 
 # Compiling takes 0.15 s, and spares each trip 0.3 microseconds on two cores.
 _WORTH_COMPILING: Final = 500_000
 
 
 def compile_model(
-    model: TripDurationModel, version: int, info: Mapping[str, str] | None = None
+    model: TabularModel, version: int, info: Mapping[str, str] | None = None
 ) -> CompiledModel:
     """Compile a trained model, and prove that it answers the same.
 
     Args:
-        model: Of any family but `route_median`.
+        model: Of any family but `group_median`.
         version: The registered version.
         info: What else the bundle should tell of the model.
 
@@ -56,14 +56,14 @@ def compile_model(
         head=Head(
             version=version,
             family=model.family,
-            as_of=model.encoder.statistics.as_of,
+            as_of=routes_of(model.encoder).as_of,
             shortest=model.shortest,
             longest=model.longest,
             bounds=_bounds(model.interval),
             info=dict(info or {}),
             golden=golden_answers(model),
         ),
-        encoder=model.encoder,
+        encoder=FeatureEncoder(routes_of(model.encoder)),
         kernel=_kernel(model),
     )
     difference = compiled.parity()
@@ -76,9 +76,7 @@ def compile_model(
     return compiled
 
 
-def fastest_model(
-    model: TripDurationModel, version: int, trips: int
-) -> TripDurationModel | CompiledModel:
+def fastest_model(model: TabularModel, version: int, trips: int) -> TabularModel | CompiledModel:
     """Return what predicts a number of trips soonest, with the same answers.
 
     One booster for centre and bounds beats one each, if there are enough trips to make up for the
@@ -92,12 +90,12 @@ def fastest_model(
     return compile_model(model, version) if boosted and trips >= _WORTH_COMPILING else model
 
 
-def output_trees(model: TripDurationModel) -> list[list[Tree]]:
+def output_trees(model: TabularModel) -> list[list[Tree]]:
     """Return the trees of each output of a model.
 
     Returns:
-        The trees of the prediction, none if it is a linear model; and those of the lower and the
-        upper bound if the interval has a model of its own.
+        The trees of the prediction, none if it is a linear model, of its residuals if it has a
+        trend; and those of the lower and the upper bound if the interval has a model of its own.
 
     Raises:
         MlopsError: If the family cannot be served.
@@ -111,47 +109,48 @@ def output_trees(model: TripDurationModel) -> list[list[Tree]]:
 
 
 def contributions_of(
-    model: TripDurationModel, rows_for: Callable[[int], Matrix]
+    model: TabularModel, rows_for: Callable[[int], Matrix]
 ) -> tuple[Values, float]:
     """Return what each feature adds to predictions, exactly.
 
     Args:
-        model: Of any family but `route_median`.
+        model: Of any family but `group_median`.
         rows_for: Given the number of nodes of the model's trees, 0 for a sum, returns the features
             to explain: exact values take time in proportion to both.
 
     Returns:
-        Minutes per feature, ``(n, len(FEATURES))``, and the base: they add up to the prediction
-        before it is held to the durations that the model was taught.
+        Per feature, ``(n, features)``, and the base: they add up to the prediction
+        before it is held to the range that the model was taught.
 
     Raises:
         MlopsError: If the family cannot be compiled.
     """
     trees = _center_trees(model)
     features = rows_for(sum(len(tree.left) for tree in trees))
-    if not trees:
-        return _linear_kernel(model).contributions(features)
-    return tree_contributions(merged_booster([trees], len(FEATURES)), features)
+    linear = _linear_kernel(model, [trees] if trees else [])
+    if linear is not None:
+        return linear.contributions(features)
+    return tree_contributions(merged_booster([trees], len(model.features)), features)
 
 
-def _kernel(model: TripDurationModel) -> Kernel:
-    center, *bounds = output_trees(model)
-    if center:
-        return _tree_kernel([center, *bounds])
-    return replace(_linear_kernel(model), bounds=_tree_kernel(bounds) if bounds else None)
+def _kernel(model: TabularModel) -> Kernel:
+    outputs = [trees for trees in output_trees(model) if trees]
+    return _linear_kernel(model, outputs) or _tree_kernel(outputs, model)
 
 
-def _tree_kernel(outputs: Sequence[Sequence[Tree]]) -> TreeKernel:
-    return TreeKernel(merged_booster(outputs, len(FEATURES)))
+def _tree_kernel(outputs: Sequence[Sequence[Tree]], model: TabularModel) -> TreeKernel:
+    return TreeKernel(merged_booster(outputs, len(model.features)))
 
 
-def _center_trees(model: TripDurationModel) -> list[Tree]:
+def _center_trees(model: TabularModel) -> list[Tree]:
     estimator: Any = model.estimator
     if isinstance(estimator, BoostedTrees):
         outputs = booster_trees(estimator.booster)
         return outputs[0] if len(outputs) == 1 else outputs[MEDIAN]
     if isinstance(estimator, HistogramTrees):
         return histogram_trees(estimator.model)
+    if isinstance(estimator, TrendAndTrees):
+        return booster_trees(estimator.trees.booster)[0]
     if isinstance(estimator, GlobalMean):
         return [constant_tree(estimator.mean_)]
     if hasattr(estimator, "estimators_"):
@@ -164,32 +163,59 @@ def _center_trees(model: TripDurationModel) -> list[Tree]:
     )
 
 
-def _linear_kernel(model: TripDurationModel) -> LinearKernel:
-    from mlops.training.linear import INDICATOR_OFFSETS, NUMBERS
+def _linear_kernel(model: TabularModel, outputs: Sequence[Sequence[Tree]]) -> LinearKernel | None:
+    """Return the linear part of a model with the trees beside it; None if it has no such part."""
+    estimator: Any = model.estimator
+    trees = _tree_kernel(outputs, model) if outputs else None
+    if isinstance(estimator, TrendAndTrees):
+        return _trend_kernel(estimator.trend, trees)
+    if not hasattr(estimator, "named_steps"):
+        return None
+    from mlops.training.linear import DAYS, HOURS
 
-    (_, encoding), (_, linear) = model.estimator.steps  # type: ignore[attr-defined]
-    pickup, dropoff, hour, numbers = np.split(
-        np.ravel(linear.coef_).astype(np.float64), INDICATOR_OFFSETS[1:]
+    (_, encoding), (_, linear) = estimator.steps
+    layout, sizes = encoding.layout, [*encoding.sizes.values()]
+    codes = len(layout.codes)
+    slopes, hour, numbers = np.split(
+        np.ravel(linear.coef_).astype(np.float64), [sum(sizes[:codes]), sum(sizes)]
     )
-    known = model.encoder.statistics.routes.reshape(ZONES, ZONES, -1).astype(np.float64)
     return LinearKernel(
         intercept=np.ravel(linear.intercept_).astype(np.float64),
-        pickup=pickup,
-        dropoff=dropoff,
-        hour=hour.reshape(7, 24),
-        numbers=np.array(NUMBERS),
+        codes=np.array([layout.column[name] for name in layout.codes], dtype=np.int64),
+        sizes=np.array(sizes[:codes], dtype=np.int64),
+        slopes=slopes,
+        shares=np.concatenate([[], *encoding.shares_[:codes]]),
+        clock=np.array([layout.column[name] for name in layout.clock or ()], dtype=np.int64),
+        hour=hour.reshape(DAYS, HOURS) if layout.clock else hour,
+        numbers=np.array(encoding.numbers, dtype=np.int64),
         low=encoding.low_,
         high=encoding.high_,
         mean=encoding.mean_,
         slope=numbers / encoding.spread_,
-        pickup_share=_shares(known[:, 0, COLUMN["pickup_trips"]]),
-        dropoff_share=_shares(known[0, :, COLUMN["dropoff_trips"]]),
+        residual=np.array([False]),
+        trees=trees,
     )
 
 
-def _shares(trips: Values) -> Values:
-    total = float(trips.sum())
-    return trips / total if total > 0 else np.full(len(trips), 1 / len(trips))
+def _trend_kernel(trend: LinearTrend, trees: TreeKernel | None) -> LinearKernel:
+    chosen, nothing = np.array(trend.chosen_, dtype=np.int64), np.empty(0)
+    unlimited = np.full(len(chosen), np.inf)
+    return LinearKernel(
+        intercept=np.array([trend.shift_ + trend.level_]),
+        codes=np.empty(0, dtype=np.int64),
+        sizes=np.empty(0, dtype=np.int64),
+        slopes=nothing,
+        shares=nothing,
+        clock=np.empty(0, dtype=np.int64),
+        hour=nothing,
+        numbers=chosen,
+        low=-unlimited,
+        high=unlimited,
+        mean=trend.means_[chosen],
+        slope=trend.slopes_ / trend.spreads_[chosen],
+        residual=np.array([True]),
+        trees=trees,
+    )
 
 
 def _bounds(interval: Any) -> Bounds:

@@ -14,7 +14,8 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from mlops.datasets.taxi.features.encoding import Columns, FeatureEncoder, Matrix
+from mlops.datasets.dataset import Columns, Matrix
+from mlops.datasets.taxi.features.encoding import FeatureEncoder
 from mlops.datasets.taxi.features.routes import RouteStatistics
 from mlops.datasets.taxi.trips import PICKUP_AT
 from mlops.serving.model.bundle import PARITY_MINUTES, Head, read_head, unusable, write_bundle

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from mlops.datasets.taxi.features.encoding import routes_of
 from mlops.datasets.taxi.features.sums import ZONES
 from mlops.datasets.taxi.trips import (
     DISTANCE,
@@ -22,16 +23,16 @@ from mlops.datasets.taxi.trips import (
 )
 from mlops.serving.model.bundle import PARITY_MINUTES, Golden
 from mlops.serving.model.kernels import Values
-from mlops.training.artifact import OUTPUTS, TripDurationModel
+from mlops.training.artifact import OUTPUTS, TabularModel
 from mlops.training.intervals import ResidualInterval
 
 _ROWS: Final = 48
 _SEED: Final = 20_240_119
 
 
-def golden_answers(model: TripDurationModel) -> Golden:
+def golden_answers(model: TabularModel) -> Golden:
     """Ask a trained model the golden requests."""
-    requests = golden_requests(model.encoder.statistics.as_of)
+    requests = golden_requests(routes_of(model.encoder).as_of)
     answers = model.predict(requests)[list(OUTPUTS)].to_numpy()
     certain = _away_from_edges(answers[:, 0], model.interval)
     requests, answers = requests[certain], answers[certain]

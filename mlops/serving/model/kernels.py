@@ -7,6 +7,7 @@ its own. Nothing here knows where it was trained.
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -14,14 +15,14 @@ from typing import Any, Final, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from mlops.datasets.taxi.features.encoding import COLUMN, FEATURES, Matrix
+from mlops.datasets.dataset import Matrix
 from mlops.errors import MlopsError
 
 Values = npt.NDArray[np.float64]
 
 TREES_FILE: Final = "trees.ubj"
 LINEAR_FILE: Final = "linear.npz"
-_HOURS: Final = 24
+_MINUTES_PER_HOUR: Final = 60
 
 
 class Kernel(Protocol):
@@ -149,94 +150,121 @@ class _RowPredictor:
 
 @dataclass(frozen=True, eq=False)
 class LinearKernel:
-    """A sum over indicators and numbers; the bounds, if any, come from trees.
+    """A sum over indicators and numbers; the bounds, if any, and what the sum leaves, from trees.
 
     Attributes:
-        intercept: Minutes, shape ``(1,)``.
-        pickup: Minutes per pickup zone, ``(ZONES,)``.
-        dropoff: Minutes per dropoff zone, ``(ZONES,)``.
-        hour: Minutes per day of the week and hour, ``(7, 24)``.
+        intercept: Shape ``(1,)``.
+        codes: Columns of the features that hold codes, ``(codes,)``.
+        sizes: How many codes each has, the missing one included, ``(codes,)``.
+        slopes: What each code adds, those of one feature after the other, ``(sizes.sum(),)``.
+        shares: How frequent each code was in training, likewise: what contributions compare with.
+        clock: Columns of the minute of the day and the weekday, ``(2,)``; empty without a clock.
+        hour: What each day of the week and hour adds, ``(7, 24)``; empty without a clock.
         numbers: Columns of the other features, ``(numbers,)``.
         low: Below it a number is clipped, ``(numbers,)``; likewise ``high``.
         mean: Of the clipped number; a missing one counts as the mean.
-        slope: Minutes per unit of the number.
-        pickup_share: Share of each pickup zone in past trips: what contributions compare with.
-        dropoff_share: Likewise of each dropoff zone.
-        bounds: Predicts the lower and the upper bound.
+        slope: Of each number.
+        residual: Whether the first output of the trees is added to the sum, ``(1,)``.
+        trees: Predicts the lower and the upper bound, after what the sum leaves if it does.
     """
 
     intercept: Values
-    pickup: Values
-    dropoff: Values
+    codes: npt.NDArray[np.int64]
+    sizes: npt.NDArray[np.int64]
+    slopes: Values
+    shares: Values
+    clock: npt.NDArray[np.int64]
     hour: Values
     numbers: npt.NDArray[np.int64]
     low: Values
     high: Values
     mean: Values
     slope: Values
-    pickup_share: Values
-    dropoff_share: Values
-    bounds: TreeKernel | None = None
+    residual: npt.NDArray[np.bool_]
+    trees: TreeKernel | None = None
 
     def predict(self, features: Matrix) -> npt.NDArray[Any]:
-        """Return minutes, ``(n, outputs)``."""
+        """Return answers, ``(n, outputs)``."""
         center = self._center(features)[:, None]
-        return center if self.bounds is None else np.hstack([center, self.bounds.predict(features)])
+        if self.trees is None:
+            return center
+        outputs = self.trees.predict(features)
+        if self.residual[0]:
+            center, outputs = center + outputs[:, :1], outputs[:, 1:]
+        return np.hstack([center, outputs])
 
     def predict_row(self, row: Matrix) -> list[float]:
         """Return the outputs of one row."""
-        center = [float(self._center(row[None])[0])]
-        return center if self.bounds is None else center + self.bounds.predict_row(row)
+        center = float(self._center(row[None])[0])
+        outputs = [] if self.trees is None else self.trees.predict_row(row)
+        if self.residual[0]:
+            center, outputs = center + outputs[0], outputs[1:]
+        return [center, *outputs]
 
     def contributions(self, features: Matrix) -> tuple[Values, float]:
-        """Return what each feature adds to the minutes of an average trip.
+        """Return what each feature adds to the answer for an average row.
 
-        That trip has the mean of each number, zones as frequent as in past trips, and any hour of
-        the week. The table of hours is shared between clock and weekday as by Shapley (Lundberg and
+        That row has the mean of each number, codes as frequent as in training, and any hour of the
+        week. The table of hours is shared between clock and weekday as by Shapley (Lundberg and
         Lee, "A unified approach to interpreting model predictions", NeurIPS 2017).
         """
-        pickup, dropoff, hour, day = _codes(features)
-        values = np.zeros((len(features), len(FEATURES)))
+        values = np.zeros(features.shape)
         values[:, self.numbers] = self._scaled(features) * self.slope
-        mean_pickup = float(self.pickup @ self.pickup_share)
-        mean_dropoff = float(self.dropoff @ self.dropoff_share)
-        values[:, COLUMN["pickup_zone"]] = self.pickup[pickup] - mean_pickup
-        values[:, COLUMN["dropoff_zone"]] = self.dropoff[dropoff] - mean_dropoff
-        by_hour, by_day, any_time = self.hour.mean(0), self.hour.mean(1), self.hour.mean()
-        here = self.hour[day, hour]
-        values[:, COLUMN["minute_of_day"]] = (by_hour[hour] - any_time + here - by_day[day]) / 2
-        values[:, COLUMN["weekday"]] = (by_day[day] - any_time + here - by_hour[hour]) / 2
-        return values, float(self.intercept[0] + mean_pickup + mean_dropoff + any_time)
+        base = float(self.intercept[0])
+        for column, places, first, size in self._coded(features):
+            own = slice(first, first + size)
+            mean = float(self.slopes[own] @ self.shares[own])
+            values[:, column] = self.slopes[places] - mean
+            base += mean
+        if len(self.clock):
+            hour, day = self._moment(features)
+            by_hour, by_day, any_time = self.hour.mean(0), self.hour.mean(1), self.hour.mean()
+            here, (minutes, days) = self.hour[day, hour], self.clock
+            values[:, minutes] = (by_hour[hour] - any_time + here - by_day[day]) / 2
+            values[:, days] = (by_day[day] - any_time + here - by_hour[hour]) / 2
+            base += float(any_time)
+        if self.trees is not None and self.residual[0]:
+            more, rest = self.trees.contributions(features)
+            values, base = values + more, base + rest
+        return values, base
 
     def save(self, folder: Path) -> None:
-        """Write the tables, and the bounds' trees."""
-        tables = {name: table for name, table in vars(self).items() if name != "bounds"}
+        """Write the tables, and the trees."""
+        tables = {name: table for name, table in vars(self).items() if name != "trees"}
         np.savez(folder / LINEAR_FILE, **tables)
-        if self.bounds is not None:
-            self.bounds.save(folder)
+        if self.trees is not None:
+            self.trees.save(folder)
 
     @classmethod
     def load(cls, folder: Path) -> LinearKernel:
         """Read what `save` wrote; raises what NumPy and XGBoost raise."""
         with np.load(folder / LINEAR_FILE, allow_pickle=False) as tables:
-            bounds = TreeKernel.load(folder) if (folder / TREES_FILE).exists() else None
-            return cls(**tables, bounds=bounds)
+            trees = TreeKernel.load(folder) if (folder / TREES_FILE).exists() else None
+            return cls(**tables, trees=trees)
 
     def _center(self, features: Matrix) -> Values:
-        pickup, dropoff, hour, day = _codes(features)
-        places = self.pickup[pickup] + self.dropoff[dropoff]
-        numbers = self._scaled(features) @ self.slope
-        return np.asarray(numbers + places + self.hour[day, hour] + self.intercept)
+        answers = self._scaled(features) @ self.slope + self.intercept
+        for _, places, _, _ in self._coded(features):
+            answers = answers + self.slopes[places]
+        if len(self.clock):
+            hour, day = self._moment(features)
+            answers = answers + self.hour[day, hour]
+        return np.asarray(answers)
 
     def _scaled(self, features: Matrix) -> Values:
         numbers = np.clip(features[:, self.numbers], self.low, self.high)
         return np.nan_to_num(numbers - self.mean)
 
+    def _coded(self, features: Matrix) -> Iterator[tuple[int, npt.NDArray[np.int64], int, int]]:
+        """Yield each feature of codes: its column, where its rows lie in the tables, its part."""
+        first = 0
+        for column, size in zip(self.codes.tolist(), self.sizes.tolist(), strict=True):
+            values = features[:, column]
+            codes = np.where(np.isnan(values), size - 1, values).astype(np.int64)
+            yield column, codes + first, first, size
+            first += size
 
-def _codes(features: Matrix) -> tuple[npt.NDArray[np.int64], ...]:
-    """Return pickup zone, dropoff zone, hour and weekday of each row."""
-    pickup, dropoff, minute, day = (
-        features[:, COLUMN[name]].astype(np.int64)
-        for name in ("pickup_zone", "dropoff_zone", "minute_of_day", "weekday")
-    )
-    return pickup, dropoff, minute // (1_440 // _HOURS), day
+    def _moment(self, features: Matrix) -> tuple[npt.NDArray[np.int64], ...]:
+        """Return hour and weekday of each row."""
+        minute, day = (np.nan_to_num(features[:, column]) for column in self.clock)
+        return (minute // _MINUTES_PER_HOUR).astype(np.int64), day.astype(np.int64)

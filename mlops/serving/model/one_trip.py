@@ -14,14 +14,9 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from mlops.datasets.dataset import Matrix
 from mlops.datasets.taxi.features.calendar import NUMBER_OF_BANDS, moment
-from mlops.datasets.taxi.features.encoding import (
-    COLUMN,
-    FEATURES,
-    SHORT_MILES,
-    FeatureEncoder,
-    Matrix,
-)
+from mlops.datasets.taxi.features.encoding import COLUMN, FEATURES, SHORT_MILES, FeatureEncoder
 from mlops.datasets.taxi.features.sums import MAX_MILES, MIN_MILES, ZONES, route_code, zone_codes
 from mlops.datasets.taxi.trips import NUMBER_OF_ZONES
 

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from mlops.datasets.taxi.features.calendar import NUMBER_OF_BANDS
+from mlops.datasets.taxi.slices import slice_labels
 from mlops.datasets.taxi.trips import REQUEST_COLUMNS, TARGET
 from mlops.evaluation.metrics import interval_metrics, regression_metrics
 from mlops.evaluation.slices import slice_metrics
@@ -34,7 +35,9 @@ def test_numbers_are_those_of_evaluation(world: Any) -> None:
     actual, minutes = clean[TARGET].to_numpy(), predicted["prediction_minutes"].to_numpy()
     metrics = regression_metrics(actual, minutes)
     coverage = interval_metrics(actual, predicted["lower_minutes"], predicted["upper_minutes"])
-    slices = {f"{s.dimension}: {s.slice}": s for s in slice_metrics(clean, actual, minutes)}
+    slices = {
+        f"{s.dimension}: {s.slice}": s for s in slice_metrics(slice_labels(clean), actual, minutes)
+    }
 
     # when monitoring measures it
     found = performance(world, trips)

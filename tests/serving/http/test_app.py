@@ -24,7 +24,7 @@ from mlops.serving.answers.routing import Version, in_share
 from mlops.serving.http.app import OPEN, Application
 from mlops.serving.model.compilation import compile_model
 from mlops.serving.model.compiled import CompiledModel
-from mlops.training.artifact import TripDurationModel
+from mlops.training.artifact import TabularModel
 
 Service = Any  # see conftest
 
@@ -255,7 +255,7 @@ def test_the_model_tells_who_it_is(
 
 
 def test_every_answer_of_a_synthetic_model_says_so(
-    service: Service, small_models: tuple[TripDurationModel, ...], trip: dict[str, Any]
+    service: Service, small_models: tuple[TabularModel, ...], trip: dict[str, Any]
 ) -> None:
     for receipt, expected in (({"synthetic": True}, True), ({"synthetic": False}, False)):
         service.swap(compile_model(small_models[0], 4, {"receipt": json.dumps(receipt)}))

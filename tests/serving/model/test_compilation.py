@@ -15,10 +15,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mlops.datasets.taxi.features.encoding import FEATURES
+from mlops.datasets.taxi.features.encoding import FEATURES, FeatureEncoder
 from mlops.datasets.taxi.features.routes import RouteHistory, RouteStatistics
 from mlops.datasets.taxi.files.reading import read_trips
-from mlops.datasets.taxi.trips import REQUEST_COLUMNS, VENDOR
+from mlops.datasets.taxi.trips import PICKUP_AT, REQUEST_COLUMNS, TARGET, VENDOR
 from mlops.errors import MlopsError
 from mlops.serving.model.bundle import PARITY_MINUTES
 from mlops.serving.model.compilation import compile_model
@@ -26,7 +26,7 @@ from mlops.serving.model.compiled import CompiledModel
 from mlops.serving.model.golden import golden_requests
 from mlops.serving.model.kernels import TreeKernel
 from mlops.settings import FeatureSettings
-from mlops.training.artifact import TripDurationModel
+from mlops.training.artifact import TabularModel
 from mlops.training.families import FAMILIES, OBJECTIVES
 
 PARAMS: dict[str, dict[str, Any]] = {
@@ -38,7 +38,7 @@ PARAMS: dict[str, dict[str, Any]] = {
     "quantiles": {"rounds": 10},
     "lasso": {"tol": 0.1},
 }
-SERVED = [name for name in (*FAMILIES, *OBJECTIVES) if name != "route_median"]
+SERVED = [name for name in (*FAMILIES, *OBJECTIVES) if name != "group_median"]
 BOUNDARY = datetime(2024, 1, 20)
 NAMES = [name for name in REQUEST_COLUMNS if name != VENDOR]
 # Contributions are sums of float32 numbers, of as many terms as there are leaves.
@@ -49,7 +49,7 @@ SUM_MINUTES = 1e-3
 class Pair:
     """A model as trained and as compiled."""
 
-    trained: TripDurationModel
+    trained: TabularModel
     compiled: CompiledModel
 
 
@@ -63,9 +63,15 @@ def pair_of(sample_history: Callable[..., pd.DataFrame]) -> Callable[[str, str],
     statistics = RouteStatistics.of(trips, BOUNDARY, FeatureSettings())
 
     @cache
-    def fitted(family: str) -> TripDurationModel:
-        return TripDurationModel.fit(
-            family, PARAMS.get(family, {}), train, statistics, seed=1, threads=1
+    def fitted(family: str) -> TabularModel:
+        return TabularModel.fit(
+            family,
+            PARAMS.get(family, {}),
+            train,
+            FeatureEncoder(statistics),
+            TARGET,
+            seed=1,
+            threads=1,
         )
 
     @cache
@@ -74,7 +80,7 @@ def pair_of(sample_history: Callable[..., pd.DataFrame]) -> Callable[[str, str],
         if interval == "residuals":
             model = model.with_residual_interval(model, validation)
         elif interval == "quantiles":
-            quantiles = fitted("quantiles").with_own_quantiles(train, seed=1, threads=1)
+            quantiles = fitted("quantiles").with_own_quantiles(train, PICKUP_AT, seed=1, threads=1)
             model = model.with_interval_of(quantiles)
         return Pair(model, compile_model(model, 7))
 
@@ -139,7 +145,7 @@ def test_contributions_and_base_add_up_to_the_unclipped_prediction(
     assert found.contributions.shape == (len(requests), len(FEATURES))
     unclipped = replace(pair.trained, shortest=-np.inf, longest=np.inf)
     np.testing.assert_allclose(
-        found.minutes, unclipped.predict_minutes(requests), rtol=0, atol=SUM_MINUTES
+        found.minutes, unclipped.predict_point(requests), rtol=0, atol=SUM_MINUTES
     )
     np.testing.assert_allclose(
         found.base + found.contributions.sum(axis=1), found.minutes, rtol=0, atol=1e-9
@@ -193,8 +199,8 @@ def test_an_uncalibrated_model_says_that_its_bounds_are_unknown(
 def test_a_family_that_cannot_be_served_is_named(
     pair_of: Callable[[str, str], Pair],
 ) -> None:
-    with pytest.raises(MlopsError, match="route_median"):
-        pair_of("route_median", "none")
+    with pytest.raises(MlopsError, match="group_median"):
+        pair_of("group_median", "none")
 
 
 def test_a_compilation_that_answers_differently_is_refused(

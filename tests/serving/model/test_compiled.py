@@ -13,15 +13,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mlops.datasets.taxi.features.encoding import FEATURES
+from mlops.datasets.taxi.features.encoding import FEATURES, FeatureEncoder
 from mlops.datasets.taxi.features.routes import RouteHistory, RouteStatistics
+from mlops.datasets.taxi.trips import PICKUP_AT, TARGET
 from mlops.errors import DataQualityError, MlopsError
 from mlops.serving.model import compiled as module
 from mlops.serving.model.compilation import compile_model
 from mlops.serving.model.compiled import CompiledModel
 from mlops.serving.model.golden import golden_requests
 from mlops.settings import FeatureSettings
-from mlops.training.artifact import TripDurationModel
+from mlops.training.artifact import TabularModel
 
 AS_OF = datetime(2024, 2, 1)
 
@@ -34,10 +35,14 @@ def model(
     trips = pd.concat([trips, RouteHistory(FeatureSettings()).annotate(trips)], axis=1)
     statistics = RouteStatistics.of(trips, AS_OF, FeatureSettings())
 
-    def fitted(family: str, **params: int) -> TripDurationModel:
-        return TripDurationModel.fit(family, params, trips, statistics, seed=1, threads=1)
+    def fitted(family: str, **params: int) -> TabularModel:
+        return TabularModel.fit(
+            family, params, trips, FeatureEncoder(statistics), TARGET, seed=1, threads=1
+        )
 
-    quantiles = fitted("quantiles", rounds=4).with_own_quantiles(trips, seed=1, threads=1)
+    quantiles = fitted("quantiles", rounds=4).with_own_quantiles(
+        trips, PICKUP_AT, seed=1, threads=1
+    )
     rounds = {"rounds": 8} if request.param == "squared_error" else {}
     trained = fitted(request.param, **rounds).with_interval_of(quantiles)
     return compile_model(trained, 12, {"run": "abc"})

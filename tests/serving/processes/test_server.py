@@ -35,7 +35,7 @@ from mlops.serving.http.keys import add_key
 from mlops.serving.log.reading import read_log
 from mlops.serving.model.compiled import CompiledModel
 from mlops.settings import Settings, load_settings
-from mlops.training.artifact import TripDurationModel
+from mlops.training.artifact import TabularModel
 
 PATIENCE = 60.0  # seconds, on a machine that others use
 BROKEN = 3
@@ -125,7 +125,7 @@ class Running:
 
 @pytest.fixture(scope="module")
 def running(
-    tmp_path_factory: pytest.TempPathFactory, small_models: tuple[TripDurationModel, ...]
+    tmp_path_factory: pytest.TempPathFactory, small_models: tuple[TabularModel, ...]
 ) -> Iterator[Running]:
     """Two workers on a registry of three versions, the last one broken; none is champion."""
     home = tmp_path_factory.mktemp("home")
@@ -156,7 +156,7 @@ def running(
         server.stop()
 
 
-def register(settings: Settings, models: tuple[TripDurationModel, ...]) -> None:
+def register(settings: Settings, models: tuple[TabularModel, ...]) -> None:
     """Register models as versions 1 to 3 and damage the artifact of the last."""
     window = Window(start=datetime(2024, 1, 1), end=datetime(2024, 2, 1), rows=3)
     manifest = TrainingSetManifest(

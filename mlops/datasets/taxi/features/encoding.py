@@ -7,15 +7,14 @@ trips, which differ from street hails, so that they are missing is a feature of 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
+from mlops.datasets.dataset import Columns, Encoder, FeatureLayout, Matrix, Stratum
 from mlops.datasets.taxi.features.calendar import moments
 from mlops.datasets.taxi.features.positions import DIMENSIONS
 from mlops.datasets.taxi.features.routes import AS_OF_COLUMNS, BAND_COLUMNS, RouteStatistics
@@ -35,14 +34,10 @@ from mlops.datasets.taxi.trips import (
     PICKUP_AT,
     PICKUP_ZONE,
     RATE_CODE,
-    TARGET,
     TRIP_TYPE,
 )
-from mlops.errors import DataQualityError
-
-Matrix = npt.NDArray[np.float32]
-# Columns of equal length by name. Arrays spare the server what a frame costs to build.
-Columns: TypeAlias = "pd.DataFrame | Mapping[str, npt.NDArray[Any]]"
+from mlops.datasets.taxi.zones import borough_of
+from mlops.errors import ConfigurationError, DataQualityError
 
 _GEOMETRY: Final = (
     *(f"{end}_{axis}" for end in ("pickup", "dropoff") for axis in "xyz"[:DIMENSIONS]),
@@ -69,6 +64,18 @@ _COMPUTED: Final = (
 )
 FEATURES: Final[tuple[str, ...]] = (*ROUTE_COLUMNS, *_GEOMETRY, *BAND_COLUMNS, *_COMPUTED)
 COLUMN: Final[dict[str, int]] = {name: position for position, name in enumerate(FEATURES)}
+_BOROUGHS: Final = np.unique(borough_of(np.arange(ZONES)), return_inverse=True)[1]
+LAYOUT: Final = FeatureLayout(
+    names=FEATURES,
+    codes={"pickup_zone": ZONES, "dropoff_zone": ZONES},
+    clock=("minute_of_day", "weekday"),
+    grouping=("pickup_zone", "dropoff_zone"),
+    # A zone that is unknown shares its group with those outside of all boroughs.
+    strata=(
+        Stratum("pickup_zone", (*_BOROUGHS.tolist(), int(_BOROUGHS[0]))),
+        Stratum("miles"),
+    ),
+)
 
 _NEEDED: Final = (PICKUP_AT, PICKUP_ZONE, DROPOFF_ZONE)
 # Zones touch: within half a mile, a ratio to the straight line would explode.
@@ -89,6 +96,16 @@ class FeatureEncoder:
     def __reduce__(self) -> Any:
         return FeatureEncoder, (self.statistics,)
 
+    @property
+    def layout(self) -> FeatureLayout:
+        """What the columns of its matrices are."""
+        return LAYOUT
+
+    @property
+    def sha256(self) -> str:
+        """Hash of what it knows of routes."""
+        return self.statistics.sha256
+
     def encode(self, frame: Columns, *, history: bool = False) -> Matrix:
         """Encode requests.
 
@@ -105,7 +122,8 @@ class FeatureEncoder:
         Raises:
             DataQualityError: If a needed column is missing.
         """
-        missing = [name for name in _NEEDED if name not in frame]
+        needed = (*_NEEDED, *AS_OF_COLUMNS) if history else _NEEDED
+        missing = [name for name in needed if name not in frame]
         if missing:
             raise DataQualityError(
                 f"the requests lack the column {', '.join(missing)}",
@@ -145,24 +163,18 @@ class FeatureEncoder:
         return np.ascontiguousarray(np.hstack([self.statistics.routes, *geometry]), np.float32)
 
 
-def training_matrix(
-    encoder: FeatureEncoder, trips: pd.DataFrame
-) -> tuple[Matrix, npt.NDArray[np.float64]]:
-    """Encode training trips with what was known on the day of each.
-
-    Returns:
-        Features, ``(n, len(FEATURES))``, and minutes, ``(n,)``.
+def routes_of(encoder: Encoder) -> RouteStatistics:
+    """Return what an encoder of trips knows of routes.
 
     Raises:
-        DataQualityError: If there are no trips, or a column is missing.
+        ConfigurationError: If it encodes the rows of another dataset.
     """
-    missing = [name for name in (*AS_OF_COLUMNS, TARGET) if name not in trips]
-    if missing or trips.empty:
-        what = f"lack {', '.join(missing)}" if missing else "are none"
-        raise DataQualityError(
-            f"the trips to learn from {what}", "train on a window of the training set"
-        )
-    return encoder.encode(trips, history=True), trips[TARGET].to_numpy(dtype=np.float64)
+    if isinstance(encoder, FeatureEncoder):
+        return encoder.statistics
+    raise ConfigurationError(
+        "this model does not predict taxi trips, so that it knows of no routes",
+        "choose a version of the dataset taxi",
+    )
 
 
 def _optional(frame: Columns, name: str, rows: int) -> Matrix:

@@ -12,9 +12,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mlops.datasets.taxi.features.encoding import COLUMN, FEATURES, FeatureEncoder, training_matrix
+from mlops.datasets.dataset import training_matrix
+from mlops.datasets.taxi.features.encoding import COLUMN, FEATURES, FeatureEncoder
 from mlops.datasets.taxi.features.routes import RouteHistory, RouteStatistics
-from mlops.datasets.taxi.trips import REQUEST_COLUMNS
+from mlops.datasets.taxi.trips import REQUEST_COLUMNS, TARGET
 from mlops.errors import DataQualityError
 from mlops.settings import FeatureSettings
 
@@ -129,7 +130,7 @@ def test_nothing_to_encode(encoder: FeatureEncoder, trips: pd.DataFrame) -> None
 
 def test_training_needs_trips_with_history(encoder: FeatureEncoder, trips: pd.DataFrame) -> None:
     with pytest.raises(DataQualityError, match="route_trips"):
-        training_matrix(encoder, trips)
+        training_matrix(encoder, trips, TARGET)
     annotated = pd.concat([trips, encoder.statistics.lookup(trips)], axis=1)
     with pytest.raises(DataQualityError, match="none"):
-        training_matrix(encoder, annotated[:0])
+        training_matrix(encoder, annotated[:0], TARGET)

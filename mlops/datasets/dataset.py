@@ -1,0 +1,160 @@
+"""What the rest of the library knows of a problem: a dataset, its features, and how they lie.
+
+Nothing beyond this folder knows more. `mlops.datasets.opening` finds the dataset of a run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Protocol, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from mlops.data.references import TrainingSetManifest
+from mlops.errors import DataQualityError
+from mlops.settings import Settings
+
+Matrix = npt.NDArray[np.float32]
+Target = npt.NDArray[np.float64]
+# Columns of equal length by name. Arrays spare the server what a frame costs to build.
+Columns: TypeAlias = "pd.DataFrame | Mapping[str, npt.NDArray[Any]]"
+
+
+@dataclass(frozen=True)
+class Stratum:
+    """A feature by whose values the errors of rows differ, for prediction intervals.
+
+    Attributes:
+        feature: Its name.
+        groups: Of a feature of codes: the group of each code, and of what has none. Empty: the
+            feature is a number, and shares of its values are the groups.
+    """
+
+    feature: str
+    groups: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class FeatureLayout:
+    """The columns of a matrix of features, and what a model has to know of their meaning.
+
+    Attributes:
+        names: Of the columns, in order.
+        codes: Features that hold codes, with how many there are; what has no code is NaN.
+        clock: The features with the minute of the day and the weekday, if there are both.
+        grouping: Features of codes, the broadest first, whose combination names a row's group.
+        strata: By which prediction intervals are calibrated.
+    """
+
+    names: tuple[str, ...]
+    codes: Mapping[str, int] = field(default_factory=dict)
+    clock: tuple[str, str] | None = None
+    grouping: tuple[str, ...] = ()
+    strata: tuple[Stratum, ...] = ()
+
+    @cached_property
+    def column(self) -> Mapping[str, int]:
+        """The position of each feature."""
+        return {name: position for position, name in enumerate(self.names)}
+
+    def codes_in(self, features: Matrix, name: str) -> npt.NDArray[np.int64]:
+        """Return the codes of a feature, ``(n,)``; what has none is one beyond the last."""
+        values = features[:, self.column[name]]
+        return np.where(np.isnan(values), self.codes[name], values).astype(np.int64)
+
+
+class Encoder(Protocol):
+    """The one way from rows to numbers; part of a model, so that it answers the same everywhere."""
+
+    @property
+    def layout(self) -> FeatureLayout:
+        """What the columns of its matrices are."""
+
+    @property
+    def sha256(self) -> str:
+        """Hash of what it knows of the past."""
+
+    def encode(self, frame: Any, *, history: bool = False) -> Matrix:
+        """Encode rows, ``(n, features)``; NaN where unknown.
+
+        Args:
+            frame: What is known when a prediction is asked for, as a frame or as arrays by name.
+            history: Take what is known of the past from the frame: what was known on the day of
+                each row, which is what a model must learn from. Otherwise what the encoder knows.
+
+        Raises:
+            DataQualityError: If a needed column is missing.
+        """
+
+
+class Dataset(Protocol):
+    """A problem, as far as training and judging models of it goes."""
+
+    @property
+    def name(self) -> str:
+        """In commands, folders and the registry."""
+
+    @property
+    def target(self) -> str:
+        """Column of what is predicted."""
+
+    @property
+    def event(self) -> str:
+        """Column of the time at which a prediction is asked for; empty where there is none."""
+
+    def history(self, file: Path) -> Any:
+        """Read what is known of the past, as `mlops.datasets` wrote it.
+
+        Raises:
+            MlopsError: If the file is missing or damaged.
+        """
+
+    def histories(
+        self, manifest: TrainingSetManifest, days: Mapping[str, datetime], settings: Settings
+    ) -> Mapping[str, Any]:
+        """Compute what a training set tells of the past on the mornings of named days."""
+
+    def encoder(self, rows: pd.DataFrame, history: Any) -> Encoder:
+        """Return an encoder for models that learn from rows.
+
+        Args:
+            rows: That the model learns from.
+            history: What is known of the past when the model will be asked: from `history` or
+                `histories`.
+        """
+
+    def slices(self, rows: pd.DataFrame) -> pd.DataFrame:
+        """Name the slice of each row along each dimension by which errors are compared.
+
+        Returns:
+            One categorical column per dimension, same index; only slices that occur are categories,
+            in their natural order.
+        """
+
+
+def training_matrix(encoder: Encoder, rows: pd.DataFrame, target: str) -> tuple[Matrix, Target]:
+    """Encode rows to learn from, with what was known on the day of each.
+
+    Args:
+        encoder: Of the model.
+        rows: Of a window of the training set.
+        target: Column of what is predicted.
+
+    Returns:
+        Features, ``(n, features)``, and answers, ``(n,)``.
+
+    Raises:
+        DataQualityError: If there are no rows, or a column is missing.
+    """
+    if rows.empty or target not in rows:
+        what = f"lack {target}" if not rows.empty else "are none"
+        raise DataQualityError(
+            f"the rows to learn from {what}", "train on a window of the training set"
+        )
+    return encoder.encode(rows, history=True), rows[target].to_numpy(dtype=np.float64)

@@ -1,0 +1,26 @@
+"""The dataset of a run: the worked case, or one that a definition declares."""
+
+from __future__ import annotations
+
+from mlops.datasets.dataset import Dataset
+from mlops.settings import DEFAULT_DATASET, Settings
+
+
+def dataset_of(settings: Settings) -> Dataset:
+    """Return the dataset that ``settings.dataset`` names.
+
+    Raises:
+        ConfigurationError: If there is none of this name, or its definition is wrong.
+    """
+    if settings.dataset == DEFAULT_DATASET:
+        from mlops.datasets.taxi.dataset import TaxiTrips
+
+        return TaxiTrips()
+    from mlops.datasets.catalogue import definition_file
+    from mlops.datasets.declared.dataset import DeclaredDataset
+    from mlops.datasets.loading import load_definition
+
+    definition = load_definition(definition_file(settings.dataset))
+    if settings.source.location:
+        definition = definition.with_source(settings.source.location)
+    return DeclaredDataset(definition)  # type: ignore[return-value]
