@@ -13,7 +13,7 @@ from mlops.errors import (
     UntrustedArtifactError,
 )
 from mlops.registry.standing import Standing, in_mlflow, look_up
-from mlops.registry.trail import CHAMPION, Promotion, Trail
+from mlops.registry.trail import CHALLENGER, CHAMPION, Promotion, Trail
 from mlops.registry.trust import find_trusted
 from mlops.settings import Settings
 
@@ -66,7 +66,9 @@ def no_version(standing: Standing, asked: str) -> ConfigurationError:
     aliases = "".join(f", {alias}" for alias in sorted(standing.aliases))
     return ConfigurationError(
         f"there is no version {asked!r}; there are {numbers}{aliases}",
-        "list the versions with: mlops models",
+        "a version that passes the gate beside a champion is the challenger; train one: mlops run"
+        if asked == CHALLENGER
+        else "list the versions with: mlops models",
     )
 
 

@@ -140,7 +140,7 @@ def registry(tmp_path_factory: pytest.TempPathFactory) -> Settings:
 
 WITH_VERSIONS = {
     "deploy 99": (2, "there are 1, 2, 3, champion, previous_champion"),
-    "deploy challenger": (2, "there are 1, 2, 3, champion, previous_champion"),
+    "deploy challenger": (2, "passes the gate beside a champion"),
     "deploy 3": (5, "mlops models 3"),
     # a second rollback in haste: not to be undone by itself, and the champion is no way on
     "rollback": (2, "mlops rollback --to 2"),
