@@ -24,11 +24,13 @@ def settings(tmp_path: Path) -> Settings:
 
 @pytest.fixture
 def add(settings: Settings) -> Callable[..., str]:
-    """Put a run into a table like Mage's."""
+    """Put a run into tables like Mage's."""
     file = settings.home / "mage" / "mage.db"
     file.parent.mkdir()
     with sqlite3.connect(file) as connection:
         connection.execute("create table pipeline_run (id integer, status text, metrics text)")
+        connection.execute("create table block_run (id integer)")
+        connection.execute("create table pipeline_schedule (id integer)")
 
     def call(status: str, engine: int | None = None) -> str:
         metrics = {} if engine is None else {MARK: {"pid": engine}}

@@ -135,8 +135,13 @@ def test_a_run_in_progress_is_joined_where_that_is_asked_for(
     # When a second request would rather skip
     joined = caller.post("chain", {"ledger": caller.ledger}, skip_if_running=True)[1]
 
-    # Then it learns which run that is, and nothing is started until it is over
+    # Then it learns which run that is, and nothing is started until it is over.
     assert (joined["pipeline_run"]["id"], joined["started"]) == (first, False)
+    # And a run for another dataset is in nobody's way.
+    other = caller.post(
+        "chain", {"ledger": caller.ledger, "dataset": "flights"}, skip_if_running=True
+    )[1]
+    assert other["started"] and other["pipeline_run"]["variables"]["dataset"] == "flights"
     reader = os.open(slow, os.O_RDONLY | os.O_NONBLOCK)
     caller.ended("chain", first)
     os.close(reader)
