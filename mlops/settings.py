@@ -38,6 +38,8 @@ from mlops.errors import HINT, ConfigurationError, did_you_mean
 DEFAULT_DATASET: Final = "taxi"
 # A dataset's name, and what its definition names itself: a folder's name on every system.
 NAME: Final = r"^[a-z][a-z0-9_]*$"
+# Of a source, instead of months.
+ALL_MONTHS: Final = "all"
 PROJECT_ROOT = Path(os.environ.get("MLOPS_PROJECT", Path(__file__).resolve().parents[1]))
 
 
@@ -85,7 +87,9 @@ class SourceSettings(Section):
     )
     taxi: Literal["green", "yellow"] = Field("green", description="Fleet whose trips are read.")
     months: str = Field(
-        "2023-12..2024-02", description="Months as YYYY-MM, a range a..b, or a list with commas."
+        "2023-12..2024-02",
+        description="Months as YYYY-MM, a range a..b, or a list with commas; all (that there are)"
+        " is another dataset's default.",
     )
     location: str = Field(
         "", description="Folder, URL or comma-separated files of the source path (s3:// as well)."
@@ -106,7 +110,7 @@ class SourceSettings(Section):
     @classmethod
     def _months_are_months(cls, value: str) -> str:
         try:
-            parse_months(value)
+            _ = value == ALL_MONTHS or parse_months(value)
         except ConfigurationError as error:
             raise ValueError(str(error)) from error
         return value
@@ -125,8 +129,8 @@ class SourceSettings(Section):
 
     @property
     def month_list(self) -> tuple[str, ...]:
-        """The months asked for, expanded."""
-        return parse_months(self.months)
+        """The months asked for, expanded; none where all are asked for that there are."""
+        return () if self.months == ALL_MONTHS else parse_months(self.months)
 
 
 Action = Literal["quarantine", "flag", "ignore"]
@@ -542,7 +546,7 @@ class Settings(BaseSettings):
     allow_mismatch: bool = Field(
         False, description="Whether a model may score real trips or a taxi it did not learn from."
     )
-    source: SourceSettings = SourceSettings()
+    source: SourceSettings = Field(SourceSettings(), validate_default=True)
     validation: ValidationSettings = ValidationSettings()
     windows: WindowSettings = WindowSettings()
     features: FeatureSettings = FeatureSettings()
@@ -591,6 +595,18 @@ class Settings(BaseSettings):
             return value
         own = {"objectives": (*TrainingSettings().objectives, "trend_and_trees")}
         return TrainingSettings(**(own | value.model_dump(exclude_unset=True)))
+
+    @field_validator("source")
+    @classmethod
+    def _months_by_dataset(cls, value: SourceSettings, info: ValidationInfo) -> SourceSettings:
+        if info.data.get("dataset", DEFAULT_DATASET) == DEFAULT_DATASET:
+            if value.months == ALL_MONTHS:
+                raise ValueError("months: trips have no last month; name months such as 2024-01")
+            return value
+        if "months" in value.model_fields_set:
+            return value
+        content = dict(value) | {"months": ALL_MONTHS}  # a default: it is not given
+        return SourceSettings.model_construct(value.model_fields_set, **content)
 
     @field_validator("tracking")
     @classmethod

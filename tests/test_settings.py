@@ -29,6 +29,18 @@ def test_defaults_need_nothing() -> None:
     assert settings.store.parent == settings.home
 
 
+def test_the_months_of_another_dataset_are_all_that_there_are() -> None:
+    flights = load_settings({"dataset": "flights"}).source
+    assert (flights.months, flights.month_list) == ("all", ())
+    # It is a default: nobody gave it
+    assert "months" not in flights.model_fields_set
+    assert load_settings({"dataset": "flights", "taxi": "yellow"}).source.months == "all"
+    assert load_settings({"dataset": "flights", "months": "2013-01"}).source.months == "2013-01"
+    assert load_settings({"dataset": "flights", "months": "all"}).source.month_list == ()
+    with pytest.raises(ConfigurationError, match="name months such as 2024-01"):
+        load_settings({"months": "all"})
+
+
 def test_overrides_win_over_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     # given a value in the environment and another beside it
     monkeypatch.setenv("MLOPS_TRAINING__SEED", "3")

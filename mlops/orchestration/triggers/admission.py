@@ -164,12 +164,18 @@ def _check_names(pipeline: str, variables: Variables) -> None:
 
 
 def _check_rules(settings: Settings) -> None:
-    if settings.validation.actions:
-        from mlops.datasets.taxi.contract.rules import (
-            rules_in_force,  # computes, unlike all else here
-        )
+    if not settings.validation.actions:
+        return
+    # Both compute, unlike all else here.
+    if settings.dataset == DEFAULT_DATASET:
+        from mlops.datasets.taxi.contract.rules import rules_in_force
 
         rules_in_force(settings.validation)
+    else:
+        from mlops.datasets.declared.preparing.validating import declared_rules_in_force
+
+        definition = load_definition(definition_file(settings.dataset))
+        declared_rules_in_force(definition, settings.validation)
 
 
 def _nothing_more(settings: Settings, variables: Variables) -> None:

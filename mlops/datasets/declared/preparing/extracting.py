@@ -28,7 +28,7 @@ from mlops.datasets.declared.reading import iter_frames
 from mlops.datasets.definition import DatasetDefinition
 from mlops.errors import ConfigurationError, SourceError
 from mlops.records.atomic import atomic_file
-from mlops.settings import Settings, SourceSettings
+from mlops.settings import ALL_MONTHS, Settings, SourceSettings
 
 MONTH: Final = "{month}"
 _MONTH_GLOB: Final = "????-??"
@@ -42,7 +42,7 @@ def extract(definition: DatasetDefinition, settings: Settings) -> Extraction:
     Args:
         definition: Of the dataset.
         settings: `settings.source.location` replaces the definition's; `settings.source.months`
-            chooses among months, of which all that there are is the default.
+            chooses among months.
 
     Returns:
         One reference per file, with its hash, bytes and rows.
@@ -81,9 +81,9 @@ def rows_of(definition: DatasetDefinition, path: Path) -> int:
 
 
 def as_extracted(settings: Settings, extraction: Extraction) -> Settings:
-    """Return the configuration with the months that were found, if none were asked for."""
+    """Return the configuration with the months that were found, if all were asked for."""
     months = tuple(sorted({file.month for file in extraction.files} - {""}))
-    if not months or "months" in settings.source.model_fields_set:
+    if not months or settings.source.months != ALL_MONTHS:
         return settings
     span = f"{months[0]}..{months[-1]}"
     text = span if parse_months(span) == months else ",".join(months)
@@ -118,10 +118,9 @@ def _addresses(location: str, source: SourceSettings) -> Iterator[tuple[str, str
     if MONTH not in location:
         yield "", location
         return
-    there = _months_there(location) if "months" not in source.model_fields_set else ()
-    if "months" not in source.model_fields_set and not there:
+    months = source.month_list or _months_there(location)
+    if not months:
         raise SourceError(f"{location}: there is no file of any month", "check source.location")
-    months = there or source.month_list
     missing = [month for month in months if not exists(location.replace(MONTH, month))]
     if missing:
         found = ", ".join(_months_there(location)) or "none"

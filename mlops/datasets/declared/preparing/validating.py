@@ -63,7 +63,7 @@ def validate(
     count = partial(rows_of, definition)
     files = tuple(as_it_lies_there(file, count) for file in extraction.files)
     limits = settings.validation
-    rules = _rules_in_force(definition, limits)
+    rules = declared_rules_in_force(definition, limits)
     folder = settings.staging / f"validated-{_key(definition, files, limits)[:16]}"
     counts: dict[str, MonthCount] = {}
     for month in sorted({file.month for file in files}):
@@ -83,9 +83,14 @@ def validate(
     return ValidatedTrips(extraction=extraction, quality=quality, parts=parts)
 
 
-def _rules_in_force(
+def declared_rules_in_force(
     definition: DatasetDefinition, limits: ValidationSettings
 ) -> tuple[DatasetRule, ...]:
+    """Return the rules that are not ignored, with the action that the settings give them.
+
+    Raises:
+        ConfigurationError: If an action names a rule that does not exist or cannot be changed.
+    """
     rules = rules_of(definition)
     names = [rule.name for rule in rules]
     for name, action in limits.actions.items():

@@ -39,6 +39,8 @@ def test_months_that_were_found_are_asked_for_the_next_time(configured: Configur
     settings = configured()
     extraction = extract(deliveries(), settings)
     assert as_extracted(settings, extraction).source.months == "2024-02..2024-03"
+    assert "months" not in settings.source.model_fields_set  # what is remembered may replace it
+    assert extract(deliveries(), configured(months="all")) == extraction
     asked = configured(months="2024-03")
     assert as_extracted(asked, extraction) == asked
 
