@@ -16,7 +16,13 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from mlops.data.references import TrainingSetManifest
+from mlops.data.references import (
+    Extraction,
+    FeatureTable,
+    RouteStatisticsManifest,
+    TrainingSetManifest,
+    ValidatedTrips,
+)
 from mlops.errors import DataQualityError
 from mlops.settings import Settings
 
@@ -94,7 +100,7 @@ class Encoder(Protocol):
 
 
 class Dataset(Protocol):
-    """A problem, as far as training and judging models of it goes."""
+    """A problem: how its rows are prepared, and how models of it are trained and judged."""
 
     @property
     def name(self) -> str:
@@ -107,6 +113,34 @@ class Dataset(Protocol):
     @property
     def event(self) -> str:
         """Column of the time at which a prediction is asked for; empty where there is none."""
+
+    def definition_files(self, settings: Settings) -> tuple[Path, ...]:
+        """Return the files, beside those of rows, that decide what is prepared."""
+
+    def extract(self, settings: Settings) -> Extraction:
+        """Bring the rows asked for within reach and prove each file whole.
+
+        Raises:
+            SourceError: Naming the file that is missing or unusable.
+        """
+
+    def as_extracted(self, extraction: Extraction, settings: Settings) -> Settings:
+        """Return the configuration that asks for just the files that were found."""
+
+    def validate(self, extraction: Extraction, settings: Settings) -> ValidatedTrips:
+        """Hold every row to the data contract, and stage those that are kept.
+
+        Raises:
+            DataQualityError: If too many rows are bad, or too few are left.
+        """
+
+    def build(self, validated: ValidatedTrips, settings: Settings) -> FeatureTable:
+        """Add to each row what was known on its day."""
+
+    def freeze(
+        self, training_set: TrainingSetManifest, settings: Settings
+    ) -> RouteStatisticsManifest:
+        """Publish what the past tells at the boundaries of the windows."""
 
     def history(self, file: Path) -> Any:
         """Read what is known of the past, as `mlops.datasets` wrote it.

@@ -23,4 +23,4 @@ def dataset_of(settings: Settings) -> Dataset:
     definition = load_definition(definition_file(settings.dataset))
     if settings.source.location:
         definition = definition.with_source(settings.source.location)
-    return DeclaredDataset(definition)  # type: ignore[return-value]
+    return DeclaredDataset(definition)

@@ -1,4 +1,4 @@
-"""Steps of the pipelines `data_preparation` and `route_statistics`: trips become data products."""
+"""Steps of the pipelines `data_preparation` and `route_statistics`: rows become data products."""
 
 from __future__ import annotations
 
@@ -6,18 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from mlops import progress
-from mlops.data.references import (
-    Extraction,
-    FeatureTable,
-    RouteStatisticsManifest,
-    ValidatedTrips,
-)
+from mlops.data.references import Extraction, FeatureTable, ValidatedTrips
 from mlops.data.store.publications import remember
 from mlops.data.store.snapshots import publish_training_set
-from mlops.datasets.taxi.contract.validation import validate as validate_trips
-from mlops.datasets.taxi.features.build import build_features
-from mlops.datasets.taxi.features.products import publish_route_statistics as publish_routes
-from mlops.datasets.taxi.sources import extract as extract_trips
+from mlops.datasets.opening import dataset_of
 from mlops.registry.receipts import code_commit
 from mlops.registry.remembered import source_in_force
 from mlops.settings import load_settings
@@ -33,44 +25,43 @@ def extract(variables: Variables) -> dict[str, Any]:
     """
     found = source_in_force(load_settings(variables, strict=False))
     progress.report(found.summary)
-    extraction = extract_trips(found.settings)
+    extraction = dataset_of(found.settings).extract(found.settings)
     rows = sum(file.rows for file in extraction.files)
     progress.report("extracted", files=len(extraction.files), rows=rows)
     return extraction.model_dump(mode="json")
 
 
 def validate(extraction: Mapping[str, Any], variables: Variables) -> dict[str, Any]:
-    """Hold every trip to the data contract; returns `ValidatedTrips`."""
-    validated = validate_trips(
-        Extraction.model_validate(extraction), load_settings(variables, strict=False)
-    )
+    """Hold every row to the data contract; returns `ValidatedTrips`."""
+    settings = load_settings(variables, strict=False)
+    validated = dataset_of(settings).validate(Extraction.model_validate(extraction), settings)
     quality = validated.quality
     progress.report("validated", kept=quality.rows_kept, quarantined=quality.rows_quarantined)
     return validated.model_dump(mode="json")
 
 
 def build(validated: Mapping[str, Any], variables: Variables) -> dict[str, Any]:
-    """Add the route history known before each trip; returns a `FeatureTable`."""
-    table = build_features(
-        ValidatedTrips.model_validate(validated), load_settings(variables, strict=False)
-    )
+    """Add the history known before each row; returns a `FeatureTable`."""
+    settings = load_settings(variables, strict=False)
+    table = dataset_of(settings).build(ValidatedTrips.model_validate(validated), settings)
     return table.model_dump(mode="json")
 
 
 def publish(features: Mapping[str, Any], variables: Variables) -> dict[str, Any]:
     """Publish the training set as an immutable snapshot; returns its `TrainingSetManifest`."""
-    source = source_in_force(load_settings(variables, strict=False))  # part of the recipe
-    table = FeatureTable.model_validate(features)
-    manifest = publish_training_set(table, source.settings, code_commit())
-    remember(manifest.sha256, table.extraction.files, source.settings)
+    asked = source_in_force(load_settings(variables, strict=False)).settings
+    dataset, table = dataset_of(asked), FeatureTable.model_validate(features)
+    settings = dataset.as_extracted(table.extraction, asked)  # part of the recipe
+    manifest = publish_training_set(table, settings, code_commit())
+    definitions = dataset.definition_files(settings)
+    remember(manifest.sha256, table.extraction.files, settings, definitions)
     progress.report("published training_set", rows=manifest.rows, sha256=manifest.sha256[:12])
     return manifest.model_dump(mode="json")
 
 
 def publish_route_statistics(training_set: Any, variables: Variables) -> dict[str, Any]:
-    """Publish route history at the windows' boundaries; returns a `RouteStatisticsManifest`."""
-    manifest: RouteStatisticsManifest = publish_routes(
-        training_set_from(training_set, variables), load_settings(variables, strict=False)
-    )
+    """Publish histories at the windows' boundaries; returns a `RouteStatisticsManifest`."""
+    settings = load_settings(variables, strict=False)
+    manifest = dataset_of(settings).freeze(training_set_from(training_set, variables), settings)
     progress.report("published route_statistics", sha256=manifest.sha256[:12])
     return manifest.model_dump(mode="json")

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from mlops.data.references import RouteStatisticsManifest, TrainingSetManifest
-from mlops.datasets.taxi.features.products import publish_route_statistics
+from mlops.datasets.opening import dataset_of
 from mlops.errors import MlopsError
 from mlops.settings import Settings
 
@@ -59,7 +59,7 @@ def route_statistics_for(
     )
     if manifest.training_set == training_set.sha256:
         return manifest
-    return publish_route_statistics(training_set, settings)
+    return dataset_of(settings).freeze(training_set, settings)
 
 
 def _dicts(node: Any) -> Iterator[Mapping[str, Any]]:

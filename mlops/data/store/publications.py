@@ -34,13 +34,23 @@ class Publication(Reference):
     published_at: datetime
 
 
-def remember(sha256: str, files: Iterable[SourceFile], settings: Settings) -> None:
-    """Write down what the training set that has just been published was asked by."""
+def remember(
+    sha256: str, files: Iterable[SourceFile], settings: Settings, definitions: Iterable[Path] = ()
+) -> None:
+    """Write down what the training set that has just been published was asked by.
+
+    Args:
+        sha256: Of the training set.
+        files: That its rows are from.
+        settings: It was built by.
+        definitions: Other files that decided what is in it.
+    """
+    defined = {str(path): sha256_of(path) for path in definitions}
     publication = Publication(
         training_set=sha256,
         recipe=_recipe(settings),
         code=fingerprints.of_code(*CODE),
-        files={file.uri: file.sha256 for file in files},
+        files={file.uri: file.sha256 for file in files} | defined,
         published_at=datetime.now(timezone.utc),
     )
     write_record(publication_file(settings), publication)

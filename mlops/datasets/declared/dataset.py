@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mlops.datasets.catalogue import definition_file
 from mlops.datasets.definition import DatasetDefinition
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from mlops.data.references import (
+        Extraction,
+        FeatureTable,
+        RouteStatisticsManifest,
+        TrainingSetManifest,
+        ValidatedTrips,
+    )
     from mlops.datasets.declared.encoding import TableEncoder
     from mlops.datasets.declared.snapshots import HistorySnapshot
+    from mlops.settings import Settings
 
 
 @dataclass(frozen=True)
@@ -34,6 +46,56 @@ class DeclaredDataset:
     def event(self) -> str:
         """Column of the time at which a prediction is asked for; empty where there is none."""
         return self.definition.time.event if self.definition.time else ""
+
+    def definition_files(self, settings: Settings) -> tuple[Path, ...]:
+        """Return the file of the definition."""
+        return (definition_file(settings.dataset),)
+
+    def extract(self, settings: Settings) -> Extraction:
+        """Find the files of the months asked for."""
+        from mlops.datasets.declared.preparing.extracting import extract
+
+        return extract(self.definition, settings)
+
+    def as_extracted(self, extraction: Extraction, settings: Settings) -> Settings:
+        """Return the configuration with the months that were found, if all were asked for."""
+        from mlops.datasets.declared.preparing.extracting import as_extracted
+
+        return as_extracted(settings, extraction)
+
+    def validate(self, extraction: Extraction, settings: Settings) -> ValidatedTrips:
+        """Hold every row to the rules of the definition."""
+        from mlops.datasets.declared.preparing.validating import validate
+
+        return validate(self.definition, extraction, settings)
+
+    def build(self, validated: ValidatedTrips, settings: Settings) -> FeatureTable:
+        """Add the histories known on the day of each row, and its window."""
+        from mlops.datasets.declared.preparing.building import build
+
+        return build(self.definition, validated, settings)
+
+    def freeze(
+        self, training_set: TrainingSetManifest, settings: Settings
+    ) -> RouteStatisticsManifest:
+        """Publish the histories at the boundaries of the windows."""
+        from mlops.datasets.declared.preparing.freezing import publish_histories
+
+        return publish_histories(self.definition, training_set, settings)
+
+    def history(self, file: Path) -> HistorySnapshot:
+        """Read what was known of groups on a morning."""
+        from mlops.datasets.declared.stored_snapshots import load_snapshot
+
+        return load_snapshot(file)
+
+    def histories(
+        self, manifest: TrainingSetManifest, days: Mapping[str, datetime], settings: Settings
+    ) -> Mapping[str, HistorySnapshot]:
+        """Compute what is known of groups on the mornings of named days."""
+        from mlops.datasets.declared.preparing.freezing import freeze
+
+        return freeze(self.definition, manifest, days)
 
     def encoder(self, rows: pd.DataFrame, history: HistorySnapshot | None) -> TableEncoder:
         """Return an encoder that has learned the categories of rows."""

@@ -12,7 +12,13 @@ from mlops.datasets.taxi.trips import PICKUP_AT, TARGET
 if TYPE_CHECKING:
     import pandas as pd
 
-    from mlops.data.references import TrainingSetManifest
+    from mlops.data.references import (
+        Extraction,
+        FeatureTable,
+        RouteStatisticsManifest,
+        TrainingSetManifest,
+        ValidatedTrips,
+    )
     from mlops.datasets.taxi.features.encoding import FeatureEncoder
     from mlops.datasets.taxi.features.routes import RouteStatistics
     from mlops.settings import Settings
@@ -24,6 +30,40 @@ class TaxiTrips:
     name = "taxi"
     target = TARGET
     event = PICKUP_AT
+
+    def definition_files(self, settings: Settings) -> tuple[Path, ...]:
+        """Return no files: what trips are is code, and the settings."""
+        return ()
+
+    def extract(self, settings: Settings) -> Extraction:
+        """Fetch or generate the months asked for."""
+        from mlops.datasets.taxi.sources import extract
+
+        return extract(settings)
+
+    def as_extracted(self, extraction: Extraction, settings: Settings) -> Settings:
+        """Return the configuration, which names the months."""
+        return settings
+
+    def validate(self, extraction: Extraction, settings: Settings) -> ValidatedTrips:
+        """Hold every trip to the data contract."""
+        from mlops.datasets.taxi.contract.validation import validate
+
+        return validate(extraction, settings)
+
+    def build(self, validated: ValidatedTrips, settings: Settings) -> FeatureTable:
+        """Add the route history known before each trip."""
+        from mlops.datasets.taxi.features.build import build_features
+
+        return build_features(validated, settings)
+
+    def freeze(
+        self, training_set: TrainingSetManifest, settings: Settings
+    ) -> RouteStatisticsManifest:
+        """Publish route history at the boundaries of the windows."""
+        from mlops.datasets.taxi.features.products import publish_route_statistics
+
+        return publish_route_statistics(training_set, settings)
 
     def history(self, file: Path) -> RouteStatistics:
         """Read what is known of routes."""

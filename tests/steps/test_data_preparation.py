@@ -1,0 +1,106 @@
+"""The steps prepare whatever dataset the variables name, and notice when a training set is old."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mlops.data.references import RouteStatisticsManifest, TrainingSetManifest
+from mlops.data.store.manifests import current_hash
+from mlops.data.store.publications import reason_to_build
+from mlops.datasets.opening import dataset_of
+from mlops.errors import DataQualityError
+from mlops.registry import remembered
+from mlops.registry.remembered import source_in_force
+from mlops.settings import load_settings
+from mlops.steps.data_preparation import (
+    build,
+    extract,
+    publish,
+    publish_route_statistics,
+    validate,
+)
+from tests.datasets.declared.deliveries import DELIVERIES
+from tests.datasets.declared.preparing.conftest import rows_of_days, written
+
+Variables = Mapping[str, Any]
+
+
+@pytest.fixture
+def variables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """Declare the dataset in the working directory, with its files, and no champion anywhere."""
+    folder = tmp_path / "datasets" / "deliveries"
+    folder.mkdir(parents=True)
+    split = DELIVERIES.replace("{validation: 2d, test: 2d}", "{validation: 2d, test: 18d}")
+    (folder / "dataset.yaml").write_text(split)
+    written(folder, rows_of_days())
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(remembered, "find_version", lambda *_: None)
+    return {
+        "home": str(tmp_path / "home"),
+        "dataset": "deliveries",
+        "validation.min_rows": 1,
+        "validation.min_days_covered": 0,
+        "execution_partition": "of Mage",  # which adds names of its own
+    }
+
+
+def prepared(variables: Variables) -> TrainingSetManifest:
+    table = build(validate(extract(variables), variables), variables)
+    return TrainingSetManifest.model_validate(publish(table, variables))
+
+
+def test_a_declared_dataset_is_prepared_and_frozen(variables: dict[str, Any]) -> None:
+    manifest = prepared(variables)
+
+    assert manifest.dataset == "deliveries" and manifest.rows == 240
+    assert manifest.recipe["source"]["months"] == "2024-02..2024-03"
+    frozen = RouteStatisticsManifest.model_validate(
+        publish_route_statistics([manifest.model_dump(mode="json")], variables)
+    )
+    dataset = dataset_of(load_settings(variables, strict=False))
+    days = {"at_test": manifest.test.start}
+    found = dataset.histories(manifest, days, load_settings(variables, strict=False))
+    assert dataset.history(Path(frozen.at_test)).sha256 == found["at_test"].sha256
+
+
+def test_what_is_old_is_noticed(
+    variables: dict[str, Any], tmp_path: Path, make_reason: Callable[[], str]
+) -> None:
+    folder = tmp_path / "datasets" / "deliveries"
+    assert make_reason() == "first build"
+    prepared(variables)
+    assert make_reason() == ""
+
+    # When the definition is edited, and when a file of rows is
+    definition = folder / "dataset.yaml"
+    before = definition.read_text()
+    definition.write_text(before.replace("label_delay: 6h", "label_delay: 7h"))
+    assert make_reason() == f"source files changed: {definition}"
+    definition.write_text(before)
+    assert make_reason() == ""
+    rows = rows_of_days()
+    rows.loc[0, "minutes"] += 1
+    written(folder, rows)
+    assert make_reason() == f"source files changed: {folder / 'deliveries_2024-02.csv'}"
+
+
+@pytest.fixture
+def make_reason(variables: dict[str, Any]) -> Callable[[], str]:
+    """Return what tells why the training set does not answer the request."""
+    return lambda: reason_to_build(source_in_force(load_settings(variables, strict=False)).settings)
+
+
+def test_a_refused_batch_leaves_the_training_set_as_it_was(
+    variables: dict[str, Any], tmp_path: Path
+) -> None:
+    first = prepared(variables)
+    rows = rows_of_days()
+    rows["weight"] = 51.0
+    written(tmp_path / "datasets" / "deliveries", rows)
+    with pytest.raises(DataQualityError, match=r"100\.0% of the rows are bad"):
+        prepared(variables)
+    assert current_hash(load_settings(variables, strict=False)) == first.sha256
