@@ -14,26 +14,27 @@ calibration, the generator's code; the file is checked against its receipt |
 | cache | the TLC's months | datasets/taxi/sources/tlc.py | address; checked against its receipt |
 | cache | remote files | datasets/taxi/sources/path.py | address and the origin's mark of the \
 content; checked against its receipt |
+| cache | remote tables | datasets/declared/preparing/extracting.py | address and the origin's \
+mark of the content |
 | staging | months held to the contract | datasets/taxi/contract/validation.py | bytes and names \
 of the files as they lie there, taxi, limits and actions, code of `data` and `datasets/taxi` |
 | staging | months with route history | datasets/taxi/features/build.py | the staged months, \
 settings of features, code of `data` and `datasets/taxi` |
-| cache | remote tables | datasets/declared/preparing/extracting.py | address and the origin's \
-mark of the content |
+| store | training sets | data/store/snapshots.py | their content, verified when \
+published again |
+| store | what the training set in use was asked by | data/store/publications.py | all settings \
+of the recipe, bytes of the source files and of the definition, code of `data` and `datasets`; \
+compared, not hashed |
+| store | route statistics | datasets/taxi/features/products.py | training set, settings of \
+features, code of `data` and `datasets/taxi` |
 | staging | rows held to the rules | datasets/declared/preparing/validating.py | bytes and names \
 of the files as they lie there, definition, limits and actions, code of `data` and `datasets` |
 | staging | rows with histories | datasets/declared/preparing/building.py | the staged rows, \
 definition, code of `data` and `datasets` |
-| store | training sets | data/store/snapshots.py | their content, verified when \
-published again |
-| store | what the training set in use was asked by | data/store/publications.py | all settings \
-of the recipe, bytes of the source files, code of `data` and `datasets`; compared, not hashed |
-| store | route statistics | datasets/taxi/features/products.py | training set, settings of \
-features, code of `data` and `datasets/taxi` |
 | store | frozen histories | datasets/declared/preparing/freezing.py | training set, definition, \
 code of `data` and `datasets` |
-| all four | definitions | datasets/declared/preparing/identity.py | all that a definition says \
-but the place of its files, and the source that derives columns |
+| these three | definitions | datasets/declared/preparing/identity.py | all that a definition \
+says but the place of its files, and the source that derives columns |
 | predictions | batches | inference/batch.py | bytes and names of the files, taxi, limits and \
 actions, model, version, code that reads and predicts |
 | served | compiled models | serving/processes/follower.py | version, model, code that compiles |
@@ -49,15 +50,16 @@ setting given to `--resume` replaces the job's, or is refused |
 | home | builds of data products | orchestration/products/builds.py | the hash that the store \
 names |
 
-Records of what happened are found by what they are about, and are no caches: `deployments`,
-`registry`, `selections`, `prediction_log_folder`, the windows and decisions under `monitored`,
-`reports`, `logs`. A window names the model that it was measured with, a promotion the source of its
-model, a rollout and a pending approval the model of their version: they count for no other one that
-has its number in another registry. A deployment and an answer in the prediction log name a version
-by its number only. A deployment is history once it is over. To an answer, a
-column for the model would change every stored part and table; where a home moves to another
-registry, the answers by the former version of a number are measured once with the present one, and
-its findings of `skew` say that it did not give them.
+All but those under `home` lie in the `state` of a dataset. Records of what happened are found by
+what they are about, and are no caches: `deployments`, `registry`, `runs` with `selections`,
+`retrainings` and `last_verdict`, `prediction_log_folder`, the windows and decisions under
+`monitored`, `reports`, `logs`. A window names the model that it was measured with, a promotion the
+source of its model, a rollout and a pending approval the model of their version: they count for no
+other one that has its number in another registry. A deployment and an answer in the prediction log
+name a version by its number only. A deployment is history once it is over. To an answer, a column
+for the model would change every stored part and table; where a home moves to another registry, the
+answers by the former version of a number are measured once with the present one, and its findings
+of `skew` say that it did not give them.
 """
 
 from __future__ import annotations

@@ -175,9 +175,11 @@ def status(
             console.print("training set: none yet; build it with: mlops run")
         else:
             label = " (synthetic)" if manifest.extraction.synthetic else ""
+            extraction = manifest.extraction
+            rows = counted(manifest.rows, "trip" if extraction.taxi else "row")
             console.print(
-                f"training set {manifest.sha256[:12]}{label}: {counted(manifest.rows, 'trip')}, "
-                f"{manifest.extraction.taxi} {', '.join(manifest.extraction.months)}, "
+                f"training set {manifest.sha256[:12]}{label}: {rows}, "
+                f"{extraction.taxi or manifest.dataset} {', '.join(extraction.months)}, "
                 f"built {manifest.created_at:%Y-%m-%d %H:%M} UTC"
             )
     show_rows(runs, as_json=as_json, title="Last pipeline runs", empty="no pipeline has run yet")

@@ -80,6 +80,23 @@ def test_the_same_files_are_the_same_training_set(configured: Configured, tmp_pa
     assert all((frame[SPLIT] == place).all() for place, frame in enumerate(read))
 
 
+def test_rows_drawn_at_random_or_in_groups_lie_next_to_each_other(configured: Configured) -> None:
+    split = "{by: group, group: depot, validation: 0.3, test: 0.3}"
+    definition = deliveries(split=split, histories="{}")
+    rows = rows_of_days()
+    rows["depot"] = [f"depot {number % 40}" for number in range(len(rows))]
+    settings = configured()
+    written(Path(settings.source.location).parent, rows)
+
+    manifest = publish_training_set(prepared(settings, definition), settings, "c0ffee")
+
+    read = {name: read_window(manifest, name) for name in WINDOWS}
+    depots = [set(frame["depot"]) for frame in read.values()]
+    assert sum(map(len, depots)) == 40 == len(set.union(*depots))
+    assert sum(map(len, read.values())) == 240
+    assert manifest.test.start < manifest.train.end
+
+
 def test_windows_that_leave_nothing_are_refused(configured: Configured) -> None:
     definition = deliveries(split="{validation: 30d, test: 18d}")
     with pytest.raises(DataQualityError, match=r"split: .* leave no day to learn from"):
