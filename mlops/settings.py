@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from datetime import date
 from functools import reduce
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, get_origin
+from typing import Annotated, Any, Final, Literal, TypeVar, cast, get_origin
 
 from pydantic import (
     BaseModel,
@@ -73,6 +73,16 @@ class Section(BaseModel):
     """Base of every configuration section: no unknown keys, no mutation."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+
+
+SectionType = TypeVar("SectionType", bound=Section)
+
+
+def _completed(section: SectionType, **defaults: Any) -> SectionType:
+    """Return a section with other defaults, which count as given by nobody, as all defaults do."""
+    given = section.model_fields_set
+    own = {name: value for name, value in defaults.items() if name not in given}
+    return cast(SectionType, type(section).model_construct(given, **{**dict(section), **own}))
 
 
 Port = Annotated[int, Field(ge=1, le=65535)]
@@ -593,8 +603,7 @@ class Settings(BaseSettings):
     def _trained_by_dataset(cls, value: TrainingSettings, info: ValidationInfo) -> TrainingSettings:
         if info.data.get("dataset", DEFAULT_DATASET) == DEFAULT_DATASET:
             return value
-        own = {"objectives": (*TrainingSettings().objectives, "trend_and_trees")}
-        return TrainingSettings(**(own | value.model_dump(exclude_unset=True)))
+        return _completed(value, objectives=(*TrainingSettings().objectives, "trend_and_trees"))
 
     @field_validator("source")
     @classmethod
@@ -603,10 +612,7 @@ class Settings(BaseSettings):
             if value.months == ALL_MONTHS:
                 raise ValueError("months: trips have no last month; name months such as 2024-01")
             return value
-        if "months" in value.model_fields_set:
-            return value
-        content = dict(value) | {"months": ALL_MONTHS}  # a default: it is not given
-        return SourceSettings.model_construct(value.model_fields_set, **content)
+        return _completed(value, months=ALL_MONTHS)
 
     @field_validator("tracking")
     @classmethod
@@ -614,8 +620,13 @@ class Settings(BaseSettings):
         dataset = info.data.get("dataset", DEFAULT_DATASET)
         if dataset == DEFAULT_DATASET:
             return value
-        own = {"experiment": dataset, "model_name": dataset}
-        return TrackingSettings(**(own | value.model_dump(exclude_unset=True)))
+        return _completed(value, experiment=dataset, model_name=dataset)
+
+    def working_on(self, dataset: str) -> Settings:
+        """Return the same configuration for another dataset of the home."""
+        if dataset == self.dataset:
+            return self
+        return Settings(**(self.model_dump(exclude_unset=True) | {"dataset": dataset}))
 
     @property
     def state(self) -> Path:
@@ -693,6 +704,11 @@ class Settings(BaseSettings):
     def monitored(self) -> Path:
         """What monitoring found: one file per window and per decision, and reference profiles."""
         return self.state / "monitoring"
+
+    @property
+    def incidents(self) -> Path:
+        """What people were notified of: one file per incident that is not over."""
+        return self.state / "notifications"
 
     @property
     def observed(self) -> Path:

@@ -98,7 +98,7 @@ def places(settings: Settings) -> set[Path]:
         for name, member in vars(Settings).items()
         if isinstance(member, property) and isinstance(getattr(settings, name), Path)
     }
-    assert {"store", "served", "registry", "runs", "observed", "last_verdict"} <= set(own)
+    assert {"store", "served", "registry", "runs", "observed", "incidents"} <= set(own)
     return {path for name, path in own.items() if name not in ("state", "logs")}
 
 
@@ -112,6 +112,16 @@ def test_what_is_given_for_tracking_wins_over_the_dataset(monkeypatch: pytest.Mo
 
     # then only what is not given follows the dataset
     assert (tracking.model_name, tracking.experiment) == ("delays", "flights")
+
+
+def test_the_same_configuration_works_on_another_dataset() -> None:
+    given = {"home": "/tmp/somewhere", "tracking.experiment": "ours", "training.seed": 3}
+    taxi = load_settings(given)
+
+    for name in ("flights", "houses", "taxi"):
+        other = taxi.working_on("parcels").working_on(name)
+        assert other.model_dump() == load_settings({**given, "dataset": name}).model_dump()
+    assert taxi.working_on("taxi") is taxi
 
 
 @pytest.mark.parametrize("name", ["", "Flights", "flights/2013", "2013", "a b", "..", "flights\n"])

@@ -65,3 +65,13 @@ def month_bounds(month: str) -> tuple[datetime, datetime]:
         datetime(int(month[:4]), int(month[5:]), 1),
         datetime(int(following[:4]), int(following[5:]), 1),
     )
+
+
+def months_as_text(months: tuple[str, ...]) -> str:
+    """Write months as a setting is given them: as a range if none is left out.
+
+    Args:
+        months: At least one, in order.
+    """
+    span = f"{months[0]}..{months[-1]}"
+    return span if parse_months(span) == months else ",".join(months)

@@ -25,7 +25,7 @@ from mlops.notifications.channels import channels_of
 from mlops.notifications.delivery import Delivery, deliver
 from mlops.records.files import find_or_report, write_record
 from mlops.records.folder import RecordFolder
-from mlops.settings import Settings
+from mlops.settings import DEFAULT_DATASET, Settings
 
 logger = logging.getLogger(__name__)
 
@@ -178,7 +178,7 @@ def resolve(settings: Settings, incident: str, why: str = "It works again") -> D
 
 def reported(settings: Settings, on_damage: Callable[[DamagedFileError], None]) -> list[Incident]:
     """Return all incidents that people know of, and not yet of their end."""
-    return RecordFolder(_folder(settings), Incident, _WAY_OUT).all(on_damage=on_damage)
+    return RecordFolder(settings.incidents, Incident, _WAY_OUT).all(on_damage=on_damage)
 
 
 def _over(known: Incident, why: str) -> Alert:
@@ -203,7 +203,7 @@ def _duration(span: timedelta) -> str:
 
 
 def _known(settings: Settings, incident: str) -> list[Incident]:
-    found = (_read(file) for file in sorted(_folder(settings).glob("*.json")))
+    found = (_read(file) for file in sorted(settings.incidents.glob("*.json")))
     return [
         known
         for known in found
@@ -220,12 +220,10 @@ def _deliver(settings: Settings, alert: Alert) -> Delivery:
     # Readers of the log learn of it too, also where no channel is configured.
     level = logging.INFO if alert.severity == "info" else logging.WARNING
     logger.log(level, "%s: %s", alert.kind, alert.title)
+    if settings.dataset != DEFAULT_DATASET:
+        alert = alert.model_copy(update={"facts": {"dataset": settings.dataset, **alert.facts}})
     channels = channels_of(settings.notifications)
     return deliver(channels, alert, settings.notifications.timeout_seconds)
-
-
-def _folder(settings: Settings) -> Path:
-    return settings.home / "notifications"
 
 
 def _read(file: Path) -> Incident | None:
@@ -237,7 +235,7 @@ def _sole(settings: Settings, incident: str) -> Iterator[Path | None]:
     """Give the file of an incident, or None while another process tells of it."""
     readable = re.sub(r"[^\w.-]+", "-", incident)[:60]
     digest = hashlib.sha256(incident.encode()).hexdigest()[:12]
-    file = _folder(settings) / f"{readable}-{digest}.json"
+    file = settings.incidents / f"{readable}-{digest}.json"
     file.parent.mkdir(parents=True, exist_ok=True)
     lock = os.open(file.with_suffix(".lock"), os.O_RDWR | os.O_CREAT, 0o600)
     try:

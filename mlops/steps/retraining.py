@@ -10,6 +10,7 @@ from datetime import datetime, timezone
 from typing import Any, Protocol
 
 from mlops import progress
+from mlops.datasets.declared.months import months_there
 from mlops.datasets.taxi.sources.news import months_after
 from mlops.errors import ConfigurationError
 from mlops.registry.remembered import months_learned, source_in_force
@@ -23,7 +24,7 @@ from mlops.retraining.records import (
     read_record,
     write_record,
 )
-from mlops.settings import ALIASES, YES, is_setting, load_settings
+from mlops.settings import ALIASES, DEFAULT_DATASET, YES, Settings, is_setting, load_settings
 
 Variables = Mapping[str, Any]
 
@@ -72,7 +73,7 @@ def look_for_new_data(variables: Variables) -> dict[str, Any]:
         )
     else:
         had = months_learned(settings)
-        new = months_after(settings.source, had[-1], _today()) if had else months
+        new = _new_months(settings, had)
         limit = settings.retraining.max_months
         forced = variables.get("force") in YES
         decision = decide(had, new, force=forced, reason=reason, max_months=limit)
@@ -91,6 +92,14 @@ def look_for_new_data(variables: Variables) -> dict[str, Any]:
         ),
     )
     return decision.model_dump(mode="json")
+
+
+def _new_months(settings: Settings, had: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the months that nobody has learned from, oldest first."""
+    if settings.dataset != DEFAULT_DATASET:
+        return tuple(month for month in months_there(settings) if not had or month > had[-1])
+    source = settings.source
+    return months_after(source, had[-1], _today()) if had else source.month_list
 
 
 def is_needed(decision: Mapping[str, Any]) -> bool:
@@ -113,7 +122,8 @@ def prepare(decision: Mapping[str, Any], variables: Variables, run: RunPipeline)
         **source_in_force(asked).overrides(asked),
         **_test_window(variables),
         **_settings_among(variables),
-        "source.months": ",".join(months),
+        # A table whose files hold any time has no months: it is read as a whole.
+        **({"source.months": ",".join(months)} if all(months) else {}),
     }
     built = run("data_preparation", given, variables)
     run("route_statistics", given, variables)

@@ -121,6 +121,36 @@ def test_a_new_month_is_prepared_trained_judged_and_deployed(in_use: Any) -> Non
     assert newest_record(load_settings()) == read_record(load_settings(), 7)
 
 
+def test_another_dataset_is_retrained_on_the_months_of_its_files(
+    in_use: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    in_use("2013-01", "2013-02", kind="path")
+    there = ("2013-01", "2013-02", "2013-03")
+    monkeypatch.setattr(retraining, "months_there", lambda settings: there)
+    runs = Runs(outputs())
+
+    record = whole_run(runs, dataset="flights", **{"deployment.policy": "auto"})
+
+    assert record["decision"]["new_months"] == ["2013-03"]
+    (_, given), *others = runs.asked
+    assert (given["dataset"], given["source.months"]) == ("flights", ",".join(there))
+    assert all(each["dataset"] == "flights" for _, each in others[:-1])
+    flights = load_settings({"dataset": "flights"})
+    assert read_record(flights, 7) is not None and read_record(load_settings(), 7) is None
+
+
+def test_a_table_without_months_is_retrained_as_a_whole(
+    in_use: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    in_use("", kind="path")
+    monkeypatch.setattr(retraining, "months_there", lambda settings: ())
+    runs = Runs(outputs())
+
+    whole_run(runs, dataset="flights", force=True)
+
+    assert "source.months" not in runs.asked[0][1]
+
+
 @pytest.mark.parametrize(
     ("asked", "passed_on"),
     [
@@ -241,7 +271,12 @@ def test_a_run_that_fails_leaves_the_cause_in_its_record(in_use: Any) -> None:
     settings = load_settings()
     failed = SimpleNamespace(block="prepare_data", error="SourceError: no such month")
     result: Any = SimpleNamespace(
-        pipeline="retraining", run_id=7, status="failed", failed_blocks=(failed,), succeeded=False
+        dataset="taxi",
+        pipeline="retraining",
+        run_id=7,
+        status="failed",
+        failed_blocks=(failed,),
+        succeeded=False,
     )
     exits.run_ended(settings, result)
     record = read_record(settings, 7)

@@ -14,6 +14,7 @@ from typing import Any
 from mlops.data.origins import TripOrigin, replacement, require_scoring
 from mlops.data.store.manifests import current_training_set
 from mlops.data.store.publications import reason_to_build
+from mlops.datasets.declared.months import with_months
 from mlops.errors import ConfigurationError, GateRefusalError
 from mlops.orchestration.engine.engine import Engine
 from mlops.orchestration.jobs.journal import Job, Journal, decides_the_data, resume_command
@@ -88,6 +89,8 @@ def run_main_job(
     Raises:
         PipelineFailureError: If a stage fails, naming the block, its error and its log.
     """
+    if settings.dataset != DEFAULT_DATASET:
+        settings = with_months(settings)
     journal, changed = job.journal, job.changed
     before = set(journal.finished)
     driven: set[str] = set()  # pipelines that this process has run something of

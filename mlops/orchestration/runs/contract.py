@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from mlops.errors import CandidateFailureError
+from mlops.settings import DEFAULT_DATASET
 
 RunStatus = Literal["completed", "failed", "cancelled"]
 # upstream_failed: a block before it failed; condition_failed: its conditional said no.
@@ -105,6 +106,7 @@ class PipelineResult:
     seconds: float
     blocks: tuple[BlockResult, ...]
     read_output: Callable[[str], Any] = field(repr=False, compare=False)
+    dataset: str = DEFAULT_DATASET
 
     @property
     def succeeded(self) -> bool:

@@ -78,9 +78,10 @@ def run_ended(settings: Settings, result: PipelineResult) -> None:
     """Call every hook.
 
     Args:
-        settings: Of the process that drove the run.
+        settings: Of the process that drove the run, which may work on another dataset.
         result: How it ended.
     """
+    settings = settings.working_on(result.dataset)
     for hook in HOOKS:
         try:
             hook(settings, result)

@@ -21,7 +21,12 @@ def settings(tmp_path: Path) -> Settings:
 
 def ended(run_id: int, succeeded: bool) -> Any:
     return SimpleNamespace(
-        pipeline="model_selection", run_id=run_id, succeeded=succeeded, status="", failed_blocks=()
+        dataset="taxi",
+        pipeline="model_selection",
+        run_id=run_id,
+        succeeded=succeeded,
+        status="",
+        failed_blocks=(),
     )
 
 
@@ -146,3 +151,14 @@ def test_what_a_deployment_has_told_is_not_told_again_as_a_failed_run(
     exits.tell(settings, result)
 
     assert len(told) == alerts
+
+
+def test_the_end_of_a_run_is_noted_where_its_dataset_is(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[Settings] = []
+    monkeypatch.setattr(exits, "HOOKS", (lambda settings, result: seen.append(settings),))
+
+    exits.run_ended(settings, SimpleNamespace(dataset="flights"))  # type: ignore[arg-type]
+
+    assert [(each.dataset, each.home) for each in seen] == [("flights", settings.home)]

@@ -20,7 +20,7 @@ from mlops.data.files.described import Count, describe
 from mlops.data.files.remote import copy, exists, file_system, naming
 from mlops.data.files.tables import files_of, open_table
 from mlops.data.locations import named_in, require_named
-from mlops.data.months import parse_months
+from mlops.data.months import months_as_text
 from mlops.data.quality import REASONS, SOURCE
 from mlops.data.references import Extraction
 from mlops.data.store.windows import SPLIT
@@ -85,9 +85,7 @@ def as_extracted(settings: Settings, extraction: Extraction) -> Settings:
     months = tuple(sorted({file.month for file in extraction.files} - {""}))
     if not months or settings.source.months != ALL_MONTHS:
         return settings
-    span = f"{months[0]}..{months[-1]}"
-    text = span if parse_months(span) == months else ",".join(months)
-    source = settings.source.model_copy(update={"months": text})
+    source = settings.source.model_copy(update={"months": months_as_text(months)})
     return settings.model_copy(update={"source": source})
 
 
@@ -118,12 +116,12 @@ def _addresses(location: str, source: SourceSettings) -> Iterator[tuple[str, str
     if MONTH not in location:
         yield "", location
         return
-    months = source.month_list or _months_there(location)
+    months = source.month_list or months_at(location)
     if not months:
         raise SourceError(f"{location}: there is no file of any month", "check source.location")
     missing = [month for month in months if not exists(location.replace(MONTH, month))]
     if missing:
-        found = ", ".join(_months_there(location)) or "none"
+        found = ", ".join(months_at(location)) or "none"
         raise SourceError(
             f"{location}: there is no file for {', '.join(missing)} (there are: {found})",
             f"put {PurePosixPath(location.replace(MONTH, missing[0])).name} there, or ask for"
@@ -132,7 +130,12 @@ def _addresses(location: str, source: SourceSettings) -> Iterator[tuple[str, str
     yield from ((month, location.replace(MONTH, month)) for month in months)
 
 
-def _months_there(location: str) -> tuple[str, ...]:
+def months_at(location: str) -> tuple[str, ...]:
+    """Return the months of which a location with ``{month}`` has files, oldest first.
+
+    Raises:
+        SourceError: If it cannot be asked.
+    """
     fs, pattern = file_system(location)
     with naming(location):
         paths = fs.glob(_MONTH_GLOB.join(map(glob.escape, pattern.split(MONTH))))

@@ -1,0 +1,38 @@
+"""Which months a declared dataset has: those of its files, nothing else is asked."""
+
+from __future__ import annotations
+
+from mlops.data.locations import named_in
+from mlops.data.months import months_as_text
+from mlops.datasets.catalogue import definition_file
+from mlops.datasets.declared.preparing.extracting import MONTH, months_at
+from mlops.datasets.loading import load_definition
+from mlops.settings import ALL_MONTHS, Settings
+
+
+def months_there(settings: Settings) -> tuple[str, ...]:
+    """Return the months of which there are files, oldest first; none if files hold any time.
+
+    Args:
+        settings: `settings.source.location` replaces the location of the dataset's definition.
+
+    Raises:
+        ConfigurationError: If the dataset has no definition, or one with mistakes.
+        SourceError: If the location cannot be asked.
+    """
+    definition = load_definition(definition_file(settings.dataset))
+    locations = named_in(settings.source.location or definition.source.location)
+    found = {m for location in locations if MONTH in location for m in months_at(location)}
+    return tuple(sorted(found))
+
+
+def with_months(settings: Settings) -> Settings:
+    """Return the configuration with the months that there are, if it asks for all of them.
+
+    Args and raises are those of `months_there`.
+    """
+    there = months_there(settings) if settings.source.months == ALL_MONTHS else ()
+    if not there:
+        return settings
+    source = settings.source.model_copy(update={"months": months_as_text(there)})
+    return settings.model_copy(update={"source": source})
