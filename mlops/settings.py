@@ -238,7 +238,12 @@ class EvaluationSettings(Section):
 class GateSettings(Section):
     """The requirements that a challenger must meet to replace the champion."""
 
-    max_rmse_minutes: float = Field(8.0, gt=0, description="Largest RMSE in minutes that may pass.")
+    max_rmse: float | None = Field(
+        None,
+        gt=0,
+        description="Largest RMSE that may pass, in the unit of the target; empty: that of the"
+        " dataset, which for taxi trips is 8 minutes.",
+    )
     min_baseline_gain: float = Field(
         0.02, ge=0, description="Smallest RMSE gain over the best baseline; 0.02 means 2 %."
     )
@@ -258,7 +263,7 @@ class GateSettings(Section):
         200, ge=1, description="Fewest rows of a slice that is judged, not only reported."
     )
     min_interval_coverage: Share = Field(
-        0.70, description="Smallest share of trips within the 80 % prediction interval."
+        0.70, description="Smallest share of answers within the 80 % prediction interval."
     )
     max_latency_ms: float = Field(
         100.0, gt=0, description="Largest median latency of a one-row prediction in milliseconds."

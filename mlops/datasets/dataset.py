@@ -114,6 +114,14 @@ class Dataset(Protocol):
     def event(self) -> str:
         """Column of the time at which a prediction is asked for; empty where there is none."""
 
+    @property
+    def unit(self) -> str:
+        """Unit of the target, in short; empty if it has none."""
+
+    @property
+    def floors(self) -> Mapping[str, float]:
+        """Largest errors with which a model may pass the gate: ``rmse``, ``mae``."""
+
     def definition_files(self, settings: Settings) -> tuple[Path, ...]:
         """Return the files, beside those of rows, that decide what is prepared."""
 

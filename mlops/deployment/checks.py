@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from mlops.evaluation.verdict import RuleResult, Unit, Verdict
+from mlops.evaluation.verdict import RuleResult, Verdict
 
 
-def at_most(rule: str, value: float, limit: float, unit: Unit, why: str) -> RuleResult:
+def at_most(rule: str, value: float, limit: float, unit: str, why: str) -> RuleResult:
     """Return a rule that holds while a value does not exceed its limit; NaN never holds."""
     return RuleResult(
         rule=rule,
@@ -21,7 +21,7 @@ def at_most(rule: str, value: float, limit: float, unit: Unit, why: str) -> Rule
     )
 
 
-def at_least(rule: str, value: float, limit: float, unit: Unit, why: str) -> RuleResult:
+def at_least(rule: str, value: float, limit: float, unit: str, why: str) -> RuleResult:
     """Return a rule that holds while a value does not fall short of its limit."""
     return RuleResult(
         rule=rule, value=value, sense=">=", limit=limit, unit=unit, passed=value >= limit, why=why

@@ -37,14 +37,14 @@ def relative_gain(
 ) -> GainInterval:
     """Estimate how much smaller the RMSE of one model is than another's, with its interval.
 
-    Both models are resampled together, so that what makes a trip hard for both cancels out. The
-    unit of resampling is a block of consecutive trips: neighbours in time share traffic and are
-    not independent. Each resample's RMSE can only fall when an error shrinks, hence so does the
+    Both models are resampled together, so that what makes a row hard for both cancels out. The
+    unit of resampling is a block of consecutive rows: neighbours in time have much in common and
+    are not independent. Each resample's RMSE can only fall when an error shrinks, hence so does the
     whole interval's loss: a uniformly better model never looks worse.
 
     Args:
-        errors: Errors of the model, shape ``(n,)``, minutes, in the order of pickup.
-        other_errors: Errors of the other model on the same trips in the same order.
+        errors: Errors of the model, shape ``(n,)``, in the order of time.
+        other_errors: Errors of the other model on the same rows in the same order.
         confidence: Of the two-sided percentile interval, e.g. 0.95.
         samples: Number of resamples; the same rows are always resampled alike.
     """

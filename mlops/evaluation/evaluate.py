@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
@@ -25,12 +26,16 @@ class GateEvidence:
             are compared on the same rows in the same order.
         labels: The slice of each row, one categorical column per dimension.
         receipt_gaps: Names of receipt fields that are missing (`Receipt.gaps`).
+        unit: Of the errors, in short.
+        floors: Largest errors with which a model of the dataset may pass, by metric.
     """
 
     evaluation: Evaluation
     errors: FloatArray
     labels: pd.DataFrame
     receipt_gaps: tuple[str, ...] = ()
+    unit: str = ""
+    floors: Mapping[str, float] = field(default_factory=dict)
 
 
 def gather_evidence(
@@ -75,4 +80,6 @@ def gather_evidence(
         errors=answers - actual,
         labels=labels,
         receipt_gaps=receipt_gaps,
+        unit=dataset.unit,
+        floors=dataset.floors,
     )

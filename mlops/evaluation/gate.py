@@ -1,11 +1,13 @@
 """Whether a model may replace the champion, and in words a person can read why or why not.
 
-Every rule is monotone: a challenger that is better on each trip, and no worse otherwise, never
+Every rule is monotone: a challenger that is better on each row, and no worse otherwise, never
 turns a pass into a refusal. Missing evidence refuses; only the very first model, which has no
 champion to beat, is excused from the two rules that compare with one.
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -14,7 +16,7 @@ from mlops.data.origins import Replacement
 from mlops.errors import DataQualityError
 from mlops.evaluation.bootstrap import GainInterval, relative_gain
 from mlops.evaluation.evaluate import GateEvidence
-from mlops.evaluation.verdict import RuleResult, Sense, Unit, Verdict
+from mlops.evaluation.verdict import RuleResult, Sense, Verdict
 from mlops.settings import GateSettings
 
 
@@ -34,9 +36,9 @@ def judge(
     Args:
         challenger: Evidence on the test window.
         champion: Evidence of the present champion on the same rows; None if there is none yet.
-        baseline_rmse: Of the best baseline on the same window, minutes; None if none was trained.
+        baseline_rmse: Of the best baseline on the same window; None if none was trained.
         settings: The limits.
-        mismatch: Given if the champion learned from other trips, so that the two cannot be
+        mismatch: Given if the champion learned from other rows, so that the two cannot be
             compared: whether it may be replaced all the same.
 
     Raises:
@@ -44,12 +46,12 @@ def judge(
     """
     if champion is not None and champion.errors.shape != challenger.errors.shape:
         raise DataQualityError(
-            f"the challenger was evaluated on {len(challenger.errors)} trips, the champion on "
+            f"the challenger was evaluated on {len(challenger.errors)} rows, the champion on "
             f"{len(champion.errors)}",
             "evaluate both on the same test window",
         )
     rules = (
-        _absolute(challenger, settings),
+        *_absolute(challenger, settings),
         _baseline(challenger, baseline_rmse, settings),
         _champion(challenger, champion, settings, mismatch),
         _slices(challenger, champion, settings, mismatch),
@@ -64,13 +66,21 @@ def judge(
         names = " and ".join(rule.rule for rule in refused)
         summary = f"refused by {names}: {refused[0].why}"
     else:
-        summary = f"passed with an RMSE of {_rmse(challenger):.2f} min: {rules[2].why}"
+        (compared,) = (rule.why for rule in rules if rule.rule == "champion")
+        summary = f"passed with an RMSE of {_amount(_rmse(challenger), challenger)}: {compared}"
     return Verdict(passed=not refused, rules=rules, summary=summary)
 
 
-def _absolute(challenger: GateEvidence, settings: GateSettings) -> RuleResult:
-    value, limit = _rmse(challenger), settings.max_rmse_minutes
-    return _at_most("absolute quality", value, limit, "min", f"RMSE is {value:.2f} min")
+def _absolute(challenger: GateEvidence, settings: GateSettings) -> Iterator[RuleResult]:
+    """Yield a rule for each error that is limited: by the settings, else by the dataset."""
+    floors = dict(challenger.floors)
+    if settings.max_rmse is not None:
+        floors["rmse"] = settings.max_rmse
+    for name, limit in floors.items():
+        value = getattr(challenger.evaluation.metrics, name)
+        rule = "absolute quality" if name == "rmse" else f"absolute quality, {name.upper()}"
+        why = f"{name.upper()} is {_amount(value, challenger)}"
+        yield _at_most(rule, value, limit, challenger.unit, why)
 
 
 def _baseline(
@@ -95,7 +105,7 @@ def _baseline(
         limit=limit,
         unit="%",
         passed=gain >= limit,
-        why=f"{_better(gain)} than the best baseline ({baseline_rmse:.2f} min)",
+        why=f"{_better(gain)} than the best baseline ({_amount(baseline_rmse, challenger)})",
     )
 
 
@@ -144,7 +154,7 @@ def _slices(
     # counts only where the interval excludes "no loss at all".
     broken = {name: g for name, g in gains.items() if -g.estimate > limit and g.upper < 0}
     worst = min(broken or gains, key=lambda name: gains[name].estimate, default="")
-    why = f"no slice has {settings.min_slice_rows} trips"
+    why = f"no slice has {settings.min_slice_rows} rows"
     if worst:
         gain = gains[worst]
         why = f"the worst, {worst}, is {_better(gain.estimate)} ({_range(gain)})"
@@ -171,8 +181,8 @@ def _coverage(challenger: GateEvidence, settings: GateSettings) -> RuleResult:
         unit="%",
         passed=interval is not None and interval.coverage >= limit,
         why=(
-            f"{interval.coverage:.1%} of trips end within the prediction interval, which is "
-            f"{interval.mean_width:.1f} min wide on average"
+            f"{interval.coverage:.1%} of answers lie within the prediction interval, which is "
+            f"{_amount(interval.mean_width, challenger, 1)} wide on average"
             if interval
             else "the model gives no prediction interval"
         ),
@@ -199,7 +209,7 @@ def _origin(mismatch: Replacement) -> RuleResult:
     return _at_most("origin", float(not mismatch.allowed), 0, "", mismatch.why)
 
 
-def _at_most(rule: str, value: float, limit: float, unit: Unit, why: str) -> RuleResult:
+def _at_most(rule: str, value: float, limit: float, unit: str, why: str) -> RuleResult:
     passed = value <= limit
     return RuleResult(
         rule=rule, value=value, sense="<=", limit=limit, unit=unit, passed=passed, why=why
@@ -209,7 +219,7 @@ def _at_most(rule: str, value: float, limit: float, unit: Unit, why: str) -> Rul
 def _excused(rule: str, sense: Sense, limit: float, mismatch: Replacement | None) -> RuleResult:
     why = "there is no champion yet to compare with"
     if mismatch:
-        why = "the champion learned from other trips: there is nothing to compare"
+        why = "the champion learned from other rows: there is nothing to compare"
     return RuleResult(
         rule=rule, value=None, sense=sense, limit=limit, unit="%", passed=True, why=why
     )
@@ -231,6 +241,10 @@ def _gain(
 
 def _rmse(evidence: GateEvidence) -> float:
     return evidence.evaluation.metrics.rmse
+
+
+def _amount(value: float, evidence: GateEvidence, digits: int = 2) -> str:
+    return f"{value:.{digits}f} {evidence.unit}".rstrip()
 
 
 def _better(gain: float) -> str:

@@ -22,7 +22,7 @@ class TrialPoint(Result):
 
     number: int  # position in the search, from 0
     seconds: float
-    rmse: float | None  # on validation, minutes; None if the trial failed
+    rmse: float | None  # on validation; None if the trial failed
     loss: float | None  # what the search minimises; for most families the RMSE
     params: dict[str, Any]
 
@@ -34,7 +34,7 @@ class Curve(Result):
     """
 
     unit: Literal["rounds", "trees"]
-    loss: Literal["RMSE", "pinball loss"]  # minutes
+    loss: Literal["RMSE", "pinball loss"]
     steps: tuple[int, ...]  # rounds or trees, from 1
     validation: tuple[float, ...]
     training: tuple[float, ...]  # empty where it would say nothing, as for bagged trees
@@ -43,16 +43,16 @@ class Curve(Result):
 class Contributions(Result):
     """What features add to predictions, on average."""
 
-    rows: int  # trips explained
+    rows: int  # explained
     base_minutes: float  # the prediction before any feature is looked at
-    minutes: dict[str, float]  # feature → mean of |contribution|, minutes
+    minutes: dict[str, float]  # feature → mean of |contribution|
 
 
 class Insight(Result):
     """Everything about one candidate, in plain JSON.
 
     Attributes:
-        window: The trips behind contributions and slices: unseen by the model.
+        window: The rows behind contributions and slices: unseen by the model.
         trials: In order; empty for a refit.
         curve: None if the family does not grow step by step, and for a refit.
         contributions: None for the baselines, which have nothing to explain.
@@ -72,7 +72,7 @@ def summarise_contributions(
     """Average what each feature adds, whatever its sign.
 
     Args:
-        values: Minutes per trip and feature, ``(n, features)``.
+        values: Per row and feature, ``(n, features)``.
         base: Minutes before any feature is looked at.
         features: Names of the columns.
     """

@@ -1,4 +1,4 @@
-"""How wrong predictions are, in minutes: the few numbers every comparison of models rests on."""
+"""How wrong predictions are: the few numbers every comparison of models rests on."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ def regression_metrics(actual: npt.ArrayLike, predicted: npt.ArrayLike) -> Metri
     epsilon in MAPE, and R² of a constant target is 1 if predicted perfectly and 0 otherwise.
 
     Args:
-        actual: Durations, shape ``(n,)``, minutes.
-        predicted: Predictions, shape ``(n,)``, minutes.
+        actual: Answers, shape ``(n,)``.
+        predicted: Predictions, shape ``(n,)``.
 
     Raises:
         DataQualityError: If a value is NaN or infinite, the shapes differ, or there is no row.
@@ -50,9 +50,9 @@ def interval_metrics(
     """Measure the coverage and the width of a prediction interval.
 
     Args:
-        actual: Durations, shape ``(n,)``, minutes.
-        lower: Lower bounds, shape ``(n,)``, minutes.
-        upper: Upper bounds, shape ``(n,)``, minutes.
+        actual: Answers, shape ``(n,)``.
+        lower: Lower bounds, shape ``(n,)``.
+        upper: Upper bounds, shape ``(n,)``.
 
     Raises:
         DataQualityError: As `regression_metrics`, or if a lower bound exceeds its upper bound.
@@ -81,7 +81,7 @@ def _same_rows(**columns: npt.ArrayLike) -> tuple[FloatArray, ...]:
     if len(set(shapes.values())) != 1 or any(len(shape) != 1 for shape in shapes.values()):
         raise DataQualityError(
             f"metrics need vectors of the same length, got {shapes}",
-            "pass one value per trip in each column",
+            "pass one value per row in each column",
         )
     for name, array in arrays.items():
         if not len(array):

@@ -16,7 +16,7 @@ class Servable(Protocol):
     """What evaluation needs of a model; `mlops.training.artifact.TabularModel` has it."""
 
     def predict_point(self, frame: pd.DataFrame) -> npt.NDArray[np.float64]:
-        """Predict durations in minutes, shape ``(n,)``, from request columns."""
+        """Predict answers, shape ``(n,)``, from request columns."""
         ...
 
     def predict(self, frame: pd.DataFrame) -> pd.DataFrame:
@@ -31,11 +31,11 @@ class Servable(Protocol):
 def prediction_latency_ms(
     model: Servable, requests: pd.DataFrame, samples: int, warm_up: int
 ) -> float:
-    """Time predictions of one trip each, as a caller of an online service would make them.
+    """Time predictions of one row each, as a caller of an online service would make them.
 
     Args:
         model: The model, raw request columns in.
-        requests: Trips to draw requests from, at least one; they are taken in turn.
+        requests: Rows to draw requests from, at least one; they are taken in turn.
         samples: Timed predictions.
         warm_up: Untimed predictions before, which pay for lazy imports and cold caches.
 

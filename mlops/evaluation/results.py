@@ -17,14 +17,14 @@ class Result(BaseModel):
 
 
 class Metrics(Result):
-    """Errors of one model on one window of trips; minutes unless stated otherwise."""
+    """Errors of one model on one window, in the unit of the target unless stated otherwise."""
 
     rows: int
     rmse: float  # root mean squared error
     mae: float  # mean absolute error
     mape: float  # mean absolute error relative to the actual duration, a share: 0.2 is 20 %
     r2: float  # coefficient of determination, 1 is perfect, 0 no better than the mean
-    p90_error: float  # nine trips in ten are predicted at least this well
+    p90_error: float  # nine rows in ten are predicted at least this well
     bias: float  # mean of predicted - actual: positive means too long
 
 
@@ -33,11 +33,11 @@ class IntervalMetrics(Result):
 
     rows: int
     coverage: float  # share of actual durations inside the interval, bounds included
-    mean_width: float  # minutes
+    mean_width: float
 
 
 class SliceMetrics(Result):
-    """Errors on the trips of one slice, in minutes."""
+    """Errors on the rows of one slice, in the unit of the target."""
 
     dimension: str  # what the window was cut by
     slice: str

@@ -7,7 +7,6 @@ from typing import Final, Literal
 
 from mlops.evaluation.results import Result
 
-Unit = Literal["min", "%", "ms", "MB", ""]
 Sense = Literal["<=", ">=", ">"]
 # For `records.files.find_record`: what a person does if the last verdict is damaged.
 VERDICT_WAY_OUT: Final = "run the gate again, which rewrites {path}: mlops run"
@@ -20,7 +19,7 @@ class RuleResult(Result):
     value: float | None  # None: nothing to measure
     sense: Sense  # the value must be … the limit
     limit: float
-    unit: Unit
+    unit: str  # of both; % means that they are shares
     passed: bool
     why: str  # one sentence
 
@@ -56,14 +55,15 @@ class Verdict(Result):
         )
 
 
-_FORMATS: Final[dict[Unit, Callable[[float], str]]] = {
+_FORMATS: Final[dict[str, Callable[[float], str]]] = {
     "%": "{:.1%}".format,
-    "min": "{:.2f} min".format,
     "ms": "{:.1f} ms".format,
     "MB": "{:.1f} MB".format,
     "": "{:g}".format,
 }
 
 
-def _shown(value: float | None, unit: Unit) -> str:
-    return "-" if value is None else _FORMATS[unit](value)
+def _shown(value: float | None, unit: str) -> str:
+    if value is None:
+        return "-"
+    return _FORMATS[unit](value) if unit in _FORMATS else f"{value:.2f} {unit}"

@@ -26,7 +26,7 @@ class FinishedSearch(Reference):
 
     at: datetime  # when it ended, with time zone
     family: str
-    rmse: float  # on the validation window, minutes
+    rmse: float  # on the validation window
     mae: float  # likewise
     data_hash: str  # of the training set
     synthetic: bool = False  # learned from generated trips

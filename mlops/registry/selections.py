@@ -25,7 +25,7 @@ class Compared(Reference):
     Attributes:
         family: Of models.
         baseline: It only shows what the others must beat.
-        validation_rmse: Of its search, minutes; candidates are ranked by it. None if that failed.
+        validation_rmse: Of its search; candidates are ranked by it. None if that failed.
         trials: Of its search.
         seconds: Its refit and evaluation took.
         run_id: MLflow run of its search.

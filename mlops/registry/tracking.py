@@ -49,11 +49,11 @@ class TrialRecord(Protocol):
 
     @property
     def rmse(self) -> float | None:
-        """On validation, minutes; None if the trial failed."""
+        """On validation; None if the trial failed."""
 
     @property
     def mae(self) -> float | None:
-        """On validation, minutes; None if the trial failed."""
+        """On validation; None if the trial failed."""
 
     @property
     def seconds(self) -> float:
@@ -73,7 +73,7 @@ class SearchRecord(Protocol):
 
     @property
     def learning_curve(self) -> Sequence[float]:
-        """Validation RMSE after each round of the best trial, minutes; empty if not iterative."""
+        """Validation RMSE after each round of the best trial; empty if not iterative."""
 
 
 class MetricValues(Protocol):

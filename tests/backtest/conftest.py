@@ -30,7 +30,7 @@ SMALL = {
     "evaluation.latency_samples": 1,
     "evaluation.latency_warm_up": 0,
     "gate.max_latency_ms": 60_000,  # of no interest here, and the machine may be busy
-    "gate.max_rmse_minutes": 60,
+    "gate.max_rmse": 60,
     "gate.bootstrap_samples": 100,
 }
 

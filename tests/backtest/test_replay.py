@@ -324,7 +324,7 @@ def test_only_the_last_months_are_learned_from_when_so_configured(
     [
         ({"backtest": {"initial_months": 4}}, ConfigurationError, "initial_months"),
         ({"windows": {"test_start": datetime(2023, 12, 1).date()}}, ConfigurationError, "date"),
-        ({"gate": {"max_rmse_minutes": 0.1}}, GateRefusalError, "gate refused the first model"),
+        ({"gate": {"max_rmse": 0.1}}, GateRefusalError, "gate refused the first model"),
     ],
 )
 def test_what_cannot_be_replayed_is_said(

@@ -14,7 +14,7 @@ from mlops.settings import load_settings
 SMALL = (
     *("--set", "source.sample_rows=4500", "--set", "backtest.initial_months=2"),
     *("--set", "backtest.families=global_mean,group_median,linear_regression"),
-    *("--set", "backtest.max_evals=1", "--set", "gate.max_rmse_minutes=60"),
+    *("--set", "backtest.max_evals=1", "--set", "gate.max_rmse=60"),
     *("--set", "gate.max_latency_ms=60000", "--set", "training.threads=1"),
 )
 

@@ -161,7 +161,7 @@ def mage(
         **options,
     )
     model, _ = Registry(settings).load("champion")
-    trip = routes_of(as_json(golden_requests(model.encoder).as_of))[0]
+    trip = as_json(golden_requests(routes_of(model.encoder).as_of))[0]
     mage = Mage(settings, driver, Client(Endpoint(settings), trip))
     try:
         mage.read("ready")

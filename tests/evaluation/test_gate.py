@@ -64,7 +64,9 @@ def evidence(errors: np.ndarray, **changes: Any) -> GateEvidence:
         "latency_ms": 5,
         "size_mb": 3,
     }
-    return GateEvidence(Evaluation(**{**measured, **changes}), errors, slice_labels(frame), gaps)
+    evaluation = Evaluation(**{**measured, **changes})
+    floors = {"rmse": 8.0}
+    return GateEvidence(evaluation, errors, slice_labels(frame), gaps, "min", floors)
 
 
 def verdict_of(
@@ -90,7 +92,7 @@ def test_a_good_first_model_passes_every_rule() -> None:
         (
             "interval coverage",
             evidence(NOISE, interval=IntervalMetrics(rows=1, coverage=0.5, mean_width=1)),
-            "50.0% of trips",
+            "50.0% of answers",
         ),
         ("latency", evidence(NOISE, latency_ms=101), "101.0 ms"),
         ("size", evidence(NOISE, size_mb=251), "251.0 MB"),
@@ -111,7 +113,7 @@ def test_a_broken_rule_refuses_and_is_named(
 @pytest.mark.parametrize(
     ("rule", "setting", "upper"),
     [
-        ("absolute quality", "max_rmse_minutes", True),
+        ("absolute quality", "max_rmse", True),
         ("baseline", "min_baseline_gain", False),
         ("slices", "max_slice_loss", True),
         ("interval coverage", "min_interval_coverage", False),
@@ -259,7 +261,7 @@ def test_a_small_slice_is_not_judged() -> None:
     assert judged.summary.endswith("%)")  # one slice loses, and no more
     none = verdict_of(challenger, evidence(NOISE), min_slice_rows=ROWS + 1)
     assert none.passed
-    assert [r.why for r in none.rules if r.rule == "slices"] == [f"no slice has {ROWS + 1} trips"]
+    assert [r.why for r in none.rules if r.rule == "slices"] == [f"no slice has {ROWS + 1} rows"]
 
 
 def test_the_slices_that_lose_beside_the_worst_are_counted() -> None:
@@ -281,7 +283,7 @@ def test_no_table_line_ends_in_blanks() -> None:
 
 
 def test_different_windows_are_not_compared() -> None:
-    with pytest.raises(DataQualityError, match="1200 trips, the champion on 600"):
+    with pytest.raises(DataQualityError, match="1200 rows, the champion on 600"):
         verdict_of(evidence(NOISE), evidence(NOISE[:600]))
 
 

@@ -45,7 +45,7 @@ def _make(home: Path, **given: Any) -> Home:
         "source.sample_rows": 1_500,
         "training.max_evals": 1,
         "training.threads": 2,
-        "gate.max_rmse_minutes": 50,
+        "gate.max_rmse": 50,
         "gate.min_interval_coverage": 0,
         "gate.max_latency_ms": 10_000,
         **given,

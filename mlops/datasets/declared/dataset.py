@@ -47,6 +47,16 @@ class DeclaredDataset:
         """Column of the time at which a prediction is asked for; empty where there is none."""
         return self.definition.time.event if self.definition.time else ""
 
+    @property
+    def unit(self) -> str:
+        """Unit of the target; empty if it has none."""
+        return self.definition.task.unit
+
+    @property
+    def floors(self) -> Mapping[str, float]:
+        """Largest errors with which a model may pass the gate."""
+        return {str(name): limit for name, limit in self.definition.floors.items()}
+
     def definition_files(self, settings: Settings) -> tuple[Path, ...]:
         """Return the file of the definition."""
         return (definition_file(settings.dataset),)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from mlops.datasets.taxi.trips import PICKUP_AT, TARGET
@@ -30,6 +31,8 @@ class TaxiTrips:
     name = "taxi"
     target = TARGET
     event = PICKUP_AT
+    unit = "min"
+    floors: Mapping[str, float] = MappingProxyType({"rmse": 8.0})
 
     def definition_files(self, settings: Settings) -> tuple[Path, ...]:
         """Return no files: what trips are is code, and the settings."""
