@@ -144,6 +144,10 @@ class BrokenModel:
     def predict(self, columns: Any) -> Any:
         return np.array([self.predict_one()] * len(columns["pickup_at"]))
 
+    @property
+    def encoder(self) -> BrokenModel:
+        return self
+
     def route_miles(self, pickup: int, dropoff: int) -> float:
         return 1.0
 

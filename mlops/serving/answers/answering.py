@@ -6,7 +6,7 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +16,7 @@ from mlops.datasets.taxi.trips import DISTANCE, DROPOFF_ZONE, PICKUP_ZONE, REQUE
 from mlops.inference.trip import TripRequest
 from mlops.serving.answers.plain_lists import Trips
 from mlops.serving.answers.routing import Version
+from mlops.serving.model.served_trips import ServedTrips
 
 FROM_ROUTE: Final = "route_history"
 
@@ -63,7 +64,7 @@ def answer_one(version: Version, trip: TripRequest) -> Answer:
     columns = {name: (values[name],) for name in REQUEST_COLUMNS}
     try:
         if imputed:
-            miles = version.model.route_miles(trip.pickup_zone, trip.dropoff_zone)
+            miles = _trips_of(version).route_miles(trip.pickup_zone, trip.dropoff_zone)
         minutes = version.model.predict_one(
             trip.pickup_at,
             trip.pickup_zone,
@@ -92,7 +93,7 @@ def answer_many(version: Version, trips: Trips) -> Answer:
     miles = given
     try:
         if imputed.any():
-            route = version.model.routes_miles(columns[PICKUP_ZONE], columns[DROPOFF_ZONE])
+            route = _trips_of(version).routes_miles(columns[PICKUP_ZONE], columns[DROPOFF_ZONE])
             miles = np.where(imputed, route, given)
         minutes = version.model.predict(columns)
     except Exception as error:
@@ -100,6 +101,10 @@ def answer_many(version: Version, trips: Trips) -> Answer:
     if not np.isfinite(minutes[:, 0]).all():
         raise ModelFailureError("not_finite")
     return Answer(columns, miles, imputed, minutes)
+
+
+def _trips_of(version: Version) -> ServedTrips:
+    return cast(ServedTrips, version.model.encoder)
 
 
 def one_as_json(

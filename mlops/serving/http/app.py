@@ -13,6 +13,7 @@ import time
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
@@ -179,7 +180,7 @@ class Application:
 
     def _checked(self, request: ServerRequest, lineup: Lineup) -> tuple[TripRequest | Trips, Any]:
         """Return the trips of a request and their flags."""
-        as_of = lineup.champion.model.as_of
+        as_of = lineup.champion.model.as_of or datetime.min
         try:
             trips = parse_body(request.body, self.settings.serving.max_trips)
         except FieldsError as error:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -19,24 +19,25 @@ import numpy.typing as npt
 from pydantic import Field, ValidationError
 
 from mlops.data.references import Reference
-from mlops.datasets.taxi.features.encoding import FEATURES
-from mlops.datasets.taxi.trips import REQUEST_COLUMNS
 from mlops.errors import MlopsError
 from mlops.records.atomic import atomic_folder
 
 FORMAT: Final = "mlops.compiled_model/1"
-# How far an answer may be from that of the model it was compiled from.
-PARITY_MINUTES: Final = 1e-4
+# How far an answer may be from that of the model it was compiled from: in the target's unit, and in
+# shares of the largest answer, since kernels compute in float32, which holds seven digits.
+PARITY: Final = 1e-4
+_PARITY_SHARE: Final = 1e-6
 _HEAD_FILE: Final = "bundle.json"
+FOREIGN: Final = "it was compiled by another version of the project"
 
 
 class StoredMargins(Reference):
-    """Minutes added to the margin of quantiles by the value of one feature.
+    """What is added to the margin of quantiles by the value of one feature.
 
     Attributes:
         column: Of the features.
         edges: Ascending; an infinite one follows them, beyond which missing values lie.
-        margins: Minutes per interval between edges, two more than edges.
+        margins: One per interval between edges, two more than edges.
     """
 
     column: int
@@ -50,11 +51,11 @@ class Bounds(Reference):
     Attributes:
         kind: ``residuals``: errors by the size of the prediction; ``quantiles``: two more outputs
             of the kernel; ``none``: bounds are unknown (NaN).
-        edges: Of the bins of predicted minutes.
+        edges: Of the bins of predictions.
         below: Lower bound - prediction, per bin.
         above: Upper bound - prediction, per bin.
-        margin: Minutes by which quantiles are widened on both sides, and
-        tables: how many more by the values of features.
+        margin: By how much quantiles are widened on both sides, and
+        tables: how much more by the values of features.
     """
 
     kind: Literal["none", "residuals", "quantiles"] = "none"
@@ -71,10 +72,10 @@ class Golden(Reference):
     requests: dict[str, tuple[Any, ...]]
     answers: tuple[tuple[float | None, float | None, float | None], ...]  # None: not known
 
-    def columns(self) -> dict[str, npt.NDArray[Any]]:
-        """Return the requests as arrays."""
+    def columns(self, types: Mapping[str, Any]) -> dict[str, npt.NDArray[Any]]:
+        """Return the requests as arrays of the given NumPy types."""
         return {
-            name: np.array(values, dtype=REQUEST_COLUMNS[name])  # None becomes NaN
+            name: np.array(values, dtype=types[name])  # None becomes NaN
             for name, values in self.requests.items()
         }
 
@@ -85,14 +86,24 @@ class Head(Reference):
     format: str = FORMAT
     version: int
     family: str
-    as_of: datetime  # trips that ended before this day are known
+    as_of: datetime | None  # outcomes before this day are known; None: the model has no past
     shortest: float  # no prediction is below
     longest: float
     bounds: Bounds
-    features: tuple[str, ...] = FEATURES
+    features: tuple[str, ...]
     info: dict[str, str]
     golden: Golden
     files: dict[str, str] = Field(default_factory=dict)  # name → SHA-256
+
+    @property
+    def tolerance(self) -> float:
+        """How far an answer may be from that of the model it was compiled from."""
+        return tolerance(self.shortest, self.longest)
+
+
+def tolerance(shortest: float, longest: float) -> float:
+    """Return how far compiled answers between two limits may be from those of the model."""
+    return max(PARITY, _PARITY_SHARE * max(abs(shortest), abs(longest)))
 
 
 def learned_from_synthetic(head: Head) -> bool:
@@ -133,8 +144,8 @@ def read_head(folder: Path) -> Head:
         raise unusable(folder, f"{_HEAD_FILE} cannot be read: {error}") from error
     except ValidationError as error:
         raise unusable(folder, f"{_HEAD_FILE} is damaged: {error}") from error
-    if head.format != FORMAT or head.features != FEATURES:
-        raise unusable(folder, "it was compiled by another version of the project")
+    if head.format != FORMAT:
+        raise unusable(folder, FOREIGN)
     for name, digest in head.files.items():
         if not (folder / name).is_file() or _sha256(folder / name) != digest:
             raise unusable(folder, f"{name} is missing or damaged")

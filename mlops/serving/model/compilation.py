@@ -8,10 +8,10 @@ from typing import Any, Final
 import numpy as np
 
 from mlops.datasets.dataset import Matrix
-from mlops.datasets.taxi.features.encoding import FeatureEncoder, routes_of
 from mlops.errors import MlopsError
-from mlops.serving.model.bundle import PARITY_MINUTES, Bounds, Head, StoredMargins
+from mlops.serving.model.bundle import Bounds, Head, StoredMargins
 from mlops.serving.model.compiled import CompiledModel
+from mlops.serving.model.encoders import served
 from mlops.serving.model.golden import golden_answers
 from mlops.serving.model.kernels import (
     Kernel,
@@ -50,27 +50,29 @@ def compile_model(
 
     Raises:
         MlopsError: If the family cannot be served, or if answers to golden requests differ by more
-            than `PARITY_MINUTES`.
+            than `mlops.serving.model.bundle.tolerance`.
     """
+    encoder = served(model.encoder)
     compiled = CompiledModel(
         head=Head(
             version=version,
             family=model.family,
-            as_of=routes_of(model.encoder).as_of,
+            as_of=encoder.as_of,
             shortest=model.shortest,
             longest=model.longest,
             bounds=_bounds(model.interval),
+            features=encoder.layout.names,
             info=dict(info or {}),
-            golden=golden_answers(model),
+            golden=golden_answers(model, encoder),
         ),
-        encoder=FeatureEncoder(routes_of(model.encoder)),
+        encoder=encoder,
         kernel=_kernel(model),
     )
-    difference = compiled.parity()
-    if difference > PARITY_MINUTES:
+    difference, allowed = compiled.parity(), compiled.head.tolerance
+    if difference > allowed:
         raise MlopsError(
-            f"version {version} ({model.family}): compiled, it answers golden requests"
-            f" {difference:.2g} minutes off; at most {PARITY_MINUTES:g} are allowed",
+            f"version {version} ({model.family}): compiled, its answers to golden requests are off"
+            f" by up to {difference:.2g}; at most {allowed:g} is allowed",
             "this is a fault of the compilation: deploy another version and report it",
         )
     return compiled

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -12,17 +12,12 @@ from threading import Lock
 from typing import Any, Final, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from mlops.datasets.dataset import Columns, Matrix
-from mlops.datasets.taxi.features.encoding import FeatureEncoder
-from mlops.datasets.taxi.features.routes import RouteStatistics
-from mlops.datasets.taxi.trips import PICKUP_AT
-from mlops.serving.model.bundle import PARITY_MINUTES, Head, read_head, unusable, write_bundle
+from mlops.serving.model.bundle import FOREIGN, Head, read_head, unusable, write_bundle
+from mlops.serving.model.encoders import ServedEncoder, load_encoder
 from mlops.serving.model.kernels import LINEAR_FILE, Kernel, LinearKernel, TreeKernel, Values
-from mlops.serving.model.one_trip import TripEncoder
 
-_ROUTES_FILE: Final = "routes.npz"
 # Rows at a time: their features stay in a core's cache between encoding and prediction.
 _BLOCK_ROWS: Final = 16_384
 
@@ -30,11 +25,12 @@ _BLOCK_ROWS: Final = 16_384
 class ServedExplanation(NamedTuple):
     """Where predictions come from: ``base + contributions.sum(axis=1) == minutes``.
 
-    Minutes are before they are held to the shortest and longest duration that the model was taught.
+    Minutes, or whatever the unit is, are before they are held to the smallest and largest answer
+    that the model was taught.
     """
 
     features: tuple[str, ...]
-    contributions: Values  # minutes per trip and feature, (n, features)
+    contributions: Values  # per row and feature, (n, features)
     base: float
     minutes: Values  # (n,)
 
@@ -45,12 +41,12 @@ class CompiledModel:
 
     Attributes:
         head: What the bundle says of itself.
-        encoder: From requests to features, with what it knows of routes.
-        kernel: From features to minutes.
+        encoder: From requests to features, with what it knows of the past.
+        kernel: From features to answers.
     """
 
     head: Head
-    encoder: FeatureEncoder
+    encoder: ServedEncoder
     kernel: Kernel
 
     @property
@@ -64,8 +60,8 @@ class CompiledModel:
         return self.head.family
 
     @property
-    def as_of(self) -> datetime:
-        """The day on whose morning its knowledge of routes ends."""
+    def as_of(self) -> datetime | None:
+        """The day on whose morning its knowledge of the past ends; None if it has none."""
         return self.head.as_of
 
     @property
@@ -74,58 +70,36 @@ class CompiledModel:
         return self.head.features
 
     def predict(self, requests: Columns) -> Values:
-        """Predict durations with their interval.
+        """Predict answers with their interval.
 
         Args:
-            requests: `REQUEST_COLUMNS`, as a frame or as arrays by name; all but pickup time and
-                zones may be missing.
+            requests: `ServedEncoder.columns`, as a frame or as arrays by name; optional ones may be
+                missing.
 
         Returns:
-            Minutes, lower and upper bound, ``(n, 3)``; bounds are NaN before calibration.
+            Prediction, lower and upper bound, ``(n, 3)``; bounds are NaN before calibration.
 
         Raises:
             DataQualityError: If a needed column is missing.
         """
-        rows = len(requests[PICKUP_AT]) if PICKUP_AT in requests else 0
+        rows = _length(requests)
         if rows <= _BLOCK_ROWS:
             return self._predict_block(requests)
         starts = range(0, rows, _BLOCK_ROWS)
         blocks = [_rows(requests, slice(start, start + _BLOCK_ROWS)) for start in starts]
         return np.concatenate([self._predict_block(block) for block in blocks])
 
-    def predict_one(
-        self,
-        pickup_at: datetime,
-        pickup_zone: int,
-        dropoff_zone: int,
-        trip_distance: float | None = None,
-        passenger_count: float | None = None,
-        rate_code: float | None = None,
-        trip_type: float | None = None,
-    ) -> tuple[float, float, float]:
-        """Predict one trip, as `predict` does, in a fraction of its time.
+    def predict_one(self, *request: Any) -> tuple[float, float, float]:
+        """Predict one request, as `predict` does, in a fraction of its time.
 
         Args:
-            pickup_at: Local time in New York, without a time zone.
-            pickup_zone: TLC taxi zone.
-            dropoff_zone: TLC taxi zone.
-            trip_distance: Miles.
-            passenger_count: As the other codes, None where not known.
-            rate_code: See the TLC's data dictionary.
-            trip_type: 1 street hail, 2 dispatch.
+            *request: As the encoder takes it: the values of a trip (`TripEncoder.encode`), or one
+                row as a mapping (`RowEncoder.encode`).
 
         Returns:
-            Minutes, lower and upper bound.
+            Prediction, lower and upper bound.
         """
-        row = self._one_trip.encode(
-            pickup_at,
-            pickup_zone,
-            dropoff_zone,
-            trip_distance,
-            passenger_count,
-            rate_code,
-            trip_type,
-        )
+        row = self._encode_one(*request)
         with self._one_at_a_time:
             outputs = self.kernel.predict_row(row)
         return self._bounded(outputs, row)
@@ -144,27 +118,15 @@ class CompiledModel:
             self.features, contributions, base, base + contributions.sum(axis=1)
         )
 
-    def route_miles(self, pickup_zone: int, dropoff_zone: int) -> float:
-        """Return the miles that trips of a route usually drive: for requests without a distance."""
-        return self._one_trip.route_miles(pickup_zone, dropoff_zone)
-
-    def routes_miles(self, pickup_zones: npt.ArrayLike, dropoff_zones: npt.ArrayLike) -> Matrix:
-        """Return `route_miles` of many routes, ``(n,)``."""
-        return self._one_trip.routes_miles(pickup_zones, dropoff_zones)
-
     def parity(self) -> float:
-        """Return the largest difference from the golden answers, minutes.
+        """Return the largest difference from the golden answers.
 
         Both ways of predicting are asked; an answer that is not a number is infinitely wrong.
         """
         golden = self.head.golden
-        columns = golden.columns()
+        columns = golden.columns(self.encoder.columns)
         expected = np.array(golden.answers, dtype=np.float64).reshape(-1, 3)
-        names = [name for name in columns if name != PICKUP_AT]
-        one_by_one = [
-            self.predict_one(at.item(), *(_known(columns[name][row]) for name in names))
-            for row, at in enumerate(columns[PICKUP_AT])
-        ]
+        one_by_one = [self.predict_one(*request) for request in self.encoder.one_by_one(columns)]
         together = self.predict(columns)
         return max(
             _distance(together, expected), _distance(np.reshape(one_by_one, (-1, 3)), together)
@@ -174,7 +136,7 @@ class CompiledModel:
         """Write the bundle, whole or not at all; one that is there is replaced."""
 
         def write(temporary: Path) -> None:
-            self.encoder.statistics.save(temporary / _ROUTES_FILE)
+            self.encoder.save(temporary)
             self.kernel.save(temporary)
 
         write_bundle(folder, self.head, write)
@@ -191,18 +153,20 @@ class CompiledModel:
             LinearKernel if LINEAR_FILE in head.files else TreeKernel
         )
         try:
-            encoder = FeatureEncoder(RouteStatistics.load(folder / _ROUTES_FILE))
-            model = cls(head, encoder, kind.load(folder))
-            difference = model.parity()
+            model = cls(head, load_encoder(folder, head.files), kind.load(folder))
+            same = model.encoder.layout.names == head.features
+            difference = model.parity() if same else 0.0
         except Exception as error:  # whatever a file of the right hash but the wrong content does
             raise unusable(folder, f"{type(error).__name__}: {error}") from error
-        if difference > PARITY_MINUTES:
-            raise unusable(folder, f"its golden answers are off by {difference:.2g} minutes")
+        if not same:
+            raise unusable(folder, FOREIGN)
+        if difference > head.tolerance:
+            raise unusable(folder, f"its golden answers are off by {difference:.2g}")
         return model
 
     @cached_property
-    def _one_trip(self) -> TripEncoder:
-        return TripEncoder(self.encoder)
+    def _encode_one(self) -> Callable[..., Matrix]:
+        return self.encoder.encode_one
 
     @cached_property
     def _margin_tables(self) -> list[tuple[int, list[float], list[float]]]:
@@ -239,7 +203,7 @@ class CompiledModel:
         return answers
 
     def _bounded(self, outputs: list[float], row: Matrix) -> tuple[float, float, float]:
-        """Do for one trip what `_predict_block` does for many."""
+        """Do for one row what `_predict_block` does for many."""
         shortest, longest, bounds = self.head.shortest, self.head.longest, self.head.bounds
         center = min(max(outputs[0], shortest), longest)
         if bounds.kind == "quantiles":
@@ -258,14 +222,16 @@ class CompiledModel:
         return np.clip(minutes, self.head.shortest, self.head.longest)
 
 
+def _length(requests: Columns) -> int:
+    if isinstance(requests, Mapping):
+        return len(next(iter(requests.values()), ()))
+    return len(requests)
+
+
 def _rows(requests: Columns, chosen: slice) -> Columns:
     if isinstance(requests, Mapping):
         return {name: values[chosen] for name, values in requests.items()}
     return requests.iloc[chosen]
-
-
-def _known(value: Any) -> Any:
-    return None if np.isnan(value) else value.item()
 
 
 def _distance(answers: Values, expected: Values) -> float:

@@ -9,7 +9,6 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from mlops.datasets.taxi.features.encoding import routes_of
 from mlops.datasets.taxi.features.sums import ZONES
 from mlops.datasets.taxi.trips import (
     DISTANCE,
@@ -21,7 +20,8 @@ from mlops.datasets.taxi.trips import (
     TRIP_TYPE,
     UNKNOWN_ZONES,
 )
-from mlops.serving.model.bundle import PARITY_MINUTES, Golden
+from mlops.serving.model.bundle import Golden, tolerance
+from mlops.serving.model.encoders import ServedEncoder
 from mlops.serving.model.kernels import Values
 from mlops.training.artifact import OUTPUTS, TabularModel
 from mlops.training.intervals import ResidualInterval
@@ -30,32 +30,30 @@ _ROWS: Final = 48
 _SEED: Final = 20_240_119
 
 
-def golden_answers(model: TabularModel) -> Golden:
-    """Ask a trained model the golden requests."""
-    requests = golden_requests(routes_of(model.encoder).as_of)
+def golden_answers(model: TabularModel, encoder: ServedEncoder) -> Golden:
+    """Ask a trained model the golden requests of its encoder."""
+    requests = encoder.golden_requests()
     answers = model.predict(requests)[list(OUTPUTS)].to_numpy()
-    certain = _away_from_edges(answers[:, 0], model.interval)
+    certain = _away_from_edges(answers[:, 0], model)
     requests, answers = requests[certain], answers[certain]
     return Golden(
         requests={
-            name: tuple(
-                at.isoformat() if name == PICKUP_AT else _json_number(at)
-                for at in requests[name].tolist()
-            )
+            name: tuple(_json_value(value) for value in requests[name].tolist())
             for name in requests
         },
-        answers=tuple(tuple(_json_number(value) for value in row) for row in answers.tolist()),
+        answers=tuple(tuple(_json_value(value) for value in row) for row in answers.tolist()),
     )
 
 
-def _away_from_edges(center: Values, interval: Any) -> npt.NDArray[np.bool_]:
+def _away_from_edges(center: Values, model: TabularModel) -> npt.NDArray[np.bool_]:
     """Tell which answers have the same bounds when the prediction changes in its last digits.
 
     Errors seen around predictions jump from bin to bin.
     """
-    if not isinstance(interval, ResidualInterval):
+    if not isinstance(model.interval, ResidualInterval):
         return np.ones(len(center), bool)
-    return np.asarray((np.abs(center[:, None] - interval.edges) > PARITY_MINUTES).all(axis=1))
+    apart = np.abs(center[:, None] - model.interval.edges)
+    return np.asarray((apart > tolerance(model.shortest, model.longest)).all(axis=1))
 
 
 def golden_requests(as_of: datetime) -> pd.DataFrame:
@@ -91,5 +89,7 @@ def golden_requests(as_of: datetime) -> pd.DataFrame:
     )
 
 
-def _json_number(value: float) -> float | None:
-    return None if np.isnan(value) else value
+def _json_value(value: Any) -> Any:
+    if value is None or value != value:  # NaN, or a time that is missing
+        return None
+    return value.isoformat() if isinstance(value, datetime) else value

@@ -118,7 +118,7 @@ def test_a_missing_distance_comes_from_the_route_and_is_said(
 ) -> None:
     answer = post(service, {**trip, "trip_distance": distance}).json()
     assert answer["distance_source"] == "route_history"
-    miles = small_compiled[0].route_miles(trip["pickup_zone"], trip["dropoff_zone"])
+    miles = small_compiled[0].encoder.route_miles(trip["pickup_zone"], trip["dropoff_zone"])
     assert answer["miles"] == pytest.approx(miles, abs=1e-3)
 
 

@@ -20,7 +20,7 @@ from mlops.datasets.taxi.features.routes import RouteHistory, RouteStatistics
 from mlops.datasets.taxi.files.reading import read_trips
 from mlops.datasets.taxi.trips import PICKUP_AT, REQUEST_COLUMNS, TARGET, VENDOR
 from mlops.errors import MlopsError
-from mlops.serving.model.bundle import PARITY_MINUTES
+from mlops.serving.model.bundle import PARITY
 from mlops.serving.model.compilation import compile_model
 from mlops.serving.model.compiled import CompiledModel
 from mlops.serving.model.golden import golden_requests
@@ -92,9 +92,9 @@ def assert_parity(pair: Pair, requests: pd.DataFrame) -> None:
     expected = pair.trained.predict(requests).to_numpy()
     found = pair.compiled.predict(requests)
     edges = np.array([np.inf, *pair.compiled.head.bounds.edges])
-    certain = (np.abs(expected[:, :1] - edges) > PARITY_MINUTES).all(axis=1)
-    np.testing.assert_allclose(found[:, 0], expected[:, 0], rtol=0, atol=PARITY_MINUTES)
-    np.testing.assert_allclose(found[certain], expected[certain], rtol=0, atol=PARITY_MINUTES)
+    certain = (np.abs(expected[:, :1] - edges) > PARITY).all(axis=1)
+    np.testing.assert_allclose(found[:, 0], expected[:, 0], rtol=0, atol=PARITY)
+    np.testing.assert_allclose(found[certain], expected[certain], rtol=0, atol=PARITY)
 
 
 codes = st.one_of(st.none(), st.integers(-1, 9).map(float))

@@ -61,7 +61,7 @@ def test_loaded_is_what_was_saved(model: CompiledModel, bundle: Path) -> None:
     np.testing.assert_array_equal(loaded.predict(requests), model.predict(requests))
     one = (datetime(2024, 3, 1, 8, 30), 74, 75, 2.5)
     assert loaded.predict_one(*one) == model.predict_one(*one)
-    assert loaded.route_miles(74, 75) == model.route_miles(74, 75)
+    assert loaded.encoder.route_miles(74, 75) == model.encoder.route_miles(74, 75)  # type: ignore[attr-defined]
     np.testing.assert_array_equal(
         loaded.explain(requests).contributions, model.explain(requests).contributions
     )
