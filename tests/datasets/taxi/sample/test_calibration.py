@@ -12,7 +12,7 @@ import pytest
 
 from mlops.datasets.taxi.sample.calibration import CALIBRATION_FILE, load_calibration
 
-SCRIPT = Path(__file__).resolve().parents[3] / "benchmarks" / "calibrate_sample.py"
+SCRIPT = Path(__file__).resolve().parents[4] / "benchmarks" / "calibrate_sample.py"
 
 
 def test_shapes_agree() -> None:
