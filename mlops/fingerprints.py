@@ -52,8 +52,8 @@ names |
 
 All but those under `home` lie in the `state` of a dataset. Records of what happened are found by
 what they are about, and are no caches: `deployments`, `registry`, `runs` with `selections`,
-`retrainings` and `last_verdict`, `prediction_log_folder`, the windows and decisions under
-`monitored`, `reports`, `logs`. A window names the model that it was measured with, a promotion the
+`retrainings` and `last_verdict`, `incidents`, `prediction_log_folder`, the windows and decisions
+under `monitored`, `reports`, `logs`. A window names the model that it was measured with, a promotion the
 source of its model, a rollout and a pending approval the model of their version: they count for no
 other one that has its number in another registry. A deployment and an answer in the prediction log
 name a version by its number only. A deployment is history once it is over. To an answer, a column

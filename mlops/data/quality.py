@@ -80,7 +80,7 @@ def stage_month(
         rejecting: Names of the rules that set rows aside.
         files: The files, and how many of the rows are of each.
         order: All columns by which rows are sorted, so that the order of the input is forgotten;
-            the first one is the time of the event.
+            the first one is the time of the event, if there is one.
         folder: Made by a key of all inputs.
         month: ``YYYY-MM``; empty for rows of any time.
     """

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
+from mlops.counting import counted
 from mlops.data.origins import TripOrigin
 from mlops.datasets.taxi.contract.rule_names import current_name
 from mlops.datasets.taxi.trips import PICKUP_AT, TARGET
@@ -103,15 +104,26 @@ class FeatureTable(Reference):
 
 
 class Window(Reference):
-    """A half-open interval of the times of events, and the rows of the window.
+    """A half-open interval of the times of rows, and the rows in it."""
 
-    Where rows say themselves to which window they belong, it reaches from the first of its events
-    to just after the last.
-    """
-
-    start: datetime
-    end: datetime
+    start: datetime | None  # None where rows have no time
+    end: datetime | None
     rows: int
+
+    def __str__(self) -> str:
+        """Its first and last moment by their days, where rows have a time; and its rows."""
+        days = f"{self.start:%Y-%m-%d} to {self.end:%Y-%m-%d}, " if self.start else ""
+        return f"{days}{counted(self.rows, 'row')}"
+
+    @property
+    def begins(self) -> datetime:
+        """Its start, for what is about time."""
+        return _known(self.start)
+
+    @property
+    def ends(self) -> datetime:
+        """Its end, for what is about time."""
+        return _known(self.end)
 
 
 class TrainingSetManifest(Reference):
@@ -158,3 +170,9 @@ class RouteStatisticsManifest(Reference):
     at_test: str  # file: history up to the start of test, for the refit
     latest: str  # file: all history, for what comes after
     created_at: datetime
+
+
+def _known(moment: datetime | None) -> datetime:
+    if moment is None:
+        raise ValueError("the rows of this dataset have no time")
+    return moment

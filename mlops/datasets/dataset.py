@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias
@@ -157,10 +156,8 @@ class Dataset(Protocol):
             MlopsError: If the file is missing or damaged.
         """
 
-    def histories(
-        self, manifest: TrainingSetManifest, days: Mapping[str, datetime], settings: Settings
-    ) -> Mapping[str, Any]:
-        """Compute what a training set tells of the past on the mornings of named days."""
+    def past_at_test(self, manifest: TrainingSetManifest, settings: Settings) -> Any:
+        """Compute what a training set tells of the past when its test window begins."""
 
     def encoder(self, rows: pd.DataFrame, history: Any) -> Encoder:
         """Return an encoder for models that learn from rows.
@@ -168,7 +165,7 @@ class Dataset(Protocol):
         Args:
             rows: That the model learns from.
             history: What is known of the past when the model will be asked: from `history` or
-                `histories`.
+                `past_at_test`.
         """
 
     def slices(self, rows: pd.DataFrame) -> pd.DataFrame:

@@ -230,7 +230,7 @@ def _newest(world: ObservedWorld) -> tuple[str, pd.DataFrame] | None:
     if manifest is None:
         return None
     end = month_bounds(manifest.extraction.months[-1])[1]
-    start = max(end - _NEWEST, manifest.test.start)
+    start = max(end - _NEWEST, manifest.test.begins)
     from mlops.data.store.content import STAGED_ANEW
     from mlops.records.parquet import read_table
 

@@ -38,7 +38,8 @@ def version_metrics(world: ObservedWorld) -> Iterator[Metric]:
         return
     receipt, evaluation = champion.receipt, champion.evaluation
     family = receipt.family if receipt else "unknown"
-    learned_until = from_wall_clock(receipt.windows["test"].end) if receipt else None
+    until = receipt.windows["test"].end if receipt else None
+    learned_until = from_wall_clock(until) if until else None
     yield gauge(
         "mlops_model_champion_info",
         "1 for the champion, with its version and family",

@@ -100,8 +100,8 @@ def champion(world: ObservedWorld) -> pd.DataFrame:
         "server": world.read(_CHANGED_CODE),
         "trouble": trouble,
     }
-    if info.receipt:
-        row["learned_until"] = _utc(info.receipt.windows["test"].start)
+    if info.receipt and (tested_from := info.receipt.windows["test"].start):
+        row["learned_until"] = _utc(tested_from)
     if info.evaluation:
         row |= {"rmse": info.evaluation.metrics.rmse, "test_trips": info.evaluation.metrics.rows}
     for record, found in _live(world):

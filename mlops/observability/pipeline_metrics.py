@@ -134,12 +134,12 @@ def training_set_metrics(world: ObservedWorld) -> Iterator[Metric]:
 
 
 def _of_training_set(manifest: TrainingSetManifest) -> dict[str, float | None]:
-    quality = manifest.quality
+    quality, until = manifest.quality, manifest.test.end
     return {
         "rows": manifest.rows,
         "refused_rows": quality.rows_quarantined,
         "refused_share": quality.bad_share,
-        "until_timestamp_seconds": seconds_of(from_wall_clock(manifest.test.end)),
+        "until_timestamp_seconds": seconds_of(from_wall_clock(until)) if until else None,
         "synthetic": float(manifest.extraction.synthetic),
     }
 

@@ -91,10 +91,7 @@ def tags_of_run(
         Its description, source, code version, and the job by which candidates are grouped.
     """
     window = "test" if stage == "refit" else "validation"
-    months = ", ".join(
-        f"{name} {part.start:%Y-%m-%d} to {part.end:%Y-%m-%d}"
-        for name, part in receipt.windows.items()
-    )
+    months = ", ".join(f"{name} {part}" for name, part in receipt.windows.items())
     error = f"RMSE {rmse:.3f} {_subject(settings).unit}".rstrip() if rmse is not None else ""
     measured = f", {error} on the {window} window" if error else ""
     real = f"trips of {receipt.taxi} taxis" if receipt.taxi else f"rows of {receipt.dataset}"

@@ -11,6 +11,7 @@ from mlops.evaluation.verdict import RuleResult, Verdict
 from mlops.registry.receipts import Receipt
 from mlops.reports.document import Block, Cell, DocumentTable, FactList, Fold, Notice, Text, Tone
 from mlops.reports.numbers import (
+    NOT_KNOWN,
     count,
     day,
     decimal,
@@ -79,8 +80,8 @@ def windows_table(windows: Mapping[str, Window]) -> DocumentTable:
         rows=tuple(
             (
                 Cell(name),
-                Cell(day(window.start)),
-                Cell(_last_day(window)),
+                Cell(day(window.start) if window.start else NOT_KNOWN),
+                Cell(_last_day(window) if window.end else NOT_KNOWN),
                 Cell(count(window.rows)),
                 Cell(_ROLES.get(name, "")),
             )
@@ -92,7 +93,7 @@ def windows_table(windows: Mapping[str, Window]) -> DocumentTable:
 
 def _last_day(window: Window) -> str:
     """Write the last day of a half-open window."""
-    return day(max(window.start, window.end - timedelta(microseconds=1)))
+    return day(max(window.begins, window.ends - timedelta(microseconds=1)))
 
 
 def sources_table(files: Sequence[SourceFile]) -> DocumentTable:

@@ -76,8 +76,9 @@ def _lead(selection: Selection) -> tuple[str, ...]:
         f"This run compared {counted(len(measured), 'candidate')} for predicting how long a"
         f" {selection.receipt.taxi}-taxi trip takes: {counted(learned, 'model')}, and"
         f" {counted(len(measured) - learned, 'baseline')} to beat. The winner is"
-        f" {family(selection.winner)} ({selection.winner}): on {counted(metrics.rows, 'trip')} from"
-        f" {day(test.start)} on, which it had never seen, its mean absolute error was"
+        f" {family(selection.winner)} ({selection.winner}): on {counted(metrics.rows, 'trip')}"
+        f"{f' from {day(test.start)} on' if test.start else ''}, which it had never seen, its mean"
+        " absolute error was"
         f" {minutes(metrics.mae)}.",
         _result(selection),
     )

@@ -71,8 +71,8 @@ def rebuild(receipt: Receipt, settings: Settings, scratch: Path) -> TrainingSetM
 
 
 def _months(receipt: Receipt) -> str:
-    last = receipt.windows["test"].end - timedelta(days=1)
-    return f"{receipt.windows['train'].start:%Y-%m}..{last:%Y-%m}"
+    last = receipt.windows["test"].ends - timedelta(days=1)
+    return f"{receipt.windows['train'].begins:%Y-%m}..{last:%Y-%m}"
 
 
 def _dotted(recipe: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
@@ -92,10 +92,7 @@ def _sources(receipt: Receipt, manifest: TrainingSetManifest) -> list[Evidence]:
 
 
 def _windows(receipt: Receipt, manifest: TrainingSetManifest) -> list[Evidence]:
-    def shown(window: Any) -> str:
-        return f"{window.start:%Y-%m-%d} to {window.end:%Y-%m-%d}, {window.rows:,} trips"
-
     return [
-        Evidence(what=f"{name} window", recorded=shown(receipt.windows[name]), found=shown(window))
+        Evidence(what=f"{name} window", recorded=str(receipt.windows[name]), found=str(window))
         for name, window in manifest.windows.items()
     ]

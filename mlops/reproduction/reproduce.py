@@ -91,7 +91,7 @@ def _stages(
     smoothing = FeatureSettings.model_validate(receipt.recipe.get("features", settings.features))
     settings = settings.model_copy(update={"features": smoothing})
     dataset = dataset_of(settings)
-    past = dataset.histories(manifest, {"test": manifest.test.start}, settings)["test"]
+    past = dataset.past_at_test(manifest, settings)
     rows = read_window(manifest, "train", "validation")
     encoder = dataset.encoder(rows, past)
     yield stages.compare_features(model, encoder)

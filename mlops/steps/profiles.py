@@ -12,7 +12,7 @@ from mlops.errors import DataQualityError
 from mlops.monitoring.measures.building import build_for
 from mlops.registry.profiles import store_profile
 from mlops.registry.versions import Registry
-from mlops.settings import load_settings
+from mlops.settings import DEFAULT_DATASET, load_settings
 from mlops.steps.training import Variables, threads
 
 
@@ -33,6 +33,10 @@ def profile_version(registered: Mapping[str, Any], variables: Variables) -> dict
     if version is None:
         return {"version": None, "profiled": False, "summary": "there is no new version to profile"}
     settings = load_settings(variables, strict=False)
+    if settings.dataset != DEFAULT_DATASET:
+        summary = f"version {version} is not monitored: monitoring is for {DEFAULT_DATASET} only"
+        progress.report(summary)
+        return {"version": version, "profiled": False, "summary": summary}
     try:
         with threadpool_limits(threads(settings)):
             profile = build_for(settings, version)

@@ -6,11 +6,14 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pandas as pd
 import pytest
 
 from mlops.data.references import RouteStatisticsManifest, TrainingSetManifest
 from mlops.data.store.manifests import current_hash
 from mlops.data.store.publications import reason_to_build
+from mlops.data.store.snapshots import read_window
 from mlops.datasets.opening import dataset_of
 from mlops.errors import DataQualityError
 from mlops.registry import remembered
@@ -27,6 +30,17 @@ from tests.datasets.declared.deliveries import DELIVERIES
 from tests.datasets.declared.preparing.conftest import rows_of_days, written
 
 Variables = Mapping[str, Any]
+
+HOUSES = """
+name: houses
+title: What does a house cost?
+source: {location: ../../houses.csv}
+task: {target: price}
+key: [id]
+features: {area: number}
+context: {id: category}
+split: {by: random, validation: 0.2, test: 0.2}
+"""
 
 
 @pytest.fixture
@@ -61,10 +75,40 @@ def test_a_declared_dataset_is_prepared_and_frozen(variables: dict[str, Any]) ->
     frozen = RouteStatisticsManifest.model_validate(
         publish_route_statistics([manifest.model_dump(mode="json")], variables)
     )
-    dataset = dataset_of(load_settings(variables, strict=False))
-    days = {"at_test": manifest.test.start}
-    found = dataset.histories(manifest, days, load_settings(variables, strict=False))
-    assert dataset.history(Path(frozen.at_test)).sha256 == found["at_test"].sha256
+    settings = load_settings(variables, strict=False)
+    dataset = dataset_of(settings)
+    found = dataset.past_at_test(manifest, settings)
+    assert dataset.history(Path(frozen.at_test)).sha256 == found.sha256
+
+
+def test_a_table_without_times_is_split_by_its_rows_whatever_their_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "datasets" / "houses"
+    folder.mkdir(parents=True)
+    (folder / "dataset.yaml").write_text(HOUSES)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(remembered, "find_version", lambda *_: None)
+    rows = pd.DataFrame({"id": range(400), "area": np.arange(400) % 90, "price": 1.5})
+
+    def prepared_from(rows: pd.DataFrame, home: str) -> TrainingSetManifest:
+        rows.to_csv(tmp_path / "houses.csv", index=False)
+        return prepared(
+            {"home": str(tmp_path / home), "dataset": "houses", "validation.min_rows": 1}
+        )
+
+    manifest = prepared_from(rows, "one")
+    again = prepared_from(rows[::-1], "two")
+
+    assert manifest.sha256 == again.sha256
+    assert sum(window.rows for window in manifest.windows.values()) == manifest.rows == 400
+    assert {window.start for window in manifest.windows.values()} == {None}
+    train, test = read_window(manifest, "train"), read_window(manifest, "test")
+    assert len(train) == manifest.train.rows and len(test) == manifest.test.rows > 50
+    assert not {*train["id"]} & {*test["id"]}
+    settings = load_settings({"home": str(tmp_path / "one"), "dataset": "houses"})
+    frozen = dataset_of(settings).freeze(manifest, settings)
+    assert dataset_of(settings).history(Path(frozen.at_test)).tables == {}
 
 
 def test_what_is_old_is_noticed(

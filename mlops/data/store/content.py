@@ -27,7 +27,7 @@ def read_canonical(path: str | Path, event: str = PICKUP_AT) -> Any:
 
     Args:
         path: Local file with any number of columns of numbers, times and texts.
-        event: The column by which rows are sorted before all others.
+        event: The column by which rows are sorted before all others; empty if there is none.
 
     Returns:
         The table, nulls last, with NaN as null and without negative zeros.
@@ -41,7 +41,7 @@ def read_canonical(path: str | Path, event: str = PICKUP_AT) -> Any:
             # Adding zero turns -0.0 into 0.0; from_pandas turns every NaN into null.
             values = table.column(index).to_numpy() + field.type.to_pandas_dtype()(0)
             table = table.set_column(index, field.name, pa.array(values, from_pandas=True))
-    names = [event, *(name for name in table.column_names if name != event)]
+    names = sorted(table.column_names, key=lambda name: name != event)  # the event first
     return table.sort_by([(name, "ascending") for name in names])
 
 

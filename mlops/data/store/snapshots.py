@@ -216,10 +216,14 @@ def _content_sha256(
     extraction, event = about.extraction, about.event
     content: dict[str, Any] = {
         "parts": {part.month: values_sha256(read_canonical(part.uri, event)) for part in parts},
-        "windows": {n: [w.start.isoformat(), w.end.isoformat()] for n, w in windows.items()},
+        "windows": {n: [_text(w.start), _text(w.end)] for n, w in windows.items()},
         "source": [extraction.kind, extraction.taxi, extraction.synthetic],
         "feature_version": about.feature_version,
     }
     if not extraction.taxi:
         content["dataset"] = [extraction.dataset, about.target, event]
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def _text(moment: datetime | None) -> str:
+    return moment.isoformat() if moment else ""

@@ -61,7 +61,7 @@ def publish_statistics(
 
 def mornings_of(training_set: TrainingSetManifest, latest: datetime) -> dict[str, datetime]:
     """Return the days whose mornings are frozen: of validation, of test, and ``latest``."""
-    starts = training_set.validation.start, training_set.test.start
+    starts = training_set.validation.begins, training_set.test.begins
     return dict(zip(MORNINGS, (*starts, latest), strict=True))
 
 

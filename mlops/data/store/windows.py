@@ -56,7 +56,7 @@ def assigned_windows(parts: Sequence[TripPart], event: str) -> dict[str, Window]
 
     Args:
         parts: Parquet files with a column `SPLIT`.
-        event: Column with the time of a row.
+        event: Column with the time of a row; empty where rows have none.
 
     Raises:
         DataQualityError: If a window is empty.
@@ -65,13 +65,15 @@ def assigned_windows(parts: Sequence[TripPart], event: str) -> dict[str, Window]
     firsts: dict[str, list[datetime]] = {name: [] for name in WINDOWS}
     lasts: dict[str, list[datetime]] = {name: [] for name in WINDOWS}
     for part in parts:
-        events, places = read_table(part.uri, STAGED_ANEW, [event, SPLIT]).columns
+        table = read_table(part.uri, STAGED_ANEW, [*filter(None, [event]), SPLIT])
+        places = table.column(SPLIT).to_numpy()
         for place, name in enumerate(WINDOWS):
-            inside = events.to_numpy()[places.to_numpy() == place]
-            if len(inside):
-                rows[name] += len(inside)
-                firsts[name].append(inside.min().item())
-                lasts[name].append(inside.max().item())
+            inside = places == place
+            rows[name] += int(np.count_nonzero(inside))
+            if event and inside.any():
+                events = table.column(event).to_numpy()[inside]
+                firsts[name].append(events.min().item())
+                lasts[name].append(events.max().item() + timedelta(microseconds=1))
     for name in WINDOWS:
         if not rows[name]:
             raise DataQualityError(
@@ -80,8 +82,8 @@ def assigned_windows(parts: Sequence[TripPart], event: str) -> dict[str, Window]
             )
     return {
         name: Window(
-            start=min(firsts[name]),
-            end=max(lasts[name]) + timedelta(microseconds=1),
+            start=min(firsts[name], default=None),
+            end=max(lasts[name], default=None),
             rows=rows[name],
         )
         for name in WINDOWS

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -99,13 +98,12 @@ class DeclaredDataset:
 
         return load_snapshot(file)
 
-    def histories(
-        self, manifest: TrainingSetManifest, days: Mapping[str, datetime], settings: Settings
-    ) -> Mapping[str, HistorySnapshot]:
-        """Compute what is known of groups on the mornings of named days."""
-        from mlops.datasets.declared.preparing.freezing import freeze
+    def past_at_test(self, manifest: TrainingSetManifest, settings: Settings) -> HistorySnapshot:
+        """Compute what is known of groups when the test window begins."""
+        from mlops.datasets.declared.preparing.freezing import freeze, mornings
 
-        return freeze(self.definition, manifest, days)
+        at_test = mornings(self.definition, manifest)["at_test"]
+        return freeze(self.definition, manifest, {"at_test": at_test})["at_test"]
 
     def encoder(self, rows: pd.DataFrame, history: HistorySnapshot | None) -> TableEncoder:
         """Return an encoder that has learned the categories of rows."""

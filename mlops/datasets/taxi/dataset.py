@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -74,13 +73,12 @@ class TaxiTrips:
 
         return RouteStatistics.load(file)
 
-    def histories(
-        self, manifest: TrainingSetManifest, days: Mapping[str, datetime], settings: Settings
-    ) -> Mapping[str, RouteStatistics]:
-        """Compute what is known of routes on the mornings of named days."""
+    def past_at_test(self, manifest: TrainingSetManifest, settings: Settings) -> RouteStatistics:
+        """Compute what is known of routes when the test window begins."""
         from mlops.datasets.taxi.features.products import freeze_routes
 
-        return freeze_routes(manifest, days, settings.features)
+        days = {"test": manifest.test.begins}
+        return freeze_routes(manifest, days, settings.features)["test"]
 
     def encoder(self, rows: pd.DataFrame, history: RouteStatistics) -> FeatureEncoder:
         """Return an encoder with what is known of routes; it learns nothing from rows."""

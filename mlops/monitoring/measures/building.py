@@ -58,7 +58,7 @@ def build_for(settings: Settings, version: int | str) -> ReferenceProfile:
     return build_profile(
         read_history(manifest, start, model, settings),
         str(info.version),
-        manifest.test.start,
+        manifest.test.begins,
         (model.shortest, model.longest),
         settings.monitoring,
     )

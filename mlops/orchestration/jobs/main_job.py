@@ -184,6 +184,8 @@ def _origin(settings: Settings) -> TripOrigin:
 
 def _cannot_be_scored(settings: Settings) -> bool:
     """Tell whether the champion knows nothing of this job's trips: there is nothing to predict."""
+    if settings.dataset != DEFAULT_DATASET:
+        return True
     manifest = current_training_set(settings)
     champion = Registry(settings).champion()
     if manifest is None or champion is None or champion.origin is None:

@@ -32,6 +32,7 @@ from mlops.settings import Settings
 
 # Raise with every change of what a column means: it is part of a training set's name.
 _DEFINITIONS: Final = 1
+UNDATED: Final = "all"  # the part of rows without a time, in place of a month
 
 Places = npt.NDArray[np.int8]
 
@@ -47,27 +48,27 @@ def build(
     """Add to each row its histories as of its day, and the window it belongs to.
 
     Args:
-        definition: Of the dataset, with a time of the event.
+        definition: Of the dataset.
         validated: Rows that obey the rules.
         settings: The staging folder.
 
     Returns:
-        One staged part per month of the event, its rows in the order of events: the declared
-        columns, the statistics of the histories (float32) and `SPLIT` (int8).
+        One staged part per month of the event, its rows in the order of events, or one in all
+        where rows have no time: the declared columns, the statistics of the histories (float32) and
+        `SPLIT` (int8).
 
     Raises:
         DataQualityError: If a window would be empty, naming the field of the definition.
     """
     time = definition.time
-    if time is None:
-        raise ValueError("a dataset without time.event")
     folder = settings.staging / f"features-{_key(definition, validated)[:16]}"
     parts = sorted(validated.parts, key=lambda part: part.month)
     places = _places(definition, validated, parts)
-    history = DatasetHistory(definition)
+    history = DatasetHistory(definition) if time else None
     built = []
-    for month, rows in _by_month(time.event, parts, places):
-        table = pd.concat([rows, history.annotate(rows)], axis=1)
+    months = _by_month(time.event, parts, places) if time else _undated(parts, places)
+    for month, rows in months:
+        table = pd.concat([rows, history.annotate(rows)], axis=1) if history else rows
         target = folder / f"{month}.parquet"
         with atomic_file(target) as path:
             write_table(_as_arrow(table), path, compression="lz4")
@@ -79,7 +80,7 @@ def build(
         parts=tuple(built),
         feature_version=feature_version(definition),
         target=definition.task.target,
-        event=time.event,
+        event=time.event if time else "",
     )
 
 
@@ -137,6 +138,14 @@ def _by_month(
         joined = pd.concat(waiting[month], ignore_index=True)
         waiting[month].clear()
         yield str(month), joined.sort_values(event, kind="stable", ignore_index=True)
+
+
+def _undated(
+    parts: Sequence[TripPart], places: Sequence[Places]
+) -> Iterator[tuple[str, pd.DataFrame]]:
+    """Yield all rows as one part: without a time, nothing else divides them."""
+    rows = [_read(part).assign(**{SPLIT: own}) for part, own in zip(parts, places, strict=True)]
+    yield UNDATED, pd.concat(rows, ignore_index=True)
 
 
 def _months_of(events: Any) -> Any:

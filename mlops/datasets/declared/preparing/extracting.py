@@ -90,12 +90,6 @@ def as_extracted(settings: Settings, extraction: Extraction) -> Settings:
 
 
 def _require_preparable(definition: DatasetDefinition) -> None:
-    if definition.time is None:
-        raise ConfigurationError(
-            f"{definition.name}: the definition has no time.event, and models of tables without"
-            " times cannot be trained yet",
-            "name the column with the time of each row as time.event",
-        )
     if definition.histories and definition.split.by != "time":
         raise ConfigurationError(
             f"{definition.name}: the definition declares histories and splits rows"

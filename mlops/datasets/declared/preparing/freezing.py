@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
+from typing import Final
 
 import numpy as np
 import pandas as pd
@@ -11,7 +12,7 @@ import pandas as pd
 from mlops import fingerprints
 from mlops.data.references import RouteStatisticsManifest, TrainingSetManifest
 from mlops.data.store.content import STAGED_ANEW
-from mlops.data.store.statistics import mornings_of, publish_statistics
+from mlops.data.store.statistics import MORNINGS, mornings_of, publish_statistics
 from mlops.datasets.declared.calendar import times_of
 from mlops.datasets.declared.histories import DatasetHistory
 from mlops.datasets.declared.preparing.identity import identity_of
@@ -20,6 +21,8 @@ from mlops.datasets.declared.stored_snapshots import load_snapshot, save_snapsho
 from mlops.datasets.definition import DatasetDefinition
 from mlops.records.parquet import read_table
 from mlops.settings import Settings
+
+_ANY_DAY: Final = datetime(1970, 1, 1)
 
 
 def publish_histories(
@@ -37,13 +40,10 @@ def publish_histories(
     sha256 = fingerprints.of_values(
         fingerprints.of_code("data", "datasets"), training_set.sha256, identity_of(definition)
     )
-    last = training_set.test.end - timedelta(microseconds=1)
-    latest = datetime(last.year, last.month, last.day) + timedelta(days=1)
-    days = mornings_of(training_set, latest)
     return publish_statistics(
         training_set,
         sha256,
-        lambda: freeze(definition, training_set, days),
+        lambda: freeze(definition, training_set, mornings(definition, training_set)),
         save_snapshot,
         load_snapshot,
         settings,
@@ -60,6 +60,8 @@ def freeze(
     Rows of no window count too: on a later day their outcome was known. One pass over the rows is
     enough for all days; each snapshot is that of `snapshot_of`.
     """
+    if definition.time is None:
+        return {name: HistorySnapshot(as_of, {}) for name, as_of in days.items()}
     paths = [part.uri for part in training_set.parts]
     columns = _columns(definition)
     rows: pd.DataFrame = read_table(paths, STAGED_ANEW, columns).to_pandas()
@@ -71,6 +73,17 @@ def freeze(
         history.add(rows[(dates >= known) & (dates < day)])
         frozen[name], known = history.snapshot(as_of), day
     return frozen
+
+
+def mornings(
+    definition: DatasetDefinition, training_set: TrainingSetManifest
+) -> dict[str, datetime]:
+    """Return the days whose mornings are frozen: the last one is that after the last row's day."""
+    if definition.time is None:  # nothing is known of the past, on any day
+        return dict.fromkeys(MORNINGS, _ANY_DAY)
+    last = training_set.test.ends - timedelta(microseconds=1)
+    latest = datetime(last.year, last.month, last.day) + timedelta(days=1)
+    return mornings_of(training_set, latest)
 
 
 def _columns(definition: DatasetDefinition) -> list[str]:

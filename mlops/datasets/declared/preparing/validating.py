@@ -144,18 +144,22 @@ def _validate_month(
     rejecting = {rule.name for rule in rules if rule.action == "quarantine"}
     lengths = [(file, sum(map(len, of_file))) for file, of_file in zip(files, frames, strict=True)]
     event = definition.time.event if definition.time else ""
-    order = [event, *(name for name in definition.columns if name != event)]
+    order = sorted(definition.columns, key=lambda name: name != event)  # the event first
     broken = broken_rules(rules, rows)
     return stage_month(rows, broken, rejecting, lengths, order, folder, month)
 
 
 def _months_of(definition: DatasetDefinition, parts: Sequence[TripPart]) -> tuple[str, ...]:
-    event = definition.time.event if definition.time else ""
+    if definition.time is None:
+        return ()
     months = {
         str(month)
         for part in parts
         for month in np.unique(
-            read_table(part.uri, STAGED_ANEW, [event]).column(0).to_numpy().astype("datetime64[M]")
+            read_table(part.uri, STAGED_ANEW, [definition.time.event])
+            .column(0)
+            .to_numpy()
+            .astype("datetime64[M]")
         )
     }
     return tuple(sorted(months))

@@ -32,7 +32,7 @@ def publish_route_statistics(
         training_set.sha256,
         settings.features.model_dump(mode="json"),
     )
-    days = mornings_of(training_set, training_set.test.end)
+    days = mornings_of(training_set, training_set.test.ends)
     return publish_statistics(
         training_set,
         sha256,

@@ -14,7 +14,6 @@ from mlops.errors import ConfigurationError, SourceError
 from mlops.settings import Settings
 from tests.datasets.declared.deliveries import deliveries
 from tests.datasets.declared.preparing.conftest import rows_of_days
-from tests.datasets.declared.test_splitting import TIMELESS
 
 Configured = Callable[..., Settings]
 
@@ -102,7 +101,6 @@ def test_a_remote_file_is_copied_and_again_when_it_changes(configured: Configure
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        (TIMELESS | {"split": "{by: random, validation: 0.2, test: 0.3}"}, "no time.event"),
         ({"split": "{by: random, validation: 0.2, test: 0.3}"}, "declares histories and splits"),
         ({"context": "{split: category, depot: category}"}, "a column is called split"),
     ],
