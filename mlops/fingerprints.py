@@ -53,13 +53,13 @@ names |
 All but those under `home` lie in the `state` of a dataset. Records of what happened are found by
 what they are about, and are no caches: `deployments`, `registry`, `runs` with `selections`,
 `retrainings` and `last_verdict`, `incidents`, `prediction_log_folder`, the windows and decisions
-under `monitored`, `reports`, `logs`. A window names the model that it was measured with, a promotion the
-source of its model, a rollout and a pending approval the model of their version: they count for no
-other one that has its number in another registry. A deployment and an answer in the prediction log
-name a version by its number only. A deployment is history once it is over. To an answer, a column
-for the model would change every stored part and table; where a home moves to another registry, the
-answers by the former version of a number are measured once with the present one, and its findings
-of `skew` say that it did not give them.
+under `monitored`, `reports`, `logs`. A window names the model that it was measured with, a
+promotion the source of its model, a rollout and a pending approval the model of their version: they
+count for no other one that has its number in another registry. A deployment and an answer in the
+prediction log name a version by its number only. A deployment is history once it is over. To an
+answer, a column for the model would change every stored part and table; where a home moves to
+another registry, the answers by the former version of a number are measured once with the present
+one, and its findings of `skew` say that it did not give them.
 """
 
 from __future__ import annotations
