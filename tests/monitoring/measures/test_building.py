@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mlops.datasets.taxi.features.encoding import FeatureEncoder
 from mlops.datasets.taxi.trips import PICKUP_AT, TARGET, TRIP_COLUMNS
 from mlops.errors import RegistryError
 from mlops.monitoring.findings.policy import Champion, Decision, WindowOutcome
@@ -134,8 +135,8 @@ def known_routes() -> Any:
     def lookup(frame: pd.DataFrame) -> pd.DataFrame:
         return pd.DataFrame({"route_miles": 2.0, "route_minutes": 10.0}, index=frame.index)
 
-    statistics = SimpleNamespace(lookup=lookup)
-    return SimpleNamespace(predict=predict, encoder=SimpleNamespace(statistics=statistics))
+    statistics: Any = SimpleNamespace(lookup=lookup)
+    return SimpleNamespace(predict=predict, encoder=FeatureEncoder(statistics))
 
 
 NOW = datetime(2024, 3, 9, tzinfo=timezone.utc)
