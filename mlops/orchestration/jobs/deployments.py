@@ -113,5 +113,8 @@ def _record(records: Records, result: PipelineResult, go_on: str) -> DeploymentR
     record = _of_run(records, result.run_id)
     if record is not None and record.is_over:
         return record
+    if record is not None and record.kind == "deployment":
+        # An alias may be gone by now, or name another version.
+        go_on = go_on.replace(f"deploy {record.asked}", f"deploy {record.version}")
     require_success(result, go_on)
     raise MlopsError(f"run {result.run_id} of {result.pipeline} left no record", "read its logs")
