@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from mlops.datasets.taxi.features.encoding import FeatureEncoder
 from mlops.datasets.taxi.trips import PICKUP_AT, TARGET
 from mlops.monitoring.measures.rivals import ended_trips, gain_of
 from mlops.monitoring.windows.staging import LABELS, stage
@@ -21,11 +22,6 @@ MARCH = datetime(2024, 3, 1, tzinfo=timezone.utc)
 
 
 @dataclass
-class Encoder:
-    statistics: Any
-
-
-@dataclass
 class Rival:
     """Predicts as the world's route model does, times a factor."""
 
@@ -33,8 +29,8 @@ class Rival:
     factor: float = 1.0
 
     @property
-    def encoder(self) -> Encoder:
-        return Encoder(self.world.routes)
+    def encoder(self) -> FeatureEncoder:
+        return FeatureEncoder(self.world.routes)
 
     def predict(self, frame: pd.DataFrame) -> pd.DataFrame:
         return self.world.predict(frame) * self.factor
