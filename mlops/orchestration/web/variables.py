@@ -32,7 +32,10 @@ def in_force(pipeline: str, settings: Settings) -> dict[str, Any]:
     """Return the settings of a pipeline by their shortest names, with the values they have now."""
     short = {path: alias for alias, path in ALIASES.items()}
     values = dict(_DEFAULTS.get(pipeline, {}))
-    for section in PIPELINES.get(pipeline, PipelineInputs()).sections:
+    sections = PIPELINES.get(pipeline, PipelineInputs()).sections
+    if sections:
+        values["dataset"] = settings.dataset
+    for section in sections:
         for name, value in getattr(settings, section).model_dump(mode="json").items():
             path = f"{section}.{name}"
             shown = ",".join(map(str, value)) if isinstance(value, list) else value
