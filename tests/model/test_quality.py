@@ -12,8 +12,8 @@ import pytest
 from mlops.datasets.taxi.features.encoding import FeatureEncoder
 from mlops.datasets.taxi.features.routes import RouteHistory, RouteStatistics
 from mlops.datasets.taxi.files.reading import read_trips
+from mlops.datasets.taxi.slices import slice_labels
 from mlops.datasets.taxi.trips import PICKUP_AT, TARGET
-from mlops.evaluation.slices import slice_labels
 from mlops.settings import FeatureSettings
 from mlops.training.artifact import TabularModel
 
