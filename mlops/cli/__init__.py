@@ -117,23 +117,13 @@ def _show_version(context: click.Context, _: click.Parameter, wanted: bool) -> N
     context.exit()
 
 
-# What knows taxi trips only.
-_OF_WORKED_CASE = ("predict", "serve", "monitor", "backtest", "deploy", "rollback", "retrain")
-
-
 def _work_on(context: click.Context, _: click.Parameter, dataset: str | None) -> None:
     """Let the command, and every process that it starts, work on a dataset that there is."""
     if not dataset:
         return
-    from mlops.datasets.catalogue import require_dataset
-    from mlops.settings import DEFAULT_DATASET
+    from mlops.cli.options import check_dataset
 
-    require_dataset(dataset)
-    if dataset != DEFAULT_DATASET and context.info_name in _OF_WORKED_CASE:
-        raise ConfigurationError(
-            f"mlops {context.info_name} is there for the dataset {DEFAULT_DATASET} only",
-            "use for another dataset: mlops run, models, status, reproduce",
-        )
+    check_dataset(dataset)
     context.with_resource(_in_environment(_DATASET, dataset))
 
 

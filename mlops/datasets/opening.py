@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from mlops.datasets.dataset import Dataset
-from mlops.errors import ConfigurationError
 from mlops.settings import DEFAULT_DATASET, Settings
 
 
@@ -25,20 +24,3 @@ def dataset_of(settings: Settings) -> Dataset:
     if settings.source.location:
         definition = definition.with_source(settings.source.location)
     return DeclaredDataset(definition)
-
-
-def require_worked_case(settings: Settings, what: str) -> None:
-    """Refuse what only the worked case has.
-
-    Args:
-        settings: Name the dataset.
-        what: Is asked for, in words.
-
-    Raises:
-        ConfigurationError: If the dataset is another one.
-    """
-    if settings.dataset != DEFAULT_DATASET:
-        raise ConfigurationError(
-            f"{settings.dataset}: {what} is there for the dataset {DEFAULT_DATASET} only",
-            "use for this dataset: mlops run, models, status, reproduce",
-        )

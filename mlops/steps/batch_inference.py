@@ -7,7 +7,6 @@ from typing import Any
 from mlops import progress
 from mlops.data.origins import TripOrigin, require_scoring
 from mlops.data.references import Extraction
-from mlops.datasets.opening import require_worked_case
 from mlops.datasets.taxi.sources import extract
 from mlops.inference.batch import score
 from mlops.registry.remembered import source_in_force
@@ -24,7 +23,6 @@ def load(variables: Variables) -> dict[str, Any]:
 
     Returns an `Extraction`.
     """
-    require_worked_case(load_settings(variables, strict=False), "a batch of predictions")
     found = source_in_force(load_settings(variables, strict=False))
     settings = found.settings
     progress.report(found.summary)

@@ -11,7 +11,6 @@ from datetime import datetime, timezone
 from typing import Any
 
 from mlops import progress
-from mlops.datasets.opening import require_worked_case
 from mlops.errors import MlopsError
 from mlops.monitoring.findings.alerting import tell
 from mlops.monitoring.findings.deciding import Situation, is_due, make_decision
@@ -35,7 +34,6 @@ def collect_windows(variables: Variables) -> dict[str, Any]:
     Returns:
         ``at``: the time of this look, which names its decision; ``windows``: staged ones.
     """
-    require_worked_case(_settings(variables), "monitoring")
     source = source_in_force(_settings(variables))
     progress.report(source.summary)
     now = datetime.now(timezone.utc)

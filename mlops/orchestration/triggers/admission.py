@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple
 from mlops.data.locations import holds_months, named_in, require_there
 from mlops.data.months import parse_months
 from mlops.data.windows import plan_windows
-from mlops.datasets.catalogue import definition_file, require_dataset
+from mlops.datasets.catalogue import definition_file, require_dataset, require_worked_case
 from mlops.datasets.loading import load_definition
 from mlops.deployment import asking
 from mlops.errors import ConfigurationError, SourceError, did_you_mean
@@ -43,18 +43,24 @@ class PipelineInputs(NamedTuple):
     Attributes:
         variables: Read by its blocks.
         sections: Of the settings that its blocks read: the editor lists them.
+        any_dataset: Whether its blocks work on declared datasets, too.
     """
 
     variables: tuple[str, ...] = ()
     sections: tuple[str, ...] = ()
+    any_dataset: bool = False
 
 
 PIPELINES: Final[Mapping[str, PipelineInputs]] = {
-    "data_preparation": PipelineInputs((), ("source", "validation", "windows", "features")),
-    "route_statistics": PipelineInputs((), ("features",)),
-    "sklearn_training": PipelineInputs((), ("training",)),
-    "xgboost_training": PipelineInputs((), ("training",)),
-    "model_selection": PipelineInputs(("promote", "training_runs"), ("gate", "evaluation")),
+    "data_preparation": PipelineInputs(
+        (), ("source", "validation", "windows", "features"), any_dataset=True
+    ),
+    "route_statistics": PipelineInputs((), ("features",), any_dataset=True),
+    "sklearn_training": PipelineInputs((), ("training",), any_dataset=True),
+    "xgboost_training": PipelineInputs((), ("training",), any_dataset=True),
+    "model_selection": PipelineInputs(
+        ("promote", "training_runs"), ("gate", "evaluation"), any_dataset=True
+    ),
     "batch_inference": PipelineInputs(("score_months",), ("source", "inference")),
     "predict": PipelineInputs(
         ("pickup_zone", "dropoff_zone", "trip_distance", "passenger_count", "pickup_at")
@@ -112,6 +118,8 @@ def check_variables(pipeline: str, variables: Variables) -> Settings:
     given = {**variables, **asking.settings_among(variables)}
     settings = load_settings(given, strict=False)
     require_dataset(settings.dataset)
+    if pipeline in PIPELINES and not PIPELINES[pipeline].any_dataset:
+        require_worked_case(settings.dataset, f"the pipeline {pipeline}")
     check_training(settings.training)
     _check_rules(settings)
     return settings
@@ -139,6 +147,7 @@ def check_backtest(settings: Settings) -> None:
     Raises:
         MlopsError: Naming the setting, and what is accepted.
     """
+    require_worked_case(settings.dataset, "a backtest")
     check_names("backtest.families", settings.backtest.families, [*FAMILIES, *OBJECTIVES])
     _check_source(settings)
 

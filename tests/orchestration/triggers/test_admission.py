@@ -56,7 +56,7 @@ def test_every_trigger_and_example_of_the_code_uses_accepted_names() -> None:
 
 
 def test_a_run_may_name_a_dataset_that_there_is() -> None:
-    assert check_run("retraining", {"dataset": "flights"}).dataset == "flights"
+    assert check_run("sklearn_training", {"dataset": "flights"}).dataset == "flights"
     assert check_run("data_preparation", {"dataset": "flights"}).dataset == "flights"
 
     assert "did you mean flights?" in refusal("retraining", dataset="flihgts")
@@ -72,7 +72,16 @@ def test_a_definition_with_mistakes_is_refused_before_its_table_is_read(
     monkeypatch.chdir(tmp_path)
 
     assert "dataset.yaml has" in refusal("data_preparation", dataset="houses")
-    assert check_run("retraining", {"dataset": "houses"}).dataset == "houses"
+    assert check_run("sklearn_training", {"dataset": "houses"}).dataset == "houses"
+
+
+@pytest.mark.parametrize(
+    "pipeline", ["batch_inference", "predict", "deployment", "rollback", "monitoring", "retraining"]
+)
+def test_what_knows_the_worked_case_alone_refuses_other_datasets(pipeline: str) -> None:
+    assert f"the pipeline {pipeline} works for the dataset taxi only" in refusal(
+        pipeline, dataset="flights"
+    )
 
 
 def test_every_field_of_the_form_is_accepted() -> None:
