@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 
 from mlops import progress
+from mlops.errors import ConfigurationError
 from mlops.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -24,7 +25,8 @@ def leave_report(settings: Settings, kind: str, name: str) -> None:
     try:
         made = make_report(settings, kind, name)
     except Exception as error:  # it must not undo what was done
-        logger.exception("%s %s: the report could not be written", kind, name)
+        if not isinstance(error, ConfigurationError):  # which says that there is none to be had
+            logger.exception("%s %s: the report could not be written", kind, name)
         progress.report(f"no report of {kind} {name}: {type(error).__name__}: {error}")
         return
     progress.report(f"{made.title}: {made.path}")
