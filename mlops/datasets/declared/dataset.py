@@ -109,7 +109,9 @@ class DeclaredDataset:
         """Return an encoder that has learned the categories of rows."""
         from mlops.datasets.declared.encoding import TableEncoder
 
-        return TableEncoder.fit(self.definition, rows, history)
+        # Without histories, the snapshot of an empty past would only lend its date.
+        known = history if self.definition.histories else None
+        return TableEncoder.fit(self.definition, rows, known)
 
     def slices(self, rows: pd.DataFrame) -> pd.DataFrame:
         """Name the slice of each row along each dimension that the definition declares."""

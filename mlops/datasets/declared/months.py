@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from mlops.data.locations import named_in
-from mlops.data.months import months_as_text
 from mlops.datasets.catalogue import definition_file
-from mlops.datasets.declared.preparing.extracting import MONTH, months_at
+from mlops.datasets.declared.preparing.extracting import asking_for, months_at
+from mlops.datasets.declared.reading import MONTH
 from mlops.datasets.loading import load_definition
 from mlops.settings import ALL_MONTHS, Settings
 
@@ -31,8 +31,5 @@ def with_months(settings: Settings) -> Settings:
 
     Args and raises are those of `months_there`.
     """
-    there = months_there(settings) if settings.source.months == ALL_MONTHS else ()
-    if not there:
-        return settings
-    source = settings.source.model_copy(update={"months": months_as_text(there)})
-    return settings.model_copy(update={"source": source})
+    every = settings.source.months == ALL_MONTHS
+    return asking_for(settings, months_there(settings)) if every else settings

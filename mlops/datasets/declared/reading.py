@@ -22,7 +22,7 @@ from mlops.datasets.definition import DatasetDefinition, FeatureDeclaration
 from mlops.errors import ConfigurationError, SourceError
 
 _ROWS: Final = 1 << 18  # per frame
-_MONTH: Final = "{month}"
+MONTH: Final = "{month}"
 # Of the conversion, by declared type.
 _KINDS: Final = {"number": "float64", "category": "text", "flag": "flag", "time": "time"}
 _DTYPES: Final[dict[str, Any]] = {"category": object, "time": "datetime64[us]"}
@@ -68,13 +68,13 @@ def source_files(definition: DatasetDefinition, month: str = "") -> list[str]:
         SourceError: If there is no file.
     """
     location = definition.source.location
-    if (_MONTH in location) != bool(month):
+    if (MONTH in location) != bool(month):
         raise ConfigurationError(
             f"source.location: {location} "
             + ("has a {month}, but no month is given" if not month else "has no {month}"),
             "name the months to read" if not month else "write {month} where the month stands",
         )
-    location = location.replace(_MONTH, month)
+    location = location.replace(MONTH, month)
     return [location] if "://" in location else [str(path) for path in files_of(location)]
 
 

@@ -24,13 +24,12 @@ from mlops.data.months import months_as_text
 from mlops.data.quality import REASONS, SOURCE
 from mlops.data.references import Extraction
 from mlops.data.store.windows import SPLIT
-from mlops.datasets.declared.reading import iter_frames
+from mlops.datasets.declared.reading import MONTH, iter_frames
 from mlops.datasets.definition import DatasetDefinition
 from mlops.errors import ConfigurationError, SourceError
 from mlops.records.atomic import atomic_file
 from mlops.settings import ALL_MONTHS, Settings, SourceSettings
 
-MONTH: Final = "{month}"
 _MONTH_GLOB: Final = "????-??"
 _LOOKED_AT: Final = 1_000  # rows whose types are checked before all are read
 _RESERVED: Final = (SPLIT, REASONS, SOURCE)
@@ -82,7 +81,16 @@ def rows_of(definition: DatasetDefinition, path: Path) -> int:
 
 def as_extracted(settings: Settings, extraction: Extraction) -> Settings:
     """Return the configuration with the months that were found, if all were asked for."""
-    months = tuple(sorted({file.month for file in extraction.files} - {""}))
+    return asking_for(settings, tuple(sorted({file.month for file in extraction.files} - {""})))
+
+
+def asking_for(settings: Settings, months: tuple[str, ...]) -> Settings:
+    """Return the configuration that names months, if it asks for all there are and there are any.
+
+    Args:
+        settings: The configuration.
+        months: ``YYYY-MM``, oldest first.
+    """
     if not months or settings.source.months != ALL_MONTHS:
         return settings
     source = settings.source.model_copy(update={"months": months_as_text(months)})

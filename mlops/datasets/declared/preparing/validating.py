@@ -47,7 +47,7 @@ def validate(
     """Validate every month of an extraction and stage the rows kept.
 
     Args:
-        definition: Of the dataset, with a time of the event.
+        definition: Of the dataset.
         extraction: The source files.
         settings: `settings.validation` holds the limits and changed actions.
 
