@@ -10,6 +10,7 @@ from rich.console import Console
 from mlops.cli.display import error_columns, show_rows, terminal
 from mlops.cli.options import AsJson, examples
 from mlops.errors import ConfigurationError
+from mlops.registry.descriptions import unit_of
 from mlops.settings import load_settings
 
 
@@ -41,7 +42,7 @@ def models(
     from mlops.registry.lookup import no_version
     from mlops.registry.standing import Standing, look_up
 
-    console = terminal()
+    console, unit = terminal(), unit_of(settings)
     if verdict:
         _show_last_verdict(settings.last_verdict, console, as_json)
         return
@@ -53,14 +54,14 @@ def models(
         if as_json:
             print(json.dumps(content, indent=1))
         else:
-            _show_version(content, console)
+            _show_version(content, console, unit)
         return
     rows = [
         {
             "version": info.version,
             "aliases": ", ".join(info.aliases),
             "family": info.receipt.family if info.receipt else "",
-            "trips": str(info.origin or ""),
+            "trained_on": str(info.origin or ""),
             "test_RMSE": info.evaluation.metrics.rmse if info.evaluation else None,
             "data": info.receipt.data_hash[:12] if info.receipt else "",
             "commit": info.receipt.code_commit[:10] if info.receipt else "",
@@ -72,7 +73,7 @@ def models(
     show_rows(
         rows,
         as_json=as_json,
-        title="Versions (RMSE in minutes)",
+        title=f"Versions (RMSE in {unit})" if unit else "Versions",
         empty="no version yet; train one with: mlops run",
     )
 
@@ -110,7 +111,7 @@ def adopt(
     console.print(f"trusted: SHA-256 {known.sha256}; next: mlops deploy {info.version}")
 
 
-def _show_version(content: dict[str, Any], console: Console) -> None:
+def _show_version(content: dict[str, Any], console: Console, unit: str) -> None:
     from mlops.evaluation.verdict import Verdict
 
     console.print(
@@ -126,11 +127,15 @@ def _show_version(content: dict[str, Any], console: Console) -> None:
         return
     metrics = content["evaluation"]["metrics"]
     row = {"trips": metrics["rows"], "RMSE": metrics["rmse"], **error_columns(metrics)}
-    show_rows([{**row, "bias": metrics["bias"]}], as_json=False, title="Test window, minutes")
+    show_rows([{**row, "bias": metrics["bias"]}], as_json=False, title=_titled("Test window", unit))
     console.print(Verdict.model_validate(content["verdict"]).table(), markup=False)
-    show_rows(content["evaluation"]["slices"], as_json=False, title="Slices, minutes")
+    show_rows(content["evaluation"]["slices"], as_json=False, title=_titled("Slices", unit))
     receipt = [{"receipt": name, "value": str(v)} for name, v in content["receipt"].items()]
     show_rows(receipt, as_json=False)
+
+
+def _titled(what: str, unit: str) -> str:
+    return f"{what}, {unit}" if unit else what
 
 
 def _show_last_verdict(path: Any, console: Console, as_json: bool) -> None:

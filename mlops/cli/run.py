@@ -12,6 +12,7 @@ from rich.console import Console
 from mlops.cli.display import RunDisplay, error_columns, show_rows, terminal
 from mlops.cli.options import AllowMismatch, AsJson, SetOption, examples, overrides_from
 from mlops.errors import CandidateFailureError, GateRefusalError
+from mlops.registry.descriptions import unit_of
 from mlops.settings import DEFAULT_DATASET, Settings, load_settings
 
 REAL_MONTHS = "mlops run --source tlc --months 2024-01..2024-02"
@@ -211,12 +212,13 @@ def _show_outcome(
 ) -> None:
     sample = settings.source.kind == "sample" and settings.dataset == DEFAULT_DATASET
     synthetic = " (synthetic trips)" if sample else ""
-    unit = " in minutes" if settings.dataset == DEFAULT_DATASET else ""
+    unit = unit_of(settings)
+    of_unit = f" in {unit}" if unit else ""
     console.print()
     show_rows(
         candidate_rows([*judgement["candidates"], *judgement["untrained"]], judgement["winner"]),
         as_json=False,
-        title=f"Candidates{synthetic}: errors{unit} on the untouched test window",
+        title=f"Candidates{synthetic}: errors{of_unit} on the untouched test window",
         console=console,
     )
     verdict = judgement["verdict"]

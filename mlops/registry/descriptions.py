@@ -43,6 +43,15 @@ def _subject(settings: Settings) -> Subject:
     return Subject(question, f"{question} Predicts {task.target}", task.unit)
 
 
+def unit_of(settings: Settings) -> str:
+    """Return the unit of the target of a dataset; empty if it has none.
+
+    Raises:
+        ConfigurationError: If the dataset has no definition, or one with mistakes.
+    """
+    return _subject(settings).unit
+
+
 def experiment_tags(settings: Settings) -> dict[str, str]:
     """Return what MLflow's page says of the experiment of a dataset.
 
