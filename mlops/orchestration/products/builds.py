@@ -23,7 +23,7 @@ from mlops.data.store.manifests import current_hash
 from mlops.errors import ConfigurationError, DamagedFileError
 from mlops.orchestration.products import children
 from mlops.orchestration.runs import outcomes
-from mlops.orchestration.runs.datasets import dataset_of
+from mlops.orchestration.runs.datasets import dataset_named
 from mlops.orchestration.runs.liveness import has_driver
 from mlops.orchestration.runs.lock import DECISION_SECONDS, HomeLock
 from mlops.orchestration.runs.naming import product_lock
@@ -112,7 +112,7 @@ def deciding(name: str, settings: Settings) -> Iterator[None]:
 
 
 def _of_dataset(runs: Iterable[Any], settings: Settings) -> Iterator[Any]:
-    return (run for run in runs if dataset_of(run.variables) == settings.dataset)
+    return (run for run in runs if dataset_named(run.variables) == settings.dataset)
 
 
 def _is_current(product: GlobalDataProduct, run: PipelineRun, settings: Settings) -> bool:

@@ -23,7 +23,7 @@ from mlops.orchestration.products import builds as products
 from mlops.orchestration.runs import marks, outcomes
 from mlops.orchestration.runs import tables as runs
 from mlops.orchestration.runs.contract import PipelineRequest
-from mlops.orchestration.runs.datasets import DATASET, dataset_of
+from mlops.orchestration.runs.datasets import DATASET, dataset_named
 from mlops.orchestration.runs.failures import require_success
 from mlops.settings import Settings, load_settings
 
@@ -65,7 +65,7 @@ def _execute_block(
         return list(_STOCK(block, outputs_from_input_vars, **stock))
     product = block.get_global_data_product()
     runs.forget()
-    dataset = dataset_of(runs.get_run(int(parent_id)).variables)
+    dataset = dataset_named(runs.get_run(int(parent_id)).variables)
     build = obtain(product, int(parent_id), load_settings({DATASET: dataset}))
     pinned = [
         RemoteBlock.load(

@@ -15,7 +15,7 @@ from mlops.settings import DEFAULT_DATASET, load_settings
 DATASET: Final = "dataset"
 
 
-def dataset_of(variables: Mapping[str, Any] | None) -> str:
+def dataset_named(variables: Mapping[str, Any] | None) -> str:
     """Return the dataset of a run by its variables; runs of old homes name none."""
     return str((variables or {}).get(DATASET) or DEFAULT_DATASET)
 

@@ -13,7 +13,7 @@ from mage_ai.data_preparation.models.block.dynamic.utils import (
 from mage_ai.orchestration.db.models.schedules import BlockRun, PipelineRun
 
 from mlops.orchestration.runs.contract import BlockResult, PipelineResult
-from mlops.orchestration.runs.datasets import dataset_of
+from mlops.orchestration.runs.datasets import dataset_named
 from mlops.orchestration.runs.history import explain
 from mlops.orchestration.runs.naming import block_log, run_logs
 from mlops.orchestration.runs.tables import FINISHED, BlockStatus, get_run, load_pipeline
@@ -37,7 +37,7 @@ def describe(run: PipelineRun, project: Path, logs: Path) -> PipelineResult:
         seconds=max((end - run.started_at).total_seconds(), 0.0) if run.started_at else 0.0,
         blocks=block_results(run, project, logs),
         read_output=lambda block: read_output(get_run(run_id), project, block),
-        dataset=dataset_of(run.variables),
+        dataset=dataset_named(run.variables),
     )
 
 

@@ -22,7 +22,7 @@ from mage_ai.orchestration.pipeline_scheduler import (
 
 from mlops.errors import ConfigurationError
 from mlops.orchestration.runs.contract import PipelineRequest
-from mlops.orchestration.runs.datasets import DATASET, dataset_of
+from mlops.orchestration.runs.datasets import DATASET, dataset_named
 from mlops.orchestration.runs.marks import PARENT, driver, is_marked, our_mark, parent_of, unmarked
 
 TRIGGER_NAME = "mlops run"
@@ -66,7 +66,7 @@ def create_run(
     """
     pipeline = load_pipeline(request.pipeline, project)
     schedule = _schedule(request)
-    inherited = {} if parent is None else {DATASET: dataset_of(parent.variables)}
+    inherited = {} if parent is None else {DATASET: dataset_named(parent.variables)}
     payload, _ = configure_pipeline_run_payload(
         schedule, pipeline.type, {"variables": {**inherited, **request.variables}}
     )

@@ -14,7 +14,7 @@ from typing import Any, Final
 from mlops.errors import MlopsError
 from mlops.monitoring.findings.deciding import PIPELINES, is_due, reason_for
 from mlops.monitoring.findings.records import DecisionRecord, read_decisions, write_decision
-from mlops.orchestration.runs.datasets import dataset_of
+from mlops.orchestration.runs.datasets import dataset_named
 from mlops.orchestration.runs.history import runs_since, runs_with_variables
 from mlops.orchestration.runs.liveness import run_is_alive
 from mlops.orchestration.runs.lock import HomeLock
@@ -116,5 +116,5 @@ def _runs(
 ) -> Iterator[tuple[int, Mapping[str, Any]]]:
     """Yield the runs of a pipeline for this dataset, and what they were given."""
     for run, variables in runs_with_variables(settings, pipeline, since):
-        if dataset_of(variables) == settings.dataset:
+        if dataset_named(variables) == settings.dataset:
             yield run, variables

@@ -19,7 +19,7 @@ from tornado.web import url
 
 from mlops.errors import MlopsError
 from mlops.orchestration.runs import tables as runs
-from mlops.orchestration.runs.datasets import dataset_asked, dataset_of
+from mlops.orchestration.runs.datasets import dataset_asked, dataset_named
 from mlops.orchestration.runs.history import explain
 from mlops.orchestration.runs.liveness import has_driver
 from mlops.orchestration.runs.marks import is_marked
@@ -143,7 +143,7 @@ class TriggerDoor(_ForToken):
         alive = (
             run
             for run in found.all()
-            if dataset_of(run.variables) == dataset
+            if dataset_named(run.variables) == dataset
             and (not is_marked(run) or has_driver(self._settings, run.metrics))
         )
         return next(alive, None)
