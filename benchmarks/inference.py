@@ -66,7 +66,13 @@ def _champion() -> tuple[TabularModel, int, Callable[..., PredictionSummary]]:
 
     def scoring(model: Any, files: Sequence[str]) -> PredictionSummary:
         return score(
-            model, files, TAXI, settings, model_version=champion.version, run_id="benchmark"
+            model,
+            files,
+            TAXI,
+            settings,
+            model_version=champion.version,
+            model_id=champion.model_id,
+            run_id="benchmark",
         )
 
     return model, champion.version, scoring

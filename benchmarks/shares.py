@@ -100,7 +100,7 @@ def shares_of_scoring(
     watch = Stopwatch()
     with ExitStack() as patches:
         for owner, name, part in (
-            (batch, "_source_file", "hashing"),
+            (batch, "_sources", "hashing"),
             (batch, "split_requests", "validation"),
             (PredictionWriter, "predicted", "writing"),
             (PredictionWriter, "set_aside", "writing"),
