@@ -284,6 +284,11 @@ class DatasetDefinition(DefinitionPart):
             return feature.calendar
         return self.time.calendar if self.time and column == self.time.event else ()
 
+    @property
+    def of_rows(self) -> DatasetDefinition:
+        """The definition as far as it says something of rows, wherever their files lie."""
+        return self.with_source("files")
+
     def with_source(self, location: str) -> DatasetDefinition:
         """Return the definition with another place of its files."""
         source = self.source.model_copy(update={"location": location})

@@ -74,6 +74,8 @@ def _differences(one: Any, two: Any, where: str, above: frozenset[int]) -> Itera
                 yield Difference(path, *pair)
             else:
                 yield from _differences(one[key], two[key], path, above)
+    elif isinstance(one, set | frozenset):  # which has no order of its own
+        yield from _differences(sorted(one, key=repr), sorted(two, key=repr), where, above)
     elif isinstance(one, list | tuple):
         if len(one) != len(two):
             yield Difference(where, f"{len(one)} of them", f"{len(two)} of them")

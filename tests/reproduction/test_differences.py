@@ -37,6 +37,14 @@ def test_places_are_named_in_order() -> None:
     assert places(one, two) == ["it.a[1]", "it.b.c", "it.d", "it.e"]
 
 
+def test_sets_have_no_order() -> None:
+    one, two = {0, 8}, {8, 0}
+    assert list(one) != list(two)  # they share a place, which goes to the first
+
+    assert places({"names": one}, {"names": two}) == []
+    assert places({"names": one}, {"names": {0, 9}}) == ["it.names[1]"]
+
+
 def test_the_last_bit_counts_and_missing_numbers_are_equal() -> None:
     numbers = np.array([[1.0, np.nan], [2.0, 0.1]])
     other = numbers.copy()

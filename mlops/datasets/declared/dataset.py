@@ -111,7 +111,7 @@ class DeclaredDataset:
 
         # Without histories, the snapshot of an empty past would only lend its date.
         known = history if self.definition.histories else None
-        return TableEncoder.fit(self.definition, rows, known)
+        return TableEncoder.fit(self.definition.of_rows, rows, known)
 
     def slices(self, rows: pd.DataFrame) -> pd.DataFrame:
         """Name the slice of each row along each dimension that the definition declares."""

@@ -19,7 +19,7 @@ def identity_of(definition: DatasetDefinition) -> str:
     Raises:
         ConfigurationError: If the function that derives columns cannot be loaded.
     """
-    declared = definition.with_source("files").model_dump(mode="json")
+    declared = definition.of_rows.model_dump(mode="json")
     derive = derive_function(definition)
     source = inspect.getsourcefile(inspect.unwrap(derive)) if derive else None
     return fingerprints.of_values(declared, sha256_of(Path(source)) if source else "")
