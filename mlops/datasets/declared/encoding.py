@@ -57,6 +57,9 @@ class TableEncoder:
     missing: tuple[str, ...]
     snapshot: HistorySnapshot | None = None
 
+    def __reduce__(self) -> Any:  # without what is computed once it is asked for
+        return TableEncoder, (self.definition, self.categories, self.missing, self.snapshot)
+
     @classmethod
     def fit(
         cls,

@@ -130,3 +130,10 @@ def test_errors_name_the_column() -> None:
         TableEncoder.fit(DEFINITION, frame_of([]), ENCODER.snapshot)
     with pytest.raises(DataQualityError, match="declares histories"):
         TableEncoder.fit(DEFINITION, frame_of([ROW]))
+
+
+def test_an_encoder_that_was_asked_is_stored_as_one_that_was_not() -> None:
+    asked = encoder_of(TRAINING)
+    assert asked.sha256 and asked.layout.names
+
+    assert vars(pickle.loads(pickle.dumps(asked))).keys() == vars(encoder_of(TRAINING)).keys()
