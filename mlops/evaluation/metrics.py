@@ -18,8 +18,8 @@ def regression_metrics(actual: npt.ArrayLike, predicted: npt.ArrayLike) -> Metri
     """Compare predictions with what happened.
 
     Definitions follow scikit-learn's "Metrics and scoring" user guide (section regression
-    metrics), including its two conventions for the edges: a zero duration counts as the machine
-    epsilon in MAPE, and R² of a constant target is 1 if predicted perfectly and 0 otherwise.
+    metrics), including its convention for R² of a constant target: 1 if predicted perfectly and 0
+    otherwise. MAPE is not defined where an answer is zero.
 
     Args:
         actual: Answers, shape ``(n,)``.
@@ -37,7 +37,7 @@ def regression_metrics(actual: npt.ArrayLike, predicted: npt.ArrayLike) -> Metri
         rows=len(truth),
         rmse=float(np.sqrt(squared)),
         mae=float(np.mean(absolute)),
-        mape=float(np.mean(absolute / np.maximum(np.abs(truth), np.finfo(np.float64).eps))),
+        mape=float(np.mean(absolute / np.abs(truth))) if truth.all() else None,
         r2=1 - squared / variance if variance > 0 else float(squared == 0),
         p90_error=float(np.quantile(absolute, 0.9)),
         bias=float(np.mean(error)),

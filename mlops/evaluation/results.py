@@ -22,7 +22,8 @@ class Metrics(Result):
     rows: int
     rmse: float  # root mean squared error
     mae: float  # mean absolute error
-    mape: float  # mean absolute error relative to the actual duration, a share: 0.2 is 20 %
+    # mean absolute error relative to the answer, a share: 0.2 is 20 %; None if an answer is zero
+    mape: float | None
     r2: float  # coefficient of determination, 1 is perfect, 0 no better than the mean
     p90_error: float  # nine rows in ten are predicted at least this well
     bias: float  # mean of predicted - actual: positive means too long

@@ -264,7 +264,8 @@ def _log(client: Any, run: str, params: Mapping[str, Any], metrics: Sequence[Any
 def _metrics(metrics: MetricValues, search: SearchRecord | None, at: int) -> list[Any]:
     from mlflow.entities import Metric
 
-    values = [Metric(name, float(value), at, 0) for name, value in metrics.model_dump().items()]
+    known = {name: value for name, value in metrics.model_dump().items() if value is not None}
+    values = [Metric(name, float(value), at, 0) for name, value in known.items()]
     if search is None:
         return values
     best = float("inf")

@@ -57,6 +57,11 @@ def test_a_perfect_prediction_has_no_error() -> None:
     assert found == Metrics(rows=3, rmse=0, mae=0, mape=0, r2=1, p90_error=0, bias=0)
 
 
+def test_a_relative_error_is_not_defined_where_an_answer_is_zero() -> None:
+    assert regression_metrics([0, 10], [1, 10]).mape is None
+    assert regression_metrics([-5, 10], [-4, 10]).mape == pytest.approx(0.1)
+
+
 def test_a_constant_target_has_the_r2_of_scikit_learn() -> None:
     assert regression_metrics([4, 4], [4, 4]).r2 == 1
     assert regression_metrics([4, 4], [4, 5]).r2 == 0
