@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from mlops.datasets.dataset import Dataset
 from mlops.settings import DEFAULT_DATASET, Settings
+
+if TYPE_CHECKING:
+    from mlops.datasets.definition import DatasetDefinition
 
 
 def dataset_of(settings: Settings) -> Dataset:
@@ -16,11 +21,21 @@ def dataset_of(settings: Settings) -> Dataset:
         from mlops.datasets.taxi.dataset import TaxiTrips
 
         return TaxiTrips()
-    from mlops.datasets.catalogue import definition_file
     from mlops.datasets.declared.dataset import DeclaredDataset
+
+    return DeclaredDataset(declared_definition(settings))
+
+
+def declared_definition(settings: Settings) -> DatasetDefinition:
+    """Return the definition of the dataset that ``settings.dataset`` names, which is no built-in.
+
+    Raises:
+        ConfigurationError: If there is none of this name, or it is wrong.
+    """
+    from mlops.datasets.catalogue import definition_file
     from mlops.datasets.loading import load_definition
 
     definition = load_definition(definition_file(settings.dataset))
     if settings.source.location:
         definition = definition.with_source(settings.source.location)
-    return DeclaredDataset(definition)
+    return definition

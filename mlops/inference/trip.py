@@ -6,10 +6,12 @@ Light on purpose: the online server's processes import it, and need neither pand
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictInt, StrictStr
+
+from mlops.datasets.wall_clock import wall_clock_in
 
 NEW_YORK: Final = ZoneInfo("America/New_York")
 
@@ -18,30 +20,9 @@ MAX_ID_LENGTH: Final = 128
 _LARGEST: Final = 1e9
 
 
-def _wall_clock(value: Any) -> datetime:
-    """Read ISO 8601; a time with an offset becomes local time in New York, as in the TLC's files.
-
-    Numbers are refused: whether they count seconds or milliseconds is a guess.
-    """
-    if isinstance(value, str):
-        try:
-            # Python 3.10 does not know the Z of ISO 8601.
-            value = datetime.fromisoformat(value.strip().replace("Z", "+00:00"))
-        except ValueError:
-            value = None
-    if not isinstance(value, datetime):
-        raise ValueError("must be a time in ISO 8601, e.g. 2024-03-01T08:30:00")
-    if value.tzinfo is None:
-        return value
-    try:
-        return value.astimezone(NEW_YORK).replace(tzinfo=None)
-    except OverflowError as error:  # the first and last days of the calendar
-        raise ValueError("must be a time between the years 2 and 9998") from error
-
-
 WallClock = Annotated[
     datetime,
-    BeforeValidator(_wall_clock),
+    BeforeValidator(wall_clock_in(NEW_YORK)),  # as in the TLC's files
     Field(description="ISO 8601. Without an offset it is local time in New York."),
 ]
 # Within the type of the column, or a huge number would wrap around to a real zone.

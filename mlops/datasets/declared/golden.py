@@ -21,8 +21,8 @@ from mlops.datasets.definition import DatasetDefinition, FeatureDeclaration, Rul
 _ROWS: Final = 48
 _SEED: Final = 20_240_119
 _SHARE_MISSING: Final = 0.15
-_UNSEEN_ROWS: Final = 5
-_UNSEEN: Final = "never seen"
+_ROWS_UNSEEN: Final = 5
+UNSEEN: Final = "never seen"
 _DAYS: Final = 365  # after the histories end
 _MINUTES_AROUND: Final = 2_880  # that other times lie before or after the event
 _WIDTH: Final = 100.0  # of the range of a number whose rules leave an end open
@@ -75,10 +75,10 @@ def _values(
         if accepted is not None:
             known = [f"{v:.15g}" if isinstance(v, float) else str(v) for v in accepted]
         else:
-            known = [*encoder.categories.get(name, ())] or [_UNSEEN]
+            known = [*encoder.categories.get(name, ())] or [UNSEEN]
         drawn = np.array(known, dtype=object)[random.integers(0, len(known), _ROWS)]
         if accepted is None:
-            drawn[random.choice(_ROWS, _UNSEEN_ROWS, replace=False)] = _UNSEEN
+            drawn[random.choice(_ROWS, _ROWS_UNSEEN, replace=False)] = UNSEEN
         return drawn
     if column.type == "time":
         if accepted is not None:

@@ -5,16 +5,13 @@ Each trip goes through `TripRequest`, unless a whole list is recognised as plain
 
 from __future__ import annotations
 
-import json
 import re
-from collections import Counter
 from collections.abc import Sequence
 from typing import Annotated, Any, Final
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.types import FailFast
-from pydantic_core import from_json
 
 from mlops.datasets.taxi.trips import (
     DROPOFF_ZONE,
@@ -25,6 +22,7 @@ from mlops.datasets.taxi.trips import (
     TRIP_ID,
 )
 from mlops.inference.trip import MAX_ID_LENGTH, TripRequest
+from mlops.serving.answers.bodies import content_of, require_unique, shown
 from mlops.serving.answers.errors import MAX_PROBLEMS, FieldsError, Problem, RequestError
 from mlops.serving.answers.limits import Columns
 from mlops.serving.answers.plain_lists import Trips, recognised
@@ -33,7 +31,6 @@ _LIST_FIRST: Final = re.compile(rb'\s*\{\s*"trips"')
 _ONE: Final = TypeAdapter(TripRequest)
 _MANY: Final[TypeAdapter[list[TripRequest]]] = TypeAdapter(Annotated[list[TripRequest], FailFast()])
 _QUOTATION_MARK: Final = ord('"')
-_SHOWN: Final = 100  # characters of a caller's own text in a message
 _FIELDS: Final = frozenset(TripRequest.model_fields)
 _ORDINARY: Final = {PICKUP_AT: "2024-03-01T08:30:00", PICKUP_ZONE: 1, DROPOFF_ZONE: 1}
 _ZONE: Final = (
@@ -76,7 +73,7 @@ def parse_body(body: bytes, max_trips: int) -> TripRequest | Trips:
         try:
             trip = _ONE.validate_json(body)
         except ValidationError as error:
-            content = _content(body)
+            content = content_of(body)
             if not isinstance(content, dict):
                 message = 'must be one trip, or {"trips": [...]}'
                 raise RequestError(422, "body", message) from error
@@ -84,50 +81,11 @@ def parse_body(body: bytes, max_trips: int) -> TripRequest | Trips:
                 raise _refused([content]) from error
         else:
             kept = len(trip.model_fields_set) + 1 + isinstance(trip.trip_id, str)
-            _require_unique(body, body.count(b'"'), kept)
+            require_unique(body, body.count(b'"'), kept, "trips")
             return trip
     else:
-        content = _content(body)
+        content = content_of(body)
     return _parse_list(body, content, max_trips)
-
-
-def _require_unique(body: bytes, marks: int, kept: int) -> None:
-    """Refuse a body that gives a field twice, of which the parser has kept the last.
-
-    Each name and each text stands between two quotation marks, so a field that the parser dropped
-    shows as two marks too many. Only then, or if a backslash may hide a mark, the body is read
-    again.
-
-    Args:
-        body: Valid JSON.
-        marks: Number of quotation marks in it.
-        kept: Number of names and of texts that the parser kept, of all objects.
-
-    Raises:
-        FieldsError: Naming the fields.
-    """
-    if marks == 2 * kept and b"\\" not in body:
-        return
-    # An object becomes a tuple of its fields, a list stays a list.
-    content = json.loads(body, object_pairs_hook=tuple)
-    repeated = [*_repeated(content)]
-    for trips in (value for name, value in content if name == "trips"):
-        for position, trip in enumerate(trips):
-            repeated += [f"trips.{position}.{name}" for name in _repeated(trip)]
-    if repeated:
-        raise FieldsError([Problem(_shown(name), "is given more than once") for name in repeated])
-
-
-def _repeated(fields: Sequence[tuple[str, Any]]) -> list[str]:
-    counts = Counter(name for name, _ in fields)
-    return [name for name, count in counts.items() if count > 1]
-
-
-def _content(body: bytes) -> Any:
-    try:
-        return from_json(body, cache_strings="none")  # measured: a cache costs more
-    except ValueError as error:
-        raise RequestError(422, "body", f"is not JSON: {error}") from error
 
 
 def _parse_list(body: bytes, content: dict[str, Any], max_trips: int) -> Trips:
@@ -135,7 +93,7 @@ def _parse_list(body: bytes, content: dict[str, Any], max_trips: int) -> Trips:
     if not isinstance(trips, list) or not trips:
         raise RequestError(422, "trips", "must be a list of at least one trip")
     if content:
-        raise RequestError(422, _shown(next(iter(content))), "there is no such field beside trips")
+        raise RequestError(422, shown(next(iter(content))), "there is no such field beside trips")
     if len(trips) > max_trips:
         raise RequestError(
             413, "trips", f"{len(trips)} trips are too many: send at most {max_trips} at once"
@@ -145,7 +103,7 @@ def _parse_list(body: bytes, content: dict[str, Any], max_trips: int) -> Trips:
     kept = 1 + sum(map(len, trips)) + len(trips) + ids  # the texts are times and ids
     # In a long list, this takes a fifth of the time of bytes.count.
     marks = np.count_nonzero(np.frombuffer(body, np.uint8) == _QUOTATION_MARK)
-    _require_unique(body, marks, kept)
+    require_unique(body, marks, kept, "trips")
     return found
 
 
@@ -182,7 +140,7 @@ def _refused(trips: Sequence[Any], place: str = "") -> FieldsError:
             _ONE.validate_python(trip)
         except ValidationError as error:
             wrong = _wrong_fields(error)
-            problems += [Problem(_shown(f"{here}{n}".rstrip(".")), m) for n, m in wrong.items()]
+            problems += [Problem(shown(f"{here}{n}".rstrip(".")), m) for n, m in wrong.items()]
             if isinstance(trip, dict):
                 good = {name: trip[name] for name in _FIELDS & trip.keys() - wrong.keys()}
                 readable.append((here, _readable(good)))
@@ -206,7 +164,3 @@ def _readable(fields: dict[str, Any]) -> dict[str, Any]:
     """Return good fields of a trip as they are understood."""
     trip = _ONE.validate_python({**_ORDINARY, **fields})
     return {name: getattr(trip, name) for name in fields}
-
-
-def _shown(text: str) -> str:
-    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"

@@ -18,38 +18,20 @@ from pydantic.json_schema import models_json_schema
 from starlette.exceptions import HTTPException
 
 import mlops
-from mlops.inference.trip import TripRequest
 from mlops.serving.answers.errors import RequestError
-from mlops.serving.answers.requests import TripList
 from mlops.serving.answers.state import problem_in
+from mlops.serving.forms.form import ApiDescription, Lookup
+from mlops.serving.forms.replies import ErrorReply, ModelReply, ServedVersion
 from mlops.serving.http import documentation
-from mlops.serving.http.replies import (
-    SHORT_EXAMPLE,
-    TRIP_EXAMPLE,
-    ErrorReply,
-    ManyExplanations,
-    ManyPredictions,
-    ModelReply,
-    ServedVersion,
-    SingleExplanation,
-    SinglePrediction,
-    Validation,
-    ZoneReply,
-)
 
 if TYPE_CHECKING:
     from mlops.serving.http.app import Application
 
-_POSTS: Final[dict[str, tuple[str, tuple[type[BaseModel], ...]]]] = {
-    "/predict": ("Predict durations", (SinglePrediction, ManyPredictions)),
-    "/explain": ("Explain predictions of the champion", (SingleExplanation, ManyExplanations)),
-    "/validate": ("Check a request without predicting", (Validation,)),
-}
 _ERRORS: Final = {
     "400": "the caller disconnected before the body was complete",
     "401": "no valid API key",
     "408": "the body did not arrive in time",
-    "413": "too many trips or bytes",
+    "413": "too many rows or bytes",
     "415": "not JSON by its content type",
     "422": "a field is wrong",
     "429": "above the key's rate limit; see Retry-After",
@@ -64,9 +46,10 @@ def build_api(application: Application) -> FastAPI:
     Args:
         application: Knows the versions at hand.
     """
+    described = application.form.api
     api = FastAPI(
-        title="Taxi trip durations",
-        description="Predicts minutes from pickup to dropoff, with an 80 % prediction interval.",
+        title=described.title,
+        description=described.description,
         version=mlops.__version__,
         docs_url=None,
         redoc_url=None,
@@ -102,14 +85,14 @@ def build_api(application: Application) -> FastAPI:
             problem=problem_in(application.settings.served),
         )
 
-    @api.get("/zones", summary="The taxi zones of requests")
-    async def zone_list() -> list[ZoneReply]:
-        return [ZoneReply(**zone) for zone in documentation.zones()]
+    for lookup in described.lookups:
+        _add(lookup, api)
 
     @api.get("/", include_in_schema=False)
     @api.get("/docs", include_in_schema=False)
     async def docs() -> Response:
-        return HTMLResponse(documentation.page(api.openapi()), headers=documentation.HEADERS)
+        page = documentation.page(api.openapi(), described.lookups)
+        return HTMLResponse(page, headers=documentation.HEADERS)
 
     @api.exception_handler(RequestError)
     async def refused(request: Request, error: RequestError) -> Response:
@@ -123,7 +106,7 @@ def build_api(application: Application) -> FastAPI:
         }.get(error.status_code, ("", str(error.detail)))
         return _error(RequestError(error.status_code, field, message, error.headers), request)
 
-    api.openapi = lambda: _openapi(api)  # type: ignore[method-assign]
+    api.openapi = lambda: _openapi(api, described)  # type: ignore[method-assign]
     return api
 
 
@@ -140,17 +123,17 @@ def _error(error: RequestError, request: Request) -> Response:
     return JSONResponse({"error": content}, error.status, error.headers)
 
 
-def _openapi(api: FastAPI) -> dict[str, Any]:
+def _openapi(api: FastAPI, described: ApiDescription) -> dict[str, Any]:
     """Describe all paths; those that FastAPI does not see come from the same pydantic models."""
     if api.openapi_schema:
         return api.openapi_schema
     document = get_openapi(
         title=api.title, version=api.version, description=api.description, routes=api.routes
     )
-    replies = [reply for _, kinds in _POSTS.values() for reply in kinds]
+    replies = [reply for _, kinds in described.posts.values() for reply in kinds]
     _, schemas = models_json_schema(
         [
-            (TripList, "validation"),
+            *((request, "validation") for request in described.requests[::-1]),
             (ErrorReply, "serialization"),
             *((reply, "serialization") for reply in replies),
         ],
@@ -163,27 +146,32 @@ def _openapi(api: FastAPI) -> dict[str, Any]:
         "bearer": {"type": "http", "scheme": "bearer"},
     }
     document["security"] = [{"key": []}, {"bearer": []}]
-    for path in ("/healthz", "/readyz", "/zones"):
+    for path in ("/healthz", "/readyz", *(lookup.path for lookup in described.lookups)):
         document["paths"][path]["get"]["security"] = []
-    for path, (summary, kinds) in _POSTS.items():
-        document["paths"][path] = {"post": _post(summary, kinds)}
+    for path, (summary, kinds) in described.posts.items():
+        document["paths"][path] = {"post": _post(summary, kinds, described)}
     api.openapi_schema = document
     return document
 
 
-def _post(summary: str, replies: tuple[type[BaseModel], ...]) -> dict[str, Any]:
-    examples = {
-        "one trip": {"value": TRIP_EXAMPLE},
-        "without a distance": {"value": SHORT_EXAMPLE},
-        "a list": {"value": {"trips": [TRIP_EXAMPLE, SHORT_EXAMPLE]}},
-    }
+def _add(lookup: Lookup, api: FastAPI) -> None:
+    """Add the path of a list that requests refer to."""
+
+    @api.get(lookup.path, summary=lookup.summary, response_model=list[lookup.reply])  # type: ignore[name-defined]
+    async def rows() -> Any:
+        return lookup.rows()
+
+
+def _post(
+    summary: str, replies: tuple[type[BaseModel], ...], described: ApiDescription
+) -> dict[str, Any]:
+    examples = {name: {"value": body} for name, body in described.examples.items()}
+    requests = _any_of(*described.requests)
     return {
         "summary": summary,
         "requestBody": {
             "required": True,
-            "content": {
-                "application/json": {"schema": _any_of(TripRequest, TripList), "examples": examples}
-            },
+            "content": {"application/json": {"schema": requests, "examples": examples}},
         },
         "responses": {
             "200": {
@@ -192,6 +180,7 @@ def _post(summary: str, replies: tuple[type[BaseModel], ...]) -> dict[str, Any]:
                 "content": {"application/json": {"schema": _any_of(*replies)}},
             },
             **json.loads(json.dumps(_described(*_ERRORS))),
+            "413": {**_described("413")["413"], "description": described.too_many},
         },
     }
 

@@ -13,29 +13,17 @@ import time
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from mlops.inference.trip import TripRequest
-from mlops.serving.answers.answering import (
-    Answer,
-    ModelFailureError,
-    answer_many,
-    answer_one,
-    many_as_json,
-    one_as_json,
-)
-from mlops.serving.answers.errors import FieldsError, RequestError
-from mlops.serving.answers.explaining import explained
-from mlops.serving.answers.limits import RequestRules
+from mlops.serving.answers.answering import Answer, ModelFailureError
+from mlops.serving.answers.errors import RequestError
 from mlops.serving.answers.metrics import ServingMetrics
-from mlops.serving.answers.plain_lists import Trips
-from mlops.serving.answers.requests import parse_body
 from mlops.serving.answers.routing import CHAMPION, Lineup, Role, Version
 from mlops.serving.answers.shadows import Shadows
+from mlops.serving.forms.form import THREAD_BYTES, RequestForm, form_of
 from mlops.serving.http.access import Door
 from mlops.serving.http.http import (
     Receive,
@@ -55,8 +43,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 OPEN: Final = ("/healthz", "/readyz", "/", "/docs", "/openapi.json", "/zones")
-# From this size on a body is worth a thread: parsing it would keep the others waiting.
-_THREAD_BYTES: Final = 16_384
 _ALIVE: Final = Reply(200, b'{"status":"ok"}')
 _INTERNAL: Final = RequestError(500, "server", "the server failed; its log says why under this id")
 
@@ -90,26 +76,33 @@ class Application:
         door: Lets callers in.
         metrics: Of this process.
         log: Of this process; None to log nothing.
+        form: Of the requests; by default that of the dataset that the settings name.
 
     Attributes:
+        form: The same.
         lineup: The versions at hand; None before a champion is loaded. Replace it, never change it.
         reason: Why there is no champion yet.
         others: Answers the paths that are not handled here.
     """
 
     def __init__(
-        self, settings: Settings, door: Door, metrics: ServingMetrics, log: PredictionLog | None
+        self,
+        settings: Settings,
+        door: Door,
+        metrics: ServingMetrics,
+        log: PredictionLog | None,
+        form: RequestForm | None = None,
     ) -> None:
         from mlops.serving.http.api import build_api
 
         self.settings = settings
+        self.form = form = form or form_of(settings)
         self.lineup: Lineup | None = None
         self.reason = "the server has just started"
         self.others: App = build_api(self)
         self._door = door
         self._metrics = metrics
         self._log = log
-        self._rules = RequestRules.of(settings)
         # One thread: two that parse would only take the interpreter from each other.
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="lists")
         self._shadows = Shadows(metrics.shadow_dropped)
@@ -139,7 +132,7 @@ class Application:
                     raise RequestError(405, "method", "send POST", {"Allow": "POST"})
                 body = await read_body(scope, receive, self.settings.serving.max_body_bytes)
                 request = ServerRequest(request_id, caller, path[1:], body, started)
-                if len(body) < _THREAD_BYTES and path != "/explain":
+                if len(body) < THREAD_BYTES and path != "/explain":
                     outcome = handler(request)
                 else:
                     loop = asyncio.get_running_loop()
@@ -178,61 +171,42 @@ class Application:
             raise RequestError(503, "model", self.reason, {"Retry-After": "1"})
         return lineup
 
-    def _checked(self, request: ServerRequest, lineup: Lineup) -> tuple[TripRequest | Trips, Any]:
-        """Return the trips of a request and their flags."""
-        as_of = lineup.champion.model.as_of or datetime.min
-        try:
-            trips = parse_body(request.body, self.settings.serving.max_trips)
-        except FieldsError as error:
-            raise self._rules.with_broken_rules(error, as_of) from error
-        if isinstance(trips, Trips):
-            return trips, self._rules.check_columns(trips.columns, as_of)
-        if len(request.body) >= _THREAD_BYTES:  # one trip is answered by one thread only
-            raise RequestError(413, "body", "is too large for one trip")
-        return trips, self._rules.check(trips, as_of)
-
     def _predict(self, request: ServerRequest) -> HandledRequest:
-        lineup = self.require_lineup()
-        trips, flags = self._checked(request, lineup)
-        version, role, answer = self._answered(lineup, request.id, trips)
-        if isinstance(trips, Trips):
-            body = many_as_json(answer, trips, flags, version, role, request.id)
-        else:
-            body = one_as_json(answer, trips, flags, version, role, request.id)
+        lineup, form = self.require_lineup(), self.form
+        asked, flags = form.read(request.body, lineup.champion.model.as_of)
+        version, role, answer = self._answered(lineup, request.id, asked)
+        body = form.write(answer, asked, flags, version, role, request.id)
         seconds = time.perf_counter() - request.started
 
         def after() -> None:
             self._record(request, version.number, role, answer, seconds)
             rolled = lineup.rolled_out(request.id)
             if rolled and rolled[1] == "shadow":
-                self._shadows.cast(partial(self._predict_beside, request, rolled[0], trips))
+                self._shadows.cast(partial(self._predict_beside, request, rolled[0], asked))
 
         return HandledRequest(Reply(200, body), after)
 
     def _validate(self, request: ServerRequest) -> HandledRequest:
-        trips, flags = self._checked(request, self.require_lineup())
-        number, flagged = 1, int(bool(flags))
-        if isinstance(trips, Trips):
-            number, flagged = len(trips), len(flags)
-        return HandledRequest(Reply(200, b'{"trips":%d,"flagged":%d}' % (number, flagged)))
+        as_of = self.require_lineup().champion.model.as_of
+        return HandledRequest(Reply(200, self.form.validated(*self.form.read(request.body, as_of))))
 
     def _explain(self, request: ServerRequest) -> HandledRequest:
-        lineup = self.require_lineup()
-        trips, _ = self._checked(request, lineup)
-        return HandledRequest(Reply(200, explained(lineup.champion, trips, request.id)))
+        champion = self.require_lineup().champion
+        asked, _ = self.form.read(request.body, champion.model.as_of)
+        return HandledRequest(Reply(200, self.form.explain(champion, asked, request.id)))
 
     def _answered(
-        self, lineup: Lineup, request_id: str, trips: TripRequest | Trips
+        self, lineup: Lineup, request_id: str, asked: Any
     ) -> tuple[Version, Role, Answer]:
         """Let one version answer; where a canary fails, the champion does."""
         rolled = lineup.rolled_out(request_id)
         if rolled and rolled[1] == "canary":
             try:
-                return *rolled, _ask(rolled[0], trips)
+                return *rolled, self.form.ask(rolled[0], asked)
             except ModelFailureError as error:
                 self._failed(rolled[0], "canary", error, request_id)
         try:
-            return lineup.champion, CHAMPION, _ask(lineup.champion, trips)
+            return lineup.champion, CHAMPION, self.form.ask(lineup.champion, asked)
         except ModelFailureError as error:
             self._failed(lineup.champion, CHAMPION, error, request_id)
             raise
@@ -267,12 +241,10 @@ class Application:
                 minutes=answer.minutes,
             )
 
-    def _predict_beside(
-        self, request: ServerRequest, version: Version, trips: TripRequest | Trips
-    ) -> None:
+    def _predict_beside(self, request: ServerRequest, version: Version, asked: Any) -> None:
         started = time.perf_counter()
         try:
-            answer = _ask(version, trips)
+            answer = self.form.ask(version, asked)
         except ModelFailureError as error:
             self._failed(version, "shadow", error, request.id)
         else:
@@ -299,9 +271,3 @@ class Application:
             await self.others({**scope, "request_id": request_id}, receive, noting)
         finally:
             self._metrics.request(endpoint, status)
-
-
-def _ask(version: Version, trips: TripRequest | Trips) -> Answer:
-    if isinstance(trips, Trips):
-        return answer_many(version, trips)
-    return answer_one(version, trips)

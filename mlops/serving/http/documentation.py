@@ -6,13 +6,11 @@ It is written from the OpenAPI document, so it never says anything else.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 from typing import Any, Final
 
-from mlops.datasets.taxi.trips import UNKNOWN_ZONES
-from mlops.datasets.taxi.zone_names import ZONE_NAMES
-from mlops.datasets.taxi.zones import borough_of
+from mlops.serving.forms.form import Lookup
 
 HEADERS: Final = {
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'",
@@ -35,24 +33,24 @@ th, td { text-align: left; vertical-align: top; padding: .3rem .8rem .3rem 0;
 """
 
 
-def zones() -> list[dict[str, Any]]:
-    """Return every taxi zone that a request may name: number, name and borough."""
-    numbers = range(1, len(ZONE_NAMES) + 1)
-    return [
-        {"zone": zone, "name": name, "borough": str(borough), "known": zone not in UNKNOWN_ZONES}
-        for zone, name, borough in zip(numbers, ZONE_NAMES, borough_of([*numbers]), strict=True)
-    ]
+def page(document: Mapping[str, Any], lookups: Sequence[Lookup] = ()) -> str:
+    """Write an OpenAPI document as a page of HTML.
 
-
-def page(document: Mapping[str, Any]) -> str:
-    """Write an OpenAPI document as a page of HTML."""
+    Args:
+        document: Of the server.
+        lookups: Lists to print at the end.
+    """
     info = document["info"]
+    lists = "".join(
+        f"; <a href='{each.path[1:]}'>{each.path[1:]}</a> lists {_lowered(each.summary)} as JSON"
+        for each in lookups
+    )
     parts = [
         f"<h1>{escape(info['title'])}</h1>",
         f"<p>{escape(info['description'])} Version {escape(info['version'])} of the server.</p>",
         "<p>Send the API key in the header <code>X-API-Key</code>, or as <code>Authorization:"
-        " Bearer</code>. The OpenAPI document is <a href='openapi.json'>openapi.json</a>; <a"
-        " href='zones'>zones</a> lists the taxi zones as JSON.</p>",
+        " Bearer</code>. The OpenAPI document is <a href='openapi.json'>openapi.json</a>"
+        f"{lists}.</p>",
     ]
     schemas = document["components"]["schemas"]
     for path, methods in sorted(document["paths"].items(), key=lambda item: _ORDER.get(item[0], 9)):
@@ -61,7 +59,8 @@ def page(document: Mapping[str, Any]) -> str:
     parts.append("<h2>Errors</h2>")
     for name in ("ErrorReply", "ErrorContent", "ErrorProblem"):
         parts += _fields(schemas[name], schemas)
-    parts += ["<h2>Taxi zones</h2>", *_zone_table()]
+    for lookup in lookups:
+        parts += lookup.section()
     body = "\n".join(parts)
     return (
         "<!doctype html>\n<html lang='en'><head><meta charset='utf-8'>"
@@ -135,12 +134,5 @@ def _type(field: Mapping[str, Any], schemas: Mapping[str, Any]) -> str:
     return f"{field.get('format') or field.get('type', 'any value')}".replace("date-time", "time")
 
 
-def _zone_table() -> Iterator[str]:
-    yield "<table><tr><th>Zone</th><th>Name</th><th>Borough</th></tr>"
-    for zone in zones():
-        note = "" if zone["known"] else " <small>(answered with the flag zone_unknown)</small>"
-        yield (
-            f"<tr><td>{zone['zone']}</td><td>{escape(zone['name'])}{note}</td>"
-            f"<td>{escape(zone['borough'])}</td></tr>"
-        )
-    yield "</table>"
+def _lowered(text: str) -> str:
+    return text[:1].lower() + text[1:]

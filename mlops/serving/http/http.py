@@ -122,6 +122,6 @@ async def send_reply(send: Send, reply: Reply, request_id: str) -> None:
 
 
 def error_reply(error: RequestError, request_id: str) -> Reply:
-    """Say what is wrong, as `mlops.serving.http.replies.ErrorReply` describes it."""
+    """Say what is wrong, as `mlops.serving.forms.replies.ErrorReply` describes it."""
     content = {**error.content, "request_id": request_id}
     return Reply(error.status, json.dumps({"error": content}).encode(), error.headers)

@@ -64,8 +64,22 @@ def _day_folder(folder: Path, day: int) -> Path:
     return folder / f"date={date:%Y-%m-%d}"
 
 
-def read_parquet(folder: Path, start: datetime, end: datetime, columns: Sequence[str]) -> Any:
+def read_parquet(
+    folder: Path,
+    start: datetime,
+    end: datetime,
+    columns: Sequence[str],
+    schema: Any = SCHEMA,
+) -> Any:
     """Read answers given from ``start`` to before ``end``, by time, each once.
+
+    Args:
+        folder: Of the log.
+        start: With time zone; inclusive.
+        end: With time zone; exclusive.
+        columns: Of the schema.
+        schema: Of the log today; what a file lacks, because it was written under another
+            definition of the dataset, is missing.
 
     Raises:
         DamagedFileError: If a file is damaged: without it, other answers would be the newest.
@@ -79,8 +93,24 @@ def read_parquet(folder: Path, start: datetime, end: datetime, columns: Sequence
         for table in _read_day(day, start, end, [*dict.fromkeys([*columns, AT])])
     ]
     if not tables:
-        return SCHEMA.empty_table().select(columns)
+        return schema.empty_table().select(columns)
+    wanted = pa.schema([schema.field(name) for name in dict.fromkeys([*columns, AT])])
+    tables = [_conformed(table, wanted) for table in tables]
     return pa.concat_tables(tables).unify_dictionaries().sort_by(AT).select(columns)
+
+
+def _conformed(table: Any, wanted: Any) -> Any:
+    """Return a table with the columns of a schema; what cannot be one of them is missing."""
+    if table.schema.equals(wanted):
+        return table
+    return pa.table([_taken(table, field) for field in wanted], schema=wanted)
+
+
+def _taken(table: Any, field: Any) -> Any:
+    try:
+        return table[field.name].cast(field.type)
+    except (KeyError, pa.ArrowException):
+        return pa.nulls(table.num_rows, field.type)
 
 
 def _read_day(day: Path, start: datetime, end: datetime, columns: Sequence[str]) -> list[Any]:
@@ -115,6 +145,11 @@ def _read(file: Path, columns: Sequence[str] | None = None) -> Any:
         return opened.read(columns, use_threads=False)
 
 
+def _schema(file: Path) -> Any:
+    with _naming(file):
+        return pq.read_schema(file)
+
+
 def _replaces(file: Path) -> list[str]:
     with _naming(file):
         names: list[str] = json.loads(pq.read_metadata(file).metadata[_REPLACES])
@@ -132,12 +167,14 @@ def _naming(file: Path) -> Iterator[None]:
         raise damaged(file, str(error), WAY_OUT) from error
 
 
-def compact(day: Path, at_least: int = 2) -> int:
+def compact(day: Path, at_least: int = 2, schema: Any = SCHEMA) -> int:
     """Join the parts of one day into one file; a kill at any point loses and doubles nothing.
 
     Args:
         day: A folder ``date=YYYY-MM-DD`` of the log, maybe still being written to.
         at_least: Parts there must be.
+        schema: Of the log today; parts of another one, from before the dataset's definition was
+            edited, stay as they are.
 
     Returns:
         How many parts were joined; 0 also while another process is at it.
@@ -147,11 +184,11 @@ def compact(day: Path, at_least: int = 2) -> int:
             return 0
         replaced, files = _files(day)
         _remove(day, replaced)  # of a compaction that was killed
-        parts = [file for file in files if file.name.startswith("part-")]
+        parts = [f for f in files if f.name.startswith("part-") and _schema(f).equals(schema)]
         if len(parts) < max(at_least, 1):
             return 0
         names = [part.name for part in parts]
-        schema = SCHEMA.with_metadata({_REPLACES: json.dumps(names).encode()})
+        schema = schema.with_metadata({_REPLACES: json.dumps(names).encode()})
         target = day / f"joined-{time.time_ns()}.parquet"
         with (
             atomic_file(target, workplace=day.parent) as temporary,

@@ -12,7 +12,6 @@ import logging
 import threading
 import time
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Any, Final, Literal, Protocol
 
 import pyarrow as pa
@@ -20,7 +19,7 @@ import pyarrow as pa
 from mlops.counting import counted
 from mlops.errors import ConfigurationError
 from mlops.serving.log.parquet import ParquetSink
-from mlops.serving.log.rows import Answers, Column, to_table
+from mlops.serving.log.rows import TRIP_LOG, Answers, Column, LogLayout, to_table
 from mlops.settings import Settings
 
 Role = Literal["champion", "canary", "shadow"]
@@ -53,19 +52,21 @@ class PredictionLog:
     Args:
         settings: `settings.prediction_log` and the home.
         worker: Name of the process, unique among those that live.
+        layout: Of the dataset's answers.
 
     Attributes:
-        dropped: Trips not logged because the queue was full, the log closed, or a value wrong.
-        written: Trips stored.
+        dropped: Rows not logged because the queue was full, the log closed, or a value wrong.
+        written: Rows stored.
 
     Raises:
         ConfigurationError: If the sink needs a setting that is missing.
     """
 
-    def __init__(self, settings: Settings, worker: str) -> None:
+    def __init__(self, settings: Settings, worker: str, layout: LogLayout = TRIP_LOG) -> None:
         self._settings = settings.prediction_log
         self._worker = worker
-        self._sink = _sink(settings)
+        self._layout = layout
+        self._sink = _sink(settings, layout)
         self.dropped = 0
         self.written = 0
         self._waiting = 0  # trips in the queue and in parts
@@ -76,7 +77,7 @@ class PredictionLog:
         self._writing = threading.Lock()
         self._closing = threading.Event()
         self._complained = False
-        to_table([_WARM_UP])  # pyarrow imports pandas at first use: not during a request
+        to_table([_WARM_UP], layout)  # pyarrow imports pandas at first use: not during a request
         self._thread = threading.Thread(target=self._run, name="prediction-log", daemon=True)
         if self._sink:
             self._thread.start()
@@ -90,7 +91,7 @@ class PredictionLog:
         version: int,
         role: Role,
         trips: Mapping[str, Column],
-        miles: Column,
+        miles: Column | None,
         minutes: Column,
     ) -> None:
         """Log the answers of one model to one request. Takes microseconds, never waits or raises.
@@ -104,9 +105,10 @@ class PredictionLog:
             endpoint: E.g. ``predict``.
             version: Of the model that answered.
             role: Of that model; a shadow's answers were not returned.
-            trips: `REQUEST_COLUMNS` as the caller gave them, each of length n; columns other than
-                pickup time and zones may be missing, and values None or NaN.
-            miles: The distance used, of length n: the caller's, or the one put in its place.
+            trips: The layout's columns as the caller gave them, each of length n; columns may be
+                missing, and values None or NaN.
+            miles: The distance used, of length n: the caller's, or the one put in its place. None
+                for other datasets than that of trips.
             minutes: Shape ``(n, 3)``: prediction, lower and upper bound.
         """
         if self._sink is None:
@@ -182,7 +184,7 @@ class PredictionLog:
 
     def _lay_out(self, answers: list[Answers]) -> None:
         try:
-            self._tables.append(to_table(answers))
+            self._tables.append(to_table(answers, self._layout))
         except Exception:
             if len(answers) == 1:
                 self._complain("answers of wrong types or lengths are not logged")
@@ -228,7 +230,7 @@ class PredictionLog:
             logger.warning("%s", what, exc_info=True)
 
 
-def _sink(settings: Settings) -> Sink | None:
+def _sink(settings: Settings, layout: LogLayout) -> Sink | None:
     log = settings.prediction_log
     if log.sink == "none":
         return None
@@ -239,9 +241,10 @@ def _sink(settings: Settings) -> Sink | None:
             "prediction_log.database_url: needed when prediction_log.sink is postgresql",
             "set it to postgresql://user:password@host:port/database",
         )
-    from mlops.serving.log.postgresql import PostgresqlSink
+    from mlops.serving.log.postgresql import PostgresqlSink, table_of
 
-    return PostgresqlSink(log.database_url.get_secret_value())
+    url = log.database_url.get_secret_value()
+    return PostgresqlSink(url, table_of(settings.dataset), layout.schema)
 
 
 _WARM_UP: Final = Answers(
@@ -251,7 +254,7 @@ _WARM_UP: Final = Answers(
     "",
     0,
     "champion",
-    {"pickup_at": (datetime(2000, 1, 1),), "pickup_zone": (1,), "dropoff_zone": (1,)},
+    {},
     (1.0,),
     ((1.0, 1.0, 1.0),),
 )

@@ -8,11 +8,25 @@ from typing import TYPE_CHECKING
 
 from mlops.errors import ConfigurationError
 from mlops.serving.log.parquet import compact, read_parquet
-from mlops.serving.log.rows import SCHEMA
-from mlops.settings import Settings
+from mlops.serving.log.rows import TRIP_LOG, LogLayout, table_log
+from mlops.settings import DEFAULT_DATASET, Settings
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+def log_layout(settings: Settings) -> LogLayout:
+    """Return how the answers of the dataset that the settings name are logged.
+
+    Raises:
+        ConfigurationError: If there is no such dataset, or its definition is wrong.
+    """
+    if settings.dataset == DEFAULT_DATASET:
+        return TRIP_LOG
+    from mlops.datasets.declared.requests import RowForm
+    from mlops.datasets.opening import declared_definition
+
+    return table_log(RowForm(declared_definition(settings)).columns)
 
 
 def read_log(
@@ -24,7 +38,7 @@ def read_log(
         settings: As the server's.
         start: With time zone; inclusive.
         end: With time zone; exclusive.
-        columns: Of `SCHEMA`; None for all.
+        columns: Of the dataset's log; None for all.
 
     Returns:
         One row per answer, by time; missing numbers are NaN.
@@ -33,25 +47,26 @@ def read_log(
         ConfigurationError: If answers are not logged, or a column does not exist.
         MlopsError: If the database cannot be read.
     """
-    unknown = set(columns or ()) - set(SCHEMA.names)
+    schema = log_layout(settings).schema
+    unknown = set(columns or ()) - set(schema.names)
     if unknown:
         raise ConfigurationError(
             f"the prediction log has no column {', '.join(sorted(unknown))}",
-            f"choose among {', '.join(SCHEMA.names)}",
+            f"choose among {', '.join(schema.names)}",
         )
     if settings.prediction_log.sink == "none":
         raise ConfigurationError(
             "prediction_log.sink: none: the server's answers are not logged",
             "set it to parquet or postgresql, and serve some requests",
         )
-    names = list(columns or SCHEMA.names)
+    names = list(columns or schema.names)
     if settings.prediction_log.sink == "parquet":
-        table = read_parquet(settings.prediction_log_folder, start, end, names)
+        table = read_parquet(settings.prediction_log_folder, start, end, names, schema)
     else:
-        from mlops.serving.log.postgresql import read_postgresql
+        from mlops.serving.log.postgresql import read_postgresql, table_of
 
         url = settings.prediction_log.database_url.get_secret_value()
-        table = read_postgresql(url, start, end, names)
+        table = read_postgresql(url, start, end, names, table_of(settings.dataset), schema)
     frame: pd.DataFrame = table.to_pandas()
     return frame
 
@@ -69,4 +84,5 @@ def compact_log(settings: Settings, at_least: int = 100) -> int:
     if settings.prediction_log.sink != "parquet":
         return 0
     days = settings.prediction_log_folder.glob("date=*")
-    return sum(compact(day, at_least) for day in sorted(days))
+    schema = log_layout(settings).schema
+    return sum(compact(day, at_least, schema) for day in sorted(days))

@@ -4,6 +4,8 @@ The features themselves are not stored: 34 columns cost 5.5 times the disk (186 
 a row) and 2.5 times the writing, and they are a pure function of what is stored. The request's own
 columns, the distance used and the version give them back exactly, through that version's encoder,
 which is also how train/serve skew shows: what it predicts from a row must be what was answered.
+
+A dataset has its own columns, hence its own layout; labels are joined later by those of its key.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from mlops.datasets.definition import FeatureDeclaration
 from mlops.datasets.taxi.trips import REQUEST_COLUMNS
 
 REQUEST_ID: Final = "request_id"
@@ -30,20 +33,66 @@ _ARROW: Final = {
     "int32": pa.int32(),
     "float64": pa.float64(),
 }
+_BY_REQUEST: Final = (
+    pa.field(REQUEST_ID, pa.string()),
+    pa.field(ROW, pa.int32()),
+    pa.field(AT, pa.timestamp("us", "UTC")),
+    pa.field("caller", _TEXT),
+    pa.field("endpoint", _TEXT),
+    pa.field("version", pa.int32()),
+    pa.field("role", _TEXT),  # champion, canary or shadow
+)
+_DECLARED: Final = {
+    "number": pa.float64(),
+    "category": pa.string(),
+    "flag": pa.bool_(),
+    "time": pa.timestamp("us"),
+}
+_ANSWER: Final = ("prediction", "lower", "upper")
+_TAKEN: Final = frozenset({*(field.name for field in _BY_REQUEST), *_ANSWER})
+
+
+class LogLayout(NamedTuple):
+    """How the answers of one dataset are logged.
+
+    Attributes:
+        schema: Of the log.
+        columns: Of requests, as callers name them, in the order of the schema.
+        computed: Whether a number follows that the server put in the place of a missing one.
+    """
+
+    schema: Any
+    columns: tuple[str, ...]
+    computed: bool = False
+
+
+def logged_name(column: str) -> str:
+    """Return how the log of a declared dataset calls a column; some names are its own."""
+    return f"{column}_" if column.rstrip("_") in _TAKEN else column
+
+
+def table_log(columns: Mapping[str, FeatureDeclaration]) -> LogLayout:
+    """Return the layout of a declared dataset's log: who was asked what, and three answers.
+
+    Args:
+        columns: Of requests.
+    """
+    fields = [
+        pa.field(logged_name(name), _DECLARED[column.type]) for name, column in columns.items()
+    ]
+    answers = [pa.field(name, pa.float64()) for name in _ANSWER]
+    return LogLayout(pa.schema([*_BY_REQUEST, *fields, *answers]), tuple(columns))
+
+
 SCHEMA: Final = pa.schema(
     [
-        pa.field(REQUEST_ID, pa.string()),
-        pa.field(ROW, pa.int32()),
-        pa.field(AT, pa.timestamp("us", "UTC")),
-        pa.field("caller", _TEXT),
-        pa.field("endpoint", _TEXT),
-        pa.field("version", pa.int32()),
-        pa.field("role", _TEXT),  # champion, canary or shadow
+        *_BY_REQUEST,
         *(pa.field(name, _ARROW[kind]) for name, kind in REQUEST_COLUMNS.items()),
         pa.field(MILES, pa.float32()),
         *(pa.field(name, pa.float32()) for name in MINUTES),
     ]
 )
+TRIP_LOG: Final = LogLayout(SCHEMA, tuple(REQUEST_COLUMNS), computed=True)
 # Few different values: worth a dictionary in the file. The others only pay for the attempt.
 REPETITIVE: Final = ("caller", "endpoint", "version", "role")
 
@@ -61,7 +110,7 @@ class Answers(NamedTuple):
     version: int
     role: str
     trips: Mapping[str, Column]
-    miles: Column
+    miles: Column | None
     minutes: Column
 
     @property
@@ -70,11 +119,12 @@ class Answers(NamedTuple):
         return len(self.minutes)
 
 
-def to_table(answers: Sequence[Answers]) -> Any:
-    """Lay requests out as one Arrow table of `SCHEMA`, without a Python loop over rows.
+def to_table(answers: Sequence[Answers], layout: LogLayout = TRIP_LOG) -> Any:
+    """Lay requests out as one Arrow table, without a Python loop over rows.
 
     Args:
         answers: At least one.
+        layout: Of the table.
 
     Raises:
         Exception: Whatever a value that does not fit its column makes Arrow or numpy raise.
@@ -82,11 +132,13 @@ def to_table(answers: Sequence[Answers]) -> Any:
     many = [a for a in answers if isinstance(a.minutes, np.ndarray) and a.rows > 1]
     few = [a for a in answers if not (isinstance(a.minutes, np.ndarray) and a.rows > 1)]
     kinds = ((few, _from_values), (many, _from_arrays))
-    tables = [_table(group, join) for group, join in kinds if group]
+    tables = [_table(group, join, layout) for group, join in kinds if group]
     return pa.concat_tables(tables) if len(tables) > 1 else tables[0]
 
 
-def _table(answers: Sequence[Answers], join: Callable[[list[Column]], Any]) -> Any:
+def _table(
+    answers: Sequence[Answers], join: Callable[[list[Column]], Any], layout: LogLayout
+) -> Any:
     ids, at, callers, endpoints, versions, roles, *_ = zip(*answers, strict=True)
     counts = np.fromiter((a.rows for a in answers), np.int64, len(answers))
     request = np.repeat(np.arange(len(answers)), counts)
@@ -101,18 +153,21 @@ def _table(answers: Sequence[Answers], join: Callable[[list[Column]], Any]) -> A
         pa.array(np.asarray(versions, dtype=np.int32)[request]),
         _texts(roles, request),
     ]
-    columns = [[_column(a, name) for a in answers] for name in REQUEST_COLUMNS]
-    columns.append([a.miles for a in answers])
+    columns = [[_column(a, name) for a in answers] for name in layout.columns]
+    if layout.computed:
+        columns.append([() if a.miles is None else a.miles for a in answers])
     for column in columns:
         if (np.fromiter(map(len, column), np.int64, len(answers)) != counts).any():
             raise ValueError("the columns of a request's trips have different lengths")
-    minutes = np.concatenate([np.asarray(a.minutes, np.float32).reshape(-1, 3) for a in answers])
-    fields = SCHEMA.names[len(by_request) :]
-    by_trip = [
-        _array(values, SCHEMA.field(name).type)
-        for name, values in zip(fields, [*map(join, columns), *minutes.T], strict=True)
+    kinds = layout.schema.types[len(by_request) :]
+    numbers = [np.asarray(a.minutes, kinds[-1].to_pandas_dtype()).reshape(-1, 3) for a in answers]
+    by_row = [
+        _array(values, kind)
+        for kind, values in zip(
+            kinds, [*map(join, columns), *np.concatenate(numbers).T], strict=True
+        )
     ]
-    return pa.table([*by_request, *by_trip], schema=SCHEMA)
+    return pa.table([*by_request, *by_row], schema=layout.schema)
 
 
 def _column(answers: Answers, name: str) -> Column:

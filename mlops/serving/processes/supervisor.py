@@ -76,7 +76,10 @@ def serve(settings: Settings, say: Callable[[str], None] = print) -> None:
         import pyarrow.parquet  # noqa: F401
         import xgboost  # noqa: F401
 
+        from mlops.serving.forms.form import form_of
         from mlops.serving.processes import worker
+
+        form_of(settings)  # whose mistakes are said here, once
 
         def answer(number: int) -> None:
             exporter.socket.close()

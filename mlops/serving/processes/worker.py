@@ -22,6 +22,7 @@ from mlops.gateway.connections import BoundedServer, ConnectionLimits, raise_fil
 from mlops.serving.answers.metrics import ServingMetrics
 from mlops.serving.answers.routing import Lineup, Version
 from mlops.serving.answers.state import Served, ServingState, mark_of, read_state, state_file
+from mlops.serving.forms.form import form_of
 from mlops.serving.http.access import Door, RateLimiter
 from mlops.serving.http.app import Application
 from mlops.serving.http.complaints import Complaints
@@ -113,6 +114,7 @@ class Follower:
                 return Version(version.number, version.bundle, version.model, served.since)
         try:
             model = CompiledModel.load(self._folder / "bundles" / served.bundle)
+            self._application.form.require(model)
         except Exception:
             self._metrics.of(served.version, role).failed("load")
             raise
@@ -145,9 +147,10 @@ async def _serve(
     settings: Settings, listener: socket.socket, limiter: RateLimiter, number: int
 ) -> None:
     metrics = ServingMetrics()
-    log = PredictionLog(settings, f"{number}-{os.getpid()}")
+    form = form_of(settings)
+    log = PredictionLog(settings, f"{number}-{os.getpid()}", form.log)
     door = Door(settings, limiter)
-    application = Application(settings, door, metrics, log)
+    application = Application(settings, door, metrics, log, form)
     limits = ConnectionLimits.of(settings.serving.max_connections, raise_file_limit())
     server = _Server(_config(application), limits)
     loop = asyncio.get_running_loop()

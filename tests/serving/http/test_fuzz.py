@@ -11,6 +11,7 @@ import json
 import math
 from collections.abc import Iterator
 from datetime import datetime
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -18,13 +19,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
-from mlops.serving.http.replies import (
+from mlops.serving.forms.replies import (
     ManyExplanations,
     ManyPredictions,
     SingleExplanation,
     SinglePrediction,
     Validation,
 )
+from mlops.serving.forms.trips import TripForm
+from mlops.settings import load_settings
 
 Service = Any  # see conftest
 
@@ -83,6 +86,7 @@ def drawn_from(schema: dict[str, Any], document: dict[str, Any]) -> st.SearchStr
         ),
         "number": st.one_of(st.floats(0.1, 20), st.floats(low, high)),
         "string": st.text(max_size=schema.get("maxLength", 20)),
+        "boolean": st.booleans(),
         "null": st.none(),
     }[str(kind)]
 
@@ -124,7 +128,8 @@ def bodies(draw: st.DrawFn, schema: dict[str, Any], document: dict[str, Any]) ->
 def document(request: pytest.FixtureRequest) -> dict[str, Any]:
     from mlops.serving.http.api import build_api
 
-    found: dict[str, Any] = build_api(None).openapi()  # type: ignore[arg-type]
+    application: Any = SimpleNamespace(form=TripForm(load_settings()))
+    found: dict[str, Any] = build_api(application).openapi()
     return found
 
 

@@ -7,36 +7,21 @@ times faster; the tests hold them to these models.
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from mlops.registry.rollout import Rollout
 from mlops.serving.answers.routing import Role
 
-TRIP_EXAMPLE: Final = {
-    "pickup_at": "2024-03-01T17:45:00",
-    "pickup_zone": 74,
-    "dropoff_zone": 161,
-    "trip_distance": 3.2,
-    "passenger_count": 1,
-    "rate_code": 1,
-    "trip_type": 1,
-    "vendor_id": 2,
-}
-SHORT_EXAMPLE: Final = {
-    "trip_id": "a-17",
-    "pickup_at": "2024-03-01T08:30:00-05:00",
-    "pickup_zone": 74,
-    "dropoff_zone": 166,
-}
 
+class ReplyBody(BaseModel):
+    """Base of all replies."""
 
-class _ReplyBody(BaseModel):
     model_config = ConfigDict(extra="forbid", protected_namespaces=())
 
 
-class Prediction(_ReplyBody):
+class Prediction(ReplyBody):
     """The answer for one trip."""
 
     trip_id: int | str | None = Field(None, description="The trip's id, if the request has one.")
@@ -52,24 +37,26 @@ class Prediction(_ReplyBody):
     )
 
 
-class _Signed(_ReplyBody):
+class SignedReply(ReplyBody):
+    """Who answered, and to which request."""
+
     model_version: int
-    synthetic: bool = Field(False, description="Whether the model learned from synthetic trips.")
+    synthetic: bool = Field(False, description="Whether the model learned from synthetic data.")
     role: Role
     request_id: str
 
 
-class SinglePrediction(Prediction, _Signed):
+class SinglePrediction(Prediction, SignedReply):
     """The answer to a request for one trip."""
 
 
-class ManyPredictions(_Signed):
+class ManyPredictions(SignedReply):
     """The answer to a list, in its order."""
 
     predictions: list[Prediction]
 
 
-class Explanation(_ReplyBody):
+class Explanation(ReplyBody):
     """Why a prediction is what it is."""
 
     trip_id: int | str | None = None
@@ -79,24 +66,81 @@ class Explanation(_ReplyBody):
     contributions: dict[str, float] = Field(description="minutes per feature; exact SHAP values")
 
 
-class SingleExplanation(Explanation, _Signed):
+class SingleExplanation(Explanation, SignedReply):
     """The explanation of one trip."""
 
 
-class ManyExplanations(_Signed):
+class ManyExplanations(SignedReply):
     """The explanations of a list, in its order."""
 
     explanations: list[Explanation]
 
 
-class Validation(_ReplyBody):
+class Validation(ReplyBody):
     """A request that would be answered."""
 
     trips: int
     flagged: int
 
 
-class ZoneReply(_ReplyBody):
+class RowPrediction(ReplyBody):
+    """The answer for one row."""
+
+    key: dict[str, Any] | None = Field(
+        None, description="Columns of the key, as far as the request has them."
+    )
+    prediction: float
+    lower: float | None = Field(description="Lower bound of the 80 % prediction interval.")
+    upper: float | None = Field(description="Upper bound of the 80 % prediction interval.")
+    flags: list[str] = Field(
+        [], description="Rules of the dataset that the row violates without being refused."
+    )
+
+
+class InUnit(ReplyBody):
+    """What is said once of all numbers of an answer."""
+
+    unit: str = Field(description="Unit of predictions, bounds and contributions; may be empty.")
+
+
+class SingleRowPrediction(RowPrediction, InUnit, SignedReply):
+    """The answer to a request for one row."""
+
+
+class ManyRowPredictions(InUnit, SignedReply):
+    """The answer to a list of rows, in its order."""
+
+    predictions: list[RowPrediction]
+
+
+class RowExplanation(ReplyBody):
+    """Why the prediction for a row is what it is."""
+
+    key: dict[str, Any] | None = None
+    prediction: float
+    sum: float = Field(description="Base and contributions, before the limits of the answers.")
+    base: float
+    contributions: dict[str, float] = Field(description="Per feature; exact SHAP values.")
+
+
+class SingleRowExplanation(RowExplanation, InUnit, SignedReply):
+    """The explanation of one row."""
+
+
+class ManyRowExplanations(InUnit, SignedReply):
+    """The explanations of a list of rows, in its order."""
+
+    explanations: list[RowExplanation]
+
+
+class RowValidation(ReplyBody):
+    """Rows that would be answered."""
+
+    rows: int
+    flagged: int
+
+
+class ZoneReply(ReplyBody):
     """A taxi zone of New York."""
 
     zone: int = Field(description="The zone's number in requests.")
@@ -105,10 +149,12 @@ class ZoneReply(_ReplyBody):
     known: bool = Field(description="Whether the number is a place; 264 and 265 are not.")
 
 
-class ErrorProblem(_ReplyBody):
+class ErrorProblem(ReplyBody):
     """One thing that is wrong."""
 
-    field: str = Field(description="E.g. trips.3.pickup_zone, body, or a header's name.")
+    field: str = Field(
+        description="Name of a field, in a list with its place before it; body; or a header's name."
+    )
     message: str
 
 
@@ -116,18 +162,18 @@ class ErrorContent(ErrorProblem):
     """What is wrong; field and message repeat the first of the problems."""
 
     problems: list[ErrorProblem] = Field(
-        description="Every wrong field, in the order of the trips; at most 20."
+        description="Every wrong field, in the order of a list; at most 20."
     )
     request_id: str
 
 
-class ErrorReply(_ReplyBody):
+class ErrorReply(ReplyBody):
     """A refused request."""
 
     error: ErrorContent
 
 
-class ServedVersion(_ReplyBody):
+class ServedVersion(ReplyBody):
     """A version in this process."""
 
     version: int
@@ -135,11 +181,11 @@ class ServedVersion(_ReplyBody):
     since: datetime
     bundle: str
     family: str
-    synthetic: bool = Field(description="Whether it learned from synthetic trips.")
+    synthetic: bool = Field(description="Whether it learned from synthetic data.")
     info: dict[str, Any] = Field(description="receipt and metrics, from its bundle")
 
 
-class ModelReply(_ReplyBody):
+class ModelReply(ReplyBody):
     """Who answers."""
 
     champion: ServedVersion

@@ -1,0 +1,217 @@
+"""One row that a prediction is asked for, as JSON: the form of it, written from the definition.
+
+The types are strict, the rules are those that rows of files are held to, and whatever is wrong with
+a row is said at once. The server's OpenAPI document is made of the same pydantic model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from functools import cached_property
+from typing import Annotated, Any, Final, NamedTuple
+from zoneinfo import ZoneInfo
+
+import numpy as np
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StrictBool,
+    TypeAdapter,
+    ValidationError,
+    create_model,
+)
+
+from mlops.datasets.declared.encoding import TableEncoder
+from mlops.datasets.declared.golden import UNSEEN, golden_rows
+from mlops.datasets.declared.groups import Row
+from mlops.datasets.declared.reading import dtype_of
+from mlops.datasets.declared.rules import broken_by_one, rules_of
+from mlops.datasets.definition import DatasetDefinition, FeatureDeclaration
+from mlops.datasets.wall_clock import wall_clock_in
+from mlops.errors import did_you_mean
+
+# A model computes in float32.
+_LARGEST: Final = float(np.finfo(np.float32).max)
+_WHOLE: Final = 2**53  # below it, a float64 holds every whole number
+_NOTHING: Final[Any] = object()
+
+
+def _text(value: Any) -> Any:
+    """Read a category as files are read: 7 and 7.0 are the text 7."""
+    if isinstance(value, str):
+        return value.strip() or None
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return value
+    return str(int(value)) if value % 1 == 0 and abs(value) < _WHOLE else f"{value:.15g}"
+
+
+class ReadRow(NamedTuple):
+    """A row as it is understood.
+
+    Attributes:
+        values: Every column of the form; None where nothing is given or it cannot be read.
+        problems: Why the row is refused: fields, and what is wrong with each; empty if it is not.
+        flags: Names of the rules that it breaks without being refused.
+    """
+
+    values: Row
+    problems: Mapping[str, str]
+    flags: tuple[str, ...]
+
+
+class RowForm:
+    """The form of requests of a dataset.
+
+    Args:
+        definition: Declares the columns and the rules.
+
+    Attributes:
+        definition: The same.
+        columns: What a request may say: the event's time, the features and, to be joined with
+            labels later, the columns of the key.
+        model: The same as a pydantic model, whose fields are known by their aliases.
+    """
+
+    def __init__(self, definition: DatasetDefinition) -> None:
+        self.definition = definition
+        asked = definition.request_columns
+        event = definition.time.event if definition.time else ""
+        known = {**asked, **{name: definition.columns[name] for name in definition.key}}
+        self.columns: Mapping[str, FeatureDeclaration] = {
+            name: column.model_copy(
+                update={"optional": name not in asked or (column.optional and name != event)}
+            )
+            for name, column in known.items()
+        }
+        zone = definition.time.zone if definition.time else "UTC"
+        self._types = {name: _type(column, zone) for name, column in self.columns.items()}
+        fields: dict[str, Any] = {
+            f"field_{number}": (
+                self._types[name] | None if column.optional else self._types[name],
+                Field(
+                    None if column.optional else ...,
+                    alias=name,
+                    description=self._described(name, column, zone),
+                ),
+            )
+            for number, (name, column) in enumerate(self.columns.items())
+        }
+        self.model: type[BaseModel] = create_model(
+            "RowRequest",
+            __config__=ConfigDict(extra="forbid", frozen=True),
+            __doc__=f"What is known when this is asked: {definition.title}",
+            **fields,
+        )
+        rules = rules_of(definition, labels=False)
+        self._rules = {rule.name: rule for rule in rules}
+        self._column_of = {rule.name: rule.column for rule in definition.rules}
+
+    def read(self, record: Any) -> ReadRow:
+        """Hold a JSON object to the form and to the rules of requests."""
+        wrong: dict[str, str] = {}
+        try:
+            found = self.model.model_validate(record)
+            values: Row = dict(zip(self.columns, found.__dict__.values(), strict=True))
+        except ValidationError as error:
+            wrong = self._wrong_fields(error)
+            values = self._readable(record, wrong)
+        flags: tuple[str, ...] = ()
+        for name in broken_by_one(self._rules.values(), values):
+            field = self._column_of.get(name, "")
+            rule = self._rules[name]
+            if rule.action == "flag":
+                flags += (name,)
+            elif field not in wrong and field:
+                wrong[field] = f"breaks the rule {name}: {rule.meaning}"
+        return ReadRow(values, wrong, flags)
+
+    def arrays(self, rows: Sequence[Row]) -> dict[str, Any]:
+        """Return rows as arrays by column, as they are read from files."""
+        return {
+            name: np.array([row[name] for row in rows], dtype=dtype_of(column))
+            for name, column in self.columns.items()
+        }
+
+    @cached_property
+    def example(self) -> dict[str, Any]:
+        """A request that is accepted, as JSON, with a value for every column but the key's."""
+        rows = golden_rows(TableEncoder(self.definition, {}, ()))
+        row = rows.iloc[rows.isna().sum(axis=1).argmin()]
+        example: dict[str, Any] = {}
+        for name, value in row.items():
+            column = self.columns[str(name)]
+            if column.type == "time":
+                example[str(name)] = value.isoformat() if value == value else None
+            elif column.type == "flag":
+                example[str(name)] = bool(value) if value == value else None
+            elif column.type == "category":
+                example[str(name)] = f"some {name}" if value == UNSEEN else value
+            else:
+                example[str(name)] = float(value) if value == value else None
+        return {name: value for name, value in example.items() if value is not None}
+
+    def _described(self, name: str, column: FeatureDeclaration, zone: str) -> str:
+        parts = [column.meaning[:1].upper() + column.meaning[1:]] if column.meaning else []
+        parts += [f"Unit: {column.unit}"] if column.unit else []
+        if column.type == "time":
+            parts.append(f"ISO 8601; without an offset it is local time in {zone}")
+        if name not in self.definition.request_columns:
+            parts.append("Part of the key, which is returned with the answer")
+        return "".join(f"{part.rstrip('.')}. " for part in parts).strip()
+
+    def _wrong_fields(self, error: ValidationError) -> dict[str, str]:
+        """Return what is wrong with each field; an empty name stands for the row itself."""
+        wrong: dict[str, str] = {}
+        for problem in error.errors(include_url=False, include_context=False):
+            name = str(problem["loc"][0]) if problem["loc"] else ""
+            if problem["type"] == "extra_forbidden":
+                hint = did_you_mean(name, self.columns)
+                message = f"there is no such field{f'; {hint}' if hint else ''}"
+            elif name not in self.columns:
+                message = "must be an object"
+            elif problem["type"] == "missing" or problem["input"] in (None, ""):
+                message = "is missing"
+            else:
+                message = _expected(self.columns[name])
+            wrong.setdefault(name, message)
+        return wrong
+
+    def _readable(self, record: Any, wrong: Mapping[str, str]) -> Row:
+        """Return the good fields of a row of which others are wrong."""
+        sent = record if isinstance(record, dict) else {}
+        values: dict[str, Any] = {}
+        for name in self.columns:
+            value = _NOTHING if name in wrong else sent.get(name)
+            known = value is not None and value is not _NOTHING
+            values[name] = self._adapters[name].validate_python(value) if known else None
+        return values
+
+    @cached_property
+    def _adapters(self) -> Mapping[str, TypeAdapter[Any]]:
+        return {name: TypeAdapter(kind | None) for name, kind in self._types.items()}
+
+
+def _type(column: FeatureDeclaration, zone: str) -> Any:
+    """Return the type of a column's values in a request."""
+    if column.type == "number":
+        limits = Field(strict=True, allow_inf_nan=False, ge=-_LARGEST, le=_LARGEST)
+        return Annotated[float, limits]
+    if column.type == "flag":
+        return StrictBool
+    if column.type == "category":
+        text = Annotated[str, Field(strict=True)]
+        return Annotated[text | None if column.optional else text, BeforeValidator(_text)]
+    return Annotated[datetime, BeforeValidator(wall_clock_in(ZoneInfo(zone)))]
+
+
+def _expected(column: FeatureDeclaration) -> str:
+    if column.type == "number":
+        return f"must be a number{f' ({column.unit})' if column.unit else ''}"
+    return {
+        "flag": "must be true or false",
+        "category": "must be a text",
+        "time": "must be a time in ISO 8601, e.g. 2024-03-01T08:30:00",
+    }[column.type]
