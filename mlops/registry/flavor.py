@@ -19,12 +19,15 @@ from mlops.datasets.taxi.trips import DROPOFF_ZONE, PICKUP_AT, PICKUP_ZONE, REQU
 from mlops.registry.connection import replaced
 
 if TYPE_CHECKING:
+    from mlops.datasets.dataset import Encoder
+    from mlops.datasets.declared.encoding import TableEncoder
     from mlops.training.artifact import TabularModel
 
 _ARTIFACT: Final = "trip_duration_model"
 # Beyond these a request may leave columns out.
 _NEEDED: Final = (PICKUP_AT, PICKUP_ZONE, DROPOFF_ZONE)
 _SPEC_TYPES: Final = {"datetime64[us]": "datetime", "int32": "integer", "float64": "double"}
+_DECLARED_TYPES: Final = {"time": "datetime", "category": "string"}  # numbers and flags: double
 PREDICTION_COLUMNS: Final = ("prediction_minutes", "lower_minutes", "upper_minutes")
 
 
@@ -58,8 +61,8 @@ def write_model(
             loader_module=__name__,
             data_path=str(native),
             mlflow_model=Model(**identity),
-            signature=signature(),
-            input_example=example(),
+            signature=signature(model.encoder),
+            input_example=example(model.encoder),
             pip_requirements=[f"{name}=={version}" for name, version in packages.items()],
             # The loader is this package: it must be installed where the model is served.
             metadata={"mlops_version": mlops.__version__},
@@ -91,22 +94,52 @@ def _load_pyfunc(data_path: str) -> TabularModel:
     return unpickled(Path(data_path).read_bytes(), data_path)
 
 
-def signature() -> Any:
-    """Return the MLflow signature: request columns in, a prediction with its interval out."""
+def signature(encoder: Encoder | None = None) -> Any:
+    """Return the MLflow signature: request columns in, a prediction with its interval out.
+
+    Args:
+        encoder: Of the model; None for one of taxi trips.
+    """
     from mlflow.models import ModelSignature
     from mlflow.types import ColSpec, Schema
 
-    inputs = [
-        ColSpec(_SPEC_TYPES[kind], name, required=name in _NEEDED)
-        for name, kind in REQUEST_COLUMNS.items()
-    ]
+    table = _table_of(encoder)
+    if table is None:
+        inputs = [
+            ColSpec(_SPEC_TYPES[kind], name, required=name in _NEEDED)
+            for name, kind in REQUEST_COLUMNS.items()
+        ]
+    else:
+        inputs = [
+            ColSpec(_DECLARED_TYPES.get(column.type, "double"), name, required=not column.optional)
+            for name, column in table.definition.request_columns.items()
+        ]
     return ModelSignature(
         Schema(inputs), Schema([ColSpec("double", c) for c in PREDICTION_COLUMNS])
     )
 
 
-def example() -> pd.DataFrame:
-    """Return one plausible request: a Friday evening from East Harlem to Midtown."""
+def example(encoder: Encoder | None = None) -> pd.DataFrame:
+    """Return one plausible request.
+
+    Args:
+        encoder: Of the model; None for one of taxi trips, whose example is a Friday evening from
+            East Harlem to Midtown.
+    """
+    table = _table_of(encoder)
+    if table is not None:
+        from mlops.datasets.declared.golden import golden_rows
+
+        rows = golden_rows(table)
+        place = int(rows.isna().sum(axis=1).argmin())
+        return rows.iloc[[place]].reset_index(drop=True)
     values = ["2024-01-19 17:45:00", 74, 161, 3.2, 1.0, 1.0, 1.0, 2.0]
     frame = pd.DataFrame([dict(zip(REQUEST_COLUMNS, values, strict=True))])
     return frame.astype(REQUEST_COLUMNS)
+
+
+def _table_of(encoder: Encoder | None) -> TableEncoder | None:
+    """Return the encoder of a declared dataset, None if it is one of trips."""
+    from mlops.datasets.declared.encoding import TableEncoder
+
+    return encoder if isinstance(encoder, TableEncoder) else None

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -30,6 +30,7 @@ class ConstantModel:
     """The smallest model that can be saved, loaded and asked."""
 
     minutes: float
+    encoder: ClassVar[None] = None  # its requests are those of trips
 
     def predict(self, frame: pd.DataFrame) -> pd.DataFrame:
         middle = np.full(len(frame), self.minutes)

@@ -125,6 +125,7 @@ from mlops.registry.connection import connect, ensure_tracking
 from mlops.registry.flavor import write_model
 from mlops.settings import Settings
 class Model:
+    encoder = None
     def save(self, path): path.write_text("x")
 settings = Settings(home=Path(sys.argv[1]))
 ensure_tracking(settings)

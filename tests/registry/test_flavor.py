@@ -5,12 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 
 from mlops.datasets.taxi.trips import REQUEST_COLUMNS
 from mlops.registry import flavor
 from mlops.registry.connection import load_mlflow
 from mlops.registry.flavor import artifact_bytes, example, signature, write_model
+from mlops.training.artifact import TabularModel
+from tests.serving.tables import table_model
 
 
 @pytest.fixture
@@ -48,3 +51,28 @@ def test_the_signature_and_the_example_are_those_of_a_request(folder: Path) -> N
     assert example().dtypes.astype(str).to_dict() == REQUEST_COLUMNS
     assert "numpy==1.26.4" in (folder / "requirements.txt").read_text()
     assert info.metadata["mlops_version"]
+
+
+def test_a_declared_dataset_has_its_own_signature_and_example(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import mlflow.pyfunc
+
+    model = table_model()
+    monkeypatch.setattr(flavor, "unpickled", TabularModel.loads)
+    load_mlflow()
+    write_model(model, tmp_path / "model", {"numpy": "1.26.4"})
+
+    served = mlflow.pyfunc.load_model(str(tmp_path / "model"))
+
+    inputs = served.metadata.signature.inputs
+    columns = model.encoder.definition.request_columns  # type: ignore[attr-defined]
+    assert inputs.input_names() == list(columns)
+    assert set(inputs.required_input_names()) == {"ordered_at", "quoted", "city"}
+    request = example(model.encoder)
+    expected = model.predict(request)
+    pd.testing.assert_frame_equal(served.predict(request), expected)
+    short = request[["ordered_at", "quoted", "city"]]
+    assert served.predict(short)["prediction_minutes"].notna().all()
+    with pytest.raises(Exception, match="quoted"):
+        served.predict(request.drop(columns="quoted"))

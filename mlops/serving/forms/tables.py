@@ -106,7 +106,7 @@ class TableForm:
         if not isinstance(encoder, ServedTable):
             raise MlopsError(
                 f"version {model.version} does not predict {name}",
-                "serve it under the name of its dataset: mlops serve --set dataset=NAME",
+                "serve it under the name of its dataset: mlops serve --dataset NAME",
             )
         trained, columns = encoder.encoder.definition, self._form.columns
         others = [

@@ -105,7 +105,7 @@ class TripForm:
         if not isinstance(model.encoder, ServedTrips):
             raise MlopsError(
                 f"version {model.version} does not predict taxi trips",
-                "serve it under the name of its dataset: mlops serve --set dataset=NAME",
+                "serve it under the name of its dataset: mlops serve --dataset NAME",
             )
 
     def read(self, body: bytes, as_of: datetime | None) -> tuple[TripRequest | Trips, Any]:

@@ -184,7 +184,7 @@ def compact(day: Path, at_least: int = 2, schema: Any = SCHEMA) -> int:
             return 0
         replaced, files = _files(day)
         _remove(day, replaced)  # of a compaction that was killed
-        parts = [f for f in files if f.name.startswith("part-") and _schema(f).equals(schema)]
+        parts = [f for f in files if f.name.startswith("part-") and {*_schema(f)} == {*schema}]
         if len(parts) < max(at_least, 1):
             return 0
         names = [part.name for part in parts]
@@ -200,18 +200,18 @@ def compact(day: Path, at_least: int = 2, schema: Any = SCHEMA) -> int:
                 write_page_checksum=True,
             ) as output,
         ):
-            for table in _batches(parts):
+            for table in _batches(parts, schema.names):
                 output.write_table(table.replace_schema_metadata(schema.metadata))
         _remove(day, names)
         return len(parts)
 
 
-def _batches(parts: Sequence[Path]) -> Iterator[Any]:
+def _batches(parts: Sequence[Path], names: Sequence[str]) -> Iterator[Any]:
     """Yield the rows of the parts in tables of about a row group each."""
     waiting: list[Any] = []
     rows = 0
     for part in parts:
-        waiting.append(_read(part))
+        waiting.append(_read(part).select(names))
         rows += waiting[-1].num_rows
         if rows >= _ROW_GROUP:
             yield pa.concat_tables(waiting)

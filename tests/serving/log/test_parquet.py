@@ -263,9 +263,9 @@ def test_two_compactions_do_not_meet(tmp_path: Path, monkeypatch: pytest.MonkeyP
     second: list[int] = []
     batches = log_parquet._batches
 
-    def meet(parts: Any) -> Any:
+    def meet(*given: Any) -> Any:
         second.append(compact(day))
-        return batches(parts)
+        return batches(*given)
 
     monkeypatch.setattr(log_parquet, "_batches", meet)
     # When another one starts

@@ -11,11 +11,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from mlops.datasets.definition import FeatureDeclaration
 from mlops.errors import ConfigurationError, MlopsError
-from mlops.serving.log.postgresql import PostgresqlSink, read_postgresql
+from mlops.serving.log.postgresql import PostgresqlSink, read_postgresql, table_of
 from mlops.serving.log.prediction_log import PredictionLog
 from mlops.serving.log.reading import read_log
-from mlops.serving.log.rows import SCHEMA, Answers, to_table
+from mlops.serving.log.rows import SCHEMA, Answers, table_log, to_table
 from mlops.settings import Settings, load_settings
 
 NOON = datetime(2024, 3, 1, 12, tzinfo=timezone.utc)
@@ -202,3 +203,40 @@ def test_what_is_no_address_is_refused_without_its_password() -> None:
     with pytest.raises(ConfigurationError, match="database_url") as raised:
         PredictionLog(settings_of("postgresql://me:hush@[host/log"), "worker-0")
     assert "hush" not in str(raised.value) and raised.value.__suppress_context__
+
+
+def test_a_declared_dataset_has_a_table_of_its_own_columns(url: str) -> None:
+    columns = {
+        "dep delay": FeatureDeclaration(type="number"),
+        'a "quoted" %s': FeatureDeclaration(type="category"),
+        "late": FeatureDeclaration(type="flag"),
+        "row": FeatureDeclaration(type="time"),
+    }
+    values = {
+        "dep delay": [1.5, None, float("inf")],
+        'a "quoted" %s': ["NA", None, "é, x"],
+        "late": [True, None, False],
+        "row": [datetime(2024, 3, 1), None, datetime(2013, 1, 1, 5, 17)],
+    }
+    layout, table = table_log(columns), table_of("flights")
+    given = Answers("r", 1, "", "predict", 3, "champion", values, None, np.ones((3, 3)))
+    try:
+        # Given a table that an earlier definition with fewer columns made
+        fewer = table_log({"dep delay": columns["dep delay"]})
+        for part, each in (("old", fewer), ("new", layout)):
+            sink = PostgresqlSink(url, table, each.schema)
+            sink.write(part, to_table([given], each))
+            sink.close()
+        # When it is read
+        read = read_postgresql(
+            url, LONG_AGO, HEREAFTER, layout.schema.names, table, layout.schema
+        ).to_pylist()
+    finally:
+        execute(url, f"DROP TABLE IF EXISTS {table}, {table}_parts")
+    # Then the newer rows hold all that was asked, and the older ones what there was
+    new = [row for row in read if row["row_"] is not None or row["late"] is not None]
+    assert len(read) == 6
+    assert [row['a "quoted" %s'] for row in new] == ["NA", "é, x"]
+    assert [row["late"] for row in new] == [True, False]
+    assert [row["row_"] for row in new] == [values["row"][0], values["row"][2]]
+    assert sorted(str(row["dep delay"]) for row in read) == sorted(["1.5", "None", "inf"] * 2)

@@ -53,7 +53,7 @@ class MemorySink:
 @pytest.fixture
 def sink(monkeypatch: pytest.MonkeyPatch) -> MemorySink:
     sink = MemorySink()
-    monkeypatch.setattr(prediction_log, "_sink", lambda settings: sink)
+    monkeypatch.setattr(prediction_log, "_sink", lambda settings, layout: sink)
     return sink
 
 
@@ -336,7 +336,7 @@ def test_no_row_is_lost_or_doubled_whatever_happens(
     # Given a log with a small queue
     sink = MemorySink()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(prediction_log, "_sink", lambda settings: sink)
+        patch.setattr(prediction_log, "_sink", lambda settings, layout: sink)
         home = tmp_path_factory.getbasetemp()
         log = PredictionLog(settings_of(home, queue_trips=queue), "worker-0")
     # When anything happens in any order

@@ -39,6 +39,15 @@ class FakeApplication:
     lineup: Lineup | None = None
     reason: str = ""
     swaps: int = 0
+    refused: str = ""  # why no model answers the requests of the dataset
+
+    @property
+    def form(self) -> FakeApplication:
+        return self
+
+    def require(self, model: Any) -> None:
+        if self.refused:
+            raise MlopsError(self.refused)
 
     def swap(self, lineup: Lineup) -> None:
         self.lineup = lineup
@@ -133,6 +142,19 @@ def test_a_state_is_taken_over_once(place: Place) -> None:
     assert lineup is not None
     assert (lineup.champion.number, lineup.champion.bundle) == (2, "v2")
     assert (lineup.champion.since, lineup.rollout, lineup.beside) == (NOW, None, None)
+
+
+def test_a_model_of_other_requests_is_not_served(place: Place) -> None:
+    place.wish(champion=served(1))
+    place.follow()
+    place.application.refused = "version 2 was trained with another definition"
+
+    place.wish(champion=served(2))
+    place.follow()
+
+    assert place.application.lineup is not None
+    assert place.application.lineup.champion.number == 1
+    assert place.failures() == {"champion": 1}
 
 
 def test_what_cannot_be_loaded_is_counted_and_tried_again_after_a_while(place: Place) -> None:
@@ -328,7 +350,9 @@ def test_a_worker_answers_from_its_first_request_on_and_ends_in_order(
     metrics, answers, names = ServingMetrics(), [], []
     monkeypatch.setattr(worker, "ServingMetrics", lambda: metrics)
     log = worker.PredictionLog
-    monkeypatch.setattr(worker, "PredictionLog", lambda s, name: names.append(name) or log(s, name))
+    monkeypatch.setattr(
+        worker, "PredictionLog", lambda s, name, *form: names.append(name) or log(s, name, *form)
+    )
     monkeypatch.setattr(worker, "_POLL_SECONDS", 3_600)
     listener = socket.create_server(("127.0.0.1", 0))
     others = set(threading.enumerate())  # what other tests have left
