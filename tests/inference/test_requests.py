@@ -81,5 +81,8 @@ def test_a_missing_field_is_named() -> None:
 
 
 def test_another_dataset_is_refused_by_its_name() -> None:
-    with pytest.raises(ConfigurationError, match="predicting records without a server works for the dataset taxi only"):
+    with pytest.raises(
+        ConfigurationError,
+        match="predicting records without a server works for the dataset taxi only",
+    ):
         parse_requests([RECORD], load_settings({"dataset": "flights"}))

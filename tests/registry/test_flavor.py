@@ -16,6 +16,14 @@ from mlops.training.artifact import TabularModel
 from tests.serving.tables import table_model
 
 
+@pytest.fixture(autouse=True)
+def apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep what MLflow writes beside a model out of the checkout."""
+    load_mlflow()
+    uri = (tmp_path / "tracking").as_uri()
+    monkeypatch.setattr("mlflow.tracking._tracking_service.utils._tracking_uri", uri)
+
+
 @pytest.fixture
 def folder(tmp_path: Path, constant_model: Any) -> Path:
     load_mlflow()
