@@ -17,6 +17,7 @@ from datetime import date
 from functools import reduce
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, TypeVar, cast, get_origin
+from urllib.parse import urlsplit
 
 from pydantic import (
     BaseModel,
@@ -530,8 +531,8 @@ class ServerSettings(Section):
         "127.0.0.1", description="Address on which MLflow, which has no sign-in, listens."
     )
     mlflow_port: Port = Field(5000, description="Port on which MLflow listens.")
-    mlflow_names: Names = Field(
-        (), description="Host names of MLflow beside localhost and server.public_url's."
+    names: Names = Field(
+        (), description="Host names of Mage and MLflow besides localhost and the public URLs'."
     )
     database_url: str = Field("", description="Mage's database; empty means SQLite in the home.")
     owner_email: str = Field("owner@mlops.local", description="Mail address of Mage's owner.")
@@ -752,6 +753,14 @@ class Settings(BaseSettings):
         """Where people reach Mage's pages, for links."""
         public = self.observability.public_url or self.server.public_url
         return public.rstrip("/") or self.mage_url
+
+    @property
+    def host_names(self) -> frozenset[str]:
+        """Host names at which Mage's server and MLflow answer, besides those of the loopback."""
+        server = self.server
+        urls = (server.public_url, self.observability.public_url)
+        public = (urlsplit(url).hostname or "" for url in urls)
+        return frozenset({*server.names, server.host, server.mlflow_host, *public} - {""})
 
     @property
     def tracking_uri(self) -> str:

@@ -10,9 +10,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 LOOPBACK_NAMES: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 
@@ -26,7 +25,7 @@ class KnownNames:
 
     Args:
         app: That answers them.
-        names: Hosts without ports, beside those of the loopback interface.
+        names: Hosts without ports, besides those of the loopback interface.
         closed: Tells by its path whether a route is closed to everybody.
     """
 
@@ -37,12 +36,12 @@ class KnownNames:
         closed: Callable[[str], bool] = lambda path: False,
     ) -> None:
         self._app = app
-        self._names = LOOPBACK_NAMES | {name.lower() for name in names if name}
+        self._names = names
         self._closed = closed
 
     async def __call__(self, scope: Mapping[str, Any], receive: Any, send: Any) -> None:
         """Answer 403, or pass the request on."""
-        problem = self._problem(scope["headers"])
+        problem = names_problem(_values(scope, b"host"), _values(scope, b"origin"), self._names)
         if not problem and self._closed(scope["path"]):
             problem = "this route is closed"
         if not problem:
@@ -57,15 +56,25 @@ class KnownNames:
         await send({"type": "http.response.start", "status": 403, "headers": headers})
         await send({"type": "http.response.body", "body": body})
 
-    def _problem(self, headers: Collection[tuple[bytes, bytes]]) -> str:
-        """Return why a request is refused; empty if it is not."""
-        hosts = [value.decode("latin-1") for name, value in headers if name == b"host"]
-        if len(hosts) != 1 or _name(hosts[0]) not in self._names:
-            return "unknown Host: address the server by one of its own names"
-        for name, value in headers:
-            if name == b"origin" and urlsplit(value.decode("latin-1")).netloc != hosts[0]:
-                return "the request comes from a page of another site"
-        return ""
+
+def names_problem(hosts: Sequence[str], origins: Sequence[str], names: Collection[str]) -> str:
+    """Return why a request is refused; empty if it is not.
+
+    Args:
+        hosts: Each Host header of the request.
+        origins: Each Origin header of it.
+        names: Hosts without ports, besides those of the loopback interface.
+    """
+    known = LOOPBACK_NAMES | {name.lower() for name in names}
+    if len(hosts) != 1 or _name(hosts[0]) not in known:
+        return "unknown Host: address the server by one of its own names, or add it to server.names"
+    if any(origin.partition("://")[2] != hosts[0] for origin in origins):
+        return "the request comes from a page of another site"
+    return ""
+
+
+def _values(scope: Mapping[str, Any], wanted: bytes) -> list[str]:
+    return [value.decode("latin-1") for name, value in scope["headers"] if name == wanted]
 
 
 def _name(host: str) -> str:

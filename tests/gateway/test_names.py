@@ -69,7 +69,14 @@ def test_a_request_names_exactly_one_host(headers: list[tuple[bytes, bytes]]) ->
 
 @pytest.mark.parametrize(
     "origin",
-    [b"http://evil.example", b"null", b"http://localhost:6789", b"http://localhost", b"file://"],
+    [
+        b"http://evil.example",
+        b"null",
+        b"http://localhost:6789",
+        b"http://localhost",
+        b"file://",
+        b"http://[",
+    ],
 )
 def test_pages_of_other_sites_and_ports_are_refused(origin: bytes) -> None:
     assert status([(b"host", b"localhost:5000"), (b"origin", origin)]) == 403

@@ -11,7 +11,6 @@ import os
 import warnings
 from collections.abc import Mapping
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 from mlops.gateway.connections import BoundedServer, ConnectionLimits, raise_file_limit
 from mlops.gateway.names import KnownNames
@@ -45,7 +44,7 @@ def run(settings: Settings) -> None:
     server = settings.server
     app = KnownNames(
         _bounded(_mlflow(settings)),
-        (*server.mlflow_names, urlsplit(server.public_url).hostname or ""),
+        settings.host_names,
         is_closed,
     )
     config = uvicorn.Config(

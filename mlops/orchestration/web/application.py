@@ -25,7 +25,7 @@ from mlops.orchestration.products import consumers
 from mlops.orchestration.runs.lock import is_held
 from mlops.orchestration.runs.naming import SCHEDULER_LOCK
 from mlops.orchestration.triggers import access
-from mlops.orchestration.web import completion, doors, editor, front_end, variables
+from mlops.orchestration.web import completion, doors, editor, entrance, front_end, variables
 from mlops.settings import Settings
 from mlops.steps.charts import warm_up
 
@@ -111,6 +111,7 @@ def repair(app: Any, settings: Settings) -> Any:
     )
     app.wildcard_router.rules[:0] = [charts, *variables.show_in_editor()]
     doors.shut(app, settings, limit, behind_proxy=bool(server_settings.public_url))
+    entrance.guard(app, settings.host_names, doors.is_signed_in)
     # Tornado waits an hour for a head, and for ever for a body.
     app.listen = functools.partial(
         app.listen,

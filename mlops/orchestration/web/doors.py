@@ -11,7 +11,6 @@ import functools
 import math
 from collections.abc import Mapping
 from typing import Any, Final
-from urllib.parse import urlparse
 
 from mage_ai.api.utils import authenticate_client_and_token, parse_cookie_header
 from mage_ai.authentication.oauth2 import decode_token
@@ -81,11 +80,9 @@ class SignIn(ApiListHandler):  # type: ignore[misc]
         self._limit, self._behind_proxy = limit, behind_proxy
 
     def prepare(self) -> Any:
-        """Refuse other sites' pages, and callers that have tried too often."""
+        """Refuse callers that have tried too often."""
         if self.request.method != "POST":
             return refuse(self, 405, "send a POST")
-        if _from_another_site(self.request):
-            return refuse(self, 403, "refused: the request comes from a page of another site")
         forwarded = self.request.headers.get("X-Forwarded-For", "")
         address = client_address(self.request.remote_ip, forwarded, self._behind_proxy)
         wait = math.ceil(self._limit.wait_seconds(address))
@@ -130,9 +127,6 @@ def for_the_signed_in(handler: type[Any]) -> type[Any]:
         def prepare(self) -> Any:
             if not is_signed_in(self.request):
                 return refuse(self, 401, "sign in first")
-            # A page of another site, or port, in the same browser would bring the cookie along.
-            if _from_another_site(self.request):
-                return refuse(self, 403, "refused: the request comes from a page of another site")
             problem = forms.problem(self.request)
             return refuse_error(self, 200, problem) if problem else super().prepare()
 
@@ -157,8 +151,3 @@ def _session_token(headers: Mapping[str, str]) -> str | None:
     except Exception:  # not one of ours
         return None
     return token
-
-
-def _from_another_site(request: Any) -> bool:
-    origin = request.headers.get("Origin")
-    return origin is not None and urlparse(origin).netloc != request.headers.get("Host")

@@ -250,6 +250,22 @@ def test_other_sites_pages_can_neither_read_nor_write(up: Any, helpers: SimpleNa
     assert status == 403
 
 
+def test_the_head_of_a_request_decides_whether_it_is_answered(up: Any) -> None:
+    def status(method: str, path: str, **headers: str) -> int:
+        connection = http.client.HTTPConnection("127.0.0.1", up.port, timeout=30)
+        connection.putrequest(method, path, skip_host="Host" in headers)
+        for name, value in headers.items():
+            connection.putheader(name.replace("_", "-"), value)
+        connection.endheaders()  # the body is never sent
+        return connection.getresponse().status
+
+    assert status("GET", "/", Host=f"localhost:{up.port}") == 200
+    for path in ("/", "/api/status", "/favicon.ico", "/websocket/"):
+        assert status("GET", path, Host=f"evil.example:{up.port}", Cookie=up.cookie) == 403
+    assert status("POST", "/api/files", Content_Length="60000000") == 413
+    assert status("POST", "/api/files", Content_Length="600000000", Cookie=up.cookie) == 413
+
+
 @pytest.fixture(scope="module")
 def trigger(up: Any, shared_toy: Any) -> int:
     """The number of the toy's API trigger."""
