@@ -213,42 +213,48 @@ def check_source(settings: Settings) -> Check:
 
 def check_mage_database(settings: Settings) -> Check:
     """Mage's database answers."""
-    if not settings.server.database_url:
-        return Check("Mage's database", "ok", "SQLite under the home")
-    import sqlalchemy
-
-    engine = sqlalchemy.create_engine(settings.server.database_url)
-    try:
-        with engine.connect() as connection:
-            connection.execute(sqlalchemy.text("select 1"))
-    except sqlalchemy.exc.SQLAlchemyError as error:
-        shown = engine.url.render_as_string(hide_password=True)
-        return Check(
-            "Mage's database",
-            "fail",
-            f"{shown}: {str(error).splitlines()[0]}",
-            "check server.database_url, the server, and that the password is URL-encoded",
-        )
-    return Check("Mage's database", "ok", engine.url.render_as_string(hide_password=True))
+    return _database("Mage's database", settings.server.database_url, "server.database_url")
 
 
 def check_tracking(settings: Settings) -> Check:
     """MLflow's backend answers."""
-    if not settings.tracking.uri:
-        return Check("tracking", "ok", "SQLite under the home")
-    if settings.tracking.uri.startswith("http"):
-        import requests
+    uri = settings.tracking.uri
+    if not uri.startswith("http"):
+        return _database("tracking", uri, "tracking.uri")
+    import requests
 
-        try:
-            requests.get(f"{settings.tracking.uri}/health", timeout=5).raise_for_status()
-        except requests.RequestException as error:
-            return Check(
-                "tracking",
-                "fail",
-                f"{settings.tracking.uri}: {type(error).__name__}",
-                "start the MLflow server, or correct tracking.uri",
-            )
-    return Check("tracking", "ok", settings.tracking.uri)
+    try:
+        requests.get(f"{uri}/health", timeout=5).raise_for_status()
+    except requests.RequestException as error:
+        return Check(
+            "tracking",
+            "fail",
+            f"{uri}: {type(error).__name__}",
+            "start the MLflow server, or correct tracking.uri",
+        )
+    return Check("tracking", "ok", uri)
+
+
+def _database(name: str, url: str, setting: str) -> Check:
+    """Ask a database server; what is in a file, `check_stored` reads."""
+    if not url:
+        return Check(name, "ok", "SQLite under the home")
+    if url.startswith("sqlite:"):
+        return Check(name, "ok", url)
+    import sqlalchemy
+
+    shown = re.sub(r"//.*@", "//***@", url)
+    try:
+        engine = sqlalchemy.create_engine(url)
+        shown = engine.url.render_as_string(hide_password=True)
+        with engine.connect() as connection:
+            tables = sqlalchemy.inspect(connection).get_table_names()
+    except (sqlalchemy.exc.SQLAlchemyError, ImportError) as error:
+        way_out = f"check {setting}, the server, and that the password is URL-encoded"
+        return Check(name, "fail", f"{shown}: {str(error).splitlines()[0]}", way_out)
+    return Check(
+        name, "ok", shown if tables else f"{shown}: empty; it is filled at the first start"
+    )
 
 
 def check_champion(settings: Settings) -> Check:

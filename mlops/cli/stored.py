@@ -6,7 +6,7 @@ the kinds that it can read.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -21,20 +21,19 @@ Inspection = Callable[[Settings, Callable[[MlopsError], None]], str]
 
 def mage_database(settings: Settings, fault: Callable[[MlopsError], None]) -> str:
     """Read every page of Mage's database."""
-    from mlops.orchestration.runs.history import DATABASE_WAY_OUT
+    from mlops.orchestration.runs.history import DATABASE_WAY_OUT, TABLES
 
-    return _database(settings.home / "mage" / "mage.db", DATABASE_WAY_OUT, fault)
+    url = settings.server.database_url or f"sqlite:///{settings.home / 'mage' / 'mage.db'}"
+    return _database(url, DATABASE_WAY_OUT, TABLES, fault)
 
 
 def tracking_database(settings: Settings, fault: Callable[[MlopsError], None]) -> str:
     """Read every page of MLflow's database."""
-    from mlops.records.sqlite import file_of
-    from mlops.registry.connection import DATABASE_WAY_OUT, note_loss
+    from mlops.registry.connection import DATABASE_WAY_OUT, TABLES, note_loss
 
-    file = file_of(settings.tracking_uri)
     with _Caught(fault):
         note_loss(settings)
-        return _database(file, DATABASE_WAY_OUT, fault) if file else "not a file of this machine"
+        return _database(settings.tracking_uri, DATABASE_WAY_OUT, TABLES, fault)
     return "damaged"
 
 
@@ -239,11 +238,16 @@ class _Caught:
         return False
 
 
-def _database(file: Path, way_out: str, fault: Callable[[MlopsError], None]) -> str:
-    from mlops.records.sqlite import check_database
+def _database(
+    url: str, way_out: str, tables: Collection[str], fault: Callable[[MlopsError], None]
+) -> str:
+    from mlops.records.sqlite import check_database, file_of
 
+    file = file_of(url)
+    if file is None:
+        return "not a file of this machine"
     try:
-        check_database(file, way_out, whole=True)
+        check_database(file, way_out, whole=True, tables=tables)
     except DamagedFileError as error:
         fault(error)
         return "damaged"

@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -19,6 +19,7 @@ logger = logging.getLogger(__name__)
 _BUSY_SECONDS: Final = 30
 # What SQLite says of a file that holds something else than it wrote (sqlite.org/rescode.html).
 _DAMAGE: Final = ("file is not a database", "malformed", "file is encrypted", "unsupported file")
+_TABLES_THERE: Final = "SELECT name FROM sqlite_master WHERE type = 'table'"
 _CHECKED_BYTES: Final = 16_000_000  # to read a larger file takes longer than a start may
 
 
@@ -59,23 +60,30 @@ def file_of(url: str) -> Path | None:
     return Path(url.removeprefix("sqlite:///")) if url.startswith("sqlite:///") else None
 
 
-def check_database(database: Path, way_out: str, *, whole: bool = False) -> None:
+def check_database(
+    database: Path, way_out: str, *, whole: bool = False, tables: Collection[str] = ()
+) -> None:
     """Make sure that a database is sound as far as that can be seen quickly.
 
     One that does not exist is. An empty one, as a process that was killed at its first start leaves
-    behind, is logged: it will be filled anew.
+    behind, is logged, because it will be filled anew, unless it must have tables.
 
     Args:
         database: Its file, which may be in use.
         way_out: As for `open_to_read`.
         whole: Read every page, also of a large file.
+        tables: Those that it must have.
 
     Raises:
-        DamagedFileError: If it is damaged.
+        DamagedFileError: If it is damaged, or lacks a table.
     """
     if not database.exists():
         return
+    if not database.is_file():
+        raise damaged(database, "it is no file", way_out)
     size = database.stat().st_size
+    if size == 0 and tables:
+        raise damaged(database, "it is empty", way_out)
     if size == 0:
         logger.warning("%s: the database is empty; it is filled again", database)
         return
@@ -84,5 +92,8 @@ def check_database(database: Path, way_out: str, *, whole: bool = False) -> None
     with contextlib.suppress(sqlite3.OperationalError):  # busy: the next reader reports more
         with open_to_read(database, way_out) as connection:
             found = connection.execute(query).fetchone()
+            there = {name for (name,) in connection.execute(_TABLES_THERE)}
+        if missing := sorted({*tables} - there):
+            raise damaged(database, f"it has no table {', '.join(missing)}", way_out)
         if found is not None and found[0] != "ok":
             raise damaged(database, str(found[0]).replace("\n", " "), way_out)

@@ -42,6 +42,7 @@ DATABASE_WAY_OUT: Final = (
     "restore {path} from a backup; or stop the servers, move it away (mv {path} {path}.damaged) "
     "and train again: mlops run; a running server keeps the versions it has"
 )
+TABLES: Final = frozenset({"experiments", "runs", "registered_models", "model_versions"})
 _BUSY_SECONDS: Final = 20  # MLflow's own patience with a locked SQLite file
 # Databases seen ready by this process or, before the fork, by its parent: looking takes 0.1 s.
 _PREPARED: Final[set[str]] = set()

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 import socket
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -76,6 +78,42 @@ def test_a_database_out_of_reach_fails_without_showing_the_password() -> None:
 
     assert check.result == "fail"
     assert "hidden-word" not in check.details
+
+
+@pytest.mark.parametrize("uri", ["postgresql://u:hidden-word@127.0.0.1:9/m", "no-such://server"])
+def test_a_tracking_database_out_of_reach_fails(uri: str) -> None:
+    check = doctor.check_tracking(load_settings({"tracking.uri": uri}))
+
+    assert check.result == "fail" and "tracking.uri" in check.what_to_do
+    assert "hidden-word" not in check.details
+
+
+@pytest.mark.parametrize("name", ["mage/mage.db", "mlflow/mlflow.db"])
+@pytest.mark.parametrize("state", ["0 bytes", "no tables", "one table", "a folder"])
+def test_a_database_without_what_it_must_hold_fails(home: Path, name: str, state: str) -> None:
+    # Given a home whose database is there but holds nothing
+    path = home / "home" / name
+    path.parent.mkdir(parents=True)
+    if state == "0 bytes":
+        path.touch()
+    elif state == "a folder":
+        path.mkdir()
+    else:
+        with closing(sqlite3.connect(path)) as database:
+            database.execute("create table block_run (id integer)")
+            if state == "no tables":
+                database.execute("drop table block_run")
+            database.commit()
+
+    # When the doctor looks
+    checks = list(doctor.check_stored(load_settings()))
+
+    # Then that database is the only fault, with what is lost and what to do
+    [fault] = [check for check in checks if check.result == "fail"]
+    assert str(path) in fault.details
+    assert ("empty" in fault.details) == (state == "0 bytes")
+    assert ("has no table" in fault.details) == ("table" in state)
+    assert "backup" in fault.what_to_do and f"mv {path}" in fault.what_to_do
 
 
 def test_a_check_that_raises_does_not_hide_the_others(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,7 +18,7 @@ DATABASE_WAY_OUT = (
 )
 
 # Mage makes its tables one after the other when it first starts; before that, nothing ran.
-_TABLES = frozenset({"pipeline_schedule", "pipeline_run", "block_run"})
+TABLES = frozenset({"pipeline_schedule", "pipeline_run", "block_run"})
 _TABLES_THERE = "select name from sqlite_master where type = 'table'"
 _TIMES = ("created_at", "started_at", "completed_at", "ended_at", "last_at")
 _RECENT = """
@@ -242,7 +242,7 @@ def _ask(
     if not database.exists():
         return []
     with open_to_read(database, DATABASE_WAY_OUT) as connection:
-        if not {name for (name,) in connection.execute(_TABLES_THERE)} >= _TABLES:
+        if not {name for (name,) in connection.execute(_TABLES_THERE)} >= TABLES:
             return []
         rows = [dict(row) for row in connection.execute(query, parameters or {})]
     for row in rows:
@@ -256,7 +256,7 @@ def _ask_server(url: str, query: str, parameters: Mapping[str, Any]) -> list[dic
     # An engine that keeps no connection open: nothing is inherited by a fork.
     engine = sqlalchemy.create_engine(url, poolclass=sqlalchemy.NullPool)
     with engine.connect() as connection:
-        if not set(sqlalchemy.inspect(connection).get_table_names()) >= _TABLES:
+        if not set(sqlalchemy.inspect(connection).get_table_names()) >= TABLES:
             return []
         times = {name: sqlalchemy.DateTime() for name in _TIMES if name in query}
         statement = sqlalchemy.text(query).columns(**times)
