@@ -72,8 +72,8 @@ def init(
     should check, and then runs `mlops dataset check`.
     """
     from mlops.datasets.catalogue import FILE_NAME, FOLDER
-    from mlops.datasets.guessing.explaining import Request
     from mlops.datasets.guessing.proposal import name_of, propose
+    from mlops.datasets.guessing.request import Request
     from mlops.datasets.guessing.sampling import located, sample_files
     from mlops.datasets.guessing.writing import definition_text
     from mlops.datasets.loading import locate_definition, parse_definition

@@ -16,8 +16,8 @@ from mlops.datasets.declared.encoding import TableEncoder
 from mlops.datasets.declared.histories import DatasetHistory
 from mlops.datasets.declared.reading import read_table
 from mlops.datasets.declared.splitting import split_rows
-from mlops.datasets.guessing.explaining import Request
 from mlops.datasets.guessing.proposal import Proposal, propose
+from mlops.datasets.guessing.request import Request
 from mlops.datasets.guessing.sampling import sample_files
 from mlops.datasets.guessing.writing import definition_text
 from mlops.datasets.loading import parse_definition
@@ -342,6 +342,25 @@ def test_a_request_that_cannot_be_met_is_refused(
 
     assert message in refusal.value.message
     assert hint in refusal.value.hint
+
+
+def test_all_that_is_wrong_with_a_request_is_named_at_once(tmp_path: Path) -> None:
+    # Given a request in which nothing is right
+    orders(200).to_csv(tmp_path / "t.csv", index=False)
+    wrong = {"time": "create_at", "outcome": "shop", "zone": "Europe/Roma", "name": "My Data"}
+
+    # When a definition is asked for
+    with pytest.raises(ConfigurationError) as refusal:
+        guess(tmp_path / "t.csv", target="minute", **wrong)
+
+    # Then each option has its line, with what to write instead
+    first, *lines = refusal.value.message.splitlines()
+    assert "5 options" in first
+    assert [line.split()[0] for line in lines] == [
+        *("--name", "--zone", "--target", "--time", "--outcome")
+    ]
+    for word in ("Europe/Rome?", "minutes?", "created_at?", "small letters", "times are: "):
+        assert word in refusal.value.message
 
 
 def test_a_table_of_no_features_is_refused(tmp_path: Path) -> None:

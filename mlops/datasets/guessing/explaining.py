@@ -3,30 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from mlops.datasets.guessing.columns import ColumnGuess, Sureness
+from mlops.datasets.guessing.request import Request
 from mlops.datasets.guessing.roles import Note, Times
-
-
-class Request(NamedTuple):
-    """What a person has said; everything else is guessed.
-
-    Attributes:
-        target: Column to predict.
-        time: Column of the event; empty: guess.
-        outcome: Column of the time at which the target is known; empty: guess.
-        name: Of the dataset; empty: after the files.
-        title: The question; empty: after the target.
-        zone: Time zone of times that carry none; empty: UTC.
-    """
-
-    target: str
-    time: str = ""
-    outcome: str = ""
-    name: str = ""
-    title: str = ""
-    zone: str = ""
 
 
 def report(

@@ -5,16 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
-from zoneinfo import available_timezones
 
 import numpy as np
 
 from mlops.datasets.checking.leakage import KnownAfterwards, power_alone
-from mlops.datasets.consistency import is_zone
-from mlops.datasets.guessing.columns import ColumnGuess, guess_column, refined
-from mlops.datasets.guessing.explaining import Request, comments, report
+from mlops.datasets.guessing.columns import ColumnGuess, refined
+from mlops.datasets.guessing.explaining import comments, report
 from mlops.datasets.guessing.extras import floors, histories, rules, slices, split, unit_of
 from mlops.datasets.guessing.keys import guess_key
+from mlops.datasets.guessing.request import Request, columns_for
 from mlops.datasets.guessing.roles import (
     Times,
     difference_unit,
@@ -22,10 +21,8 @@ from mlops.datasets.guessing.roles import (
     unknown_in_advance,
 )
 from mlops.datasets.guessing.sampling import TableSample
-from mlops.errors import ConfigurationError, did_you_mean
-from mlops.settings import NAME
+from mlops.errors import ConfigurationError
 
-_SHOWN: Final = 30  # columns in a message
 _OPTIONAL: Final = 0.0  # share of missing values above which a request may lack the column
 _MOST_FEATURES: Final = 200  # whose power is measured one by one
 
@@ -54,15 +51,13 @@ def propose(sample: TableSample, request: Request) -> Proposal:
         request: What a person has said.
 
     Raises:
-        ConfigurationError: If the target is no column of numbers, or a named time is none.
+        ConfigurationError: If something that a person has said cannot be, or no column is left.
     """
     zone = request.zone or "UTC"
     target = request.target
-    _check_request(sample, request)
-    columns = {name: guess_column(name, each, zone) for name, each in sample.columns.items()}
-    y = _numbers_of(columns[target])
+    columns = columns_for(sample, request)
+    y = columns[target].values
     columns = {n: each if n == target else refined(each, y) for n, each in columns.items()}
-    columns[target] = columns[target]._replace(kind="number", values=y)
     usable = {n: each for n, each in columns.items() if not each.unusable or each.identifier}
     usable[target] = columns[target]
     times = guess_times(usable, target, request.time, request.outcome)
@@ -139,56 +134,6 @@ def propose(sample: TableSample, request: Request) -> Proposal:
     notes = comments(content, request, times, key_note, features, columns, less)
     notes |= {("features", name): doubt for name, doubt in doubts.items()}
     return Proposal(content, notes, left_out, rows)
-
-
-def _check_request(sample: TableSample, request: Request) -> None:
-    target, name, zone = request.target, request.name, request.zone
-    if name and not re.fullmatch(NAME, name):
-        raise ConfigurationError(
-            f"--name {name}: this is no name",
-            "use small letters, digits and _, a letter first",
-        )
-    if zone and not is_zone(zone):
-        hint = did_you_mean(zone, available_timezones())
-        raise ConfigurationError(
-            f"--zone {zone}: this is no time zone", hint or "give an IANA name: Europe/Rome"
-        )
-    if target not in sample.columns:
-        names = [*sample.columns]
-        reason = sample.left_out.get(target, "there is no such column")
-        hint = did_you_mean(target, names) or f"columns are: {', '.join(names[:_SHOWN])}"
-        if target in sample.left_out:
-            hint = "correct the files, or name another column"
-        raise ConfigurationError(f"--target {target}: {reason}", hint)
-
-
-def _numbers_of(target: ColumnGuess) -> Any:
-    if target.kind == "category":
-        numbers = np.array([_number(each) for each in target.values], dtype=np.float64)
-        if target.unusable in ("", "names single rows") and np.isfinite(numbers).any():
-            given = np.array([each is not None for each in target.values])
-            if np.isfinite(numbers[given]).all():
-                target = target._replace(kind="number", values=numbers, unusable="")
-    if target.kind not in ("number", "flag"):
-        reason = target.unusable or f"its values are {target.evidence}"
-        raise ConfigurationError(
-            f"--target {target.name}: only numbers can be predicted, and {reason}",
-            "name a column of numbers, or convert this one in the file",
-        )
-    numbers = np.where(np.isfinite(target.values), target.values, np.nan)
-    if len(np.unique(numbers[np.isfinite(numbers)])) < 2:
-        raise ConfigurationError(
-            f"--target {target.name}: all rows have the same value, so there is nothing to learn",
-            "name another column, or give files with more rows",
-        )
-    return numbers
-
-
-def _number(text: Any) -> float:
-    try:
-        return float(text)
-    except (TypeError, ValueError):
-        return float("nan")
 
 
 def _known(columns: Mapping[str, ColumnGuess], target: str, times: Times) -> KnownAfterwards:

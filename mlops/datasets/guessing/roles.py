@@ -12,7 +12,7 @@ import pandas as pd
 
 from mlops.datasets.checking.leakage import KnownAfterwards, suspicion
 from mlops.datasets.guessing.columns import ColumnGuess, Sureness
-from mlops.errors import ConfigurationError, did_you_mean
+from mlops.errors import ConfigurationError
 
 _BEGINS: Final = re.compile(
     r"start|begin|pick.?up|depart|request|order|creat|open|booked|check.?in|asked|event|submit",
@@ -60,20 +60,13 @@ def guess_times(
     Args:
         columns: By name.
         target: Name of the target.
-        event: As a person has named it; empty: find it.
+        event: A time, as a person has named it; empty: find it.
         outcome: The same.
 
     Raises:
-        ConfigurationError: If a column that a person has named is no time.
+        ConfigurationError: If event and outcome are the same column.
     """
     times = {name: each.values for name, each in columns.items() if each.kind == "time"}
-    for option, name in (("--time", event), ("--outcome", outcome)):
-        if name and name not in times:
-            kind = columns[name].evidence if name in columns else "there is no such column"
-            raise ConfigurationError(
-                f"{option} {name}: this is no time ({kind})",
-                did_you_mean(name, times) or f"times are: {', '.join(times) or 'none'}",
-            )
     notes = {
         name: Note("named by --time or --outcome", "sure") for name in (event, outcome) if name
     }
