@@ -12,7 +12,7 @@ from mlops.errors import ConfigurationError
 from mlops.settings import Settings, load_settings
 
 _OF_WORKED_CASE: Final = frozenset(
-    {"predict", "monitor", "backtest", "deploy", "rollback", "retrain", "report"}
+    {"predict", "monitor", "backtest", "deploy", "rollback", "retrain"}
 )
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]

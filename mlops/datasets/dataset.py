@@ -22,6 +22,7 @@ from mlops.data.references import (
     TrainingSetManifest,
     ValidatedTrips,
 )
+from mlops.datasets.wording import DatasetWords
 from mlops.errors import DataQualityError
 from mlops.settings import Settings
 
@@ -175,6 +176,22 @@ class Dataset(Protocol):
             One categorical column per dimension, same index; only slices that occur are categories,
             in their natural order.
         """
+
+    @property
+    def words(self) -> DatasetWords:
+        """How people speak of it."""
+
+    def groups(self, rows: pd.DataFrame) -> pd.DataFrame:
+        """Name the groups by which reports compare errors: the slices, and perhaps others."""
+
+    def clusters(self, rows: pd.DataFrame) -> npt.NDArray[np.int64]:
+        """Number, from 0, the rows that may be alike and so are resampled together, ``(n,)``."""
+
+    def exemplary(self, rows: pd.DataFrame) -> npt.NDArray[np.bool_]:
+        """Tell which rows are complete and plain enough to explain a model by, ``(n,)``."""
+
+    def described(self, row: pd.Series[Any]) -> str:
+        """Return what is known of a row when a prediction is asked for, in words."""
 
 
 def training_matrix(encoder: Encoder, rows: pd.DataFrame, target: str) -> tuple[Matrix, Target]:

@@ -22,6 +22,7 @@ from pydantic import (
     Strict,
 )
 
+from mlops.datasets.wording import CardProse
 from mlops.settings import NAME
 
 _SPAN: Final = re.compile(r"(\d{1,6})\s*(min|h|d|w|month)s?")
@@ -125,6 +126,7 @@ class TaskDeclaration(DefinitionPart):
     kind: Literal["regression"] = Field("regression", description="Kind of prediction.")
     target: Column = Field(description="Column that is predicted.")
     unit: str = Field("", description="Unit of the target, as people read it.")
+    meaning: str = Field("", description="The target in words, such as delay at arrival.")
 
 
 class TimeDeclaration(DefinitionPart):
@@ -233,6 +235,9 @@ class DatasetDefinition(DefinitionPart):
 
     name: str = Field(pattern=NAME, description="Name in commands, folders and the registry.")
     title: str = Field(min_length=1, description="The question that a prediction answers.")
+    row: str = Field(
+        "row", min_length=1, description="What a row is, in the singular, such as flight or order."
+    )
     source: SourceDeclaration
     task: TaskDeclaration
     time: TimeDeclaration | None = None
@@ -258,6 +263,7 @@ class DatasetDefinition(DefinitionPart):
         pattern=r"^(?:[\w.]+:\w+)?$",
         description="Python function, module:function, that adds columns to a table that was read.",
     )
+    card: CardProse = Field(default_factory=CardProse)
 
     @property
     def columns(self) -> dict[str, FeatureDeclaration]:
@@ -287,7 +293,8 @@ class DatasetDefinition(DefinitionPart):
     @property
     def of_rows(self) -> DatasetDefinition:
         """The definition as far as it says something of rows, wherever their files lie."""
-        return self.with_source("files")
+        said = {"row": "row", "card": CardProse()}  # of people, about the rows
+        return self.with_source("files").model_copy(update=said)
 
     def with_source(self, location: str) -> DatasetDefinition:
         """Return the definition with another place of its files."""

@@ -7,12 +7,13 @@ from collections.abc import Sequence
 import pandas as pd
 
 from mlops.counting import counted
+from mlops.datasets.wording import DatasetWords
 from mlops.monitoring.findings.records import WindowRecord
 from mlops.monitoring.findings.report import Finding
 from mlops.registry.trail import Promotion
 from mlops.reports.document import Block, Cell, Chart, DocumentSection, DocumentTable, Text
 from mlops.reports.facts import CardFacts
-from mlops.reports.numbers import NOT_KNOWN, count, decimal, moment, span
+from mlops.reports.numbers import NOT_KNOWN, count, moment
 from mlops.reports.parts import outcome, quality_blocks, sources_table, windows_table
 
 _LAST_WINDOWS = 12
@@ -20,22 +21,19 @@ _LAST_WINDOWS = 12
 
 def data_section(facts: CardFacts) -> DocumentSection:
     """Tell what the version learned from, and what it was measured on."""
-    receipt, manifest = facts.info.receipt, facts.manifest
+    receipt, manifest, words = facts.info.receipt, facts.manifest, facts.words
     if receipt is None:
         return DocumentSection("Data", (Text("Its training set is not known."),))
+    published = "" if receipt.synthetic else words.published
+    sentences = (f"It was trained on {receipt.origin}.", published, words.split)
     blocks: list[Block] = [
-        Text(
-            f"It was trained on {receipt.taxi}-taxi trips"
-            + (" that are synthetic." if receipt.synthetic else " as published by the city (TLC).")
-            + " The windows follow each other in time: the trips that judge the model are later"
-            " than all that trained it."
-        ),
-        windows_table(receipt.windows),
+        Text(" ".join(filter(None, sentences))),
+        windows_table(receipt.windows, words),
     ]
     if facts.sources:
-        blocks.append(sources_table(facts.sources))
+        blocks.append(sources_table(facts.sources, words))
     if manifest is not None:
-        blocks += quality_blocks(manifest.quality)
+        blocks += quality_blocks(manifest.quality, words)
     return DocumentSection("Data", tuple(blocks))
 
 
@@ -95,11 +93,12 @@ def _move(move: Promotion, version: int) -> str:
 
 def live_section(facts: CardFacts) -> DocumentSection:
     """Tell how the version did after it was made, as far as labels arrived."""
+    words, amounts = facts.words, facts.amounts
     measured = [(w, f) for w in facts.windows if (f := live_error(w)) is not None]
     if not measured:
         text = (
             f"Monitoring measured {counted(len(facts.windows), 'window')} of its answers; no actual"
-            " durations have arrived yet."
+            f" {words.answer} has arrived yet."
             if facts.windows
             else "Monitoring has not measured this version yet."
         )
@@ -109,35 +108,37 @@ def live_section(facts: CardFacts) -> DocumentSection:
             Cell(window.window, code=True),
             Cell(moment(window.end)),
             Cell(count(finding.rows)),
-            Cell(decimal(finding.value)),
-            Cell(span(*finding.interval) if finding.interval else NOT_KNOWN),
-            Cell(decimal(finding.reference)),
+            Cell(amounts.number(finding.value)),
+            Cell(amounts.span(*finding.interval) if finding.interval else NOT_KNOWN),
+            Cell(amounts.number(finding.reference)),
             outcome(finding.outcome == "ok", "as expected", finding.outcome),
         )
         for window, finding in reversed(measured[-_LAST_WINDOWS:])
     )
     table = DocumentTable(
-        "RMSE of the last windows with known durations, minutes",
-        ("window", "until", "trips", "RMSE", "95% interval", "expected", "verdict"),
+        words.measured(f"RMSE of the last windows whose actual {words.answer} is known"),
+        ("window", "until", words.rows, "RMSE", "95% interval", "expected", "verdict"),
         rows,
         frozenset({0, 1, 6}),
     )
-    return DocumentSection("Live performance", (live_chart(measured), table))
+    return DocumentSection("Live performance", (live_chart(measured, words), table))
 
 
-def live_error(window: WindowRecord) -> Finding | None:
-    """Return the RMSE of all trips of a window, if labels have arrived."""
-    return next(
-        (
-            f
-            for f in window.report.findings
-            if f.kind == "performance" and f.subject == "all trips" and f.statistic == "rmse"
-        ),
-        None,
-    )
+def live_error(window: WindowRecord, statistic: str = "rmse") -> Finding | None:
+    """Return an error of a whole window, if labels have arrived."""
+    findings = window.report.findings
+    return next((f for f in findings if is_overall(f) and f.statistic == statistic), None)
 
 
-def live_chart(measured: Sequence[tuple[WindowRecord, Finding]]) -> Chart:
+def is_overall(finding: Finding) -> bool:
+    """Tell whether a finding is on the errors of a whole window, rather than of a slice of it.
+
+    Slices are called ``dimension: name``.
+    """
+    return finding.kind == "performance" and ": " not in finding.subject
+
+
+def live_chart(measured: Sequence[tuple[WindowRecord, Finding]], words: DatasetWords) -> Chart:
     """Draw the RMSE of windows, in the order of time, with what was expected of them."""
     from mlops.drawing.reports import live_errors
     from mlops.reports.drawings import chart
@@ -152,5 +153,5 @@ def live_chart(measured: Sequence[tuple[WindowRecord, Finding]]) -> Chart:
             "expected": [finding.reference for _, finding in measured],
         }
     )
-    text = "RMSE of each window with its 95% interval, and what was expected of it; minutes."
-    return Chart(chart(live_errors(table)), text)
+    text = words.measured("RMSE of each window with its 95% interval, and what was expected of it")
+    return Chart(chart(live_errors(table, words)), f"{text}.")

@@ -2,72 +2,60 @@
 
 from __future__ import annotations
 
+from mlops.datasets.wording import DatasetWords
 from mlops.reports.document import Block, Items, Text
 from mlops.reports.facts import CardFacts
 from mlops.reports.numbers import count
 
 
-def intended_use(facts: CardFacts) -> tuple[Block, ...]:
-    """Tell what the version is for, and what not."""
-    taxi = facts.taxi or "taxi"
-    return (
-        Items(
-            (
-                f"Use: estimating the duration of {taxi} trips between two of the city's taxi"
-                " zones, for a single trip or for planning with many.",
-                "Users: riders, dispatchers and planners, through the online server or in batches.",
-            )
-        ),
-        Text("Out of scope and not tested:"),
-        Items(
-            (
-                "setting fares or fines, or judging or paying drivers: a slow trip is no evidence"
-                " about its driver;",
-                "emergency or medical transport, where the unusually long trips matter most;",
-                "trips outside New York's taxi zones, in other kinds of vehicle, or of less than a"
-                " minute or more than an hour: the training set has none;",
-                "exceptional days such as a blizzard or a marathon: monitoring detects them only"
-                " afterwards.",
-            )
-        ),
-    )
+def intended_use(words: DatasetWords) -> tuple[Block, ...]:
+    """Tell what the version is for, and what not, as far as the owner of the data says so."""
+    card = words.card
+    unsaid = [key for key in ("uses", "limits") if not getattr(card, key)]
+    blocks: list[Block] = [Items(card.uses)] if card.uses else []
+    blocks += [Text("Out of scope and not tested:"), Items(card.limits)] if card.limits else []
+    return (*blocks, *_unsaid(unsaid, "what the model is for and what it is not for", words))
 
 
-def ethics() -> tuple[Block, ...]:
+def ethics(words: DatasetWords) -> tuple[Block, ...]:
     """Tell what the data hold of people, and what that means."""
+    if words.card.ethics:
+        return (Items(words.card.ethics),)
+    return _unsaid(["ethics"], "what the data holds about people", words)
+
+
+def _unsaid(keys: list[str], what: str, words: DatasetWords) -> tuple[Block, ...]:
+    if not keys or not words.card_file:
+        return ()
+    where = " and ".join(f"card.{key}" for key in keys)
     return (
-        Items(
-            (
-                "The data contains zones, times and distances, but no names, addresses or payment"
-                " details. It does not describe the riders, so fairness by age, sex, income or"
-                " origin can be neither measured nor claimed.",
-                "Where a trip begins and ends can be a proxy for the people who live there, so"
-                " errors are shown by borough and by time. Boroughs with few trips have wide"
-                " confidence intervals and little training data.",
-                "The model reproduces past traffic. Where streets were slow or taxis rare, it"
-                " predicts the same for the future.",
-            )
+        Text(
+            f"Data does not show {what}: the owner of the dataset has to say so, under {where} in"
+            f" {words.card_file}. Nothing is said there yet."
         ),
     )
 
 
 def caveats(facts: CardFacts) -> tuple[Block, ...]:
     """Tell how far the numbers carry."""
+    words, found = facts.words, facts.examination
     caveats = []
     if facts.synthetic:
-        caveats.append("The trips are synthetic: do not quote these numbers as if they were real.")
-    caveats += [
-        "The training set has the meter's distance, known only after the trip; a request has an"
-        " estimate. Predictions are as good as measured here only if that estimate is good.",
-        "The confidence intervals treat hours as independent. If the days of a week are alike, the"
-        " true intervals are somewhat wider.",
-        "Groups are compared one by one at the 95% level: of twenty groups without a true"
-        " difference, one is expected to look different by chance.",
-    ]
-    if facts.examination is not None:
-        days = (facts.examination.end - facts.examination.start).days + 1
         caveats.append(
-            f"All of this was measured on {count(days)} days of one season. Follow the live"
-            " performance, and retrain when monitoring says so."
+            f"The {words.rows} are synthetic: do not quote these numbers as if they were real."
+        )
+    caveats += words.card.caveats
+    if words.dependence:
+        caveats.append(words.dependence)
+    caveats.append(
+        "Groups are compared one by one at the 95% level: of twenty groups without a true"
+        " difference, one is expected to look different by chance."
+    )
+    if found is not None:
+        days = (found.end - found.start).days + 1 if found.start and found.end else 0
+        measured = f"{count(days)} days" if days else f"one sample of {words.rows}"
+        caveats.append(
+            f"All of this was measured on {measured}. Follow the live performance, and retrain when"
+            " monitoring says so."
         )
     return (Items(tuple(caveats)),)

@@ -7,44 +7,34 @@ from typing import Final
 
 import pandas as pd
 
+from mlops.datasets.wording import DatasetWords
 from mlops.evaluation.results import SliceMetrics
-from mlops.reports import words
 from mlops.reports.disparity import in_words, largest_disparity
 from mlops.reports.document import Block, Cell, Chart, DocumentSection, DocumentTable, Fold, Text
 from mlops.reports.examination import Examination
 from mlops.reports.facts import CardFacts
-from mlops.reports.groups import Estimate, GroupErrors
+from mlops.reports.groups import RESAMPLES, Estimate, GroupErrors
 from mlops.reports.marks import Scale, whisker
-from mlops.reports.numbers import (
-    NOT_KNOWN,
-    count,
-    decimal,
-    minutes,
-    percent,
-    percent_span,
-    span,
-)
-from mlops.reports.parts import signed_cell
+from mlops.reports.numbers import NOT_KNOWN, Amounts, count, percent, percent_span
 from mlops.training.intervals import NOMINAL_COVERAGE
 
-# By place and by time: what the data hold that may stand for people.
-FAIRNESS: Final = ("pickup borough", "drop-off borough", "hour", "day of week")
-_LEAST_FOR_INTERVAL: Final = 30  # resampling fewer trips says little of any other
+_LEAST_FOR_INTERVAL: Final = 30  # resampling fewer rows says little of any other
 
 
 def quality_section(facts: CardFacts) -> DocumentSection:
     """Tell how wrong the version is on the whole."""
     found, evaluation = facts.examination, facts.info.evaluation
+    words, amounts = facts.words, facts.amounts
     if found is None:
         if evaluation is None:
             return DocumentSection("Quality", (Text("Its errors are not known."),))
         metrics = evaluation.metrics
         rows = [
-            ("mean absolute error", minutes(metrics.mae)),
-            ("root mean squared error (RMSE)", minutes(metrics.rmse)),
-            ("90th percentile error", minutes(metrics.p90_error)),
-            ("bias (positive: too long)", minutes(metrics.bias, signed=True)),
-            ("mean error relative to the duration (MAPE)", percent(metrics.mape)),
+            ("mean absolute error", amounts.full(metrics.mae)),
+            ("root mean squared error (RMSE)", amounts.full(metrics.rmse)),
+            ("90th percentile error", amounts.full(metrics.p90_error)),
+            (f"bias (positive: {words.above})", amounts.full(metrics.bias, signed=True)),
+            (f"mean error relative to the {words.answer} (MAPE)", percent(metrics.mape)),
             ("explained variance (R²)", percent(metrics.r2)),
         ]
         table = DocumentTable(
@@ -55,150 +45,173 @@ def quality_section(facts: CardFacts) -> DocumentSection:
         return DocumentSection("Quality", (table,))
     errors = found.overall
     rows4 = [
-        _measure("mean absolute error", errors.mae, "average size of an error"),
-        _measure("RMSE", errors.rmse, "weighs large errors more"),
-        _measure("90th percentile error", found.p90, "one trip in ten has a larger error"),
-        _measure("bias", errors.bias, "positive: predicted too long on average", signed=True),
+        _measure("mean absolute error", errors.mae, "average size of an error", amounts),
+        _measure("RMSE", errors.rmse, "weighs large errors more", amounts),
+        _measure(
+            "90th percentile error",
+            found.p90,
+            f"one {words.row} in ten has a larger error",
+            amounts,
+        ),
+        _measure(
+            "bias",
+            errors.bias,
+            f"positive: predicted {words.above} on average",
+            amounts,
+            signed=True,
+        ),
     ]
     table = DocumentTable(
-        f"Errors on {count(errors.rows)} trips of the test window, minutes",
+        words.measured(f"Errors on {words.count(errors.rows)} of the test window"),
         ("measure", "value", "95% interval", "in words"),
         tuple(rows4),
         frozenset({0, 3}),
     )
-    share = Text(
-        f"The mean error is {percent(errors.relative.value)} of a trip's duration (95% interval"
-        f" {percent_span(errors.relative.low, errors.relative.high)})."
-        + (
-            f" The model explains {percent(evaluation.metrics.r2)} of the variance (R²)."
-            if evaluation is not None
-            else ""
+    shares = []
+    if errors.relative:
+        shares.append(
+            f"The mean error is {percent(errors.relative.value)} of the mean {words.answer} (95%"
+            f" interval {percent_span(errors.relative.low, errors.relative.high)})."
         )
-    )
-    return DocumentSection("Quality", (table, share, _calibration(found), _how_sure()))
-
-
-def _measure(name: str, estimate: Estimate, words: str, signed: bool = False) -> tuple[Cell, ...]:
-    return (
-        Cell(name),
-        Cell(decimal(estimate.value, signed=signed)),
-        Cell(span(estimate.low, estimate.high, signed=signed)),
-        Cell(words),
-    )
-
-
-def _how_sure() -> Text:
-    return Text(
-        "Intervals: percentile bootstrap, 500 resamples of whole hours, because trips of the same"
-        " hour share traffic (A. C. Davison and D. V. Hinkley, Bootstrap Methods and their"
-        " Application, 1997).",
+    if evaluation is not None:
+        shares.append(f"The model explains {percent(evaluation.metrics.r2)} of the variance (R²).")
+    sure = Text(
+        f"Intervals: percentile bootstrap, {RESAMPLES} resamples of {words.resampled} (A. C."
+        " Davison and D. V. Hinkley, Bootstrap Methods and their Application, 1997).",
         small=True,
     )
+    return DocumentSection(
+        "Quality", (table, Text(" ".join(shares)), _calibration(found, words), sure)
+    )
 
 
-def _calibration(found: Examination) -> Chart:
+def _measure(
+    name: str, estimate: Estimate, meaning: str, amounts: Amounts, signed: bool = False
+) -> tuple[Cell, ...]:
+    return (
+        Cell(name),
+        Cell(amounts.number(estimate.value, signed=signed)),
+        Cell(amounts.span(estimate.low, estimate.high, signed=signed)),
+        Cell(meaning),
+    )
+
+
+def _calibration(found: Examination, words: DatasetWords) -> Chart:
     from mlops.drawing.reports import calibration
     from mlops.reports.drawings import chart
 
     table = pd.DataFrame([each.model_dump() for each in found.bins])
-    text = (
-        "Trips in ten groups by predicted duration: where the line runs below the diagonal, trips"
-        " took less time than predicted. Minutes; the band holds 8 trips in 10."
+    groups = words.measured(
+        f"All {words.rows} in ten groups by predicted {words.answer}; the band holds 8 in 10"
     )
-    return Chart(chart(calibration(table)), text)
+    text = (
+        f"{groups}. Where the line runs below the diagonal, predictions are {words.above} on"
+        " average."
+    )
+    return Chart(chart(calibration(table, words)), text)
 
 
 def groups_section(facts: CardFacts) -> DocumentSection:
-    """Tell for whom the version is worse, by place and by time."""
-    found = facts.examination
+    """Tell for which groups the version is worse."""
+    found, words = facts.examination, facts.words
+    title, purpose = words.fairness
     if found is None:
         slices = facts.info.evaluation.slices if facts.info.evaluation else ()
         blocks: tuple[Block, ...] = (
             Text("Only what was stored at registration is known, without intervals."),
-            _stored_slices(slices),
+            _stored_slices(slices, facts),
         )
-        return DocumentSection("Fairness by place and time", blocks if slices else ())
-    blocks = (
-        Text(
-            "Nobody should be served much worse because of where they live or when they travel."
-            f" Groups with fewer than {count(facts.min_rows)} trips are shown but not compared. The"
-            " dotted line in each drawing is the error over all trips"
-            f" ({minutes(found.overall.mae.value)}). Amber marks a bias that is significantly not"
-            f" zero, or a coverage that is significantly below {NOMINAL_COVERAGE:.0%}."
-        ),
-    )
+        return DocumentSection(title, blocks if slices else ())
     dimensions = list(dict.fromkeys(group.dimension for group in found.groups[1:]))
-    for dimension in FAIRNESS:
-        blocks += _dimension(found, dimension, facts.min_rows)
-    others = [name for name in dimensions if name not in FAIRNESS]
-    tables = tuple(_group_table(found, name, facts.min_rows) for name in others)
-    fold = Fold(f"Other slices: {', '.join(others)}", tables)
-    return DocumentSection("Fairness by place and time", (*blocks, fold))
-
-
-def _dimension(found: Examination, dimension: str, min_rows: int) -> tuple[Block, ...]:
-    worst = largest_disparity(found.groups, dimension, min_rows)
-    text = (
-        in_words(worst, found.overall)
-        if worst is not None
-        else f"By {words.dimension(dimension)}, no two groups are large enough to compare."
+    if not dimensions:
+        text = "The dataset declares no slices: errors were not compared between groups."
+        return DocumentSection(title, (Text(text),))
+    sentences = (
+        purpose,
+        f"Groups with fewer than {count(facts.min_rows)} {words.rows} are shown but not compared.",
+        f"The dotted line in each drawing is the error over all {words.rows}"
+        f" ({facts.amounts.full(found.overall.mae.value)}).",
+        "Amber marks a bias that is significantly not zero, or a coverage that is significantly"
+        f" below {NOMINAL_COVERAGE:.0%}.",
     )
-    return Text(text), _group_table(found, dimension, min_rows)
+    blocks = (Text(" ".join(filter(None, sentences))),)
+    for dimension in words.compared or dimensions:
+        blocks += _dimension(found, dimension, facts)
+    others = [name for name in dimensions if words.compared and name not in words.compared]
+    if others:
+        tables = tuple(_group_table(found, name, facts) for name in others)
+        blocks += (Fold(f"Other slices: {', '.join(others)}", tables),)
+    return DocumentSection(title, blocks)
 
 
-def _group_table(found: Examination, dimension: str, min_rows: int) -> DocumentTable:
+def _dimension(found: Examination, dimension: str, facts: CardFacts) -> tuple[Block, ...]:
+    worst = largest_disparity(found.groups, dimension, facts.min_rows, facts.words)
+    text = (
+        in_words(worst, found.overall, facts.words, facts.amounts)
+        if worst is not None
+        else f"By {facts.words.dimension(dimension)}, no two groups are large enough to compare."
+    )
+    return Text(text), _group_table(found, dimension, facts)
+
+
+def _group_table(found: Examination, dimension: str, facts: CardFacts) -> DocumentTable:
+    words, min_rows = facts.words, facts.min_rows
     groups = [group for group in found.groups if group.dimension == dimension]
     large = [g for g in groups if g.rows >= min_rows] or groups
     ends = [end for g in large for end in (g.mae.low, g.mae.high)]
     scale = Scale.over([*ends, found.overall.mae.value])
-    rows = tuple(_group_row(g, found.overall, scale, g.rows >= min_rows) for g in groups)
+    rows = tuple(_group_row(g, found.overall, scale, facts) for g in groups)
     title = words.dimension(dimension)
     return DocumentTable(
-        f"Errors by {title}, minutes",
-        (title, "trips", "mean duration", "mean absolute error", "95% interval",
+        words.measured(f"Errors by {title}"),
+        (title, words.rows, f"mean {words.answer}", "mean absolute error", "95% interval",
          "bias", "95% interval of the bias", "within their interval"),
         rows,
     )  # fmt: skip
 
 
 def _group_row(
-    group: GroupErrors, overall: GroupErrors, scale: Scale, judged: bool
+    group: GroupErrors, overall: GroupErrors, scale: Scale, facts: CardFacts
 ) -> tuple[Cell, ...]:
+    amounts, judged = facts.amounts, group.rows >= facts.min_rows
     mae, bias = group.mae, group.bias
     mark = whisker(mae.value, mae.low, mae.high, scale, overall.mae.value) if judged else ""
-    name = Cell(group.group) if judged else Cell(f"{group.group} (few trips)", "quiet")
+    name = Cell(group.group) if judged else Cell(f"{group.group} (few {facts.words.rows})", "quiet")
     coverage = group.coverage
     short = coverage is not None and judged and coverage.high < NOMINAL_COVERAGE
     return (
         name,
         Cell(count(group.rows)),
-        Cell(decimal(group.actual)),
-        Cell(decimal(mae.value), mark=mark),
-        _interval(mae, group.rows),
-        signed_cell(bias.value, judged and bias.excludes(0)),
-        _interval(bias, group.rows, signed=True),
+        Cell(amounts.number(group.actual)),
+        Cell(amounts.number(mae.value), mark=mark),
+        _interval(mae, group.rows, amounts),
+        Cell(
+            amounts.number(bias.value, signed=True), "warn" if judged and bias.excludes(0) else ""
+        ),
+        _interval(bias, group.rows, amounts, signed=True),
         Cell(percent(coverage.value) if coverage else NOT_KNOWN, "warn" if short else ""),
     )
 
 
-def _interval(estimate: Estimate, rows: int, *, signed: bool = False) -> Cell:
+def _interval(estimate: Estimate, rows: int, amounts: Amounts, *, signed: bool = False) -> Cell:
     if rows < _LEAST_FOR_INTERVAL:
         return Cell("–", "quiet")
-    return Cell(span(estimate.low, estimate.high, signed=signed))
+    return Cell(amounts.span(estimate.low, estimate.high, signed=signed))
 
 
-def _stored_slices(slices: Sequence[SliceMetrics]) -> DocumentTable:
+def _stored_slices(slices: Sequence[SliceMetrics], facts: CardFacts) -> DocumentTable:
+    words, amounts = facts.words, facts.amounts
     return DocumentTable(
-        "Errors by slice, as registered, minutes",
-        ("dimension", "slice", "trips", "mean absolute error", "RMSE", "bias"),
+        words.measured("Errors by slice, as registered"),
+        ("dimension", "slice", words.rows, "mean absolute error", "RMSE", "bias"),
         tuple(
             (
                 Cell(each.dimension),
                 Cell(each.slice),
                 Cell(count(each.rows)),
-                Cell(decimal(each.mae)),
-                Cell(decimal(each.rmse)),
-                Cell(decimal(each.bias, signed=True)),
+                Cell(amounts.number(each.mae)),
+                Cell(amounts.number(each.rmse)),
+                Cell(amounts.number(each.bias, signed=True)),
             )
             for each in slices
         ),
@@ -211,17 +224,17 @@ def ranges_section(facts: CardFacts) -> DocumentSection:
     found = facts.examination
     if found is None or found.overall.coverage is None or found.width is None:
         return DocumentSection("Prediction intervals", (Text("It gives no prediction intervals."),))
-    coverage = found.overall.coverage
+    coverage, words = found.overall.coverage, facts.words
     short = [
         g for g in found.groups[1:]
         if g.coverage and g.rows >= facts.min_rows and g.coverage.high < NOMINAL_COVERAGE
     ]  # fmt: skip
     worst = min(short, key=lambda g: g.coverage.value if g.coverage else 1.0, default=None)
     text = (
-        f"The prediction interval should contain the actual duration of {NOMINAL_COVERAGE:.0%} of"
-        f" trips. It contained {percent(coverage.value)} (95% interval"
-        f" {percent_span(coverage.low, coverage.high)}) and was {minutes(found.width)} wide on"
-        " average."
+        f"The prediction interval should contain the actual {words.answer} of"
+        f" {NOMINAL_COVERAGE:.0%} of {words.rows}. It did so for {percent(coverage.value)} (95%"
+        f" interval {percent_span(coverage.low, coverage.high)}) and was"
+        f" {facts.amounts.full(found.width)} wide on average."
     )
     if worst is not None and worst.coverage is not None:
         text += (
@@ -230,6 +243,6 @@ def ranges_section(facts: CardFacts) -> DocumentSection:
             f" {percent(worst.coverage.value)}"
             f" ({percent_span(worst.coverage.low, worst.coverage.high)})."
         )
-    else:
+    elif found.groups[1:]:
         text += " In no group above is its coverage significantly too low."
     return DocumentSection("Prediction intervals", (Text(text),))

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mlops.datasets.taxi.zones import UNKNOWN_BOROUGH
+from mlops.datasets.wording import DatasetWords
 from mlops.evaluation.results import Result
-from mlops.reports import words
-from mlops.reports.groups import GroupErrors
-from mlops.reports.numbers import decimal, minutes, percent, span
+from mlops.reports.groups import Estimate, GroupErrors
+from mlops.reports.numbers import Amounts, percent
 
 
 class Disparity(Result):
     """The group of one dimension that is predicted worst.
 
     Attributes:
-        dimension: What trips were grouped by.
-        worst: The group whose mean absolute error most exceeds that of all other trips.
+        dimension: What rows were grouped by.
+        worst: The group whose mean absolute error most exceeds that of all other rows.
         sure: Whether the interval of that difference excludes none.
         compared: How many groups were compared.
     """
@@ -28,20 +27,20 @@ class Disparity(Result):
 
 
 def largest_disparity(
-    groups: Sequence[GroupErrors], dimension: str, min_rows: int
+    groups: Sequence[GroupErrors], dimension: str, min_rows: int, words: DatasetWords
 ) -> Disparity | None:
-    """Find the group that is predicted worst against all other trips.
+    """Find the group that is predicted worst against all other rows.
 
     Args:
         groups: Of all dimensions.
         dimension: To look at.
-        min_rows: Groups with fewer trips are not compared.
+        min_rows: Groups with fewer rows are not compared.
+        words: Of the dataset.
 
     Returns:
         None if there are fewer than two groups to compare.
     """
-    # Trips whose zone is not known are no group of people or places.
-    own = [g for g in groups if g.dimension == dimension and g.group != UNKNOWN_BOROUGH]
+    own = [g for g in groups if g.dimension == dimension and g.group not in words.leftovers]
     compared = [g for g in own if g.rows >= min_rows and g.against_rest is not None]
     if len(compared) < 2:
         return None
@@ -56,10 +55,11 @@ def largest_disparity(
 
 
 def largest_of(
-    groups: Sequence[GroupErrors], dimensions: Sequence[str], min_rows: int
+    groups: Sequence[GroupErrors], min_rows: int, words: DatasetWords
 ) -> Disparity | None:
-    """Find the largest disparity along several dimensions; None if nothing can be compared."""
-    found = [largest_disparity(groups, dimension, min_rows) for dimension in dimensions]
+    """Find the largest disparity along the dimensions that matter most; None without any."""
+    dimensions = words.compared or dict.fromkeys(group.dimension for group in groups[1:])
+    found = [largest_disparity(groups, dimension, min_rows, words) for dimension in dimensions]
     return max((each for each in found if each is not None), key=_size, default=None)
 
 
@@ -68,48 +68,50 @@ def _size(found: Disparity) -> float:
     return gap.value if gap is not None else 0.0
 
 
-def briefly(found: Disparity) -> str:
+def briefly(found: Disparity, words: DatasetWords, amounts: Amounts) -> str:
     """Say for whom a model is worst, in one sentence."""
     worst, rest = found.worst, found.worst.mae.value - _size(found)
     certainty = "" if found.sure else ", which may be chance"
     group = f"{words.dimension(found.dimension)} {worst.group}"
     return (
-        f"It is worst for trips with {group}: its mean absolute error is"
-        f" {minutes(worst.mae.value)} there, and {minutes(rest)} for all others{certainty}."
+        f"It is worst for {words.rows} with {group}: its mean absolute error is"
+        f" {amounts.full(worst.mae.value)} there, and {amounts.full(rest)} for all"
+        f" others{certainty}."
     )
 
 
-def in_words(found: Disparity, overall: GroupErrors) -> str:
+def in_words(found: Disparity, overall: GroupErrors, words: DatasetWords, amounts: Amounts) -> str:
     """Say what a disparity means, in a few sentences."""
     worst, gap = found.worst, found.worst.against_rest
     assert gap is not None
     rest = worst.mae.value - gap.value
+    interval = f"{amounts.span(gap.low, gap.high, signed=True)} {amounts.unit}".rstrip()
     sentences = [
         f"By {words.dimension(found.dimension)}, {worst.group} is predicted worst: the mean"
-        f" absolute error is {minutes(worst.mae.value)}, for all other trips {minutes(rest)}"
-        f" (difference {decimal(gap.value, signed=True)}, 95% interval"
-        f" {span(gap.low, gap.high, signed=True)} min)."
+        f" absolute error is {amounts.full(worst.mae.value)}, for all other {words.rows}"
+        f" {amounts.full(rest)} (difference {amounts.number(gap.value, signed=True)}, 95% interval"
+        f" {interval})."
     ]
     if not found.sure:
         sentences.append("The interval includes zero: this may be chance.")
-    sentences.append(_relative(worst, overall))
-    if worst.bias.excludes(0):
-        direction = "too long" if worst.bias.value > 0 else "too short"
+    if worst.relative and overall.relative:
         sentences.append(
-            f"Its trips are predicted {minutes(abs(worst.bias.value))} {direction} on average."
+            f"Their mean {words.answer} is {amounts.full(worst.actual)}, against"
+            f" {amounts.full(overall.actual)} for all {words.rows}; their error is"
+            f" {_explained(worst.relative, overall.relative.value, words.size)}"
+        )
+    if worst.bias.excludes(0):
+        direction = words.above if worst.bias.value > 0 else words.below
+        sentences.append(
+            f"They are predicted {amounts.full(abs(worst.bias.value))} {direction} on average."
         )
     return " ".join(sentences)
 
 
-def _relative(worst: GroupErrors, overall: GroupErrors) -> str:
-    """Set the error against how long the trips take: long trips are harder to predict."""
-    share, usual = worst.relative.value, overall.relative.value
-    lasting = (
-        f"Such a trip takes {minutes(worst.actual)}, against {minutes(overall.actual)} for all"
-        f" trips; its error is {percent(share)} of that, against {percent(usual)}"
-    )
-    if share <= usual:
-        return f"{lasting}: the length of the trips explains the difference."
-    if worst.relative.low <= usual:
-        return f"{lasting}: the length of the trips may explain the difference."
-    return f"{lasting}: the length of the trips does not explain the difference."
+def _explained(share: Estimate, usual: float, size: str) -> str:
+    """Set an error against the answers: large ones are harder to predict."""
+    shares = f"{percent(share.value)} of that, against {percent(usual)}"
+    if share.value <= usual:
+        return f"{shares}: {size} explains the difference."
+    explains = "may explain" if share.low <= usual else "does not explain"
+    return f"{shares}: {size} {explains} the difference."

@@ -8,7 +8,9 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from mlops.data.references import SourceFile, TrainingSetManifest
+from mlops.datasets.wording import DatasetWords
 from mlops.reports.examination import Examination
+from mlops.reports.numbers import Amounts
 
 if TYPE_CHECKING:
     from mlops.deployment.records import DeploymentRecord
@@ -26,6 +28,7 @@ class CardFacts:
     Attributes:
         model_name: Of the registered model.
         info: The version with its evidence; without any if it was registered by hand.
+        words: Of its dataset.
         made_at: With time zone.
         manifest: Of its training set; None if that is not in the store any more.
         examination: What a second look at its test window found; None if that is not possible.
@@ -33,11 +36,12 @@ class CardFacts:
         trail: Every change of the champion, newest first.
         deployments: Of this version, newest first.
         windows: That monitoring looked at with this version, the latest last.
-        min_rows: Groups with fewer trips are shown, not judged.
+        min_rows: Groups with fewer rows are shown, not judged.
     """
 
     model_name: str
     info: VersionInfo
+    words: DatasetWords
     made_at: datetime
     manifest: TrainingSetManifest | None = None
     examination: Examination | None = None
@@ -49,13 +53,15 @@ class CardFacts:
 
     @property
     def synthetic(self) -> bool:
-        """Whether it learned from generated trips, as far as is known."""
+        """Whether it learned from generated rows, as far as is known."""
         return bool(self.info.receipt and self.info.receipt.synthetic)
 
     @property
-    def taxi(self) -> str:
-        """Whose trips it predicts: ``green`` or ``yellow``; empty if not known."""
-        return self.info.receipt.taxi if self.info.receipt else ""
+    def amounts(self) -> Amounts:
+        """How amounts of its target are written."""
+        if self.examination is not None:
+            return Amounts.like(self.examination.overall.mae.value, self.words)
+        return amounts_of(self.info, self.words)
 
     @property
     def sources(self) -> tuple[SourceFile, ...]:
@@ -71,19 +77,26 @@ class RunFacts:
 
     Attributes:
         selection: Its record.
+        words: Of the dataset.
         made_at: With time zone.
         manifest: Of the training set; None if that is not in the store any more.
         insights: What each candidate tells of its search, by family; those that tell something.
         missing: Sentences: what is not known, and why.
-        min_rows: Slices with fewer trips are shown without a drawing.
+        min_rows: Slices with fewer rows are shown without a drawing.
     """
 
     selection: Selection
+    words: DatasetWords
     made_at: datetime
     manifest: TrainingSetManifest | None = None
     insights: Mapping[str, Insight] = field(default_factory=dict)
     missing: tuple[str, ...] = ()
     min_rows: int = 200
+
+    @property
+    def amounts(self) -> Amounts:
+        """How amounts of the target are written."""
+        return Amounts.like(self.selection.evaluation.metrics.mae, self.words)
 
 
 @dataclass(frozen=True)
@@ -92,6 +105,7 @@ class WindowFacts:
 
     Attributes:
         record: What was found.
+        words: Of the dataset.
         made_at: With time zone.
         info: Version that answered; None if the registry does not know it.
         history: Windows of the same version up to this one, the latest last.
@@ -100,6 +114,7 @@ class WindowFacts:
     """
 
     record: WindowRecord
+    words: DatasetWords
     made_at: datetime
     info: VersionInfo | None = None
     history: tuple[WindowRecord, ...] = ()
@@ -108,5 +123,16 @@ class WindowFacts:
 
     @property
     def synthetic(self) -> bool:
-        """Whether the model learned from generated trips, as far as is known."""
+        """Whether the model learned from generated rows, as far as is known."""
         return bool(self.info and self.info.receipt and self.info.receipt.synthetic)
+
+    @property
+    def amounts(self) -> Amounts:
+        """How amounts of the target are written."""
+        return amounts_of(self.info, self.words)
+
+
+def amounts_of(info: VersionInfo | None, words: DatasetWords) -> Amounts:
+    """Return how amounts are written in a report on a version."""
+    evaluation = info.evaluation if info else None
+    return Amounts.like(evaluation.metrics.mae if evaluation else None, words)

@@ -12,6 +12,8 @@ from datetime import datetime, timezone
 from mlops.data.references import TrainingSetManifest
 from mlops.data.store.manifests import load_manifest
 from mlops.data.store.snapshots import read_window
+from mlops.datasets.dataset import Dataset
+from mlops.datasets.opening import dataset_of
 from mlops.deployment.records import Records
 from mlops.errors import ConfigurationError, MlopsError, RegistryError
 from mlops.monitoring.findings.records import (
@@ -39,16 +41,17 @@ def gather_card(settings: Settings, version: int | str) -> CardFacts:
         ConfigurationError: If there is no such version.
         RegistryError: If the registry cannot be reached.
     """
-    registry = Registry(settings)
+    dataset, registry = dataset_of(settings), Registry(settings)
     info = registry.get(version)
     if info is None:
         raise ConfigurationError(f"there is no version {version!r}", "list them with: mlops models")
     missing: list[str] = []
     manifest = _manifest(settings, info, missing)
-    examination = None if manifest is None else _examine(registry, info, manifest, missing)
+    examination = None if manifest is None else _examine(registry, info, manifest, dataset, missing)
     return CardFacts(
         model_name=settings.tracking.model_name,
         info=info,
+        words=dataset.words,
         made_at=datetime.now(timezone.utc),
         manifest=manifest,
         examination=examination,
@@ -96,6 +99,7 @@ def gather_selection(settings: Settings, run: str = "") -> RunFacts:
         missing.append(f"There is no record of the search of {', '.join(silent)}.")
     return RunFacts(
         selection=selection,
+        words=dataset_of(settings).words,
         made_at=datetime.now(timezone.utc),
         manifest=manifest,
         insights={family: insight for family, insight in found.items() if insight is not None},
@@ -131,6 +135,7 @@ def gather_window(settings: Settings, name: str = "") -> WindowFacts:
     ]
     return WindowFacts(
         record=record,
+        words=dataset_of(settings).words,
         made_at=datetime.now(timezone.utc),
         info=info,
         history=tuple(
@@ -182,11 +187,15 @@ def _manifest(
 
 
 def _examine(
-    registry: Registry, info: VersionInfo, manifest: TrainingSetManifest, missing: list[str]
+    registry: Registry,
+    info: VersionInfo,
+    manifest: TrainingSetManifest,
+    dataset: Dataset,
+    missing: list[str],
 ) -> Examination | None:
     try:
         model, _ = registry.load(info.version)
-        return examine(model, read_window(manifest, "test"), info.version)
+        return examine(model, read_window(manifest, "test"), info.version, dataset)
     except Exception as error:  # a model's file or a snapshot may be damaged in any way
         missing.append(
             f"The model could not be evaluated again ({_said(error)}): the values stored at"

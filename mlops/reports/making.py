@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mlops.datasets.catalogue import require_worked_case
 from mlops.errors import ConfigurationError, MlopsError, RegistryError, cause_of
 from mlops.reports.document import Document
 from mlops.reports.writing import log_report, write_report
@@ -74,7 +73,6 @@ def make_report(
         raise ConfigurationError(
             f"there is no report of {kind!r}", f"choose one of: {', '.join(plans)}"
         )
-    require_worked_case(settings.dataset, "a report")
     plan = plans[kind](settings, name)
     path = (output or settings.reports / plan.file).expanduser().resolve()
     title = f"{plan.document.kind}: {plan.document.title}"

@@ -33,7 +33,7 @@ class Scale(NamedTuple):
 
 
 def whisker(value: float, low: float, high: float, scale: Scale, at: float) -> str:
-    """Draw an estimate and its interval, with a dotted line where all trips together are."""
+    """Draw an estimate and its interval, with a dotted line where all rows together are."""
     middle = _HEIGHT / 2
     line = scale.place(at)
     return _svg(

@@ -12,12 +12,7 @@ from typing import Final
 from mlops.reports.card_data import data_section, deployment_section, live_section
 from mlops.reports.card_explanation import explanation_section
 from mlops.reports.card_prose import caveats, ethics, intended_use
-from mlops.reports.card_quality import (
-    FAIRNESS,
-    groups_section,
-    quality_section,
-    ranges_section,
-)
+from mlops.reports.card_quality import groups_section, quality_section, ranges_section
 from mlops.reports.disparity import briefly, largest_of
 from mlops.reports.document import (
     Block,
@@ -31,17 +26,8 @@ from mlops.reports.document import (
 )
 from mlops.reports.facts import CardFacts
 from mlops.reports.groups import Estimate
-from mlops.reports.numbers import (
-    count,
-    day,
-    megabytes,
-    milliseconds,
-    minutes,
-    moment,
-    percent,
-    span,
-)
-from mlops.reports.parts import SYNTHETIC, receipt_blocks, verdict_table
+from mlops.reports.numbers import Amounts, day, megabytes, milliseconds, moment, percent
+from mlops.reports.parts import receipt_blocks, synthetic_notice, verdict_table
 from mlops.reports.words import family
 from mlops.training.intervals import NOMINAL_COVERAGE
 
@@ -55,7 +41,7 @@ def model_card(facts: CardFacts) -> Document:
     """Write the card of a version."""
     sections = (
         DocumentSection("Model details", _details(facts)),
-        DocumentSection("Intended use", intended_use(facts)),
+        DocumentSection("Intended use", intended_use(facts.words)),
         data_section(facts),
         quality_section(facts),
         groups_section(facts),
@@ -64,7 +50,7 @@ def model_card(facts: CardFacts) -> Document:
         DocumentSection("The gate's verdict", _gate(facts)),
         deployment_section(facts),
         live_section(facts),
-        DocumentSection("Ethical considerations", ethics()),
+        DocumentSection("Ethical considerations", ethics(facts.words)),
         DocumentSection("Caveats and recommendations", caveats(facts)),
         DocumentSection("Receipt", _receipt(facts)),
     )
@@ -81,38 +67,39 @@ def model_card(facts: CardFacts) -> Document:
 
 
 def _lead(facts: CardFacts) -> tuple[str, ...]:
-    info, found = facts.info, facts.examination
-    taxi = f"a {facts.taxi}-taxi trip" if facts.taxi else "a taxi trip"
-    sentences = [
-        f"Version {info.version} predicts how many minutes {taxi} in New York will take, asked"
-        " when the passenger is picked up."
-    ]
+    info, found, words, amounts = facts.info, facts.examination, facts.words, facts.amounts
+    sentences = [f"Version {info.version} predicts {words.prediction}."]
+    if info.receipt is not None:
+        sentences.append(f"It was trained on {info.receipt.origin}.")
     if found is not None:
         errors = found.overall
+        days = f" of {day(found.start)} to {day(found.end)}" if found.start and found.end else ""
         sentences.append(
-            f"On {count(errors.rows)} trips of {day(found.start)} to {day(found.end)} that it had"
-            f" never seen, its mean absolute error was {minutes(errors.mae.value)}; their mean"
-            f" duration was {minutes(errors.actual)}. Nine predictions in ten were off by at most"
-            f" {minutes(found.p90.value)}."
+            f"On {words.count(errors.rows)}{days} that it had never seen, its mean absolute error"
+            f" was {amounts.full(errors.mae.value)}; their mean {words.answer} was"
+            f" {amounts.full(errors.actual)}. Nine predictions in ten were off by at most"
+            f" {amounts.full(found.p90.value)}."
         )
         if errors.coverage is not None:
             sentences.append(
-                f"Its prediction intervals should contain {NOMINAL_COVERAGE:.0%} of the actual"
-                f" durations; they contained {percent(errors.coverage.value)}."
+                f"Its prediction intervals should contain the actual {words.answer} of"
+                f" {NOMINAL_COVERAGE:.0%} of {words.rows}; they did so for"
+                f" {percent(errors.coverage.value)}."
             )
     elif info.evaluation is not None:
         metrics = info.evaluation.metrics
         sentences.append(
-            f"On {count(metrics.rows)} trips that it had never seen, its mean absolute error was"
-            f" {minutes(metrics.mae)}. Nine predictions in ten were off by at most"
-            f" {minutes(metrics.p90_error)}."
+            f"On {words.count(metrics.rows)} that it had never seen, its mean absolute error was"
+            f" {amounts.full(metrics.mae)}. Nine predictions in ten were off by at most"
+            f" {amounts.full(metrics.p90_error)}."
         )
     else:
         sentences.append(
             "Its errors are not known: it was registered by hand, without an evaluation."
         )
-    worst = found and largest_of(found.groups, FAIRNESS, facts.min_rows)
-    return " ".join(sentences), *((briefly(worst),) if worst else ()), _standing(facts)
+    worst = found and largest_of(found.groups, facts.min_rows, words)
+    groups = (briefly(worst, words, amounts),) if worst else ()
+    return " ".join(sentences), *groups, _standing(facts)
 
 
 def _standing(facts: CardFacts) -> str:
@@ -129,7 +116,7 @@ def _standing(facts: CardFacts) -> str:
 
 
 def _notices(facts: CardFacts) -> tuple[Notice, ...]:
-    found = [SYNTHETIC] if facts.synthetic else []
+    found = [synthetic_notice(facts.words)] if facts.synthetic else []
     if facts.missing:
         found.append(Notice("Some data is missing.", " ".join(facts.missing)))
     if facts.info.verdict is not None and not facts.info.verdict.passed:
@@ -138,15 +125,19 @@ def _notices(facts: CardFacts) -> tuple[Notice, ...]:
 
 
 def _tiles(facts: CardFacts) -> tuple[Tile, ...]:
-    info, found = facts.info, facts.examination
+    info, found, amounts = facts.info, facts.examination, facts.amounts
     tiles = []
     if found is not None:
         errors = found.overall
         tiles = [
-            Tile("Mean absolute error", minutes(errors.mae.value), _sure(errors.mae)),
-            Tile("RMSE", minutes(errors.rmse.value), _sure(errors.rmse)),
-            Tile("90th percentile error", minutes(found.p90.value), _sure(found.p90)),
-            Tile("Bias", minutes(errors.bias.value, signed=True), "positive: predicted too long"),
+            _tile("Mean absolute error", errors.mae, amounts),
+            _tile("RMSE", errors.rmse, amounts),
+            _tile("90th percentile error", found.p90, amounts),
+            Tile(
+                "Bias",
+                amounts.full(errors.bias.value, signed=True),
+                f"positive: predicted {facts.words.above}",
+            ),
         ]
         if errors.coverage is not None:
             coverage = percent(errors.coverage.value)
@@ -154,9 +145,9 @@ def _tiles(facts: CardFacts) -> tuple[Tile, ...]:
     elif info.evaluation is not None:
         metrics = info.evaluation.metrics
         tiles = [
-            Tile("Mean absolute error", minutes(metrics.mae), "as registered"),
-            Tile("RMSE", minutes(metrics.rmse), "as registered"),
-            Tile("90th percentile error", minutes(metrics.p90_error), "as registered"),
+            Tile("Mean absolute error", amounts.full(metrics.mae), "as registered"),
+            Tile("RMSE", amounts.full(metrics.rmse), "as registered"),
+            Tile("90th percentile error", amounts.full(metrics.p90_error), "as registered"),
         ]
     if info.evaluation is not None:
         tiles.append(
@@ -169,16 +160,18 @@ def _tiles(facts: CardFacts) -> tuple[Tile, ...]:
     return tuple(tiles)
 
 
-def _sure(estimate: Estimate) -> str:
-    return f"95% interval {span(estimate.low, estimate.high)}"
+def _tile(name: str, estimate: Estimate, amounts: Amounts) -> Tile:
+    interval = f"95% interval {amounts.span(estimate.low, estimate.high)}"
+    return Tile(name, amounts.full(estimate.value), interval)
 
 
 def _details(facts: CardFacts) -> tuple[Block, ...]:
-    info, receipt = facts.info, facts.info.receipt
+    info, receipt, words = facts.info, facts.info.receipt, facts.words
     rows = [
+        ("Question", Cell(words.question)),
         ("Version", Cell(str(info.version))),
         ("Aliases", Cell(", ".join(info.aliases) or "none")),
-        ("Kind of model", Cell(family(receipt.family) if receipt else "not known")),
+        ("Kind of model", Cell(family(receipt.family, words) if receipt else "not known")),
         ("Registered", Cell(moment(info.created_at))),
         ("MLflow run", Cell(info.run_id or "none", code=bool(info.run_id))),
     ]
@@ -190,19 +183,19 @@ def _details(facts: CardFacts) -> tuple[Block, ...]:
             ),
             ("Size on disk", Cell(megabytes(info.evaluation.size_mb))),
         ]
-    what = Text(
-        "The inputs are known at pickup: time, zones, the estimated distance, passengers, tariff,"
-        " trip type, and the history of the route and the hour. The output is a duration in minutes"
-        " with a prediction interval. The vendor of the meter is not an input."
-    )
-    return what, FactList(tuple(rows))
+    unit = f" in {words.unit}" if words.unit else ""
+    interval = info.evaluation is not None and info.evaluation.interval is not None
+    output = f"The output is the {words.answer}{unit}{' with a prediction interval' * interval}."
+    return Text(f"{words.inputs} {output}"), FactList(tuple(rows))
 
 
 def _gate(facts: CardFacts) -> tuple[Block, ...]:
     verdict = facts.info.verdict
     if verdict is None:
         return (Text("The gate has not judged this version: it was registered by hand."),)
-    return Text(f"{verdict.summary[:1].upper()}{verdict.summary[1:]}."), verdict_table(verdict)
+    return Text(f"{verdict.summary[:1].upper()}{verdict.summary[1:]}."), verdict_table(
+        verdict, facts.amounts
+    )
 
 
 def _receipt(facts: CardFacts) -> tuple[Block, ...]:
@@ -213,4 +206,4 @@ def _receipt(facts: CardFacts) -> tuple[Block, ...]:
                 " unknown and it cannot be reproduced."
             ),
         )
-    return receipt_blocks(facts.info.receipt, f"mlops reproduce {facts.info.version}")
+    return receipt_blocks(facts.info.receipt, f"reproduce {facts.info.version}")

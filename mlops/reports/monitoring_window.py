@@ -9,6 +9,7 @@ from mlops.counting import counted
 from mlops.monitoring.findings.records import WindowRecord
 from mlops.monitoring.findings.report import Finding
 from mlops.reports import words
+from mlops.reports.card_data import live_error
 from mlops.reports.document import (
     Block,
     Cell,
@@ -25,8 +26,8 @@ from mlops.reports.document import (
 )
 from mlops.reports.facts import WindowFacts
 from mlops.reports.marks import gauge
-from mlops.reports.numbers import count, in_unit, minutes, moment, percent
-from mlops.reports.parts import SYNTHETIC
+from mlops.reports.numbers import Amounts, count, moment, percent
+from mlops.reports.parts import synthetic_notice
 from mlops.reports.window_errors import errors_section
 
 _STEPS: Final[Mapping[str, tuple[str, Tone]]] = {
@@ -49,9 +50,9 @@ def monitoring_window(facts: WindowFacts) -> Document:
     sections = (
         DocumentSection("Decision", _decision(facts)),
         errors_section(facts),
-        DocumentSection("Drift by feature", _drift(record.report.findings)),
-        *(_kind(name, record.report.findings) for name in words.MONITORED if name not in _OWN),
-        DocumentSection("How to read this report", _reading()),
+        DocumentSection("Drift by feature", _drift(facts)),
+        *(_kind(name, facts) for name in words.MONITORED if name not in _OWN),
+        DocumentSection("How to read this report", _reading(facts.words.rows)),
     )
     missing = (Notice("Some data is missing.", " ".join(facts.missing)),) if facts.missing else ()
     return Document(
@@ -59,7 +60,7 @@ def monitoring_window(facts: WindowFacts) -> Document:
         title=f"Version {record.version}, {_when(facts)}",
         lead=_lead(facts),
         made_at=facts.made_at,
-        notices=((SYNTHETIC,) if facts.synthetic else ()) + missing,
+        notices=((synthetic_notice(facts.words),) if facts.synthetic else ()) + missing,
         tiles=_tiles(facts),
         sections=tuple(section for section in sections if section.blocks),
     )
@@ -74,11 +75,11 @@ def _when(facts: WindowFacts) -> str:
 
 
 def _lead(facts: WindowFacts) -> tuple[str, ...]:
-    record, report = facts.record, facts.record.report
+    record, report, noun = facts.record, facts.record.report, facts.words
     what = (
         "answers that the online server gave"
         if record.origin == "served"
-        else "trips of the source that the version predicted afterwards"
+        else f"{noun.rows} of the source that the version predicted afterwards"
     )
     first = (
         f"{count(record.trips)} {what} were compared with the reference profile of version"
@@ -87,26 +88,18 @@ def _lead(facts: WindowFacts) -> tuple[str, ...]:
     alarms = len(report.reasons)
     found = (
         f"{count(alarms)} {'alarm was' if alarms == 1 else 'alarms were'} raised, first of all:"
-        f" {words.finding(report.alarms[0])}."
+        f" {words.finding(report.alarms[0], facts.amounts)}."
         if alarms
         else "Nothing was unusual."
     )
-    error = next((f for f in report.findings if _is_overall(f, "rmse")), None)
+    error = live_error(record)
     live = (
-        f"The actual duration of {counted(record.labelled, 'trip')} is known: their RMSE is"
-        f" {minutes(error.value)}; {minutes(error.reference)} was expected."
+        f"The actual {noun.answer} of {noun.count(record.labelled)} is known: their RMSE is"
+        f" {facts.amounts.full(error.value)}; {facts.amounts.full(error.reference)} was expected."
         if error is not None
-        else "The actual durations of these trips are not known yet."
+        else f"The actual {noun.answer} of these {noun.rows} is not known yet."
     )
     return f"{first} {found}", live
-
-
-def _is_overall(finding: Finding, statistic: str) -> bool:
-    return (
-        finding.kind == "performance"
-        and finding.subject == "all trips"
-        and finding.statistic == statistic
-    )
 
 
 def _tiles(facts: WindowFacts) -> tuple[Tile, ...]:
@@ -120,16 +113,17 @@ def _tiles(facts: WindowFacts) -> tuple[Tile, ...]:
         ),
         Tile("Answers", count(record.trips), f"{count(report.refused)} of them refused"),
         Tile(
-            "Durations known", count(record.labelled), f"{percent(_share(record))} of the answers"
+            f"Known actual {facts.words.answer}",
+            count(record.labelled),
+            f"{percent(_share(record))} of the answers",
         ),
     ]
     for statistic, name in (("rmse", "RMSE"), ("mae", "Mean absolute error")):
-        finding = next((f for f in report.findings if _is_overall(f, statistic)), None)
+        finding = live_error(record, statistic)
         if finding is not None:
             tone: Tone = "bad" if finding.outcome == "alarm" else ""
-            tiles.append(
-                Tile(name, minutes(finding.value), f"expected {minutes(finding.reference)}", tone)
-            )
+            expected = f"expected {facts.amounts.full(finding.reference)}"
+            tiles.append(Tile(name, facts.amounts.full(finding.value), expected, tone))
     if facts.decision is not None:
         step, tone = _STEPS[facts.decision.decision.step]
         tiles.append(Tile("Decision", step, moment(facts.decision.decision.at), tone))
@@ -158,19 +152,21 @@ def _decision(facts: WindowFacts) -> tuple[Block, ...]:
         rows.append(("Command", Cell(made.command, code=True)))
     seen = ", ".join(outcome.window for outcome in decision.windows)
     rows.append(("Windows considered", Cell(seen)))
-    sentences = {f.why: words.finding(f) for f in facts.record.report.findings}
+    sentences = {f.why: words.finding(f, facts.amounts) for f in facts.record.report.findings}
     reasons = tuple(sentences.get(reason, reason) for reason in decision.reasons)
     more = reasons[_SHOWN_REASONS:]
     rest = (Fold(counted(len(more), "more reason"), (Items(more),)),) if more else ()
     return FactList(tuple(rows)), Text("Reasons:"), Items(reasons[:_SHOWN_REASONS]), *rest
 
 
-def _drift(findings: Sequence[Finding]) -> tuple[Block, ...]:
-    own = [f for f in findings if f.kind in ("drift", "labels")]
+def _drift(facts: WindowFacts) -> tuple[Block, ...]:
+    own = [f for f in facts.record.report.findings if f.kind in ("drift", "labels")]
     if not own:
         return ()
     subjects = list(dict.fromkeys(f.subject for f in own))
-    rows = tuple(_drift_row(name, [f for f in own if f.subject == name]) for name in subjects)
+    rows = tuple(
+        _drift_row(name, [f for f in own if f.subject == name], facts.amounts) for name in subjects
+    )
     table = DocumentTable(
         "Distance of each distribution from its reference, largest first; a full bar is the limit",
         ("column", "PSI", "JS, or KS of numbers", "Wasserstein", "verdict"),
@@ -182,27 +178,28 @@ def _drift(findings: Sequence[Finding]) -> tuple[Block, ...]:
         " numbers. None of them is zero even without a change, so each limit allows for chance in a"
         " window of this size, and is never below the smallest change that matters."
     )
-    return text, table, _all_findings(own)
+    every = _findings_table("Findings on drift", own, facts.amounts)
+    return text, table, Fold("Every number with its limit", (every,))
 
 
-def _drift_row(subject: str, own: Sequence[Finding]) -> tuple[Cell, ...]:
+def _drift_row(subject: str, own: Sequence[Finding], amounts: Amounts) -> tuple[Cell, ...]:
     found = {finding.statistic: finding for finding in own}
     worst = "alarm" if any(f.outcome == "alarm" for f in own) else own[0].outcome
     return (
         Cell(words.watched(subject)),
-        _distance(found.get("psi")),
-        _distance(found.get("ks", found.get("js"))),
-        _distance(found.get("wasserstein")),
+        _distance(found.get("psi"), amounts),
+        _distance(found.get("ks", found.get("js")), amounts),
+        _distance(found.get("wasserstein"), amounts),
         _verdict(worst),
     )
 
 
-def _distance(finding: Finding | None) -> Cell:
+def _distance(finding: Finding | None, amounts: Amounts) -> Cell:
     if finding is None:
         return Cell("–", "quiet")
     mark = gauge(finding.value, finding.limit) if finding.limit else ""
     tone: Tone = "bad" if finding.outcome == "alarm" else ""
-    return Cell(in_unit(finding.value, finding.unit), tone, mark=mark)
+    return Cell(amounts.in_unit(finding.value, finding.unit), tone, mark=mark)
 
 
 def _verdict(outcome: str) -> Cell:
@@ -210,25 +207,21 @@ def _verdict(outcome: str) -> Cell:
     return Cell(word, tone)
 
 
-def _kind(name: str, findings: Sequence[Finding]) -> DocumentSection:
-    own = [finding for finding in findings if finding.kind == name]
-    alarms = tuple(words.finding(finding) for finding in own if finding.outcome == "alarm")
+def _kind(name: str, facts: WindowFacts) -> DocumentSection:
+    own = [finding for finding in facts.record.report.findings if finding.kind == name]
+    alarms = tuple(words.finding(f, facts.amounts) for f in own if f.outcome == "alarm")
     summary = Items(alarms) if alarms else Text("Nothing unusual.")
-    table = _findings_table(f"{words.MONITORED[name]}: every finding", own)
+    table = _findings_table(f"{words.MONITORED[name]}: every finding", own, facts.amounts)
     return DocumentSection(words.MONITORED[name], (summary, table) if own else ())
 
 
-def _all_findings(own: Sequence[Finding]) -> Fold:
-    return Fold("Every number with its limit", (_findings_table("Findings on drift", own),))
-
-
-def _findings_table(caption: str, own: Sequence[Finding]) -> DocumentTable:
+def _findings_table(caption: str, own: Sequence[Finding], amounts: Amounts) -> DocumentTable:
     rows = tuple(
         (
             Cell(f"{f.subject}: {words.MEASURES.get(f.statistic, f.statistic)}"),
-            Cell(in_unit(f.value, f.unit)),
-            Cell(in_unit(f.reference, f.unit)),
-            Cell(in_unit(f.limit, f.unit)),
+            Cell(amounts.in_unit(f.value, f.unit)),
+            Cell(amounts.in_unit(f.reference, f.unit)),
+            Cell(amounts.in_unit(f.limit, f.unit)),
             Cell(count(f.rows)),
             _verdict(f.outcome),
         )
@@ -242,16 +235,16 @@ def _findings_table(caption: str, own: Sequence[Finding]) -> DocumentTable:
     )
 
 
-def _reading() -> tuple[Block, ...]:
+def _reading(rows: str) -> tuple[Block, ...]:
     return (
         Text(
             "An alarm needs two things: a value that the normal history of this version does not"
             " show, with at most one false alarm in twenty windows over all values together; and a"
             " change that is large enough to matter. “Not judged” means that there are too few"
-            " trips, or that the history does not show how much a value varies."
+            f" {rows}, or that the history does not show how much a value varies."
         ),
         Text(
-            "Errors are measured once the records of the ended trips have arrived. Until then a"
-            " window shows requests and predictions, not whether these were right."
+            "Errors are measured once the actual answers have arrived. Until then a window shows"
+            " requests and predictions, not whether these were right."
         ),
     )

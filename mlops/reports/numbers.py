@@ -3,25 +3,67 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Final
 
+from mlops.counting import decimals_for
+from mlops.datasets.wording import DatasetWords
+
 NOT_KNOWN: Final = "not known"
 _SMALLEST: Final = 0.001
-_DIGITS: Final[Mapping[str, int]] = {"days": 1, "miles": 2, "ms": 1, "s": 1, "MB": 1}
+_DIGITS: Final[Mapping[str, int]] = {"days": 1, "ms": 1, "s": 1, "MB": 1}
 
 
-def minutes(value: float | None, *, signed: bool = False) -> str:
-    """Write minutes, e.g. ``2.61 min``."""
-    return _with("min", decimal(value, signed=signed))
+@dataclass(frozen=True)
+class Amounts:
+    """How amounts of a target are written: with its unit, and the decimals that its errors need.
 
+    Attributes:
+        unit: As it stands behind a number; empty if there is none.
+        decimals: Of every amount in a report, so that they can be compared.
+        rows: What a record calls the rows that it counts.
+    """
 
-def decimal(value: float | None, *, signed: bool = False) -> str:
-    """Write a number with two decimals, for columns whose heading names the unit."""
-    if value is None:
-        return NOT_KNOWN
-    text = f"{value:+.2f}" if signed else f"{value:.2f}"
-    return text.replace("-0.00", "0.00").replace("+0.00", "0.00").replace("-", "−")
+    unit: str = ""
+    decimals: int = 2
+    rows: str = "rows"
+
+    @classmethod
+    def like(cls, error: float | None, words: DatasetWords) -> Amounts:
+        """Return how amounts are written, given how large errors usually are."""
+        return cls(words.short, 2 if error is None else decimals_for(error), words.rows)
+
+    def number(self, value: float | None, *, signed: bool = False) -> str:
+        """Write an amount without its unit, for columns whose heading names it, e.g. ``2.61``."""
+        if value is None:
+            return NOT_KNOWN
+        rounded = round(value, self.decimals) + 0.0  # never −0
+        sign = "+" if signed and rounded else ""
+        return f"{rounded:{sign},.{self.decimals}f}".replace("-", "−")
+
+    def full(self, value: float | None, *, signed: bool = False) -> str:
+        """Write an amount, e.g. ``2.61 min``."""
+        return _with(self.unit, self.number(value, signed=signed))
+
+    def span(self, low: float, high: float, *, signed: bool = False) -> str:
+        """Write an interval of amounts without their unit, e.g. ``2.58 to 2.64``."""
+        return f"{self.number(low, signed=signed)} to {self.number(high, signed=signed)}"
+
+    def in_unit(self, value: float | None, unit: str, *, signed: bool = False) -> str:
+        """Write a number in the unit that a record names; ``%`` means that it is a share."""
+        if value is None:
+            return NOT_KNOWN
+        if unit == "%":
+            return percent(value, signed=signed)
+        if unit in (self.rows, "count", "requests"):
+            return f"{count(value)} {unit}"
+        if unit and unit == self.unit:
+            return self.full(value, signed=signed)
+        if 0 < abs(value) < _SMALLEST:
+            return _with(unit, f"<{_SMALLEST}")
+        digits = _DIGITS.get(unit, 3)
+        return _with(unit, f"{value:{'+' if signed else ''},.{digits}f}".replace("-", "−"))
 
 
 def percent(value: float | None, *, signed: bool = False) -> str:
@@ -37,11 +79,6 @@ def percent(value: float | None, *, signed: bool = False) -> str:
 def count(value: float | None) -> str:
     """Write a number of things, e.g. ``51,492``."""
     return NOT_KNOWN if value is None else f"{value:,.0f}"
-
-
-def span(low: float, high: float, *, signed: bool = False) -> str:
-    """Write an interval of numbers with two decimals, e.g. ``2.58 to 2.64``."""
-    return f"{decimal(low, signed=signed)} to {decimal(high, signed=signed)}"
 
 
 def percent_span(low: float, high: float) -> str:
@@ -71,22 +108,6 @@ def moment(value: datetime | None) -> str:
 def day(value: datetime) -> str:
     """Write a day: ``2024-03-01``."""
     return f"{value:%Y-%m-%d}"
-
-
-def in_unit(value: float | None, unit: str, *, signed: bool = False) -> str:
-    """Write a number in the unit that a record names; ``%`` means that it is a share."""
-    if value is None:
-        return NOT_KNOWN
-    if unit == "%":
-        return percent(value, signed=signed)
-    if unit in ("trips", "count", "requests"):
-        return f"{count(value)} {unit}"
-    if unit == "min":
-        return _with(unit, decimal(value, signed=signed))
-    if 0 < abs(value) < _SMALLEST:
-        return _with(unit, f"<{_SMALLEST}")
-    digits = _DIGITS.get(unit, 3)
-    return _with(unit, f"{value:{'+' if signed else ''},.{digits}f}".replace("-", "−"))
 
 
 def _with(unit: str, text: str) -> str:

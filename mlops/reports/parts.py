@@ -7,27 +7,32 @@ from datetime import timedelta
 from typing import Any, Final
 
 from mlops.data.references import QualityReport, SourceFile, Window
+from mlops.datasets.wording import DatasetWords
 from mlops.evaluation.verdict import RuleResult, Verdict
 from mlops.registry.receipts import Receipt
-from mlops.reports.document import Block, Cell, DocumentTable, FactList, Fold, Notice, Text, Tone
+from mlops.reports.document import Block, Cell, DocumentTable, FactList, Fold, Notice, Text
 from mlops.reports.numbers import (
     NOT_KNOWN,
+    Amounts,
     count,
     day,
-    decimal,
-    in_unit,
     megabytes,
     milliseconds,
     moment,
     percent,
 )
+from mlops.settings import DEFAULT_DATASET
 
-SYNTHETIC: Final = Notice(
-    "Synthetic data.",
-    "Training and evaluation used synthetic trips, not real ones. The numbers do not show how well"
-    " real trips would be predicted.",
-    "bad",
-)
+
+def synthetic_notice(words: DatasetWords) -> Notice:
+    """Return the warning that stands over everything that generated rows were used for."""
+    return Notice(
+        "Synthetic data.",
+        f"Training and evaluation used synthetic {words.rows}, not real ones. The numbers do not"
+        f" show how well real {words.rows} would be predicted.",
+        "bad",
+    )
+
 
 _ROLES: Final[Mapping[str, str]] = {
     "train": "training",
@@ -42,7 +47,7 @@ def outcome(passed: bool, yes: str = "passed", no: str = "refused") -> Cell:
     return Cell(yes, "good") if passed else Cell(no, "bad")
 
 
-def verdict_table(verdict: Verdict) -> DocumentTable:
+def verdict_table(verdict: Verdict, amounts: Amounts) -> DocumentTable:
     """Return every rule of the gate."""
     return DocumentTable(
         caption="Rules of the gate",
@@ -50,8 +55,8 @@ def verdict_table(verdict: Verdict) -> DocumentTable:
         rows=tuple(
             (
                 Cell(rule.rule),
-                Cell(rule_value(rule.value, rule)),
-                Cell(f"{_SENSES[rule.sense]} {rule_value(rule.limit, rule)}"),
+                Cell(rule_value(rule.value, rule, amounts)),
+                Cell(f"{_SENSES[rule.sense]} {rule_value(rule.limit, rule, amounts)}"),
                 outcome(rule.passed),
                 Cell(rule.why),
             )
@@ -61,64 +66,67 @@ def verdict_table(verdict: Verdict) -> DocumentTable:
     )
 
 
-def rule_value(value: float | None, rule: RuleResult) -> str:
+def rule_value(value: float | None, rule: RuleResult, amounts: Amounts) -> str:
     """Write a number of the gate in the unit of its rule."""
     if value is None:
         return "nothing to compare"
-    if rule.unit == "":
-        return count(value)
+    if rule.unit == "":  # a number of things, or an error of what has no unit
+        return count(value) if rule.limit == 0 else amounts.number(value)
     if rule.unit == "ms":
         return milliseconds(value)
-    return megabytes(value) if rule.unit == "MB" else in_unit(value, rule.unit)
+    return megabytes(value) if rule.unit == "MB" else amounts.in_unit(value, rule.unit)
 
 
-def windows_table(windows: Mapping[str, Window]) -> DocumentTable:
-    """Return how time was divided."""
+def windows_table(windows: Mapping[str, Window], words: DatasetWords) -> DocumentTable:
+    """Return how rows were divided, with the days of each window where rows have a time."""
+    timed = any(window.start for window in windows.values())
     return DocumentTable(
-        caption="Windows (pickups, local time)",
-        columns=("window", "from", "to", "trips", "use"),
+        caption=f"Windows ({words.times}, local time)" if timed and words.times else "Windows",
+        columns=("window", *(("from", "to") if timed else ()), "use", words.rows),
         rows=tuple(
             (
                 Cell(name),
-                Cell(day(window.start) if window.start else NOT_KNOWN),
-                Cell(_last_day(window) if window.end else NOT_KNOWN),
-                Cell(count(window.rows)),
+                *(map(Cell, _days(window)) if timed else ()),
                 Cell(_ROLES.get(name, "")),
+                Cell(count(window.rows)),
             )
             for name, window in windows.items()
         ),
-        words=frozenset({0, 1, 2, 4}),
+        words=frozenset(range(4 if timed else 2)),
     )
 
 
-def _last_day(window: Window) -> str:
-    """Write the last day of a half-open window."""
-    return day(max(window.begins, window.ends - timedelta(microseconds=1)))
+def _days(window: Window) -> tuple[str, str]:
+    """Write the first and the last day of a half-open window."""
+    if window.start is None:
+        return NOT_KNOWN, NOT_KNOWN
+    return day(window.start), day(max(window.start, window.ends - timedelta(microseconds=1)))
 
 
-def sources_table(files: Sequence[SourceFile]) -> DocumentTable:
-    """Return the files that trips were read from."""
+def sources_table(files: Sequence[SourceFile], words: DatasetWords) -> DocumentTable:
+    """Return the files that rows were read from."""
+    monthly = any(file.month for file in files)
     return DocumentTable(
         caption="Source files",
-        columns=("month", "file", "trips", "size, MB", "SHA-256"),
+        columns=(*(("month",) if monthly else ()), "file", "SHA-256", words.rows, "size, MB"),
         rows=tuple(
             (
-                Cell(file.month),
+                *((Cell(file.month),) if monthly else ()),
                 Cell(file.name),
+                Cell(file.sha256, code=True),
                 Cell(count(file.rows)),
                 Cell(f"{file.bytes / 1e6:,.1f}"),
-                Cell(file.sha256, code=True),
             )
             for file in files
         ),
-        words=frozenset({0, 1, 4}),
+        words=frozenset(range(3 if monthly else 2)),
     )
 
 
-def quality_blocks(quality: QualityReport) -> tuple[Block, ...]:
+def quality_blocks(quality: QualityReport, words: DatasetWords) -> tuple[Block, ...]:
     """Return what the data contract set aside."""
     sentence = Text(
-        f"{count(quality.rows_read)} trips were read; {count(quality.rows_quarantined)}"
+        f"{count(quality.rows_read)} {words.rows} were read; {count(quality.rows_quarantined)}"
         f" ({percent(quality.bad_share)}) violate the data contract and were quarantined with their"
         f" reasons; {count(quality.rows_kept)} were kept."
     )
@@ -126,8 +134,8 @@ def quality_blocks(quality: QualityReport) -> tuple[Block, ...]:
     if not broken:
         return (sentence,)
     table = DocumentTable(
-        caption="Violated rules (a trip may violate several)",
-        columns=("rule", "trips", "share of rows read", "action", "meaning"),
+        caption=f"Violated rules (a {words.row} may violate several)",
+        columns=("rule", words.rows, "share of rows read", "action", "meaning"),
         rows=tuple(
             (
                 Cell(rule.rule),
@@ -143,8 +151,14 @@ def quality_blocks(quality: QualityReport) -> tuple[Block, ...]:
     return (sentence, table)
 
 
-def receipt_blocks(receipt: Receipt, reproduce: str) -> tuple[Block, ...]:
-    """Return what it takes to make the model again."""
+def receipt_blocks(receipt: Receipt, command: str) -> tuple[Block, ...]:
+    """Return what it takes to make the model again.
+
+    Args:
+        receipt: Of the model.
+        command: Of `mlops` that does it, without the dataset.
+    """
+    dataset = f" --dataset {receipt.dataset}" if receipt.dataset != DEFAULT_DATASET else ""
     dirty = (
         (
             Notice(
@@ -175,7 +189,7 @@ def receipt_blocks(receipt: Receipt, reproduce: str) -> tuple[Block, ...]:
                 ),
             ),
             ("Written", Cell(moment(receipt.created_at))),
-            ("Command to reproduce it", Cell(reproduce, code=True)),
+            ("Command to reproduce it", Cell(f"mlops {command}{dataset}", code=True)),
         )
     )
     return (*dirty, facts, params_fold(receipt.params))
@@ -190,9 +204,3 @@ def params_fold(params: Mapping[str, Any]) -> Fold:
 
 def _param(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
-
-
-def signed_cell(value: float, matters: bool) -> Cell:
-    """Return minutes with their sign, coloured where they matter."""
-    tone: Tone = "warn" if matters else ""
-    return Cell(decimal(value, signed=True), tone)

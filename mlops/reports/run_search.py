@@ -8,13 +8,10 @@ from typing import Final
 import pandas as pd
 
 from mlops.counting import counted
-from mlops.evaluation.insight import Insight
 from mlops.reports.document import Block, Cell, Chart, DocumentTable, Fold, Text
 from mlops.reports.facts import RunFacts
 from mlops.reports.marks import Scale, bar
-from mlops.reports.numbers import count, decimal
 from mlops.reports.parts import params_fold
-from mlops.reports.words import feature
 
 _SHOWN_FEATURES: Final = 10
 
@@ -33,21 +30,21 @@ def search(facts: RunFacts) -> Iterator[Block]:
         " trials look where earlier ones did well (tree-structured Parzen estimator)."
     )
     yield Chart(
-        chart(search_progress(table)),
-        "Best RMSE on validation so far, by number of trials, minutes.",
+        chart(search_progress(table, facts.words)),
+        f"{facts.words.measured('Best RMSE on validation so far, by number of trials')}.",
     )
     winner = facts.insights.get(facts.selection.winner)
     if winner is not None and winner.trials:
         rows = tuple(
             (
                 Cell(str(trial.number + 1)),
-                Cell(decimal(trial.rmse) if trial.rmse is not None else "failed"),
+                Cell(facts.amounts.number(trial.rmse) if trial.rmse is not None else "failed"),
                 Cell(f"{trial.seconds:.1f}"),
                 Cell(", ".join(f"{k} {_short(v)}" for k, v in trial.params.items())),
             )
             for trial in winner.trials
         )
-        columns = ("trial", "RMSE, min", "seconds", "hyperparameters")
+        columns = ("trial", facts.words.measured("RMSE"), "seconds", "hyperparameters")
         yield Fold(
             f"{counted(len(rows), 'trial')} of {facts.selection.winner}",
             (DocumentTable("Trials in order", columns, rows, frozenset({3})),),
@@ -71,20 +68,25 @@ def _trials(facts: RunFacts) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["family", "number", "best"])
 
 
-def features(insight: Insight | None) -> Iterator[Block]:
+def features(facts: RunFacts) -> Iterator[Block]:
     """Tell what the winner looks at."""
+    insight, words = facts.insights.get(facts.selection.winner), facts.words
     found = insight.contributions if insight else None
     if found is None:
         return
     shown = list(found.minutes.items())[:_SHOWN_FEATURES]
-    scale = Scale(0.0, max([value for _, value in shown] + [0.01]))
+    scale = Scale(0.0, max((value for _, value in shown), default=0.0) or 1.0)
     yield DocumentTable(
         f"The {len(shown)} inputs that move the winner's predictions most (exact Shapley values on"
-        f" {count(found.rows)} trips)",
-        ("input", "name", "mean |contribution|, minutes"),
+        f" {words.count(found.rows)})",
+        ("input", "name", words.measured("mean |contribution|")),
         tuple(
-            (Cell(feature(n)), Cell(n, code=True), Cell(decimal(v), mark=bar(v, scale)))
-            for n, v in shown
+            (
+                Cell(words.feature(name)),
+                Cell(name, code=True),
+                Cell(facts.amounts.number(value), mark=bar(value, scale)),
+            )
+            for name, value in shown
         ),
         frozenset({0, 1}),
     )

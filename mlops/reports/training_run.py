@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from mlops.counting import counted
 from mlops.data.references import TrainingSetManifest
-from mlops.evaluation.results import SliceMetrics
 from mlops.registry.selections import Compared, Selection
 from mlops.reports.document import (
     Block,
@@ -21,24 +20,24 @@ from mlops.reports.facts import RunFacts
 from mlops.reports.marks import Scale, bar
 from mlops.reports.numbers import (
     NOT_KNOWN,
+    Amounts,
     count,
     day,
-    decimal,
     megabytes,
     milliseconds,
-    minutes,
     percent,
 )
 from mlops.reports.parts import (
-    SYNTHETIC,
     quality_blocks,
     receipt_blocks,
     sources_table,
+    synthetic_notice,
     verdict_table,
     windows_table,
 )
 from mlops.reports.run_search import features, search
 from mlops.reports.words import family
+from mlops.training.intervals import NOMINAL_COVERAGE
 
 
 def training_run(facts: RunFacts) -> Document:
@@ -46,40 +45,39 @@ def training_run(facts: RunFacts) -> Document:
     selection = facts.selection
     sections = (
         DocumentSection("Outcome", _outcome(selection)),
-        DocumentSection("The gate's verdict", _gate(selection)),
+        DocumentSection("The gate's verdict", _gate(facts)),
         DocumentSection("Data", _data(facts)),
-        DocumentSection("Candidates", _candidates(selection)),
+        DocumentSection("Candidates", _candidates(facts)),
         DocumentSection("The search", tuple(search(facts))),
-        DocumentSection(
-            "Explanation of the winner", tuple(features(facts.insights.get(selection.winner)))
-        ),
-        DocumentSection("Errors by slice", _slices(selection.evaluation.slices, facts.min_rows)),
+        DocumentSection("Explanation of the winner", tuple(features(facts))),
+        DocumentSection("Errors by slice", _slices(facts)),
         DocumentSection("Receipt", receipt_blocks(selection.receipt, _again(selection))),
     )
     missing = (Notice("Some data is missing.", " ".join(facts.missing)),) if facts.missing else ()
     return Document(
         kind="Training report",
         title=f"Model selection, run {selection.run}",
-        lead=_lead(selection),
+        lead=_lead(facts),
         made_at=facts.made_at,
-        notices=((SYNTHETIC,) if selection.receipt.synthetic else ()) + missing,
-        tiles=_tiles(selection),
+        notices=((synthetic_notice(facts.words),) if selection.receipt.synthetic else ()) + missing,
+        tiles=_tiles(facts),
         sections=tuple(section for section in sections if section.blocks),
     )
 
 
-def _lead(selection: Selection) -> tuple[str, ...]:
+def _lead(facts: RunFacts) -> tuple[str, ...]:
+    selection, words = facts.selection, facts.words
     metrics, test = selection.evaluation.metrics, selection.receipt.windows["test"]
     measured = [c for c in selection.candidates if c.metrics is not None]
     learned = sum(not candidate.baseline for candidate in measured)
     return (
-        f"This run compared {counted(len(measured), 'candidate')} for predicting how long a"
-        f" {selection.receipt.taxi}-taxi trip takes: {counted(learned, 'model')}, and"
-        f" {counted(len(measured) - learned, 'baseline')} to beat. The winner is"
-        f" {family(selection.winner)} ({selection.winner}): on {counted(metrics.rows, 'trip')}"
+        f"This run compared {counted(len(measured), 'candidate')} for predicting"
+        f" {words.prediction}: {counted(learned, 'model')}, and"
+        f" {counted(len(measured) - learned, 'baseline')} to beat, trained on"
+        f" {selection.receipt.origin}. The winner is {family(selection.winner, words)}"
+        f" ({selection.winner}): on {words.count(metrics.rows)}"
         f"{f' from {day(test.start)} on' if test.start else ''}, which it had never seen, its mean"
-        " absolute error was"
-        f" {minutes(metrics.mae)}.",
+        f" absolute error was {facts.amounts.full(metrics.mae)}.",
         _result(selection),
     )
 
@@ -96,16 +94,17 @@ def _result(selection: Selection) -> str:
     )
 
 
-def _tiles(selection: Selection) -> tuple[Tile, ...]:
-    evaluation, passed = selection.evaluation, selection.verdict.passed
+def _tiles(facts: RunFacts) -> tuple[Tile, ...]:
+    evaluation, passed = facts.selection.evaluation, facts.selection.verdict.passed
     metrics = evaluation.metrics
     interval = evaluation.interval
     coverage = percent(interval.coverage) if interval else NOT_KNOWN
+    of_winner = "of the winner, on the test window"
     return (
         Tile("Gate", "passed" if passed else "refused", "", "good" if passed else "bad"),
-        Tile("Mean absolute error", minutes(metrics.mae), "of the winner, on the test window"),
-        Tile("RMSE", minutes(metrics.rmse), "of the winner, on the test window"),
-        Tile("Interval coverage", coverage, "nominal: 80%"),
+        Tile("Mean absolute error", facts.amounts.full(metrics.mae), of_winner),
+        Tile("RMSE", facts.amounts.full(metrics.rmse), of_winner),
+        Tile("Interval coverage", coverage, f"nominal: {NOMINAL_COVERAGE:.0%}"),
         Tile("One prediction", milliseconds(evaluation.latency_ms), "median"),
         Tile("Size", megabytes(evaluation.size_mb), "of the model on disk"),
     )
@@ -126,29 +125,35 @@ def _outcome(selection: Selection) -> tuple[Block, ...]:
     return Text(text), Text(f"{why} {against}")
 
 
-def _gate(selection: Selection) -> tuple[Block, ...]:
-    summary = selection.verdict.summary
-    return Text(f"{summary[:1].upper()}{summary[1:]}."), verdict_table(selection.verdict)
+def _gate(facts: RunFacts) -> tuple[Block, ...]:
+    verdict = facts.selection.verdict
+    summary = f"{verdict.summary[:1].upper()}{verdict.summary[1:]}."
+    return Text(summary), verdict_table(verdict, facts.amounts)
 
 
 def _data(facts: RunFacts) -> tuple[Block, ...]:
     receipt = facts.selection.receipt
     manifest: TrainingSetManifest | None = facts.manifest
-    blocks: list[Block] = [windows_table(receipt.windows)]
+    words = facts.words
+    blocks: list[Block] = [Text(words.split)] if words.split else []
+    blocks.append(windows_table(receipt.windows, words))
     files = manifest.extraction.files if manifest else receipt.sources
     if files:
-        blocks.append(sources_table(files))
+        blocks.append(sources_table(files, words))
     if manifest is not None:
-        blocks += quality_blocks(manifest.quality)
+        blocks += quality_blocks(manifest.quality, words)
     return tuple(blocks)
 
 
-def _candidates(selection: Selection) -> tuple[Block, ...]:
+def _candidates(facts: RunFacts) -> tuple[Block, ...]:
+    selection, words = facts.selection, facts.words
     measured = [c.metrics.rmse for c in selection.candidates if c.metrics is not None]
-    scale = Scale(0.0, max([*measured, 0.01]))
-    rows = tuple(_candidate(each, selection.winner, scale) for each in selection.candidates)
+    scale = Scale(0.0, max(measured, default=0.0) or 1.0)
+    rows = tuple(
+        _candidate(each, selection.winner, scale, facts.amounts) for each in selection.candidates
+    )
     table = DocumentTable(
-        "Candidates by their error on validation, minutes",
+        words.measured("Candidates by their error on validation"),
         ("candidate", "validation RMSE", "test RMSE", "test MAE", "90th percentile error", "bias",
          "trials", "refit, s"),
         rows,
@@ -158,57 +163,58 @@ def _candidates(selection: Selection) -> tuple[Block, ...]:
         for each in selection.candidates
         if each.metrics is None
     )
-    words = tuple(
-        (Cell(each.family, code=True), Cell(family(each.family))) for each in selection.candidates
+    named = tuple(
+        (Cell(each.family, code=True), Cell(family(each.family, words)))
+        for each in selection.candidates
     )
-    legend = DocumentTable("Model families", ("family", "description"), words, frozenset({0, 1}))
+    legend = DocumentTable("Model families", ("family", "description"), named, frozenset({0, 1}))
     return (table, *failed, Fold("Model families", (legend,)))
 
 
-def _candidate(each: Compared, winner: str, scale: Scale) -> tuple[Cell, ...]:
+def _candidate(each: Compared, winner: str, scale: Scale, amounts: Amounts) -> tuple[Cell, ...]:
     name = f"{each.family} (winner)" if each.family == winner else each.family
     name = f"{name} (baseline)" if each.baseline else name
     found = each.metrics
     tone = "quiet" if each.baseline else "good" if each.family == winner else ""
     numbers = (
         (
-            Cell(decimal(found.rmse), mark=bar(found.rmse, scale)),
-            Cell(decimal(found.mae)),
-            Cell(decimal(found.p90_error)),
-            Cell(decimal(found.bias, signed=True)),
+            Cell(amounts.number(found.rmse), mark=bar(found.rmse, scale)),
+            Cell(amounts.number(found.mae)),
+            Cell(amounts.number(found.p90_error)),
+            Cell(amounts.number(found.bias, signed=True)),
         )
         if found
         else (Cell("failed", "bad"), *(Cell(NOT_KNOWN),) * 3)
     )
     return (
         Cell(name, tone),  # type: ignore[arg-type]
-        Cell(decimal(each.validation_rmse)),
+        Cell(amounts.number(each.validation_rmse)),
         *numbers,
         Cell(count(each.trials)),
         Cell(f"{each.seconds:.1f}"),
     )
 
 
-def _slices(slices: tuple[SliceMetrics, ...], min_rows: int) -> tuple[Block, ...]:
-    if not slices:
-        return ()
+def _slices(facts: RunFacts) -> tuple[Block, ...]:
+    slices, min_rows = facts.selection.evaluation.slices, facts.min_rows
+    words, amounts = facts.words, facts.amounts
     large = [each.mae for each in slices if each.rows >= min_rows]
-    scale = Scale(0.0, max(large, default=1.0))
+    scale = Scale(0.0, max(large, default=0.0) or 1.0)
     dimensions = dict.fromkeys(each.dimension for each in slices)
     return tuple(
         DocumentTable(
-            f"Winner by {dimension}, minutes",
-            (dimension, "trips", "mean absolute error", "RMSE", "bias"),
+            words.measured(f"Winner by {dimension}"),
+            (dimension, words.rows, "mean absolute error", "RMSE", "bias"),
             tuple(
                 (
                     Cell(each.slice),
                     Cell(count(each.rows)),
                     Cell(
-                        decimal(each.mae),
+                        amounts.number(each.mae),
                         mark=bar(each.mae, scale) if each.rows >= min_rows else "",
                     ),
-                    Cell(decimal(each.rmse)),
-                    Cell(decimal(each.bias, signed=True)),
+                    Cell(amounts.number(each.rmse)),
+                    Cell(amounts.number(each.bias, signed=True)),
                 )
                 for each in slices
                 if each.dimension == dimension
@@ -220,5 +226,5 @@ def _slices(slices: tuple[SliceMetrics, ...], min_rows: int) -> tuple[Block, ...
 
 def _again(selection: Selection) -> str:
     if selection.outcome is None or selection.outcome.version is None:
-        return "mlops run"
-    return f"mlops reproduce {selection.outcome.version}"
+        return "run"
+    return f"reproduce {selection.outcome.version}"

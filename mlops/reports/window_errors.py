@@ -5,45 +5,42 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from mlops.datasets.taxi.slices import DAYS, DISTANCE_BANDS, HOUR_BANDS
+from mlops.datasets.wording import DatasetWords
 from mlops.monitoring.findings.report import Finding
-from mlops.reports.card_data import live_chart, live_error
+from mlops.reports.card_data import is_overall, live_chart, live_error
 from mlops.reports.document import Block, Cell, DocumentSection, DocumentTable, Text, Tone
 from mlops.reports.facts import WindowFacts
 from mlops.reports.marks import Scale, whisker
-from mlops.reports.numbers import NOT_KNOWN, count, in_unit, percent_span, span
+from mlops.reports.numbers import NOT_KNOWN, Amounts, count, percent_span
 
-_ALL: Final = "all trips"
 _SHORT: Final[Mapping[str, str]] = {
     "rmse": "RMSE",
     "mae": "MAE",
     "bias": "bias",
     "coverage": "range",
 }
-# As a person expects them; what is not here comes in alphabetical order.
-_ORDER: Final = (*HOUR_BANDS.values(), *DISTANCE_BANDS.values(), *DAYS)
 _NAMES: Final[Mapping[str, str]] = {
     "rmse": "RMSE",
     "mae": "mean absolute error",
-    "bias": "bias (positive: too long)",
+    "bias": "bias (positive: {above})",
     "coverage": "within their interval",
 }
 
 
 def errors_section(facts: WindowFacts) -> DocumentSection:
     """Tell how wrong the answers of a window turned out."""
-    title = "Performance on delayed labels"
+    title, words = "Performance on delayed labels", facts.words
     own = [f for f in facts.record.report.findings if f.kind == "performance"]
     if not own:
-        text = "The actual durations of these trips are not known yet."
+        text = f"The actual {words.answer} of these {words.rows} is not known yet."
         return DocumentSection(title, (Text(text),))
-    blocks: list[Block] = [_overall([f for f in own if f.subject == _ALL])]
+    blocks: list[Block] = [_overall([f for f in own if is_overall(f)], words, facts.amounts)]
     measured = [(w, f) for w in facts.history if (f := live_error(w)) is not None]
     if len(measured) > 1:
-        blocks.append(live_chart(measured))
-    slices = [f for f in own if f.subject != _ALL]
+        blocks.append(live_chart(measured, words))
+    slices = [f for f in own if not is_overall(f)]
     blocks += (
-        _slices(dimension, [f for f in slices if _dimension(f) == dimension])
+        _slices(dimension, [f for f in slices if _dimension(f) == dimension], words, facts.amounts)
         for dimension in dict.fromkeys(_dimension(f) for f in slices)
     )
     return DocumentSection(title, tuple(blocks))
@@ -53,28 +50,34 @@ def _dimension(finding: Finding) -> str:
     return finding.subject.partition(": ")[0]
 
 
-def _overall(own: Sequence[Finding]) -> DocumentTable:
+def _overall(own: Sequence[Finding], words: DatasetWords, amounts: Amounts) -> DocumentTable:
     rows = tuple(
         (
-            Cell(_NAMES.get(f.statistic, f.statistic)),
-            Cell(in_unit(f.value, f.unit, signed=f.statistic == "bias")),
-            Cell(_interval(f)),
-            Cell(in_unit(f.reference, f.unit, signed=f.statistic == "bias")),
-            Cell(in_unit(f.limit, f.unit, signed=f.statistic == "bias")),
+            Cell(_NAMES.get(f.statistic, f.statistic).format(above=words.above)),
+            Cell(amounts.in_unit(f.value, f.unit, signed=f.statistic == "bias")),
+            Cell(_interval(f, amounts)),
+            Cell(amounts.in_unit(f.reference, f.unit, signed=f.statistic == "bias")),
+            Cell(amounts.in_unit(f.limit, f.unit, signed=f.statistic == "bias")),
             _verdict_of([f]),
         )
         for f in own
     )
     return DocumentTable(
-        f"Errors of {count(own[0].rows if own else 0)} trips whose duration is known",
+        f"Errors of {words.count(own[0].rows if own else 0)} whose {words.answer} is known",
         ("measure", "value", "95% interval", "expected", "limit", "verdict"),
         rows,
         frozenset({0, 5}),
     )
 
 
-def _slices(dimension: str, own: Sequence[Finding]) -> DocumentTable:
-    names = sorted({f.subject for f in own}, key=_place)
+def _slices(
+    dimension: str, own: Sequence[Finding], words: DatasetWords, amounts: Amounts
+) -> DocumentTable:
+    def place(subject: str) -> tuple[int, str]:
+        name = subject.partition(": ")[2]
+        return (words.order.index(name) if name in words.order else len(words.order)), name
+
+    names = sorted({f.subject for f in own}, key=place)
     found = {(f.subject, f.statistic): f for f in own}
     errors = [found[name, "mae"] for name in names if (name, "mae") in found]
     ends = [end for f in errors for end in (f.interval or (f.value, f.value))]
@@ -83,11 +86,11 @@ def _slices(dimension: str, own: Sequence[Finding]) -> DocumentTable:
         (
             Cell(name.partition(": ")[2] or name),
             Cell(count(found[name, "mae"].rows)),
-            _measured(found[name, "mae"], scale),
-            Cell(_interval(found[name, "mae"])),
-            Cell(in_unit(found[name, "mae"].reference, "min")),
-            _plain(found.get((name, "bias"))),
-            _plain(found.get((name, "coverage"))),
+            _measured(found[name, "mae"], scale, amounts),
+            Cell(_interval(found[name, "mae"], amounts)),
+            Cell(amounts.full(found[name, "mae"].reference)),
+            _plain(found.get((name, "bias")), amounts),
+            _plain(found.get((name, "coverage")), amounts),
             _verdict_of([f for f in own if f.subject == name]),
         )
         for name in names
@@ -95,38 +98,34 @@ def _slices(dimension: str, own: Sequence[Finding]) -> DocumentTable:
     )
     return DocumentTable(
         f"Mean absolute error by {dimension}; the dotted line is the expected value",
-        (dimension, "trips", "value", "95% interval", "expected", "bias", "within their interval",
-         "verdict"),
+        (dimension, words.rows, "value", "95% interval", "expected", "bias",
+         "within their interval", "verdict"),
         rows,
         frozenset({0, 7}),
     )  # fmt: skip
 
 
-def _place(subject: str) -> tuple[int, str]:
-    name = subject.partition(": ")[2]
-    return (_ORDER.index(name) if name in _ORDER else len(_ORDER)), name
-
-
-def _measured(finding: Finding, scale: Scale) -> Cell:
+def _measured(finding: Finding, scale: Scale, amounts: Amounts) -> Cell:
     low, high = finding.interval or (finding.value, finding.value)
     mark = whisker(finding.value, low, high, scale, finding.reference)
-    return Cell(in_unit(finding.value, finding.unit), mark=mark)
+    return Cell(amounts.in_unit(finding.value, finding.unit), mark=mark)
 
 
-def _plain(finding: Finding | None) -> Cell:
+def _plain(finding: Finding | None, amounts: Amounts) -> Cell:
     if finding is None:
         return Cell(NOT_KNOWN, "quiet")
     tone: Tone = "bad" if finding.outcome == "alarm" else ""
-    return Cell(in_unit(finding.value, finding.unit, signed=finding.statistic == "bias"), tone)
+    signed = finding.statistic == "bias"
+    return Cell(amounts.in_unit(finding.value, finding.unit, signed=signed), tone)
 
 
-def _interval(finding: Finding) -> str:
+def _interval(finding: Finding, amounts: Amounts) -> str:
     if finding.interval is None:
         return NOT_KNOWN
     low, high = finding.interval
     if finding.unit == "%":
         return percent_span(max(low, 0.0), min(high, 1.0))
-    return span(low, high, signed=finding.statistic == "bias")
+    return amounts.span(low, high, signed=finding.statistic == "bias")
 
 
 def _verdict_of(own: Sequence[Finding]) -> Cell:

@@ -14,6 +14,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from mlops.datasets.taxi.dataset import TaxiTrips
+from mlops.datasets.wording import DatasetWords
 from mlops.monitoring.findings.policy import Champion, Decision, WindowOutcome
 from mlops.monitoring.findings.records import DecisionRecord, WindowRecord
 from mlops.monitoring.findings.report import Finding, WindowReport
@@ -151,6 +153,12 @@ def predicted(trips: pd.DataFrame) -> np.ndarray[Any, Any]:
     actual = trips["duration_minutes"].to_numpy()
     middle = actual * np.random.default_rng(0).lognormal(0, 0.3, len(actual))
     return np.column_stack([middle, 0.7 * middle, 1.45 * middle])
+
+
+@pytest.fixture(scope="session")
+def words() -> DatasetWords:
+    """Return how people speak of trips."""
+    return TaxiTrips().words
 
 
 @pytest.fixture(scope="session")

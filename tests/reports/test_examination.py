@@ -10,11 +10,12 @@ import pytest
 
 from mlops.data.store.manifests import load_manifest
 from mlops.data.store.snapshots import read_window
+from mlops.datasets.taxi.dataset import TaxiTrips
 from mlops.datasets.taxi.features.encoding import FeatureEncoder
 from mlops.datasets.taxi.features.routes import RouteStatistics
 from mlops.datasets.taxi.trips import TARGET
 from mlops.registry.versions import Registry
-from mlops.reports.examination import EXPLAINED_TRIPS, Examination, examine
+from mlops.reports.examination import EXPLAINED_ROWS, Examination, examine
 from mlops.settings import FeatureSettings
 from mlops.training.artifact import TabularModel
 
@@ -24,7 +25,7 @@ def looked(project: Any) -> tuple[TabularModel, pd.DataFrame, Examination]:
     model, info = Registry(project.settings).load(1)
     assert info.receipt is not None
     test = read_window(load_manifest(info.receipt.data_hash, project.settings), "test")
-    return model, test, examine(model, test, 1)
+    return model, test, examine(model, test, 1, TaxiTrips())
 
 
 def test_errors_are_those_of_the_model(
@@ -52,7 +53,7 @@ def test_contributions_add_up_to_the_prediction(
         held = min(max(total, model.shortest), model.longest)
         assert held == pytest.approx(example.predicted, abs=1e-3)
         assert example.low is not None and example.low <= example.predicted
-        assert "," in example.pickup  # a zone in words, with its borough
+        assert "from " in example.described and " miles" in example.described
 
 
 def test_examples_are_short_middling_and_long(
@@ -64,7 +65,7 @@ def test_examples_are_short_middling_and_long(
     predicted = [example.predicted for example in found.explained.examples]
 
     assert predicted == sorted(predicted) and predicted[0] < predicted[2]
-    assert found.explained.rows == min(EXPLAINED_TRIPS, len(test))
+    assert found.explained.rows == min(EXPLAINED_ROWS, len(test))
     importance = [minutes for _, minutes in found.explained.importance]
     assert importance == sorted(importance, reverse=True)
 
@@ -78,7 +79,7 @@ def test_what_cannot_be_explained_says_why(trips: pd.DataFrame) -> None:
         "group_median", {}, known, FeatureEncoder(statistics), TARGET, seed=1, threads=1
     )
 
-    found = examine(model, trips, 3)
+    found = examine(model, trips, 3, TaxiTrips())
 
     assert found.explained is None
     assert "group_median" in found.unexplained

@@ -8,16 +8,19 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from mlops.datasets.taxi.dataset import TaxiTrips
 from mlops.datasets.taxi.slices import slice_labels
 from mlops.datasets.taxi.trips import PICKUP_AT, TARGET
 from mlops.evaluation.metrics import interval_metrics, regression_metrics
 from mlops.evaluation.slices import slice_metrics
 from mlops.reports.groups import GroupErrors, measure_groups
 
+TAXI = TaxiTrips()
+
 
 @pytest.fixture(scope="module")
 def groups(trips: pd.DataFrame, predicted: Any) -> tuple[GroupErrors, ...]:
-    return measure_groups(trips, predicted)
+    return measure_groups(trips, predicted, TAXI)
 
 
 def test_all_trips_come_first_and_agree_with_the_metrics(
@@ -77,8 +80,8 @@ def test_intervals_hold_their_value_and_narrow_with_more_trips(
 ) -> None:
     for group in groups:
         for estimate in (group.mae, group.rmse, group.bias, group.relative):
-            assert estimate.low <= estimate.value <= estimate.high
-    few = measure_groups(trips[:300], predicted[:300])[0].mae
+            assert estimate is not None and estimate.low <= estimate.value <= estimate.high
+    few = measure_groups(trips[:300], predicted[:300], TAXI)[0].mae
     many = groups[0].mae
     assert few.high - few.low > 1.5 * (many.high - many.low)
 
@@ -95,7 +98,7 @@ def test_the_interval_knows_that_trips_of_an_hour_are_alike(trips: pd.DataFrame)
     widths = []
     for minutes in (alike, apart):
         unknown = np.full(len(trips), np.nan)
-        bias = measure_groups(trips, np.column_stack([minutes, unknown, unknown]))[0].bias
+        bias = measure_groups(trips, np.column_stack([minutes, unknown, unknown]), TAXI)[0].bias
         widths.append(bias.high - bias.low)
 
     assert widths[0] > 1.5 * widths[1]
@@ -104,20 +107,20 @@ def test_the_interval_knows_that_trips_of_an_hour_are_alike(trips: pd.DataFrame)
 def test_the_same_trips_give_the_same_intervals(
     groups: tuple[GroupErrors, ...], trips: pd.DataFrame, predicted: Any
 ) -> None:
-    assert measure_groups(trips, predicted) == groups
+    assert measure_groups(trips, predicted, TAXI) == groups
 
 
 def test_without_a_range_there_is_no_coverage(trips: pd.DataFrame) -> None:
     predicted = np.column_stack([trips[TARGET], *[np.full(len(trips), np.nan)] * 2])
 
-    found = measure_groups(trips, predicted)
+    found = measure_groups(trips, predicted, TAXI)
 
     assert {group.coverage for group in found} == {None}
     assert found[0].mae.value == found[0].mae.high == 0
 
 
 def test_a_single_trip_is_measured_too(trips: pd.DataFrame, predicted: Any) -> None:
-    found = measure_groups(trips[:1], predicted[:1])
+    found = measure_groups(trips[:1], predicted[:1], TAXI)
 
     assert found[0].rows == 1
     assert found[0].mae.low == found[0].mae.high

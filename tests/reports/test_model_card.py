@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from mlops.datasets.wording import DatasetWords
 from mlops.evaluation.verdict import RuleResult, Verdict
 from mlops.registry.trail import Promotion
 from mlops.registry.versions import VersionInfo
@@ -52,7 +53,8 @@ def test_a_card_tells_everything_in_order(
     assert f"mean absolute error was {overall.mae.value:.2f} min" in page.text
     for known in (
         "Synthetic data.",
-        "Version 1 predicts how many minutes a green-taxi trip",
+        "Version 1 predicts how many minutes a taxi trip",
+        "It was trained on synthetic trips of green taxis.",
         "It is the champion",
         facts.manifest.sha256,
         facts.manifest.extraction.files[0].sha256,
@@ -72,14 +74,14 @@ def test_a_card_tells_everything_in_order(
 
 
 def test_a_version_registered_by_hand_has_a_card(
-    by_hand: VersionInfo, read_page: Callable[[str], Any]
+    by_hand: VersionInfo, words: DatasetWords, read_page: Callable[[str], Any]
 ) -> None:
     moves = (
         Promotion(
             version=5, source="", previous=4, at=AT, reason=by_hand.promotion_reason, by="<b>me</b>"
         ),
     )
-    facts = CardFacts("trip-duration", by_hand, AT, missing=("Nothing is.",), trail=moves)
+    facts = CardFacts("trip-duration", by_hand, words, AT, missing=("Nothing is.",), trail=moves)
 
     page = read_page(render(model_card(facts)))
 
@@ -125,7 +127,7 @@ def test_live_performance_is_shown_once_labels_have_arrived(
     facts: CardFacts, make_window: Callable[..., Any], read_page: Callable[[str], Any]
 ) -> None:
     waiting = replace(facts, windows=(make_window(labelled=False),))
-    assert "no actual durations have arrived yet" in render(model_card(waiting))
+    assert "no actual duration has arrived yet" in render(model_card(waiting))
 
     watched = replace(facts, windows=(make_window(0), make_window(1, alarming=True)))
     page = read_page(render(model_card(watched)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from mlops.datasets.wording import DatasetWords
 from mlops.registry.versions import VersionInfo
 from mlops.reports.document import render
 from mlops.reports.facts import WindowFacts
@@ -14,10 +15,10 @@ Make = Callable[..., Any]
 
 
 def test_an_alarm_is_told_in_words_with_its_decision(
-    make_window: Make, decide: Make, read_page: Make
+    make_window: Make, decide: Make, read_page: Make, words: DatasetWords
 ) -> None:
     quiet, loud = make_window(0), make_window(1, alarming=True)
-    facts = WindowFacts(loud, loud.end, history=(quiet, loud), decision=decide(quiet, loud))
+    facts = WindowFacts(loud, words, loud.end, history=(quiet, loud), decision=decide(quiet, loud))
 
     page = read_page(render(monitoring_window(facts)))
 
@@ -40,38 +41,42 @@ def test_an_alarm_is_told_in_words_with_its_decision(
     assert page.text.index("night 5,000") < page.text.index("evening 5,000")
 
 
-def test_a_quiet_window_without_labels_says_so(make_window: Make, read_page: Make) -> None:
+def test_a_quiet_window_without_labels_says_so(
+    make_window: Make, read_page: Make, words: DatasetWords
+) -> None:
     window = make_window(labelled=False)
 
-    page = read_page(render(monitoring_window(WindowFacts(window, window.end))))
+    page = read_page(render(monitoring_window(WindowFacts(window, words, window.end))))
 
-    assert (
-        "Nothing was unusual. The actual durations of these trips are not known yet." in page.text
-    )
+    assert "Nothing was unusual. The actual duration of these trips is not known yet." in page.text
     assert "No decision is based on this window yet." in page.text
-    assert page.text.count("durations of these trips are not known yet") == 2
+    assert page.text.count("duration of these trips is not known yet") == 2
 
 
 def test_what_hindered_an_action_is_shown(
-    make_window: Make, decide: Make, read_page: Make, hostile: str
+    make_window: Make, decide: Make, read_page: Make, words: DatasetWords, hostile: str
 ) -> None:
     window = make_window(alarming=True)
     decision = decide(window, problem=hostile)
 
-    page = read_page(render(monitoring_window(WindowFacts(window, window.end, decision=decision))))
+    page = read_page(
+        render(monitoring_window(WindowFacts(window, words, window.end, decision=decision)))
+    )
 
     assert f"Could not be started {hostile}" in page.text
     assert "mlops retrain" in page.text
 
 
 def test_a_version_that_is_gone_is_no_hindrance(
-    make_window: Make, read_page: Make, by_hand: VersionInfo
+    make_window: Make, read_page: Make, words: DatasetWords, by_hand: VersionInfo
 ) -> None:
     window = make_window()
     missing = ("The registry no longer has version 1.",)
 
-    page = read_page(render(monitoring_window(WindowFacts(window, window.end, missing=missing))))
+    page = read_page(
+        render(monitoring_window(WindowFacts(window, words, window.end, missing=missing)))
+    )
     assert missing[0] in page.text
 
-    known = WindowFacts(window, window.end, info=by_hand)
+    known = WindowFacts(window, words, window.end, info=by_hand)
     assert not monitoring_window(known).notices

@@ -8,32 +8,34 @@ import pytest
 
 from mlops.reports import numbers
 
+MINUTES = numbers.Amounts("min", rows="trips")
+
 
 @pytest.mark.parametrize(
     ("written", "expected"),
     [
-        (numbers.minutes(2.614), "2.61 min"),
-        (numbers.minutes(-0.5, signed=True), "−0.50 min"),
-        (numbers.minutes(0.5, signed=True), "+0.50 min"),
-        (numbers.minutes(-0.001, signed=True), "0.00 min"),
-        (numbers.minutes(None), "not known"),
+        (MINUTES.full(2.614), "2.61 min"),
+        (MINUTES.full(-0.5, signed=True), "−0.50 min"),
+        (MINUTES.full(0.5, signed=True), "+0.50 min"),
+        (MINUTES.full(-0.001, signed=True), "0.00 min"),
+        (MINUTES.full(None), "not known"),
         (numbers.percent(0.7983), "79.8%"),
         (numbers.percent(0.0001), "<0.1%"),
         (numbers.percent(0), "0.0%"),
         (numbers.percent(-0.02, signed=True), "−2.0%"),
         (numbers.count(51_492), "51,492"),
-        (numbers.span(-0.1, 0.25, signed=True), "−0.10 to +0.25"),
+        (MINUTES.span(-0.1, 0.25, signed=True), "−0.10 to +0.25"),
         (numbers.percent_span(0.791, 0.804), "79.1% to 80.4%"),
         (numbers.milliseconds(3.21), "3.2 ms"),
         (numbers.megabytes(1234.56), "1,234.6 MB"),
-        (numbers.in_unit(0.0512, "%"), "5.1%"),
-        (numbers.in_unit(3, "trips"), "3 trips"),
-        (numbers.in_unit(0.2034, ""), "0.203"),
-        (numbers.in_unit(2e-5, "bits"), "<0.001 bits"),
-        (numbers.in_unit(0.0, ""), "0.000"),
-        (numbers.in_unit(-1.284, "min", signed=True), "−1.28 min"),
-        (numbers.in_unit(41.23, "days"), "41.2 days"),
-        (numbers.in_unit(None, "days"), "not known"),
+        (MINUTES.in_unit(0.0512, "%"), "5.1%"),
+        (MINUTES.in_unit(3, "trips"), "3 trips"),
+        (MINUTES.in_unit(0.2034, ""), "0.203"),
+        (MINUTES.in_unit(2e-5, "bits"), "<0.001 bits"),
+        (MINUTES.in_unit(0.0, ""), "0.000"),
+        (MINUTES.in_unit(-1.284, "min", signed=True), "−1.28 min"),
+        (MINUTES.in_unit(41.23, "days"), "41.2 days"),
+        (MINUTES.in_unit(None, "days"), "not known"),
     ],
 )
 def test_formats(written: str, expected: str) -> None:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mlops.datasets.catalogue import definition_file
 from mlops.datasets.definition import DatasetDefinition
 
 if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
     import pandas as pd
 
     from mlops.data.references import (
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     )
     from mlops.datasets.declared.encoding import TableEncoder
     from mlops.datasets.declared.snapshots import HistorySnapshot
+    from mlops.datasets.wording import DatasetWords
     from mlops.settings import Settings
 
 
@@ -118,3 +121,38 @@ class DeclaredDataset:
         from mlops.datasets.declared.slices import slice_labels
 
         return slice_labels(self.definition, rows)
+
+    @property
+    def words(self) -> DatasetWords:
+        """How people speak of it, as far as the definition says."""
+        from mlops.datasets.declared.words import words_of_definition
+
+        return words_of_definition(self.definition)
+
+    def groups(self, rows: pd.DataFrame) -> pd.DataFrame:
+        """Name the slices of each row: there are no other groups."""
+        return self.slices(rows)
+
+    def clusters(self, rows: pd.DataFrame) -> npt.NDArray[np.int64]:
+        """Number the hours of events; without times the groups of the split, or each row."""
+        import numpy as np
+        import pandas as pd
+
+        from mlops.datasets.declared.groups import GroupKeys
+
+        if self.event:
+            return np.asarray(pd.factorize(rows[self.event].dt.floor("h"), sort=True)[0])
+        if group := self.definition.split.group:
+            return GroupKeys(group, self.definition.columns).of_rows(rows)[0]
+        return np.arange(len(rows))
+
+    def exemplary(self, rows: pd.DataFrame) -> npt.NDArray[np.bool_]:
+        """Tell which rows have a value in every column of a request."""
+        known = [name for name in self.definition.request_columns if name in rows]
+        return rows[known].notna().all(axis=1).to_numpy()
+
+    def described(self, row: pd.Series[Any]) -> str:
+        """Return the columns of a request with their values."""
+        from mlops.datasets.declared.words import described
+
+        return described(self.definition, row)

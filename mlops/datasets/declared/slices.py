@@ -13,7 +13,7 @@ from mlops.datasets.definition import CalendarPart, DatasetDefinition, SliceDecl
 MISSING: Final = "missing"
 OTHER: Final = "other"
 _LARGEST: Final = 20  # slices by a category: rarer values lie together
-_QUARTERS: Final = ("lowest quarter", "second quarter", "third quarter", "highest quarter")
+QUARTERS: Final = ("lowest quarter", "second quarter", "third quarter", "highest quarter")
 
 
 def slice_labels(definition: DatasetDefinition, rows: pd.DataFrame) -> pd.DataFrame:
@@ -60,8 +60,8 @@ def _quarters(values: Any) -> pd.Categorical:
     if known.any():
         edges = np.quantile(numbers[known], [0.25, 0.5, 0.75])
         places = np.searchsorted(edges, numbers[known], side="left")
-        labels[known] = np.array(_QUARTERS, dtype=object)[places]
-    return _ordered(labels, [*_QUARTERS, MISSING])
+        labels[known] = np.array(QUARTERS, dtype=object)[places]
+    return _ordered(labels, [*QUARTERS, MISSING])
 
 
 def _ordered(labels: Any, order: list[str]) -> pd.Categorical:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mlops.datasets.taxi.trips import PICKUP_AT, TARGET
 
 if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
     import pandas as pd
 
     from mlops.data.references import (
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     )
     from mlops.datasets.taxi.features.encoding import FeatureEncoder
     from mlops.datasets.taxi.features.routes import RouteStatistics
+    from mlops.datasets.wording import DatasetWords
     from mlops.settings import Settings
 
 
@@ -91,3 +94,35 @@ class TaxiTrips:
         from mlops.datasets.taxi.slices import slice_labels
 
         return slice_labels(rows)
+
+    @property
+    def words(self) -> DatasetWords:
+        """How people speak of trips."""
+        from mlops.datasets.taxi.words import WORDS
+
+        return WORDS
+
+    def groups(self, rows: pd.DataFrame) -> pd.DataFrame:
+        """Name the groups of each trip: its slices, and the borough where it ends."""
+        from mlops.datasets.taxi.slices import group_labels
+
+        return group_labels(rows)
+
+    def clusters(self, rows: pd.DataFrame) -> npt.NDArray[np.int64]:
+        """Number the clock hours of pickups: trips of the same hour share traffic and weather."""
+        import numpy as np
+        import pandas as pd
+
+        return np.asarray(pd.factorize(rows[PICKUP_AT].dt.floor("h"), sort=True)[0])
+
+    def exemplary(self, rows: pd.DataFrame) -> npt.NDArray[np.bool_]:
+        """Tell which trips have a distance that a meter measures."""
+        from mlops.datasets.taxi.examples import is_measured
+
+        return is_measured(rows)
+
+    def described(self, row: pd.Series[Any]) -> str:
+        """Return the time, the zones and the distance of a trip."""
+        from mlops.datasets.taxi.examples import described
+
+        return described(row)

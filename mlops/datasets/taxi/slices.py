@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from mlops.datasets.taxi.trips import DISTANCE, PICKUP_AT, PICKUP_ZONE
+from mlops.datasets.taxi.trips import DISTANCE, DROPOFF_ZONE, PICKUP_AT, PICKUP_ZONE
 from mlops.datasets.taxi.zones import borough_of
 
 # Starts of the bands, in hours. The evening rush is the TLC's own: its rush-hour surcharge holds
@@ -55,6 +55,14 @@ def slice_labels(frame: pd.DataFrame) -> pd.DataFrame:
         "day of week": _ordered(np.array(DAYS, dtype=object)[day], DAYS),
     }
     return pd.DataFrame(columns, index=frame.index)
+
+
+def group_labels(trips: pd.DataFrame) -> pd.DataFrame:
+    """Name the groups of each trip: its slices, and the borough where it ends."""
+    dropoff = pd.Categorical(borough_of(trips[DROPOFF_ZONE].to_numpy()))
+    labels = slice_labels(trips)
+    labels.insert(1, "drop-off borough", pd.Series(dropoff, index=trips.index))
+    return labels
 
 
 def _band(values: npt.NDArray[Any], bands: dict[Any, str]) -> npt.NDArray[np.object_]:
