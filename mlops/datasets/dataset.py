@@ -181,6 +181,9 @@ class Dataset(Protocol):
     def words(self) -> DatasetWords:
         """How people speak of it."""
 
+    def as_learned(self, encoder: Encoder) -> Dataset:
+        """Return it as it was when a model with this encoder learned from it."""
+
     def groups(self, rows: pd.DataFrame) -> pd.DataFrame:
         """Name the groups by which reports compare errors: the slices, and perhaps others."""
 

@@ -12,7 +12,6 @@ from datetime import datetime, timezone
 from mlops.data.references import TrainingSetManifest
 from mlops.data.store.manifests import load_manifest
 from mlops.data.store.snapshots import read_window
-from mlops.datasets.dataset import Dataset
 from mlops.datasets.opening import dataset_of
 from mlops.deployment.records import Records
 from mlops.errors import ConfigurationError, MlopsError, RegistryError
@@ -25,7 +24,7 @@ from mlops.monitoring.findings.records import (
 from mlops.registry.searches import load_insight
 from mlops.registry.selections import read_selection
 from mlops.registry.versions import Registry, VersionInfo
-from mlops.reports.examination import Examination, examine
+from mlops.reports.examination import examine
 from mlops.reports.facts import CardFacts, RunFacts, WindowFacts
 from mlops.settings import Settings
 
@@ -47,7 +46,17 @@ def gather_card(settings: Settings, version: int | str) -> CardFacts:
         raise ConfigurationError(f"there is no version {version!r}", "list them with: mlops models")
     missing: list[str] = []
     manifest = _manifest(settings, info, missing)
-    examination = None if manifest is None else _examine(registry, info, manifest, dataset, missing)
+    examination = None
+    try:
+        if manifest is not None:
+            model, _ = registry.load(info.version)
+            dataset = dataset.as_learned(model.encoder)
+            examination = examine(model, read_window(manifest, "test"), info.version, dataset)
+    except Exception as error:  # a model's file or a snapshot may be damaged in any way
+        missing.append(
+            f"The model could not be evaluated again ({_said(error)}): the values stored at"
+            " registration are shown instead."
+        )
     return CardFacts(
         model_name=settings.tracking.model_name,
         info=info,
@@ -182,24 +191,6 @@ def _manifest(
             f"The training set {info.receipt.data_hash[:12]} cannot be read from the store"
             f" ({_said(error)}): errors by group, their intervals and explanations could not be"
             " computed again, and what was stored at registration is shown instead."
-        )
-        return None
-
-
-def _examine(
-    registry: Registry,
-    info: VersionInfo,
-    manifest: TrainingSetManifest,
-    dataset: Dataset,
-    missing: list[str],
-) -> Examination | None:
-    try:
-        model, _ = registry.load(info.version)
-        return examine(model, read_window(manifest, "test"), info.version, dataset)
-    except Exception as error:  # a model's file or a snapshot may be damaged in any way
-        missing.append(
-            f"The model could not be evaluated again ({_said(error)}): the values stored at"
-            " registration are shown instead."
         )
         return None
 

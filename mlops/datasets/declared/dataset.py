@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         TrainingSetManifest,
         ValidatedTrips,
     )
+    from mlops.datasets.dataset import Encoder
     from mlops.datasets.declared.encoding import TableEncoder
     from mlops.datasets.declared.snapshots import HistorySnapshot
     from mlops.datasets.wording import DatasetWords
@@ -121,6 +122,17 @@ class DeclaredDataset:
         from mlops.datasets.declared.slices import slice_labels
 
         return slice_labels(self.definition, rows)
+
+    def as_learned(self, encoder: Encoder) -> DeclaredDataset:
+        """Return it with what the definition said of rows when the encoder was fitted."""
+        from mlops.datasets.declared.encoding import TableEncoder
+
+        if not isinstance(encoder, TableEncoder):
+            return self
+        # Through plain values: what is stored may lack keys that the definition has by now.
+        of_people = self.definition.model_dump(include={"source", "row", "card"})
+        learned = encoder.definition.model_dump() | of_people
+        return DeclaredDataset(DatasetDefinition.model_validate(learned))
 
     @property
     def words(self) -> DatasetWords:

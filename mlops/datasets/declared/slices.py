@@ -8,7 +8,12 @@ import numpy as np
 import pandas as pd
 
 from mlops.datasets.declared.calendar import PARTS_OF_DAY, WEEKDAYS, calendar_part, times_of
-from mlops.datasets.definition import CalendarPart, DatasetDefinition, SliceDeclaration
+from mlops.datasets.definition import (
+    CalendarPart,
+    DatasetDefinition,
+    FeatureDeclaration,
+    SliceDeclaration,
+)
 
 MISSING: Final = "missing"
 OTHER: Final = "other"
@@ -27,11 +32,16 @@ def slice_labels(definition: DatasetDefinition, rows: pd.DataFrame) -> pd.DataFr
         One categorical column per dimension, same index; only slices that occur are categories, in
         their natural order, those of a category by how frequent they are.
     """
-    columns = {name: _labels(each, rows) for name, each in definition.slices.items()}
+    columns = {
+        name: _labels(each, rows, definition.columns.get(each.column))
+        for name, each in definition.slices.items()
+    }
     return pd.DataFrame(columns, index=rows.index)
 
 
-def _labels(declared: SliceDeclaration, rows: pd.DataFrame) -> pd.Categorical:
+def _labels(
+    declared: SliceDeclaration, rows: pd.DataFrame, column: FeatureDeclaration | None
+) -> pd.Categorical:
     if declared.hours_of:
         return _named(rows[declared.hours_of], "part_of_day", PARTS_OF_DAY)
     if declared.weekday_of:
@@ -39,6 +49,8 @@ def _labels(declared: SliceDeclaration, rows: pd.DataFrame) -> pd.Categorical:
     if declared.quantiles_of:
         return _quarters(rows[declared.quantiles_of])
     values = rows[declared.column]
+    if column is not None and column.type == "flag":
+        values = values.map({0: "no", 1: "yes"})
     frequent = [str(value) for value in values.value_counts().index[:_LARGEST]]
     texts = values.astype(str).where(values.notna(), MISSING)
     labels = texts.where(texts.isin([*frequent, MISSING]), OTHER)

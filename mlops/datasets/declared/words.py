@@ -166,7 +166,7 @@ def described(definition: DatasetDefinition, row: pd.Series[Any]) -> str:
         if declared.type == "time":
             text = f"{value:%Y-%m-%d %H:%M}"
         elif declared.type == "number":
-            text = f"{value:,.6g} {declared.unit}".rstrip()
+            text = f"{value:.10g} {declared.unit}".rstrip()
         elif declared.type == "flag":
             text = "yes" if value else "no"
         else:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         TrainingSetManifest,
         ValidatedTrips,
     )
+    from mlops.datasets.dataset import Encoder
     from mlops.datasets.taxi.features.encoding import FeatureEncoder
     from mlops.datasets.taxi.features.routes import RouteStatistics
     from mlops.datasets.wording import DatasetWords
@@ -94,6 +95,10 @@ class TaxiTrips:
         from mlops.datasets.taxi.slices import slice_labels
 
         return slice_labels(rows)
+
+    def as_learned(self, encoder: Encoder) -> TaxiTrips:
+        """Return it: what trips are never changes."""
+        return self
 
     @property
     def words(self) -> DatasetWords:

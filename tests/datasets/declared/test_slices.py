@@ -12,7 +12,7 @@ from tests.datasets.declared.test_histories import ROW
 
 DEFINITION = deliveries(
     slices="{city: city, hours: {hours_of: ordered_at}, day: {weekday_of: ordered_at},"
-    " weight: {quantiles_of: weight}}"
+    " weight: {quantiles_of: weight}, fragile: fragile}"
 )
 
 
@@ -23,7 +23,7 @@ def test_every_row_has_a_name_in_each_dimension(rows: list[dict[str, Any]]) -> N
 
     labels = slice_labels(DEFINITION, frame)
 
-    assert {*labels} == {"city", "hours", "day", "weight"}
+    assert {*labels} == {"city", "hours", "day", "weight", "fragile"}
     assert not labels.isna().any(axis=None)
     for name in labels:
         assert set(labels[name].cat.categories) == set(labels[name])  # no empty slice
@@ -41,3 +41,11 @@ def test_slices_are_named_as_people_say_them() -> None:
     assert OTHER in set(labels["city"])
     assert labels["weight"][0] == "lowest quarter" and labels["weight"][39] == "highest quarter"
     assert set(labels["day"]) == {f"{START:%A}"}
+
+
+def test_flags_are_yes_and_no() -> None:
+    rows = [{**ROW, "fragile": value} for value in (True, False, None)]
+
+    labels = slice_labels(DEFINITION, frame_of(rows))
+
+    assert labels["fragile"].tolist() == ["yes", "no", MISSING]

@@ -89,6 +89,20 @@ def test_words_about_rows_change_nothing_that_is_learned() -> None:
     assert plain.of_rows == named.of_rows
 
 
+def test_a_model_is_reported_on_by_what_was_declared_when_it_learned() -> None:
+    # given a definition that changed after a model was trained
+    before = deliveries(histories="{}", task="{target: minutes, meaning: time}")
+    encoder = TableEncoder.fit(before.of_rows, frame_of([ROW]))
+    now = DeclaredDataset(
+        deliveries(histories="{}", row="order", split="{validation: 3d, test: 1d}")
+    )
+
+    then = now.as_learned(encoder)
+
+    assert then.definition.of_rows == before.of_rows
+    assert (then.words.row, then.words.answer) == ("order", "time")
+
+
 @pytest.mark.parametrize(
     ("split", "split_said", "resampled"),
     [
@@ -132,7 +146,7 @@ def test_a_row_is_described_by_what_is_known_of_it() -> None:
 
     assert described == (
         "ordered at 2024-02-26 12:30, city Rome, fragile yes, promised at 2024-02-26 13:00,"
-        " quoted 1,234 minutes, weight 1.5 kg"
+        " quoted 1234 minutes, weight 1.5 kg"
     )
     assert dataset.exemplary(rows).tolist() == [False, True]
     assert isinstance(dataset.exemplary(pd.DataFrame(rows)), np.ndarray)
