@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from mlops.data.files.tables import files_of
+from mlops.data.files.folders import files_of
 from mlops.data.locations import location_of
 from mlops.datasets.taxi.files.periods import pickup_quantiles
 from mlops.errors import ConfigurationError

@@ -71,7 +71,7 @@ def predict(
 def _score_file(
     path: str, registry: "Registry", model: str, taxi: str, settings: Settings, as_json: bool
 ) -> None:
-    from mlops.data.files.tables import files_of
+    from mlops.data.files.folders import files_of
     from mlops.data.origins import TripOrigin, is_synthetic, require_scoring
     from mlops.inference.batch import score
 

@@ -18,7 +18,7 @@ from mlops import fingerprints, progress
 from mlops.cores import usable_cores
 from mlops.counting import counted
 from mlops.data.files.described import as_it_lies_there, require_unchanged
-from mlops.data.files.tables import files_of
+from mlops.data.files.folders import files_of
 from mlops.data.references import Reference, SourceFile
 from mlops.datasets.taxi.contract.validation import split_requests
 from mlops.datasets.taxi.files.reading import (

@@ -11,7 +11,6 @@ import csv
 import gzip
 import io
 import lzma
-import re
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -24,6 +23,7 @@ import pyarrow as pa
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
+from mlops.data.files.folders import files_of
 from mlops.errors import SourceError
 
 _PARQUET: Final = b"PAR1"
@@ -95,43 +95,6 @@ def open_table(path: str | Path) -> Iterator[Table]:
             "the file is damaged, unreachable or not a table: repair it, fetch it again, "
             "or move it out of the folder of the table",
         ) from error
-
-
-def files_of(path: str | Path) -> list[Path]:
-    """Return the files of a local table: the file itself, or the parts of a folder, in order.
-
-    Spark, Dask and others write one table as a folder of parts. What starts with ``_`` or ``.`` is
-    theirs and no part.
-
-    Raises:
-        SourceError: If there is nothing to read, or what is there is neither file nor folder.
-    """
-    path = Path(path).expanduser()
-    try:
-        str(path).encode()
-    except UnicodeEncodeError as error:
-        raise SourceError(
-            f"{str(path).encode(errors='backslashreplace').decode()}: the name is not UTF-8",
-            "rename the file",
-        ) from error
-    if not path.exists():
-        raise SourceError(f"{path}: there is no such file", "check the path")
-    if not path.is_dir():
-        if not path.is_file():
-            raise SourceError(
-                f"{path}: this is neither a file nor a folder", "save the table in a file"
-            )
-        return [path]
-    parts = sorted(
-        part
-        for part in path.rglob("*")
-        if part.is_file() and not re.search(r"(^|/)[_.]", part.relative_to(path).as_posix())
-    )
-    if not parts:
-        raise SourceError(
-            f"{path}: this folder contains no files", "give a file, or a folder of parts"
-        )
-    return parts
 
 
 def rebatched(batches: Iterator[Any], rows: int) -> Iterator[Any]:

@@ -17,7 +17,8 @@ import pandas as pd
 import pyarrow as pa
 
 from mlops.data.files.conversion import converted, refuse_wrong_type, with_point
-from mlops.data.files.tables import Table, files_of, open_table
+from mlops.data.files.folders import files_of
+from mlops.data.files.tables import Table, open_table
 from mlops.datasets.definition import DatasetDefinition, FeatureDeclaration
 from mlops.errors import ConfigurationError, SourceError
 

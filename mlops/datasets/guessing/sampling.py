@@ -7,6 +7,7 @@ what they are.
 
 from __future__ import annotations
 
+import os
 import re
 from collections import Counter
 from collections.abc import Sequence
@@ -18,7 +19,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mlops.data.files.conversion import plain, with_point
-from mlops.data.files.tables import files_of, open_table
+from mlops.data.files.folders import files_of, parts_among
+from mlops.data.files.tables import open_table
 from mlops.datasets.thinning import SAMPLE_ROWS, thinned
 from mlops.errors import SourceError
 
@@ -114,6 +116,8 @@ def located(paths: Sequence[Path]) -> tuple[list[Path], str, tuple[str, ...]]:
         SourceError: If a file is not there, or no location names all of them.
     """
     files = [file.resolve() for path in paths for file in files_of(path)]
+    if len(paths) > 1:  # a pattern such as `data/*`
+        files = parts_among(files, Path(os.path.commonpath([file.parent for file in files])))
     return (files, *_location(paths, files))
 
 

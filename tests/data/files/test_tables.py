@@ -23,7 +23,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mlops.data.files.tables import files_of, open_table
+from mlops.data.files.folders import files_of
+from mlops.data.files.tables import open_table
 from mlops.datasets.taxi.files.periods import pickup_quantiles
 from mlops.datasets.taxi.files.reading import check_trip_file, iter_requests, iter_trips, read_trips
 from mlops.errors import MlopsError, SourceError
@@ -198,17 +199,6 @@ def test_what_is_no_file_is_said_and_not_waited_for(tmp_path: Path) -> None:
     }.items():
         with pytest.raises(SourceError, match=said):
             files_of(tmp_path / name)
-
-
-def test_a_folder_is_its_parts(make_trips: Any, tmp_path: Path) -> None:
-    # Given a table as Spark writes it
-    folder = tmp_path / "trips.parquet"
-    (folder / "day=2").mkdir(parents=True)
-    for part in ("part-1.parquet", "part-0.csv", "day=2/part-0.parquet", "_SUCCESS", ".part-0.crc"):
-        (folder / part).write_bytes(as_csv(make_trips(2)))
-    # Then its files are the parts, in order
-    found = [str(path.relative_to(folder)) for path in files_of(folder)]
-    assert found == ["day=2/part-0.parquet", "part-0.csv", "part-1.parquet"]
 
 
 @pytest.mark.parametrize(

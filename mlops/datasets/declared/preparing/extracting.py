@@ -17,8 +17,9 @@ from fsspec.implementations.local import LocalFileSystem
 
 from mlops import fingerprints, progress
 from mlops.data.files.described import Count, describe
+from mlops.data.files.folders import files_of
 from mlops.data.files.remote import copy, exists, file_system, naming
-from mlops.data.files.tables import files_of, open_table
+from mlops.data.files.tables import open_table
 from mlops.data.locations import named_in, require_named
 from mlops.data.months import months_as_text
 from mlops.data.quality import REASONS, SOURCE

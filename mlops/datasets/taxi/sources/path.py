@@ -16,8 +16,8 @@ from typing import Any
 from fsspec.implementations.local import LocalFileSystem
 
 from mlops import progress
+from mlops.data.files.folders import files_of
 from mlops.data.files.remote import copy, exists, file_system, naming
-from mlops.data.files.tables import files_of
 from mlops.data.locations import (
     holds_months,
     is_month_file,
