@@ -165,6 +165,7 @@ def _checked(located: "LocatedDefinition", months: Optional[str]) -> "TableCheck
     from mlops.data.months import parse_months
     from mlops.datasets.checking.check import check_table
     from mlops.datasets.listing import months_there
+    from mlops.settings import load_settings
 
     names = (
         parse_months(months, "--months")
@@ -178,7 +179,7 @@ def _checked(located: "LocatedDefinition", months: Optional[str]) -> "TableCheck
             f"there is no file {location}",
             "correct the path; {month} stands for a month such as 2024-01",
         )
-    return check_table(located.definition, names)
+    return check_table(located.definition, names, load_settings().validation.min_rows)
 
 
 def _show_check(

@@ -194,7 +194,7 @@ def refuse_bad_batch(
             + f"\n{quality_table(quality)}",
             "check the rows"
             + (f" in {quality.quarantine_uri}" if quality.quarantine_uri else " of the source")
-            + "; fix the source, or change validation.* if the limit is wrong",
+            + "; fix the source, or change a limit that is wrong: --set validation.NAME=VALUE",
         )
 
 

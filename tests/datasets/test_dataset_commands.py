@@ -75,6 +75,16 @@ def test_a_definition_is_written_once_checked_shown_and_listed(
     assert row["task"] == "regression of x"
 
 
+def test_a_table_that_a_run_would_refuse_is_named_by_the_check(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    output = call(capsys, "init", "sales.parquet", "--target", "amount")[1]
+    assert "the table has 400 rows" in output and "validation.min_rows" in output
+
+    monkeypatch.setenv("MLOPS_VALIDATION__MIN_ROWS", "400")
+    assert "the table has 400 rows" not in call(capsys, "check", "sales")[1]
+
+
 def test_an_error_of_the_table_is_code_4_with_its_line(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

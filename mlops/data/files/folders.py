@@ -62,6 +62,9 @@ def files_of(path: str | Path) -> list[Path]:
         for part in path.rglob("*")
         if part.is_file() and not re.search(r"(^|/)[_.]", part.relative_to(path).as_posix())
     )
+    for lost in (link for link in path.rglob("*") if link.is_symlink() and not link.exists()):
+        if _TABLE.search(lost.name):
+            raise SourceError(f"{lost}: this link leads nowhere", "correct it, or remove it")
     if not parts:
         raise SourceError(
             f"{path}: this folder contains no files", "give a file, or a folder of parts"
@@ -91,7 +94,7 @@ def parts_among(files: Sequence[Path], folder: Path, likely: Sequence[Path] = ()
             "save the table as parquet or CSV, with the ending .parquet or .csv",
         )
     if ignored:
-        _report(folder, shown)
+        _report(folder.resolve(), shown)
     return parts
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import pandas as pd
 
+from mlops.counting import counted
 from mlops.datasets.checking.findings import TableFinding
 from mlops.datasets.checking.future import future_findings
 from mlops.datasets.checking.parts import part_findings
@@ -39,12 +40,15 @@ class TableCheck(NamedTuple):
         return any(finding.severity == "error" for finding in self.findings)
 
 
-def check_table(definition: DatasetDefinition, months: Sequence[str] = ()) -> TableCheck:
+def check_table(
+    definition: DatasetDefinition, months: Sequence[str] = (), min_rows: int = 0
+) -> TableCheck:
     """Check a definition against its table.
 
     Args:
         definition: With an absolute location.
         months: To read, for a location with ``{month}``.
+        min_rows: That a run needs, of each month or of the whole table.
 
     Raises:
         SourceError: If a file cannot be read or lacks a declared column.
@@ -56,6 +60,7 @@ def check_table(definition: DatasetDefinition, months: Sequence[str] = ()) -> Ta
     scale = rows / len(frame)
     leaks, count = future_findings(definition, frame)
     findings = [
+        *_few_rows(rows, len(months), min_rows),
         *leaks,
         *part_findings(definition, frame),
         *split_findings(definition, frame, scale),
@@ -63,6 +68,18 @@ def check_table(definition: DatasetDefinition, months: Sequence[str] = ()) -> Ta
     ]
     findings.sort(key=lambda finding: _ORDER.index(finding.severity))
     return TableCheck(tuple(findings), rows, len(frame), count)
+
+
+def _few_rows(rows: int, months: int, min_rows: int) -> Iterator[TableFinding]:
+    if rows < min_rows * max(months, 1):
+        of = f"{months} months have" if months else "table has"
+        yield TableFinding(
+            "warning",
+            ("source",),
+            f"the {of} {counted(rows, 'row')}, and a run refuses "
+            f"{'a month' if months else 'a table'} with fewer than {min_rows:,} valid ones",
+            "give more rows, or lower the limit: mlops run --set validation.min_rows=NUMBER",
+        )
 
 
 def _sample(definition: DatasetDefinition, months: Sequence[str]) -> tuple[Any, int]:

@@ -115,7 +115,7 @@ def located(paths: Sequence[Path]) -> tuple[list[Path], str, tuple[str, ...]]:
     Raises:
         SourceError: If a file is not there, or no location names all of them.
     """
-    files = [file.resolve() for path in paths for file in files_of(path)]
+    files = [*dict.fromkeys(file.resolve() for path in paths for file in files_of(path))]
     if len(paths) > 1:  # a pattern such as `data/*`
         files = parts_among(files, Path(os.path.commonpath([file.parent for file in files])))
     return (files, *_location(paths, files))

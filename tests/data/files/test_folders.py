@@ -77,6 +77,16 @@ def test_a_folder_of_hidden_files_contains_none(names: tuple[str, ...], tmp_path
         files_of(folder_of(tmp_path / "data", *names))
 
 
+def test_a_part_that_is_a_broken_link_is_not_lost_in_silence(tmp_path: Path) -> None:
+    folder = folder_of(tmp_path / "data", "a.csv")
+    (folder / "README.md").symlink_to(tmp_path / "nowhere")
+    assert names_in(folder) == ["a.csv"]
+
+    (folder / "b.csv").symlink_to(tmp_path / "nowhere")
+    with pytest.raises(SourceError, match=r"b\.csv: this link leads nowhere"):
+        files_of(folder)
+
+
 def test_a_file_that_is_named_is_taken_whatever_its_name(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
