@@ -5,7 +5,7 @@ Nothing beyond this folder knows more. `mlops.datasets.opening` finds the datase
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -75,6 +75,19 @@ class FeatureLayout:
         return np.where(np.isnan(values), self.codes[name], values).astype(np.int64)
 
 
+@dataclass(frozen=True)
+class GoldenRequests:
+    """Requests that every deployment asks, of the artifact and of the endpoint.
+
+    Attributes:
+        rows: As a model takes them.
+        bodies: The same as JSON, one per row, as the server takes them.
+    """
+
+    rows: pd.DataFrame
+    bodies: Sequence[Mapping[str, Any]]
+
+
 class Encoder(Protocol):
     """The one way from rows to numbers; part of a model, so that it answers the same everywhere."""
 
@@ -117,6 +130,10 @@ class Dataset(Protocol):
     @property
     def unit(self) -> str:
         """Unit of the target, in short; empty if it has none."""
+
+    @property
+    def answer(self) -> str:
+        """Field of the server's answers that holds the prediction."""
 
     @property
     def floors(self) -> Mapping[str, float]:
@@ -167,6 +184,13 @@ class Dataset(Protocol):
             rows: That the model learns from.
             history: What is known of the past when the model will be asked: from `history` or
                 `past_at_test`.
+        """
+
+    def golden_requests(self, encoder: Any) -> GoldenRequests:
+        """Make requests that a server accepts: always the same for the same encoder.
+
+        Raises:
+            DataQualityError: If the rules leave none.
         """
 
     def slices(self, rows: pd.DataFrame) -> pd.DataFrame:

@@ -117,7 +117,7 @@ class CanaryWatch:
     Attributes:
         endpoint: The server.
         limits: Of the comparison, and how long the server may take to follow.
-        trips: Bodies of requests, sent when traffic is too thin.
+        bodies: Of requests, sent when traffic is too thin.
         still_ours: Called at each look; raises if the deployment was stopped.
         clock: Seconds, monotonic.
         sleep: For so many seconds.
@@ -125,7 +125,7 @@ class CanaryWatch:
 
     endpoint: Endpoint
     limits: DeploymentSettings
-    trips: Sequence[Mapping[str, Any]]
+    bodies: Sequence[Mapping[str, Any]]
     still_ours: Callable[[], None]
     clock: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
@@ -179,7 +179,7 @@ class CanaryWatch:
 
     def _probe(self, count: int) -> None:
         for number in range(count):
-            self.endpoint.ask(self.trips[number % len(self.trips)])
+            self.endpoint.ask(self.bodies[number % len(self.bodies)])
 
 
 def _gained(first: Scrape | None, last: Scrape | None, version: int, role: str) -> Traffic:

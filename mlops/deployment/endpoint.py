@@ -18,6 +18,7 @@ from typing import Any, Final
 
 import requests
 
+from mlops.datasets.opening import dataset_of
 from mlops.deployment.traffic import Scrape, parse_metrics
 from mlops.serving.http.keys import add_key, hash_of, read_keys
 from mlops.settings import Settings
@@ -34,12 +35,12 @@ class EndpointAnswer:
 
     Attributes:
         version: That answered; None without an answer.
-        minutes: The prediction.
+        prediction: In the unit of the target.
         problem: Empty, or what went wrong.
     """
 
     version: int | None = None
-    minutes: float = float("nan")
+    prediction: float = float("nan")
     problem: str = ""
 
 
@@ -47,13 +48,14 @@ class Endpoint:
     """The online server over HTTP.
 
     Args:
-        settings: Say where it is.
+        settings: Say where it is, and of which dataset.
     """
 
     def __init__(self, settings: Settings) -> None:
         self.url = settings.serving_url
         self._metrics_url = settings.serving_metrics_url
         self._served = settings.served
+        self._answer = dataset_of(settings).answer
         self._session = requests.Session()
         self._session.trust_env = False  # no proxy between a deployment and its server
 
@@ -81,18 +83,16 @@ class Endpoint:
         except (requests.RequestException, ValueError):
             return None
 
-    def ask(self, trip: Mapping[str, Any]) -> EndpointAnswer:
+    def ask(self, body: Mapping[str, Any]) -> EndpointAnswer:
         """Ask for one prediction."""
         try:
             reply = self._session.post(
-                f"{self.url}/predict", json=trip, headers=self._headers(), timeout=TIMEOUT_SECONDS
+                f"{self.url}/predict", json=body, headers=self._headers(), timeout=TIMEOUT_SECONDS
             )
             content = reply.json()
             if not reply.ok:
                 return EndpointAnswer(problem=f"{reply.status_code}: {str(content)[:200]}")
-            return EndpointAnswer(
-                int(content["model_version"]), float(content["prediction_minutes"])
-            )
+            return EndpointAnswer(int(content["model_version"]), float(content[self._answer]))
         except requests.RequestException as error:
             return EndpointAnswer(problem=f"{type(error).__name__}: {str(error)[:200]}")
         except (KeyError, TypeError, ValueError) as error:

@@ -1,49 +1,48 @@
-"""Golden requests: the same few trips each deployment asks, of the artifact and of the endpoint.
-
-They are ordinary trips, every one within the data contract, with all that a request can say: so
-nothing is imputed, and artifact and endpoint must answer the same.
-"""
+"""What the artifact of a version answers to the golden requests, to hold the endpoint to it."""
 
 from __future__ import annotations
 
-from datetime import datetime
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
-import numpy as np
-import pandas as pd
+from mlops.datasets.opening import dataset_of
+from mlops.registry.versions import Registry
+from mlops.serving.model.bundle import tolerance
+from mlops.settings import Settings
 
-from mlops.datasets.taxi.trips import NUMBER_OF_ZONES, PICKUP_AT, REQUEST_COLUMNS, UNKNOWN_ZONES
-
-ROWS: Final = 32
-_HOURS: Final = 6 * 24  # spread over: within any server's limits on dates
+_ROUNDING: Final = 10  # compiled answers within the tolerance are rounded when they are written
 
 
-def golden_requests(as_of: datetime) -> pd.DataFrame:
-    """Return the golden requests for a model.
+@dataclass(frozen=True)
+class GoldenAnswers:
+    """Golden requests and what must be answered.
 
-    Args:
-        as_of: End of the model's route history; the trips begin after it.
-
-    Returns:
-        `REQUEST_COLUMNS`, `ROWS` rows, nothing missing.
+    Attributes:
+        bodies: Of the requests.
+        predictions: Of the artifact, one per body, in the unit of the target.
+        tolerance: How far an answer may be from them, in the same unit.
+        unit: In short; empty if the target has none.
     """
-    random = np.random.default_rng(20_240_301)
-    minutes = random.integers(0, _HOURS * 60, ROWS)
-    zones = np.setdiff1d(np.arange(1, NUMBER_OF_ZONES + 1), list(UNKNOWN_ZONES))
-    values = {
-        PICKUP_AT: pd.Timestamp(as_of).normalize() + pd.to_timedelta(minutes, unit="min"),
-        "pickup_zone": random.choice(zones, ROWS),
-        "dropoff_zone": random.choice(zones, ROWS),
-        "trip_distance": random.uniform(0.5, 15, ROWS).round(2),
-        "passenger_count": random.integers(1, 5, ROWS),
-        "rate_code": np.ones(ROWS),
-        "trip_type": random.integers(1, 3, ROWS),
-        "vendor_id": random.integers(1, 3, ROWS),
-    }
-    return pd.DataFrame(values)[list(REQUEST_COLUMNS)].astype(REQUEST_COLUMNS)
+
+    bodies: Sequence[Mapping[str, Any]]
+    predictions: Sequence[float]
+    tolerance: float
+    unit: str = ""
 
 
-def as_json(requests: pd.DataFrame) -> list[dict[Any, Any]]:
-    """Return requests as the bodies that the online server takes."""
-    times = [at.isoformat() for at in requests[PICKUP_AT]]
-    return requests.assign(**{PICKUP_AT: times}).to_dict("records")
+def golden_answers(settings: Settings, registry: Registry, version: int) -> GoldenAnswers:
+    """Ask the artifact of a version the golden requests of its dataset.
+
+    Raises:
+        RegistryError: If the version cannot be loaded.
+    """
+    model, _ = registry.load(version)
+    dataset = dataset_of(settings)
+    golden = dataset.golden_requests(model.encoder)
+    return GoldenAnswers(
+        golden.bodies,
+        model.predict_point(golden.rows).tolist(),
+        _ROUNDING * tolerance(model.shortest, model.longest),
+        dataset.unit,
+    )

@@ -12,29 +12,29 @@ import numpy as np
 from mlops.counting import counted
 from mlops.deployment.checks import at_most, none_of, verdict
 from mlops.deployment.endpoint import Endpoint, EndpointAnswer
+from mlops.deployment.golden import GoldenAnswers
 from mlops.evaluation.verdict import Verdict
 from mlops.settings import DeploymentSettings
 
-MAX_DIFFERENCE_MINUTES: Final = 1e-3  # answers may be rounded
 _POLL_SECONDS: Final = 0.25
 
 
 def judge(
-    answers: Sequence[EndpointAnswer], expected: Sequence[float], version: int, seconds: float
+    answers: Sequence[EndpointAnswer], golden: GoldenAnswers, version: int, seconds: float
 ) -> Verdict:
     """Hold answers of the endpoint to what the artifact says.
 
     Args:
-        answers: Of the endpoint, one per request.
-        expected: Minutes by the artifact for the same requests.
+        answers: Of the endpoint, one per request, which went through the golden ones in turn.
+        golden: What the artifact says.
         version: That should have answered.
         seconds: Since the promotion was looked for, for the words.
     """
     problems = [answer.problem for answer in answers if answer.problem]
     others = Counter(a.version for a in answers if not a.problem and a.version != version)
     apart = [
-        abs(answer.minutes - minutes)
-        for answer, minutes in zip(answers, expected, strict=True)
+        abs(answer.prediction - golden.predictions[number % len(golden.predictions)])
+        for number, answer in enumerate(answers)
         if answer.version == version
     ]
     difference = float(np.max(apart)) if apart else 0.0
@@ -59,22 +59,21 @@ def judge(
         at_most(
             "parity",
             difference,
-            MAX_DIFFERENCE_MINUTES,
-            "min",
-            f"endpoint and artifact differ by up to {difference:.1e} minutes",
+            golden.tolerance,
+            golden.unit,
+            f"endpoint and artifact differ by up to {difference:.1e} {golden.unit}".rstrip(),
         ),
     )
     return verdict(
         rules,
-        f"the endpoint serves version {version}: {len(answers)} golden trips answered within "
-        f"{difference:.1e} minutes of the artifact",
+        f"the endpoint serves version {version}: {len(answers)} golden requests answered within "
+        f"{f'{difference:.1e} {golden.unit}'.rstrip()} of the artifact",
     )
 
 
 def smoke_test(
     endpoint: Endpoint,
-    trips: Sequence[Mapping[str, Any]],
-    expected: Sequence[float],
+    golden: GoldenAnswers,
     version: int,
     limits: DeploymentSettings,
     still_ours: Callable[[], None],
@@ -83,8 +82,7 @@ def smoke_test(
 
     Args:
         endpoint: The server.
-        trips: Golden requests.
-        expected: The artifact's answers to them, minutes.
+        golden: What is asked, and what the artifact answers.
         version: That should answer.
         limits: How many requests, and how long the server may take to follow the registry.
         still_ours: Called at each attempt; raises if the deployment was stopped.
@@ -94,22 +92,22 @@ def smoke_test(
         waiting makes that no better.
     """
     began = time.monotonic()
-    which = [number % len(trips) for number in range(limits.smoke_requests)]
+    bodies = [golden.bodies[n % len(golden.bodies)] for n in range(limits.smoke_requests)]
     while True:
         still_ours()
-        answers = _ask(endpoint, [trips[number] for number in which])
+        answers = _ask(endpoint, bodies)
         seconds = time.monotonic() - began
-        found = judge(answers, [expected[n] for n in which[: len(answers)]], version, seconds)
+        found = judge(answers, golden, version, seconds)
         if found.passed or seconds >= limits.swap_seconds or "parity" in found.refused_by:
             return found
         time.sleep(_POLL_SECONDS)
 
 
-def _ask(endpoint: Endpoint, trips: Sequence[Mapping[str, Any]]) -> list[EndpointAnswer]:
+def _ask(endpoint: Endpoint, bodies: Sequence[Mapping[str, Any]]) -> list[EndpointAnswer]:
     """Ask one after the other; a server that hangs is not made to hang for each of them."""
     answers: list[EndpointAnswer] = []
-    for trip in trips:
-        answers.append(endpoint.ask(trip))
+    for body in bodies:
+        answers.append(endpoint.ask(body))
         if answers[-1].problem:
             break
     return answers

@@ -14,12 +14,11 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from mlops.datasets.taxi.features.encoding import routes_of
 from mlops.deployment.artifact import artifact_verdict
 from mlops.deployment.canary import CanaryWatch
 from mlops.deployment.checks import none_of, verdict
 from mlops.deployment.endpoint import Endpoint
-from mlops.deployment.golden import as_json, golden_requests
+from mlops.deployment.golden import golden_answers
 from mlops.deployment.records import DeploymentRecord, now
 from mlops.deployment.smoke import smoke_test
 from mlops.evaluation.verdict import Verdict
@@ -94,8 +93,7 @@ class RealWorld:
             if limits.require_server:
                 return verdict([none_of("server", 1, missing)], "")
             return f"no {mode}: {missing}"
-        model, _ = registry.load(record.version)
-        trips = as_json(golden_requests(routes_of(model.encoder).as_of))
+        golden = golden_answers(self.settings, registry, record.version)
         seconds = 60 * minutes + 2 * limits.swap_seconds + _MARGIN_SECONDS
         rollout = Rollout(
             deployment=record.id,
@@ -107,7 +105,7 @@ class RealWorld:
             by=record.by,
             reason=record.reason,
         )
-        watch = CanaryWatch(endpoint, limits, trips, still_ours)
+        watch = CanaryWatch(endpoint, limits, golden.bodies, still_ours)
         registry.start_rollout(rollout)
         try:
             return watch.follow(rollout) or watch.compare(rollout, champion, minutes)
@@ -135,11 +133,8 @@ class RealWorld:
             if limits.require_server or was_there:
                 return verdict([none_of("server", 1, missing)], "")
             return f"no smoke test: {missing}"
-        model, _ = registry.load(record.version)
-        requests = golden_requests(routes_of(model.encoder).as_of)
-        expected = model.predict_point(requests).tolist()
-        trips = as_json(requests)
-        return smoke_test(endpoint, trips, expected, record.version, limits, still_ours)
+        golden = golden_answers(self.settings, registry, record.version)
+        return smoke_test(endpoint, golden, record.version, limits, still_ours)
 
     def tell(self, record: DeploymentRecord) -> None:
         """Send a notification; nothing to tell if nothing changed."""

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from mlops.datasets.taxi.contract.validation import split_requests
-from mlops.datasets.taxi.features.encoding import routes_of
+from mlops.datasets.taxi.dataset import TaxiTrips
+from mlops.datasets.taxi.golden import ROWS
 from mlops.deployment import artifact, world
 from mlops.deployment.artifact import artifact_verdict
-from mlops.deployment.golden import ROWS, as_json, golden_requests
 from mlops.errors import MlopsError, RegistryError
 from mlops.inference.trip import TripRequest
 from mlops.registry.versions import Registry
@@ -51,18 +51,19 @@ def test_a_stored_model_passes_every_rule(stocked: Settings) -> None:
         "latency",
         "size",
     ]
-    assert f"{ROWS} golden trips answered" in found.summary
+    assert f"{ROWS} golden requests answered" in found.summary
 
 
 def test_golden_requests_are_within_the_contract_and_what_the_server_takes(model: Any) -> None:
-    requests = golden_requests(routes_of(model.encoder).as_of)
+    golden = TaxiTrips().golden_requests(model.encoder)
+    requests = golden.rows
 
     _, bad = split_requests(requests, Settings())
     assert len(bad) == 0
     assert len(requests) == ROWS
     assert not requests.isna().any().any()
-    assert requests.equals(golden_requests(routes_of(model.encoder).as_of))
-    for trip, row in zip(as_json(requests), requests.itertuples(), strict=True):
+    assert requests.equals(TaxiTrips().golden_requests(model.encoder).rows)
+    for trip, row in zip(golden.bodies, requests.itertuples(), strict=True):
         assert TripRequest.model_validate(trip).pickup_at == row.pickup_at
 
 
@@ -153,17 +154,21 @@ def test_each_answer_that_cannot_be_is_counted_once(
     minutes = np.array([(5.0, 4.0, 6.0), row, row])
 
     assert artifact._finite(minutes).value == 2 * finite
-    assert artifact._plausible(minutes, 1.0, 60.0).value == 2 * plausible
+    assert artifact._plausible(minutes, 1.0, 60.0, "min").value == 2 * plausible
 
 
 def test_the_compiled_form_may_differ_by_what_rounding_makes() -> None:
     minutes = np.array([(5.0, 4.0, 6.0), (9.0, 8.0, 11.0)])
-    most = artifact.MAX_PARITY_MINUTES
+    most = 1e-4
+
+    def parity(bundle: Any) -> Any:
+        return artifact._parity(minutes, bundle, most, "min")
+
     near, far = minutes.copy(), minutes.copy()
     near[1, 2] -= most * 0.999
     far[1, 2] -= most * 1.001
 
-    assert artifact._parity(minutes, near).passed
-    assert not artifact._parity(minutes, far).passed
-    assert not artifact._parity(minutes, minutes[:1]).passed
-    assert not artifact._parity(minutes, minutes * np.nan).passed
+    assert parity(near).passed
+    assert not parity(far).passed
+    assert not parity(minutes[:1]).passed
+    assert not parity(minutes * np.nan).passed

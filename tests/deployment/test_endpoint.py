@@ -76,7 +76,7 @@ def test_an_answer_names_its_version_and_minutes(
 
     answer = endpoint.ask({"pickup_zone": 74})
 
-    assert (answer.version, answer.minutes, answer.problem) == (3, 12.5, "")
+    assert (answer.version, answer.prediction, answer.problem) == (3, 12.5, "")
     assert endpoint.is_up()
     assert handler.keys[0] == deployment_token(settings.served)
     assert json.loads(handler.bodies[0]) == {"pickup_zone": 74}

@@ -19,9 +19,8 @@ import pytest
 import requests
 import yaml
 
-from mlops.datasets.taxi.features.encoding import routes_of
+from mlops.datasets.taxi.dataset import TaxiTrips
 from mlops.deployment.endpoint import Endpoint
-from mlops.deployment.golden import as_json, golden_requests
 from mlops.deployment.records import Records
 from mlops.registry.versions import Registry
 from mlops.settings import PROJECT_ROOT, ServingSettings, Settings
@@ -161,7 +160,7 @@ def mage(
         **options,
     )
     model, _ = Registry(settings).load("champion")
-    trip = as_json(golden_requests(routes_of(model.encoder).as_of))[0]
+    trip = TaxiTrips().golden_requests(model.encoder).bodies[0]
     mage = Mage(settings, driver, Client(Endpoint(settings), trip))
     try:
         mage.read("ready")

@@ -10,10 +10,11 @@ import pytest
 
 from mlops.deployment import smoke
 from mlops.deployment.endpoint import EndpointAnswer
+from mlops.deployment.golden import GoldenAnswers
 from mlops.settings import DeploymentSettings
 
 EXPECTED = [10.0, 20.0, 30.0]
-TRIPS = [{"trip": number} for number in range(3)]
+GOLDEN = GoldenAnswers([{"trip": number} for number in range(3)], EXPECTED, 1e-3, "min")
 
 
 class FakeEndpoint:
@@ -30,7 +31,7 @@ class FakeEndpoint:
 
 def run(endpoint: Any, seconds: float = 30, requests: int = 6) -> Any:
     limits = DeploymentSettings(smoke_requests=requests, swap_seconds=seconds)
-    return smoke.smoke_test(endpoint, TRIPS, EXPECTED, 2, limits, lambda: None)
+    return smoke.smoke_test(endpoint, GOLDEN, 2, limits, lambda: None)
 
 
 @pytest.fixture(autouse=True)
@@ -42,7 +43,7 @@ def test_right_answers_pass() -> None:
     found = run(FakeEndpoint(lambda _, trip: EndpointAnswer(2, EXPECTED[trip] + 5e-4)))
 
     assert found.passed
-    assert "serves version 2: 6 golden trips" in found.summary
+    assert "serves version 2: 6 golden requests" in found.summary
 
 
 def test_the_server_may_take_its_time_and_hiccup_meanwhile() -> None:
@@ -109,7 +110,7 @@ def test_it_asks_again_until_the_time_is_over(
 
     found = smoke.smoke_test(
         endpoint,  # type: ignore[arg-type]
-        *(TRIPS, EXPECTED, 2, limits),
+        *(GOLDEN, 2, limits),
         lambda: checked.append(now[0]),
     )
 
@@ -132,7 +133,7 @@ def test_requests_go_through_the_trips_in_turn() -> None:
 def test_answers_may_be_rounded_and_no_more(difference: float, passed: bool) -> None:
     answers = [EndpointAnswer(2, 10.0 - difference), EndpointAnswer(2, 20.0)]
 
-    found = smoke.judge(answers, [10.0, 20.0], 2, 1.0)
+    found = smoke.judge(answers, GOLDEN, 2, 1.0)
 
     assert found.passed == passed
     assert found.rules[-1].value == pytest.approx(difference)
@@ -146,7 +147,7 @@ def test_answers_of_others_and_none_are_counted_apart() -> None:
         EndpointAnswer(problem="504: late"),
     ]
 
-    found = smoke.judge(answers, [10.0] * 4, 2, 1.0)
+    found = smoke.judge(answers, GOLDEN, 2, 1.0)
 
     assert [rule.value for rule in found.rules] == [2, 1, 0]
     assert "2 of 4 requests got no answer, e.g. 503: busy" in found.rules[0].why

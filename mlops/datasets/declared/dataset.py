@@ -22,7 +22,7 @@ if TYPE_CHECKING:
         TrainingSetManifest,
         ValidatedTrips,
     )
-    from mlops.datasets.dataset import Encoder
+    from mlops.datasets.dataset import Encoder, GoldenRequests
     from mlops.datasets.declared.encoding import TableEncoder
     from mlops.datasets.declared.snapshots import HistorySnapshot
     from mlops.datasets.wording import DatasetWords
@@ -34,6 +34,7 @@ class DeclaredDataset:
     """A table with a definition."""
 
     definition: DatasetDefinition
+    answer = "prediction"
 
     @property
     def name(self) -> str:
@@ -116,6 +117,12 @@ class DeclaredDataset:
         # Without histories, the snapshot of an empty past would only lend its date.
         known = history if self.definition.histories else None
         return TableEncoder.fit(self.definition.of_rows, rows, known)
+
+    def golden_requests(self, encoder: TableEncoder) -> GoldenRequests:
+        """Make rows that the rules accept, of the days after the model's histories."""
+        from mlops.datasets.declared.requests import golden_requests
+
+        return golden_requests(self.definition, encoder)
 
     def slices(self, rows: pd.DataFrame) -> pd.DataFrame:
         """Name the slice of each row along each dimension that the definition declares."""

@@ -29,11 +29,12 @@ _WIDTH: Final = 100.0  # of the range of a number whose rules leave an end open
 _NO_HISTORY: Final = datetime(2024, 1, 1)
 
 
-def golden_rows(encoder: TableEncoder) -> pd.DataFrame:
+def golden_rows(encoder: TableEncoder, days: int = _DAYS) -> pd.DataFrame:
     """Make the requests that prove a bundle: always the same for the same encoder.
 
     Args:
         encoder: Of the model.
+        days: After the end of its histories over which the events are spread.
 
     Returns:
         The columns of a request, with the types of `mlops.datasets.declared.reading`; at most 48
@@ -43,7 +44,7 @@ def golden_rows(encoder: TableEncoder) -> pd.DataFrame:
     columns = definition.request_columns
     event = definition.time.event if definition.time else ""
     start = encoder.snapshot.as_of if encoder.snapshot else _NO_HISTORY
-    minutes = random.integers(0, _DAYS * 24 * 60, _ROWS)
+    minutes = random.integers(0, days * 24 * 60, _ROWS)
     events = np.array([start + timedelta(minutes=int(m)) for m in minutes], "datetime64[us]")
     given = {rule.column for rule in definition.rules if rule.given}
     values: dict[str, Any] = {}

@@ -6,13 +6,14 @@ a row is said at once. The server's OpenAPI document is made of the same pydanti
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from functools import cached_property
 from typing import Annotated, Any, Final, NamedTuple
 from zoneinfo import ZoneInfo
 
 import numpy as np
+import pandas as pd
 from pydantic import (
     BaseModel,
     BeforeValidator,
@@ -24,6 +25,7 @@ from pydantic import (
     create_model,
 )
 
+from mlops.datasets.dataset import GoldenRequests
 from mlops.datasets.declared.encoding import TableEncoder
 from mlops.datasets.declared.golden import UNSEEN, golden_rows
 from mlops.datasets.declared.groups import Row
@@ -31,12 +33,13 @@ from mlops.datasets.declared.reading import dtype_of
 from mlops.datasets.declared.rules import broken_by_one, rules_of
 from mlops.datasets.definition import DatasetDefinition, FeatureDeclaration
 from mlops.datasets.wall_clock import wall_clock_in
-from mlops.errors import did_you_mean
+from mlops.errors import DataQualityError, did_you_mean
 
 # A model computes in float32.
 _LARGEST: Final = float(np.finfo(np.float32).max)
 _WHOLE: Final = 2**53  # below it, a float64 holds every whole number
 _NOTHING: Final[Any] = object()
+_GOLDEN_DAYS: Final = 6  # after the histories end: within any server's limits on times
 
 
 def _text(value: Any) -> Any:
@@ -139,19 +142,19 @@ class RowForm:
     def example(self) -> dict[str, Any]:
         """A request that is accepted, as JSON, with a value for every column but the key's."""
         rows = golden_rows(TableEncoder(self.definition, {}, ()))
-        row = rows.iloc[rows.isna().sum(axis=1).argmin()]
-        example: dict[str, Any] = {}
-        for name, value in row.items():
-            column = self.columns[str(name)]
-            if column.type == "time":
-                example[str(name)] = value.isoformat() if value == value else None
-            elif column.type == "flag":
-                example[str(name)] = bool(value) if value == value else None
-            elif column.type == "category":
-                example[str(name)] = f"some {name}" if value == UNSEEN else value
-            else:
-                example[str(name)] = float(value) if value == value else None
-        return {name: value for name, value in example.items() if value is not None}
+        body = self.body(rows.iloc[rows.isna().sum(axis=1).argmin()])
+        return {name: f"some {name}" if v == UNSEEN else v for name, v in body.items()}
+
+    def body(self, row: pd.Series[Any]) -> dict[str, Any]:
+        """Return a row as JSON, without what is missing."""
+        known: dict[str, Any] = {str(name): v for name, v in row.items() if not pd.isna(v)}
+        kinds: dict[str, Callable[[Any], Any]] = {
+            "time": datetime.isoformat,
+            "flag": bool,
+            "category": str,
+            "number": float,
+        }
+        return {name: kinds[self.columns[name].type](v) for name, v in known.items()}
 
     def _described(self, name: str, column: FeatureDeclaration, zone: str) -> str:
         parts = [column.meaning[:1].upper() + column.meaning[1:]] if column.meaning else []
@@ -192,6 +195,24 @@ class RowForm:
     @cached_property
     def _adapters(self) -> Mapping[str, TypeAdapter[Any]]:
         return {name: TypeAdapter(kind | None) for name, kind in self._types.items()}
+
+
+def golden_requests(definition: DatasetDefinition, encoder: TableEncoder) -> GoldenRequests:
+    """Make requests that a server accepts: always the same for the same encoder.
+
+    Raises:
+        DataQualityError: If the rules of the definition leave none.
+    """
+    form, rows = RowForm(definition), golden_rows(encoder, _GOLDEN_DAYS)
+    bodies = [form.body(row) for _, row in rows.iterrows()]
+    accepted = [not form.read(body).problems for body in bodies]
+    if not any(accepted):
+        raise DataQualityError(
+            f"{definition.name}: no row could be made that keeps all rules of the definition",
+            "look for rules that contradict each other: mlops dataset check",
+        )
+    kept = [body for body, is_good in zip(bodies, accepted, strict=True) if is_good]
+    return GoldenRequests(rows[accepted].reset_index(drop=True), kept)
 
 
 def _type(column: FeatureDeclaration, zone: str) -> Any:

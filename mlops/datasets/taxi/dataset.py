@@ -21,7 +21,7 @@ if TYPE_CHECKING:
         TrainingSetManifest,
         ValidatedTrips,
     )
-    from mlops.datasets.dataset import Encoder
+    from mlops.datasets.dataset import Encoder, GoldenRequests
     from mlops.datasets.taxi.features.encoding import FeatureEncoder
     from mlops.datasets.taxi.features.routes import RouteStatistics
     from mlops.datasets.wording import DatasetWords
@@ -35,6 +35,7 @@ class TaxiTrips:
     target = TARGET
     event = PICKUP_AT
     unit = "min"
+    answer = "prediction_minutes"
     floors: Mapping[str, float] = MappingProxyType({"rmse": 8.0})
 
     def definition_files(self, settings: Settings) -> tuple[Path, ...]:
@@ -89,6 +90,13 @@ class TaxiTrips:
         from mlops.datasets.taxi.features.encoding import FeatureEncoder
 
         return FeatureEncoder(history)
+
+    def golden_requests(self, encoder: FeatureEncoder) -> GoldenRequests:
+        """Make ordinary trips of the days after the model's route history."""
+        from mlops.datasets.taxi.features.encoding import routes_of
+        from mlops.datasets.taxi.golden import ordinary_requests
+
+        return ordinary_requests(routes_of(encoder).as_of)
 
     def slices(self, rows: pd.DataFrame) -> pd.DataFrame:
         """Name the slice of each trip along each dimension."""

@@ -63,9 +63,9 @@ class ServedTrips:
 
     def golden_requests(self) -> pd.DataFrame:
         """Make the trips that prove a bundle."""
-        from mlops.serving.model.golden import golden_requests
+        from mlops.datasets.taxi.golden import odd_requests
 
-        return golden_requests(self.as_of)
+        return odd_requests(self.as_of)
 
     def route_miles(self, pickup_zone: int, dropoff_zone: int) -> float:
         """Return the miles that trips of a route usually drive: for requests without a distance."""

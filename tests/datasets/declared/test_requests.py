@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+import json
+from datetime import datetime, timedelta
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from pydantic import TypeAdapter
 
-from mlops.datasets.declared.requests import RowForm
+from mlops.datasets.declared import requests
+from mlops.datasets.declared.encoding import TableEncoder
+from mlops.datasets.declared.requests import RowForm, golden_requests
+from mlops.errors import DataQualityError
 from tests.datasets.declared.deliveries import deliveries
 
 DEFINITION = deliveries()
@@ -169,3 +174,25 @@ def test_the_example_is_accepted() -> None:
     read = FORM.read(FORM.example)
     assert read.problems == {}
     assert {*FORM.example} == {*DEFINITION.request_columns}
+
+
+def test_golden_requests_are_accepted_and_say_what_the_rows_say() -> None:
+    encoder = TableEncoder(DEFINITION, {"city": ("Rome", "Oslo")}, ())
+
+    golden = golden_requests(DEFINITION, encoder)
+
+    assert len(golden.rows) == len(golden.bodies) > 20
+    for (_, row), body in zip(golden.rows.iterrows(), golden.bodies, strict=True):
+        read = FORM.read(json.loads(json.dumps(body)))
+        assert not read.problems
+        known = {name: value for name, value in row.items() if not pd.isna(value)}
+        assert {name: read.values[str(name)] for name in known} == known
+    span = golden.rows["ordered_at"].max() - golden.rows["ordered_at"].min()
+    assert span < timedelta(days=6)
+
+
+def test_rules_that_leave_no_row_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(requests, "golden_rows", lambda *_: pd.DataFrame({"weight": [-1.0]}))
+
+    with pytest.raises(DataQualityError, match="no row could be made that keeps all rules"):
+        golden_requests(DEFINITION, TableEncoder(DEFINITION, {}, ()))

@@ -18,12 +18,12 @@ from hypothesis import strategies as st
 from mlops.datasets.taxi.features.encoding import FEATURES, FeatureEncoder
 from mlops.datasets.taxi.features.routes import RouteHistory, RouteStatistics
 from mlops.datasets.taxi.files.reading import read_trips
+from mlops.datasets.taxi.golden import odd_requests
 from mlops.datasets.taxi.trips import PICKUP_AT, REQUEST_COLUMNS, TARGET, VENDOR
 from mlops.errors import MlopsError
 from mlops.serving.model.bundle import PARITY
 from mlops.serving.model.compilation import compile_model
 from mlops.serving.model.compiled import CompiledModel
-from mlops.serving.model.golden import golden_requests
 from mlops.serving.model.kernels import TreeKernel
 from mlops.settings import FeatureSettings
 from mlops.training.artifact import TabularModel
@@ -137,7 +137,7 @@ def test_contributions_and_base_add_up_to_the_unclipped_prediction(
     family: str, pair_of: Callable[[str, str], Pair]
 ) -> None:
     pair = pair_of(family, "quantiles")
-    requests = golden_requests(BOUNDARY)
+    requests = odd_requests(BOUNDARY)
 
     found = pair.compiled.explain(requests)
 
@@ -159,11 +159,11 @@ def test_contributions_and_base_add_up_to_the_unclipped_prediction(
 def test_a_feature_that_changes_nothing_contributes_nothing(
     pair_of: Callable[[str, str], Pair],
 ) -> None:
-    mean = pair_of("global_mean", "quantiles").compiled.explain(golden_requests(BOUNDARY))
+    mean = pair_of("global_mean", "quantiles").compiled.explain(odd_requests(BOUNDARY))
     assert not mean.contributions.any()
 
     model = pair_of("squared_error", "quantiles").compiled
-    one = golden_requests(BOUNDARY).iloc[[9]]
+    one = odd_requests(BOUNDARY).iloc[[9]]
     longer = model.explain(one.assign(trip_distance=20.0)).contributions
     shorter = model.explain(one.assign(trip_distance=0.6)).contributions
     of_distance = [i for i, name in enumerate(FEATURES) if "mile" in name or "minutes_at" in name]
@@ -176,7 +176,7 @@ def test_contributions_of_a_linear_model_compare_with_an_average_trip(
     # given the same trip at every hour of a week
     model = pair_of("linear_regression", "quantiles").compiled
     hours = pd.date_range("2024-03-04", periods=7 * 24, freq="h")
-    trips = pd.concat([golden_requests(BOUNDARY).iloc[[9]]] * len(hours)).assign(pickup_at=hours)
+    trips = pd.concat([odd_requests(BOUNDARY).iloc[[9]]] * len(hours)).assign(pickup_at=hours)
 
     found = model.explain(trips)
 
@@ -192,7 +192,7 @@ def test_an_uncalibrated_model_says_that_its_bounds_are_unknown(
 ) -> None:
     compiled = pair_of("squared_error", "none").compiled
 
-    assert np.isnan(compiled.predict(golden_requests(BOUNDARY))[:, 1:]).all()
+    assert np.isnan(compiled.predict(odd_requests(BOUNDARY))[:, 1:]).all()
     assert np.isnan(compiled.predict_one(BOUNDARY, 74, 75)[1:]).all()
 
 

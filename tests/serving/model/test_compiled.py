@@ -15,12 +15,12 @@ import pytest
 
 from mlops.datasets.taxi.features.encoding import FEATURES, FeatureEncoder
 from mlops.datasets.taxi.features.routes import RouteHistory, RouteStatistics
+from mlops.datasets.taxi.golden import odd_requests
 from mlops.datasets.taxi.trips import PICKUP_AT, TARGET
 from mlops.errors import DataQualityError, MlopsError
 from mlops.serving.model import compiled as module
 from mlops.serving.model.compilation import compile_model
 from mlops.serving.model.compiled import CompiledModel
-from mlops.serving.model.golden import golden_requests
 from mlops.settings import FeatureSettings
 from mlops.training.artifact import TabularModel
 
@@ -57,7 +57,7 @@ def bundle(model: CompiledModel, tmp_path: Path) -> Path:
 def test_loaded_is_what_was_saved(model: CompiledModel, bundle: Path) -> None:
     loaded = CompiledModel.load(bundle)
 
-    requests = golden_requests(AS_OF)
+    requests = odd_requests(AS_OF)
     np.testing.assert_array_equal(loaded.predict(requests), model.predict(requests))
     one = (datetime(2024, 3, 1, 8, 30), 74, 75, 2.5)
     assert loaded.predict_one(*one) == model.predict_one(*one)
@@ -137,7 +137,7 @@ def test_a_failed_save_leaves_the_old_bundle(model: CompiledModel, bundle: Path)
 
 
 def test_blocks_change_nothing(model: CompiledModel, monkeypatch: pytest.MonkeyPatch) -> None:
-    requests = golden_requests(AS_OF)
+    requests = odd_requests(AS_OF)
     whole = model.predict(requests)
 
     monkeypatch.setattr(module, "_BLOCK_ROWS", 7)
@@ -148,7 +148,7 @@ def test_blocks_change_nothing(model: CompiledModel, monkeypatch: pytest.MonkeyP
 
 
 def test_no_requests_and_too_few_columns(model: CompiledModel) -> None:
-    requests = golden_requests(AS_OF)
+    requests = odd_requests(AS_OF)
 
     assert model.predict(requests[:0]).shape == (0, 3)
     assert model.explain(requests[:0]).contributions.shape == (0, len(FEATURES))
@@ -158,7 +158,7 @@ def test_no_requests_and_too_few_columns(model: CompiledModel) -> None:
 
 def test_threads_do_not_mix_their_answers(model: CompiledModel) -> None:
     # given trips that are asked one by one and together from several threads at once
-    requests = golden_requests(AS_OF)
+    requests = odd_requests(AS_OF)
     trips = [
         (row[0].to_pydatetime(), *(None if value != value else value for value in row[1:]))
         for row in requests.astype(object).itertuples(index=False)

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
+from mlops.datasets.taxi.golden import ROWS, ordinary_requests
 from mlops.datasets.taxi.trips import PICKUP_AT, REQUEST_COLUMNS, UNKNOWN_ZONES
-from mlops.deployment.golden import ROWS, as_json, golden_requests
 
 
 def test_they_are_ordinary_whole_and_always_the_same() -> None:
     as_of = datetime(2024, 3, 1, 17, 45)
-    found = golden_requests(as_of)
+    found = ordinary_requests(as_of).rows
 
     assert list(found.columns) == list(REQUEST_COLUMNS) and len(found) == ROWS
     assert found.notna().all(axis=None)
-    assert found.equals(golden_requests(datetime(2024, 3, 1)))
+    assert found.equals(ordinary_requests(datetime(2024, 3, 1)).rows)
     days = found[PICKUP_AT] - datetime(2024, 3, 1)
     assert days.min() >= timedelta(0) and timedelta(days=5) < days.max() < timedelta(days=6)
     for name in ("pickup_zone", "dropoff_zone"):
@@ -27,9 +27,8 @@ def test_they_are_ordinary_whole_and_always_the_same() -> None:
 
 
 def test_as_json_they_say_the_same() -> None:
-    requests = golden_requests(datetime(2024, 3, 1))
-
-    bodies = as_json(requests)
+    golden = ordinary_requests(datetime(2024, 3, 1))
+    requests, bodies = golden.rows, golden.bodies
 
     assert [datetime.fromisoformat(body[PICKUP_AT]) for body in bodies] == list(requests[PICKUP_AT])
     assert [body["pickup_zone"] for body in bodies] == list(requests["pickup_zone"])
