@@ -30,7 +30,8 @@ def register(app: typer.Typer) -> None:
         "mlops deploy 12 --shadow-minutes 30",
     )
     rollback_examples = examples(
-        "mlops rollback --reason 'complaints about short trips'", "mlops rollback --to 7"
+        "mlops rollback --reason 'complaints about predictions that are too low'",
+        "mlops rollback --to 7",
     )
     listing = examples("mlops deployments", "mlops deployments 20240301T083000-v12 --json")
     app.command("deploy", epilog=f"{deploy_examples}\n\n{DEPLOY_CODES}")(deploy)

@@ -55,16 +55,20 @@ class Endpoint:
         self.url = settings.serving_url
         self._metrics_url = settings.serving_metrics_url
         self._served = settings.served
-        self._answer = dataset_of(settings).answer
+        self._dataset = dataset_of(settings)
         self._session = requests.Session()
         self._session.trust_env = False  # no proxy between a deployment and its server
 
-    def is_up(self) -> bool:
-        """Tell whether an online server answers, ready to predict or not."""
+    def absence(self) -> str:
+        """Return why no online server of the dataset answers, or nothing if one does."""
         try:
-            return self._get(f"{self.url}/healthz").ok
-        except requests.RequestException:
-            return False
+            reply = self._get(f"{self.url}/healthz")
+            served = reply.json()["dataset"] if reply.ok else ""
+        except (requests.RequestException, ValueError, KeyError, TypeError):
+            served = ""
+        if served and served != self._dataset.name:
+            return f"the online server at {self.url} serves {served}, not {self._dataset.name}"
+        return "" if served else f"no online server answers at {self.url}"
 
     def problem(self) -> str:
         """Return why the server could not follow the registry, in its own words, or nothing."""
@@ -92,7 +96,9 @@ class Endpoint:
             content = reply.json()
             if not reply.ok:
                 return EndpointAnswer(problem=f"{reply.status_code}: {str(content)[:200]}")
-            return EndpointAnswer(int(content["model_version"]), float(content[self._answer]))
+            return EndpointAnswer(
+                int(content["model_version"]), float(content[self._dataset.answer])
+            )
         except requests.RequestException as error:
             return EndpointAnswer(problem=f"{type(error).__name__}: {str(error)[:200]}")
         except (KeyError, TypeError, ValueError) as error:

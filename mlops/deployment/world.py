@@ -115,11 +115,10 @@ class RealWorld:
                 registry.end_rollout()
 
     def _missing(self, endpoint: Endpoint) -> str:
-        if not endpoint.is_up():
-            return f"no online server answers at {endpoint.url}"
         if endpoint.scrape() is None:
-            return f"the server's metrics cannot be read at {self.settings.serving_metrics_url}"
-        return ""
+            unread = f"the server's metrics cannot be read at {self.settings.serving_metrics_url}"
+            return endpoint.absence() or unread
+        return endpoint.absence()
 
     def smoke(
         self, registry: Registry, record: DeploymentRecord, still_ours: Callable[[], None]
@@ -127,8 +126,7 @@ class RealWorld:
         """Ask the endpoint; a server that was there for the canary must still be there."""
         limits = self.settings.deployment
         endpoint = Endpoint(self.settings)
-        if not endpoint.is_up():
-            missing = f"no online server answers at {endpoint.url}"
+        if missing := endpoint.absence():
             was_there = any(step.event == "canary_passed" for step in record.steps)
             if limits.require_server or was_there:
                 return verdict([none_of("server", 1, missing)], "")

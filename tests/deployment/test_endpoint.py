@@ -71,13 +71,16 @@ def test_an_answer_names_its_version_and_minutes(
 
     monkeypatch.setattr(requests.Session, "send", noting)
     body = {"prediction_minutes": 12.5, "model_version": 3, "request_id": "r"}
-    handler.replies = {"/predict": (200, json.dumps(body)), "/healthz": (200, "{}")}
+    handler.replies = {
+        "/predict": (200, json.dumps(body)),
+        "/healthz": (200, '{"dataset": "taxi"}'),
+    }
     endpoint = Endpoint(settings)
 
     answer = endpoint.ask({"pickup_zone": 74})
 
     assert (answer.version, answer.prediction, answer.problem) == (3, 12.5, "")
-    assert endpoint.is_up()
+    assert not endpoint.absence()
     assert handler.keys[0] == deployment_token(settings.served)
     assert json.loads(handler.bodies[0]) == {"pickup_zone": 74}
     assert waits == [TIMEOUT_SECONDS] * 2
@@ -110,9 +113,10 @@ def test_what_is_no_answer_is_a_problem_and_no_exception(
 def test_a_server_that_is_not_there_is_said_to(tmp_path: Path, free_ports: Any) -> None:
     (port,) = free_ports(1)
     serving = ServingSettings(port=port, metrics_port=port)
-    endpoint = Endpoint(Settings(home=tmp_path, serving=serving))
+    settings = Settings(home=tmp_path, serving=serving)
+    endpoint = Endpoint(settings)
 
-    assert not endpoint.is_up()
+    assert endpoint.absence() == f"no online server answers at {settings.serving_url}"
     assert endpoint.scrape() is None
     assert endpoint.problem() == ""
     assert "ConnectionError" in endpoint.ask({}).problem
@@ -122,8 +126,17 @@ def test_something_else_on_the_port_is_no_online_server(server: Any) -> None:
     settings, handler = server
     handler.replies = {"/metrics": (200, "<html>{</html>")}
 
-    assert not Endpoint(settings).is_up()
+    assert "no online server answers" in Endpoint(settings).absence()
     assert Endpoint(settings).scrape() is None
+
+
+def test_a_server_of_another_dataset_is_not_asked(server: Any) -> None:
+    settings, handler = server
+    handler.replies = {"/healthz": (200, '{"status": "ok", "dataset": "flights"}')}
+
+    absence = Endpoint(settings).absence()
+
+    assert absence == f"the online server at {settings.serving_url} serves flights, not taxi"
 
 
 def test_a_deployments_key_is_made_once_and_only_its_owner_can_read_it(tmp_path: Path) -> None:

@@ -95,8 +95,8 @@ class Watched:
     seen: list[tuple[Any, ...]] = field(default_factory=list)
     url: str = "http://server"
 
-    def is_up(self) -> bool:
-        return True
+    def absence(self) -> str:
+        return ""
 
     def scrape(self) -> object | None:
         return object() if self.metrics else None

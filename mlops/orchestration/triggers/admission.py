@@ -65,9 +65,11 @@ PIPELINES: Final[Mapping[str, PipelineInputs]] = {
     "predict": PipelineInputs(
         ("pickup_zone", "dropoff_zone", "trip_distance", "passenger_count", "pickup_at")
     ),
-    "deployment": PipelineInputs(("version", "alias", *_WHO, *asking.SETTINGS), ("deployment",)),
+    "deployment": PipelineInputs(
+        ("version", "alias", *_WHO, *asking.SETTINGS), ("deployment",), any_dataset=True
+    ),
     "rollback": PipelineInputs(
-        ("to_version", *_WHO, FOLLOWS_FROM, "require_server"), ("deployment",)
+        ("to_version", *_WHO, FOLLOWS_FROM, "require_server"), ("deployment",), any_dataset=True
     ),
     "monitoring": PipelineInputs((), ("monitoring", "source")),
     "retraining": PipelineInputs(

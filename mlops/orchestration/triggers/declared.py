@@ -125,7 +125,7 @@ TRIGGERS: Final[tuple[Trigger, ...]] = (
         "Restore the previous champion, and stop a deployment in progress.",
         timeout_seconds=600,
         sla_seconds=120,
-        example={"reason": "complaints about short trips"},
+        example={"reason": "complaints about predictions that are too low"},
     ),
     _api(
         "batch_inference",

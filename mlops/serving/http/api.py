@@ -57,7 +57,7 @@ def build_api(application: Application) -> FastAPI:
 
     @api.get("/healthz", summary="The process is alive")
     async def healthz() -> dict[str, str]:
-        return {"status": "ok"}
+        return {"status": "ok", "dataset": application.settings.dataset}
 
     @api.get("/readyz", summary="A champion is loaded", responses=_described("503"))
     async def readyz() -> dict[str, Any]:

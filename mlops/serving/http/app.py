@@ -8,6 +8,7 @@ run: the versions at hand are one reference, replaced whole.
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import time
 from collections.abc import Awaitable, Callable
@@ -43,7 +44,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 OPEN: Final = ("/healthz", "/readyz", "/", "/docs", "/openapi.json", "/zones")
-_ALIVE: Final = Reply(200, b'{"status":"ok"}')
 _INTERNAL: Final = RequestError(500, "server", "the server failed; its log says why under this id")
 
 App = Callable[[Any, Receive, Send], Awaitable[None]]
@@ -98,6 +98,8 @@ class Application:
         self.settings = settings
         self.form = form = form or form_of(settings)
         self.lineup: Lineup | None = None
+        alive = {"status": "ok", "dataset": settings.dataset}
+        self._alive = Reply(200, json.dumps(alive).encode())
         self.reason = "the server has just started"
         self.others: App = build_api(self)
         self._door = door
@@ -121,7 +123,7 @@ class Application:
         endpoint = path if path in self._posts or path in OPEN else "other"
         try:
             if path == "/healthz" and scope["method"] == "GET":
-                outcome = HandledRequest(_ALIVE)
+                outcome = HandledRequest(self._alive)
             else:
                 caller = "" if path in OPEN else self._door.caller(scope["headers"])
                 handler = self._posts.get(path)

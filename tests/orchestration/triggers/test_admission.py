@@ -75,9 +75,7 @@ def test_a_definition_with_mistakes_is_refused_before_its_table_is_read(
     assert check_run("sklearn_training", {"dataset": "houses"}).dataset == "houses"
 
 
-@pytest.mark.parametrize(
-    "pipeline", ["batch_inference", "predict", "deployment", "rollback", "monitoring", "retraining"]
-)
+@pytest.mark.parametrize("pipeline", ["batch_inference", "predict", "monitoring", "retraining"])
 def test_what_knows_the_worked_case_alone_refuses_other_datasets(pipeline: str) -> None:
     assert f"the pipeline {pipeline} works for the dataset taxi only" in refusal(
         pipeline, dataset="flights"
