@@ -175,7 +175,8 @@ def _tell(settings: Settings, record: Any) -> None:
     champion = find_version(settings, "champion")
     undo = record.state == "kept" and _can_undo(settings, record)
     console = terminal()
-    for line in tell(record, champion.version if champion else None, can_undo=undo):
+    version = champion.version if champion else None
+    for line in tell(record, version, can_undo=undo, dataset=settings.dataset):
         console.print(line, markup=False)
 
 

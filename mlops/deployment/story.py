@@ -6,6 +6,7 @@ from typing import Final
 
 from mlops.deployment.records import DeploymentRecord
 from mlops.deployment.states import Event
+from mlops.settings import DEFAULT_DATASET
 
 _BAD: Final[frozenset[Event]] = frozenset(
     {
@@ -25,13 +26,20 @@ _SKIPPED: Final[frozenset[Event]] = frozenset(
 )
 
 
-def tell(record: DeploymentRecord, champion: int | None, *, can_undo: bool = True) -> list[str]:
+def tell(
+    record: DeploymentRecord,
+    champion: int | None,
+    *,
+    can_undo: bool = True,
+    dataset: str = DEFAULT_DATASET,
+) -> list[str]:
     """Return the story of a deployment or rollback, line by line.
 
     Args:
         record: Finished or not.
         champion: The version that is champion now.
         can_undo: What is proposed for undoing it would work.
+        dataset: Of the versions.
     """
     before = "none" if record.from_version is None else f"version {record.from_version}"
     lines = [
@@ -42,21 +50,17 @@ def tell(record: DeploymentRecord, champion: int | None, *, can_undo: bool = Tru
     ]
     if not record.is_over:
         lines.append(f"  … {record.state}")
-    return [*lines, _now(record, champion, can_undo)]
+    now = "No version is champion." if champion is None else f"Version {champion} is champion."
+    return [*lines, now + (_undo(record, champion, dataset) if can_undo else "")]
 
 
 def _mark(event: Event) -> str:
     return "✗" if event in _BAD else "–" if event in _SKIPPED else "✓"
 
 
-def _now(record: DeploymentRecord, champion: int | None, can_undo: bool) -> str:
-    if champion is None:
-        return "No version is champion."
-    now = f"Version {champion} is champion."
-    if champion != record.version or not can_undo:  # somebody has moved on, or nothing is left
-        return now
-    if record.state == "kept" and record.kind == "deployment" and record.from_version:
-        return f"{now} Undo: mlops rollback"
-    if record.kind == "rollback" and record.state == "kept":
-        return f"{now} Undo: mlops deploy {record.from_version}"
-    return now
+def _undo(record: DeploymentRecord, champion: int | None, dataset: str) -> str:
+    if champion != record.version or record.state != "kept" or not record.from_version:
+        return ""
+    option = "" if dataset == DEFAULT_DATASET else f" --dataset {dataset}"
+    back = "rollback" if record.kind == "deployment" else f"deploy {record.from_version}"
+    return f" Undo: mlops {back}{option}"

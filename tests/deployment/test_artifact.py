@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from mlops.datasets.declared.dataset import DeclaredDataset
 from mlops.datasets.taxi.contract.validation import split_requests
 from mlops.datasets.taxi.dataset import TaxiTrips
 from mlops.datasets.taxi.golden import ROWS
@@ -17,6 +18,8 @@ from mlops.errors import MlopsError, RegistryError
 from mlops.inference.trip import TripRequest
 from mlops.registry.versions import Registry
 from mlops.settings import Settings
+from tests.datasets.declared.deliveries import deliveries
+from tests.serving.tables import table_model
 
 
 class Loaded:
@@ -52,6 +55,18 @@ def test_a_stored_model_passes_every_rule(stocked: Settings) -> None:
         "size",
     ]
     assert f"{ROWS} golden requests answered" in found.summary
+
+
+def test_a_model_of_a_declared_dataset_passes_by_requests_of_its_own(
+    stocked: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(artifact, "dataset_of", lambda settings: DeclaredDataset(deliveries()))
+
+    found = verdict_of(stocked, table_model())
+
+    assert found.passed, found.table()
+    parity = next(rule for rule in found.rules if rule.rule == "parity")
+    assert parity.value < 1e-4 and parity.unit == deliveries().task.unit
 
 
 def test_golden_requests_are_within_the_contract_and_what_the_server_takes(model: Any) -> None:

@@ -115,6 +115,7 @@ def test_how_to_undo_is_only_said_of_what_is_in_force(running: Any) -> None:
     assert tell(deployed, 2)[-1] == "Version 2 is champion. Undo: mlops rollback"
     restored = running.roll_back()
     assert tell(restored, 1)[-1] == "Version 1 is champion. Undo: mlops deploy 2"
+    assert tell(restored, 1, dataset="flights")[-1].endswith("deploy 2 --dataset flights")
     assert tell(restored, 3)[-1] == "Version 3 is champion."
     assert tell(restored, 1, can_undo=False)[-1] == "Version 1 is champion."
     assert tell(deployed, None)[-1] == "No version is champion."
