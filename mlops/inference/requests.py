@@ -56,7 +56,8 @@ def _parse(index: int, record: Any) -> TripRequest:
         return TripRequest.model_validate(record)
     except ValidationError as error:
         problems = "; ".join(
-            f"{'.'.join(str(part) for part in e['loc'][:1]) or 'the record'}: {e['msg']}"
+            f"{'.'.join(str(part) for part in e['loc'][:1]) or 'the record'}: "
+            + e["msg"].removeprefix("Value error, ")
             for e in error.errors()
         )
         raise DataQualityError(
