@@ -15,7 +15,8 @@ from benchmarks import main_job, plain_job
 from benchmarks.measuring import Measured, measure
 from benchmarks.report import Section, Table, judged
 from benchmarks.shares import shares_of_scoring
-from benchmarks.trips import COPIES, MONTHS, TAXI, Bench, copies_folder, copy_months, file_name
+from benchmarks.trips import COPIES, MONTHS, Bench, copies_folder, copy_months, file_name
+from mlops.datasets.opening import dataset_of
 from mlops.inference.batch import PredictionSummary, score
 from mlops.registry.versions import Registry
 from mlops.serving.model.compilation import fastest_model
@@ -68,7 +69,7 @@ def _champion() -> tuple[TabularModel, int, Callable[..., PredictionSummary]]:
         return score(
             model,
             files,
-            TAXI,
+            dataset_of(settings),
             settings,
             model_version=champion.version,
             model_id=champion.model_id,

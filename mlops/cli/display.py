@@ -115,7 +115,7 @@ def show_rows(
     """Print rows as a table, or as JSON on standard output.
 
     Args:
-        rows: Dicts with the same keys; the keys are the headings.
+        rows: Dicts whose keys are the headings; a row may lack some.
         as_json: Print the rows as a JSON list instead.
         title: Heading of the table.
         empty: What to say when there are no rows.
@@ -129,13 +129,14 @@ def show_rows(
         console.print(empty)
         return
     table = Table(title=title or None, title_justify="left", header_style="bold")
-    for name in rows[0]:
-        numeric = all(isinstance(row[name], int | float) or row[name] is None for row in rows)
+    names = dict.fromkeys(name for row in rows for name in row)
+    for name in names:
+        numeric = all(isinstance(row.get(name), int | float | None) for row in rows)
         table.add_column(
             name.replace("_", " "), justify="right" if numeric else "left", overflow="fold"
         )
     for row in rows:
-        table.add_row(*(_cell(value) for value in row.values()))
+        table.add_row(*(_cell(row.get(name)) for name in names))
     console.print(table)
 
 
@@ -148,4 +149,6 @@ def _cell(value: Any) -> str:
         return f"{value:.3f}" if abs(value) < 1000 else f"{value:,.0f}"
     if isinstance(value, int):
         return f"{value:,}"
+    if isinstance(value, Mapping):
+        value = ", ".join(map(str, value.values()))
     return str(value).replace("[", r"\[")

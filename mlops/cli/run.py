@@ -228,8 +228,6 @@ def _show_outcome(
     predictions = "none, because there is no champion yet"
     if scored:
         predictions = scored["summary"]
-    elif settings.dataset != DEFAULT_DATASET:
-        predictions = f"none: batches are predicted for the dataset {DEFAULT_DATASET} only"
     elif registered["champion"] is not None:
         champion = registered["champion"]
         predictions = f"none, because version {champion}, the champion, was trained on other trips"

@@ -22,6 +22,7 @@ from mlops.data.references import (
     TrainingSetManifest,
     ValidatedTrips,
 )
+from mlops.datasets.scoring import RequestFiles
 from mlops.datasets.wording import DatasetWords
 from mlops.errors import DataQualityError
 from mlops.settings import Settings
@@ -192,6 +193,16 @@ class Dataset(Protocol):
         Raises:
             DataQualityError: If the rules leave none.
         """
+
+    def require(self, encoder: Encoder, version: int) -> None:
+        """Make sure that a model answers requests about this dataset.
+
+        Raises:
+            MlopsError: If it learned from another dataset, or from other columns of this one.
+        """
+
+    def request_files(self, settings: Settings) -> RequestFiles:
+        """Return how files of rows to predict are read, judged and named in the output."""
 
     def slices(self, rows: pd.DataFrame) -> pd.DataFrame:
         """Name the slice of each row along each dimension by which errors are compared.

@@ -15,14 +15,13 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from mlops.inference.writing import OUTPUTS
-
 Label = TypeVar("Label")
-Minutes = npt.NDArray[np.float64]
+Answers = npt.NDArray[np.float64]
 
 # Rows one thread predicts at a time: few enough to share a chunk among threads, and enough for each
 # tree of a forest to be fetched once for many rows.
 _BLOCK_ROWS: Final = 16_384
+_WIDTH: Final = 3  # prediction, lower and upper bound
 # Chunks that wait for their predictions while the next one is read.
 _AHEAD: Final = 1
 
@@ -30,33 +29,40 @@ _AHEAD: Final = 1
 class Model(Protocol):
     """What scoring needs of a model; it is called from several threads."""
 
+    @property
+    def shortest(self) -> float:
+        """No prediction is below."""
+
+    @property
+    def longest(self) -> float:
+        """No prediction is above."""
+
     def predict(self, requests: pd.DataFrame) -> Any:
-        """Turn `REQUEST_COLUMNS` into minutes: `OUTPUTS` as a frame, or an array ``(n, 3)``."""
+        """Return the prediction, its lower and its upper bound: a frame or an array, ``(n, 3)``."""
 
 
-def predicted_minutes(model: Model, requests: pd.DataFrame) -> Minutes:
-    """Return a model's predictions as an array in the order of `OUTPUTS`."""
-    found = model.predict(requests)
-    return np.asarray(found[list(OUTPUTS)] if isinstance(found, pd.DataFrame) else found)
+def predictions_of(model: Model, requests: pd.DataFrame) -> Answers:
+    """Return the prediction, lower and upper bound of each request, ``(n, 3)``."""
+    return np.asarray(model.predict(requests))
 
 
 def predicted_chunks(
     model: Model, chunks: Iterable[tuple[Label, pd.DataFrame]], threads: int
-) -> Iterator[tuple[Label, Minutes]]:
+) -> Iterator[tuple[Label, Answers]]:
     """Predict chunk after chunk, in order.
 
     At most ``_AHEAD + 1`` chunks are in memory at a time.
 
     Args:
-        model: Turns requests into minutes.
+        model: Answers requests.
         chunks: Requests, each with anything that tells what they are; read in the caller's thread.
         threads: That predict.
 
     Yields:
-        The label of each chunk, and its predictions: minutes, ``(n, 3)``.
+        The label of each chunk, and its predictions, ``(n, 3)``.
     """
     pool = ThreadPoolExecutor(threads, thread_name_prefix="predict")
-    waiting: deque[tuple[Label, list[Future[Minutes]]]] = deque()
+    waiting: deque[tuple[Label, list[Future[Answers]]]] = deque()
     try:
         for label, requests in chunks:
             blocks = range(0, len(requests), _BLOCK_ROWS)
@@ -64,7 +70,7 @@ def predicted_chunks(
                 (
                     label,
                     [
-                        pool.submit(predicted_minutes, model, requests.iloc[b : b + _BLOCK_ROWS])
+                        pool.submit(predictions_of, model, requests.iloc[b : b + _BLOCK_ROWS])
                         for b in blocks
                     ],
                 )
@@ -77,6 +83,6 @@ def predicted_chunks(
         pool.shutdown(cancel_futures=True)
 
 
-def _finished(label: Label, blocks: list[Future[Minutes]]) -> tuple[Label, Minutes]:
+def _finished(label: Label, blocks: list[Future[Answers]]) -> tuple[Label, Answers]:
     found = [block.result() for block in blocks]
-    return label, np.concatenate(found) if found else np.empty((0, len(OUTPUTS)))
+    return label, np.concatenate(found) if found else np.empty((0, _WIDTH))

@@ -1,4 +1,4 @@
-"""JSON records to a frame of requests: strict types first, the data contract's rules after."""
+"""Trips as JSON records to a frame: strict types first, the data contract's rules after."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import pandas as pd
 from pydantic import ValidationError
 
 from mlops.data.quality import REASONS
-from mlops.datasets.catalogue import require_worked_case
 from mlops.datasets.taxi.contract.rules import RULES, meaning_of
 from mlops.datasets.taxi.contract.validation import split_requests
 from mlops.datasets.taxi.trips import REQUEST_COLUMNS
@@ -32,9 +31,7 @@ def parse_requests(
 
     Raises:
         DataQualityError: Naming the index of the first bad record, the field and the rule.
-        ConfigurationError: If the settings name another dataset.
     """
-    require_worked_case(settings.dataset, "predicting records without a server")
     requests = [_parse(index, record) for index, record in enumerate(records)]
     frame = pd.DataFrame(
         [[getattr(request, name) for name in REQUEST_COLUMNS] for request in requests],

@@ -1,4 +1,4 @@
-"""Steps of `batch_inference`: months of trips become the champion's predictions."""
+"""Steps of `batch_inference`: months of rows become the champion's predictions."""
 
 from __future__ import annotations
 
@@ -7,17 +7,19 @@ from typing import Any
 from mlops import progress
 from mlops.data.origins import TripOrigin, require_scoring
 from mlops.data.references import Extraction
-from mlops.datasets.taxi.sources import extract
+from mlops.datasets.opening import dataset_of
 from mlops.inference.batch import score
 from mlops.registry.remembered import source_in_force
 from mlops.registry.versions import Registry
 from mlops.serving.model.compilation import fastest_model
-from mlops.settings import Settings, load_settings
+from mlops.settings import DEFAULT_DATASET, Settings, load_settings
 from mlops.steps.training import Variables
 
 
 def load(variables: Variables) -> dict[str, Any]:
     """Fetch the months to predict: ``score_months``, by default the last of the source's months.
+
+    All rows are predicted of files that hold any time.
 
     The source is the champion's, unless another is given (`mlops.registry.remembered`).
 
@@ -27,30 +29,36 @@ def load(variables: Variables) -> dict[str, Any]:
     settings = found.settings
     progress.report(found.summary)
     # Whether the files of a path are generated ones shows in their mark, once they are found.
-    kinds = {"sample": True, "tlc": False}
-    _require_fit(settings, settings.source.taxi, kinds.get(settings.source.kind))
-    months = str(variables.get("score_months") or settings.source.month_list[-1])
-    source = settings.source.model_copy(update={"months": months})
-    extraction = extract(settings.model_copy(update={"source": source}))
+    if settings.dataset == DEFAULT_DATASET:
+        kinds = {"sample": True, "tlc": False}
+        _require_fit(settings, settings.source.taxi, kinds.get(settings.source.kind))
+    requests = dataset_of(settings).request_files(settings)
+    extraction = requests.extract(str(variables.get("score_months") or ""))
     _require_fit(settings, *extraction.origin)
     return extraction.model_dump(mode="json")
 
 
 def score_trips(extraction: dict[str, Any], variables: Variables) -> dict[str, Any]:
-    """Predict every good trip with the champion; returns a `PredictionSummary`.
+    """Predict every good row with the champion; returns a `PredictionSummary`.
 
     Raises:
-        ConfigurationError: If there is no champion, or it learned from trips of another kind and
+        ConfigurationError: If there is no champion, or it learned from rows of another kind and
             that is not allowed.
     """
     settings = load_settings(variables, strict=False)
-    trips = Extraction.model_validate(extraction)
-    _require_fit(settings, *trips.origin)
+    rows = Extraction.model_validate(extraction)
+    if rows.taxi:  # whichever the files are of, not what is asked for now
+        settings = settings.model_copy(
+            update={"source": settings.source.model_copy(update={"taxi": rows.taxi})}
+        )
+    _require_fit(settings, *rows.origin)
+    dataset = dataset_of(settings)
     model, champion = Registry(settings).load("champion")
+    dataset.require(model.encoder, champion.version)
     summary = score(
-        fastest_model(model, champion.version, sum(file.rows for file in trips.files)),
-        trips.files,
-        trips.taxi,
+        fastest_model(model, champion.version, sum(file.rows for file in rows.files)),
+        rows.files,
+        dataset,
         settings,
         model_version=champion.version,
         model_id=champion.model_id,
@@ -64,7 +72,7 @@ def score_trips(extraction: dict[str, Any], variables: Variables) -> dict[str, A
 def _require_fit(
     settings: Settings, taxi: str, synthetic: bool | None, dataset: str = "taxi"
 ) -> None:
-    """Refuse trips that the champion knows nothing of; ``synthetic`` is None if not known yet."""
+    """Refuse rows that the champion knows nothing of; ``synthetic`` is None if not known yet."""
     champion = Registry(settings).champion()
     if champion is not None and champion.origin is not None:
         trips = TripOrigin(taxi, champion.synthetic if synthetic is None else synthetic, dataset)

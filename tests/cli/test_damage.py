@@ -29,6 +29,7 @@ from mlops.cli import main
 from mlops.data.store.manifests import current_training_set, load_manifest
 from mlops.data.store.publications import reason_to_build
 from mlops.data.store.snapshots import verify
+from mlops.datasets.opening import dataset_of
 from mlops.datasets.taxi.features.products import publish_route_statistics
 from mlops.datasets.taxi.features.routes import RouteStatistics
 from mlops.deployment.claim import Claim, Claims
@@ -219,7 +220,7 @@ def score_trips(settings: Settings) -> object:
     trips = sorted(settings.cache.rglob("*2024-02.parquet"))[:1]
     settings = load_settings({"home": settings.home, "validation.max_distance_miles": 5})
     same = {"model_version": 1, "model_id": champion.model_id, "run_id": "1"}
-    found = score(model, trips, "green", settings, **same)
+    found = score(model, trips, dataset_of(settings), settings, **same)
     assert found.rejected_uri is not None
     minutes = pq.read_table(found.predictions_uri)["prediction_minutes"]
     return minutes.to_pylist(), pq.read_table(found.rejected_uri).num_rows

@@ -41,7 +41,7 @@ def test_named_options_win_and_missing_ones_are_not_overrides() -> None:
         (["models", ""], "VERSION"),
         (["report", "model", ""], "NAME"),
         (["deployments", ""], "ID"),
-        (["predict", ""], "TRIPS"),
+        (["predict", ""], "ROWS"),
         (["deploy", "1", "--reason", ""], "--reason"),
         (["dataset", "init", "", "--target", "x"], "FILES"),
         (["dataset", "init", "x.csv", "--target", ""], "--target"),

@@ -11,11 +11,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mlops.errors import DataQualityError, MlopsError, SourceError
-from mlops.inference.batch import PredictionSummary, predict_records, score
+from mlops.datasets.opening import dataset_of
+from mlops.errors import MlopsError, SourceError
+from mlops.inference.batch import PredictionSummary, score
 from mlops.settings import Settings, load_settings
-
-RECORD = {"pickup_at": "2024-03-01T08:30:00", "pickup_zone": 74, "dropoff_zone": 166}
 
 
 @pytest.fixture
@@ -31,7 +30,9 @@ def scored(
     run: str = "1",
     of: str = "a model",
 ) -> PredictionSummary:
-    return score(model, files, "green", config, model_version=version, model_id=of, run_id=run)
+    return score(
+        model, files, dataset_of(config), config, model_version=version, model_id=of, run_id=run
+    )
 
 
 def test_every_row_is_predicted_or_set_aside_with_a_reason(
@@ -89,7 +90,11 @@ def test_each_prediction_says_where_it_comes_from(
     assert row["predicted_at"] == summary.predicted_at
     folder = Path(summary.uri)
     assert folder.parent == config.predictions / "green" and folder.name.endswith("-v7")
-    assert PredictionSummary.model_validate_json((folder / "summary.json").read_text()) == summary
+    stored = (folder / "summary.json").read_text()
+    assert PredictionSummary.model_validate_json(stored) == summary
+    # And batches that were written when trips were all there was are read, too
+    older = stored.replace('"distribution":', '"minutes":')
+    assert PredictionSummary.model_validate_json(older) == summary
 
 
 def test_the_chunk_size_does_not_change_the_result(
@@ -105,9 +110,9 @@ def test_the_chunk_size_does_not_change_the_result(
         frames.append(pd.read_parquet(summaries[-1].predictions_uri).drop(columns="predicted_at"))
     pd.testing.assert_frame_equal(frames[0], frames[1])
     pd.testing.assert_frame_equal(frames[0], frames[2])
-    assert len({s.minutes.model_dump_json() if s.minutes else "" for s in summaries}) <= 3
-    assert summaries[0].minutes is not None
-    assert summaries[0].minutes.p50 == summaries[2].minutes.p50  # type: ignore[union-attr]
+    assert len({s.distribution.model_dump_json() if s.distribution else "" for s in summaries}) <= 3
+    assert summaries[0].distribution is not None
+    assert summaries[0].distribution.p50 == summaries[2].distribution.p50  # type: ignore[union-attr]
 
 
 def test_the_same_input_and_model_are_scored_once(
@@ -197,7 +202,7 @@ def test_a_file_of_bad_rows_only_is_not_fatal(
 ) -> None:
     make_trips(10).assign(pickup_zone=np.int32(0)).to_parquet(tmp_path / "a.parquet")
     summary = scored(model, [tmp_path / "a.parquet"], config)
-    assert (summary.rows, summary.rejected, summary.minutes) == (0, 10, None)
+    assert (summary.rows, summary.rejected, summary.distribution) == (0, 10, None)
     assert pd.read_parquet(summary.predictions_uri).empty
     assert "10 rows quarantined" in summary.summary
 
@@ -238,6 +243,7 @@ _PEAK = """
 import re, sys
 from pathlib import Path
 import pandas as pd
+from mlops.datasets.opening import dataset_of
 from mlops.inference.batch import score
 from mlops.settings import load_settings
 
@@ -248,7 +254,8 @@ class Model:
         return pd.DataFrame({name: minutes for name in names})
 
 settings = load_settings({"home": sys.argv[2], "inference.chunk_rows": 20_000})
-score(Model(), [sys.argv[1]], "green", settings, model_version=1, model_id="m", run_id="1")
+dataset, identity = dataset_of(settings), {"model_version": 1, "model_id": "m", "run_id": "1"}
+score(Model(), [sys.argv[1]], dataset, settings, **identity)
 # Not getrusage: it counts the parent's memory before exec.
 print(re.search(r"VmHWM:\\s+(\\d+) kB", Path("/proc/self/status").read_text())[1])
 """
@@ -260,23 +267,3 @@ def test_a_real_month_is_scored(model: Any, real_data: Path, tmp_path: Path) -> 
     summary = scored(model, [real_data / "green" / "green_tripdata_2024-02.parquet"], config)
     assert summary.rows + summary.rejected == 53_577
     assert 0 < summary.rejected < 100
-
-
-def test_records_are_predicted_in_order(model: Any) -> None:
-    records = [
-        {**RECORD, "trip_id": "x", "trip_distance": 2.5},
-        {**RECORD, "trip_distance": 10},
-        {**RECORD, "trip_id": 7},
-    ]
-    assert predict_records(model, records) == [
-        {"trip_id": "x", "prediction_minutes": 10.0, "lower_minutes": 5.0, "upper_minutes": 20.0},
-        {"prediction_minutes": 25.0, "lower_minutes": 12.5, "upper_minutes": 50.0},
-        {"trip_id": 7, "prediction_minutes": 7.0, "lower_minutes": 3.5, "upper_minutes": 14.0},
-    ]
-    assert predict_records(model, []) == []
-
-
-def test_a_bad_record_stops_all_before_the_model(model: Any) -> None:
-    with pytest.raises(DataQualityError, match="record 1"):
-        predict_records(model, [RECORD, {**RECORD, "pickup_zone": 0}])
-    assert model.calls == []

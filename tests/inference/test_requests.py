@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from mlops.datasets.taxi.trips import REQUEST_COLUMNS, TRIP_ID
-from mlops.errors import ConfigurationError, DataQualityError
+from mlops.errors import DataQualityError
 from mlops.inference.requests import parse_requests
 from mlops.inference.trip import TripRequest
 from mlops.settings import load_settings
@@ -78,11 +78,3 @@ def test_what_is_not_an_object_is_refused(record: Any) -> None:
 def test_a_missing_field_is_named() -> None:
     with pytest.raises(DataQualityError, match="dropoff_zone: Field required"):
         parse_requests([{k: v for k, v in RECORD.items() if k != "dropoff_zone"}], load_settings())
-
-
-def test_another_dataset_is_refused_by_its_name() -> None:
-    with pytest.raises(
-        ConfigurationError,
-        match="predicting records without a server works for the dataset taxi only",
-    ):
-        parse_requests([RECORD], load_settings({"dataset": "flights"}))

@@ -68,7 +68,9 @@ def test_synthetic_trips_are_scored_and_the_result_says_synthetic(home: Path) ->
 def test_trips_the_champion_knows_nothing_of_are_refused_before_any_is_fetched(
     home: Path, monkeypatch: pytest.MonkeyPatch, given: dict[str, Any], trips: str
 ) -> None:
-    monkeypatch.setattr(batch_inference, "extract", lambda settings: pytest.fail("fetched"))
+    monkeypatch.setattr(
+        "mlops.datasets.taxi.scoring.extract", lambda settings: pytest.fail("fetched")
+    )
     with pytest.raises(ConfigurationError, match=f"version 1, the champion, .*{trips}"):
         batch_inference.load(given)
 

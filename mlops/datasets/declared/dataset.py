@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     )
     from mlops.datasets.dataset import Encoder, GoldenRequests
     from mlops.datasets.declared.encoding import TableEncoder
+    from mlops.datasets.declared.scoring import RowRequestFiles
     from mlops.datasets.declared.snapshots import HistorySnapshot
     from mlops.datasets.wording import DatasetWords
     from mlops.settings import Settings
@@ -123,6 +124,20 @@ class DeclaredDataset:
         from mlops.datasets.declared.requests import golden_requests
 
         return golden_requests(self.definition, encoder)
+
+    def require(self, encoder: Encoder, version: int) -> None:
+        """Make sure that a model was trained with what the definition says of requests."""
+        from mlops.datasets.declared.encoding import TableEncoder
+        from mlops.datasets.declared.requests import require_same_requests
+
+        trained = encoder.definition if isinstance(encoder, TableEncoder) else None
+        require_same_requests(self.definition, trained, version)
+
+    def request_files(self, settings: Settings) -> RowRequestFiles:
+        """Return how files of rows to predict are read."""
+        from mlops.datasets.declared.scoring import RowRequestFiles
+
+        return RowRequestFiles(self.definition, settings)
 
     def slices(self, rows: pd.DataFrame) -> pd.DataFrame:
         """Name the slice of each row along each dimension that the definition declares."""

@@ -7,6 +7,7 @@ from mlops.datasets.catalogue import definition_file
 from mlops.datasets.declared.preparing.extracting import asking_for, months_at
 from mlops.datasets.declared.reading import MONTH
 from mlops.datasets.loading import load_definition
+from mlops.errors import ConfigurationError
 from mlops.settings import ALL_MONTHS, Settings
 
 
@@ -24,6 +25,23 @@ def months_there(settings: Settings) -> tuple[str, ...]:
     locations = named_in(settings.source.location or definition.source.location)
     found = {m for location in locations if MONTH in location for m in months_at(location)}
     return tuple(sorted(found))
+
+
+def require_monthly(location: str, asked: str) -> None:
+    """Refuse to choose a month of files that hold any time.
+
+    Args:
+        location: Of the files.
+        asked: The month, as the run-time variable ``score_months`` gives it.
+
+    Raises:
+        ConfigurationError: If the location has no ``{month}``.
+    """
+    if MONTH not in location:
+        raise ConfigurationError(
+            f"score_months: {asked}, but {location} has no {MONTH}: its rows are of any time",
+            "leave score_months out to predict all rows",
+        )
 
 
 def with_months(settings: Settings) -> Settings:

@@ -33,7 +33,7 @@ from mlops.datasets.declared.reading import dtype_of
 from mlops.datasets.declared.rules import broken_by_one, rules_of
 from mlops.datasets.definition import DatasetDefinition, FeatureDeclaration
 from mlops.datasets.wall_clock import wall_clock_in
-from mlops.errors import DataQualityError, did_you_mean
+from mlops.errors import DataQualityError, MlopsError, did_you_mean
 
 # A model computes in float32.
 _LARGEST: Final = float(np.finfo(np.float32).max)
@@ -138,6 +138,15 @@ class RowForm:
             for name, column in self.columns.items()
         }
 
+    def key_of(self, row: Row) -> dict[str, Any]:
+        """Return the key of a row as JSON, under ``key``, as far as the row has it."""
+        known = {n: v for n in self.definition.key if (v := row[n]) is not None}
+        if not known:
+            return {}
+        return {
+            "key": {n: v.isoformat() if isinstance(v, datetime) else v for n, v in known.items()}
+        }
+
     @cached_property
     def example(self) -> dict[str, Any]:
         """A request that is accepted, as JSON, with a value for every column but the key's."""
@@ -213,6 +222,45 @@ def golden_requests(definition: DatasetDefinition, encoder: TableEncoder) -> Gol
         )
     kept = [body for body, is_good in zip(bodies, accepted, strict=True) if is_good]
     return GoldenRequests(rows[accepted].reset_index(drop=True), kept)
+
+
+def require_same_requests(
+    definition: DatasetDefinition, trained: DatasetDefinition | None, version: int | str
+) -> None:
+    """Make sure that what a definition calls a request says what a model needs.
+
+    Args:
+        definition: As it is now.
+        trained: The one that the model was trained with; None if it is of no declared dataset.
+        version: Of the model.
+
+    Raises:
+        MlopsError: If the model is of another dataset, or the definition has changed since.
+    """
+    if trained is None:
+        raise MlopsError(
+            f"version {version} does not predict {definition.name}",
+            "name the dataset of the model: --dataset NAME",
+        )
+    columns = definition.request_columns
+    others = [
+        column
+        for column, each in trained.request_columns.items()
+        if column not in columns
+        or (columns[column].type, columns[column].unit) != (each.type, each.unit)
+    ]
+    said, meant = (
+        (each.task.target, each.task.unit, each.time and each.time.zone)
+        for each in (definition, trained)
+    )
+    if said != meant:
+        others.append("the target or the time zone")
+    if others:
+        raise MlopsError(
+            f"version {version} was trained with another definition of {definition.name}, which"
+            f" differs in {', '.join(others)}",
+            "undo the change of the definition, or train and promote a version with it",
+        )
 
 
 def _type(column: FeatureDeclaration, zone: str) -> Any:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from mlops.datasets.dataset import Encoder, GoldenRequests
     from mlops.datasets.taxi.features.encoding import FeatureEncoder
     from mlops.datasets.taxi.features.routes import RouteStatistics
+    from mlops.datasets.taxi.scoring import TripRequestFiles
     from mlops.datasets.wording import DatasetWords
     from mlops.settings import Settings
 
@@ -97,6 +98,18 @@ class TaxiTrips:
         from mlops.datasets.taxi.golden import ordinary_requests
 
         return ordinary_requests(routes_of(encoder).as_of)
+
+    def require(self, encoder: Encoder, version: int) -> None:
+        """Make sure that a model predicts trips."""
+        from mlops.datasets.taxi.features.encoding import routes_of
+
+        routes_of(encoder)
+
+    def request_files(self, settings: Settings) -> TripRequestFiles:
+        """Return how files of trips to predict are read."""
+        from mlops.datasets.taxi.scoring import TripRequestFiles
+
+        return TripRequestFiles(settings)
 
     def slices(self, rows: pd.DataFrame) -> pd.DataFrame:
         """Name the slice of each trip along each dimension."""

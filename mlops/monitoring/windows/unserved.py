@@ -22,7 +22,7 @@ from mlops.datasets.taxi.files.reading import read_trips
 from mlops.datasets.taxi.sources.news import months_after
 from mlops.datasets.taxi.trips import DROPOFF_AT, PICKUP_AT, REQUEST_COLUMNS, TARGET
 from mlops.errors import MlopsError
-from mlops.inference.overlap import predicted_minutes
+from mlops.inference.overlap import predictions_of
 from mlops.monitoring.findings.records import WindowRecord
 from mlops.monitoring.windows.arrivals import month_files
 from mlops.monitoring.windows.cutting import Instants, Span, cut
@@ -84,7 +84,7 @@ def source_windows(
         model = fastest_model(trained, champion.version, len(trips))
         for span in spans:
             rows = trips.iloc[slice(*np.searchsorted(at, span))].reset_index(drop=True)
-            minutes = predicted_minutes(model, rows[list(REQUEST_COLUMNS)])
+            minutes = predictions_of(model, rows[list(REQUEST_COLUMNS)])
             rows = rows.assign(**dict(zip(MINUTES, minutes.T, strict=True)))
             start, end = (from_wall_clock(_EPOCH + at * _MICROSECOND) for at in span)
             yield stage(settings, champion.version, "source", (start, end), rows, {})

@@ -146,7 +146,7 @@ def run_main_job(
             if "model_selection" not in names:
                 continue
             if not _has_champion(results["model_selection"]) or _cannot_be_scored(settings):
-                break  # nothing can predict these trips: no champion, or one of other trips
+                break  # nothing can predict these rows: no champion, or one of other rows
     return MainJobResult(results)
 
 
@@ -183,9 +183,7 @@ def _origin(settings: Settings) -> TripOrigin:
 
 
 def _cannot_be_scored(settings: Settings) -> bool:
-    """Tell whether the champion knows nothing of this job's trips: there is nothing to predict."""
-    if settings.dataset != DEFAULT_DATASET:
-        return True
+    """Tell whether the champion knows nothing of this job's rows: there is nothing to predict."""
     manifest = current_training_set(settings)
     champion = Registry(settings).champion()
     if manifest is None or champion is None or champion.origin is None:

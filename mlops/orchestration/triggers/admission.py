@@ -14,6 +14,7 @@ from mlops.data.locations import holds_months, named_in, require_there
 from mlops.data.months import parse_months
 from mlops.data.windows import plan_windows
 from mlops.datasets.catalogue import definition_file, require_dataset, require_worked_case
+from mlops.datasets.declared.months import require_monthly
 from mlops.datasets.loading import load_definition
 from mlops.deployment import asking
 from mlops.errors import ConfigurationError, SourceError, did_you_mean
@@ -61,7 +62,7 @@ PIPELINES: Final[Mapping[str, PipelineInputs]] = {
     "model_selection": PipelineInputs(
         ("promote", "training_runs"), ("gate", "evaluation"), any_dataset=True
     ),
-    "batch_inference": PipelineInputs(("score_months",), ("source", "inference")),
+    "batch_inference": PipelineInputs(("score_months",), ("source", "inference"), any_dataset=True),
     "predict": PipelineInputs(
         ("pickup_zone", "dropoff_zone", "trip_distance", "passenger_count", "pickup_at")
     ),
@@ -229,6 +230,9 @@ def _batch(settings: Settings, variables: Variables) -> None:
     last = settings.source.month_list[-1:]
     months = parse_months(str(asked), "score_months") if asked else last
     _check_source(settings, months)
+    if asked and settings.dataset != DEFAULT_DATASET:
+        definition = load_definition(definition_file(settings.dataset))
+        require_monthly(settings.source.location or definition.source.location, str(asked))
     require_champion(settings)
 
 

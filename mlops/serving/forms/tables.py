@@ -15,9 +15,8 @@ import numpy as np
 from pydantic import ConfigDict, Field, create_model
 
 from mlops.datasets.declared.groups import Row
-from mlops.datasets.declared.requests import RowForm
+from mlops.datasets.declared.requests import RowForm, require_same_requests
 from mlops.datasets.definition import DatasetDefinition
-from mlops.errors import MlopsError
 from mlops.serving.answers.answering import Answer, ModelFailureError
 from mlops.serving.answers.bodies import content_of, require_unique, shown
 from mlops.serving.answers.errors import MAX_PROBLEMS, FieldsError, Problem, RequestError
@@ -102,31 +101,9 @@ class TableForm:
         Raises:
             MlopsError: If it is of another dataset, or was trained with another definition of it.
         """
-        encoder, name = model.encoder, self._definition.name
-        if not isinstance(encoder, ServedTable):
-            raise MlopsError(
-                f"version {model.version} does not predict {name}",
-                "serve it under the name of its dataset: mlops serve --dataset NAME",
-            )
-        trained, columns = encoder.encoder.definition, self._form.columns
-        others = [
-            column
-            for column, each in trained.request_columns.items()
-            if column not in columns
-            or (columns[column].type, columns[column].unit) != (each.type, each.unit)
-        ]
-        if (trained.task, trained.time and trained.time.zone) != (
-            self._definition.task,
-            self._definition.time and self._definition.time.zone,
-        ):
-            others.append("the target or the time zone")
-        if others:
-            raise MlopsError(
-                f"version {model.version} was trained with another definition of {name}, which"
-                f" differs in {', '.join(others)}",
-                "undo the change of the definition, or train and promote a version with it; then"
-                " start mlops serve again",
-            )
+        encoder = model.encoder
+        trained = encoder.encoder.definition if isinstance(encoder, ServedTable) else None
+        require_same_requests(self._definition, trained, model.version)
 
     def read(self, body: bytes, as_of: datetime | None) -> tuple[AskedRows, Any]:
         """Read one row or a list, and hold it to the rules."""
@@ -196,7 +173,7 @@ class TableForm:
         found = model.explain(self._form.arrays(asked.rows))
         explanations = [
             {
-                **self._key_of(row),
+                **self._form.key_of(row),
                 "prediction": _short(min(max(total, model.head.shortest), model.head.longest)),
                 "sum": _short(total),
                 "base": _short(found.base),
@@ -276,22 +253,13 @@ class TableForm:
         return ",".join(self._parts(row, answer, flags))
 
     def _parts(self, row: Row, answer: Sequence[float], flags: Sequence[str]) -> Iterator[str]:
-        if key := self._key_of(row):
+        if key := self._form.key_of(row):
             yield json.dumps(key)[1:-1]
         center, *bounds = answer
         lower, upper = (f"{end:.9g}" if math.isfinite(end) else "null" for end in bounds)
         yield f'"prediction":{center:.9g},"lower":{lower},"upper":{upper}'
         if flags:
             yield f'"flags":{json.dumps(flags)}'
-
-    def _key_of(self, row: Row) -> dict[str, Any]:
-        """Return the key of a row, as far as the request has it."""
-        known = {name: row[name] for name in self._definition.key if row[name] is not None}
-        if not known:
-            return {}
-        return {
-            "key": {n: v.isoformat() if isinstance(v, datetime) else v for n, v in known.items()}
-        }
 
 
 def _signed(version: Version, role: str, request_id: str) -> str:

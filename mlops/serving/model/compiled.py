@@ -69,6 +69,16 @@ class CompiledModel:
         """Names of the features, in the order of contributions."""
         return self.head.features
 
+    @property
+    def shortest(self) -> float:
+        """No prediction is below."""
+        return self.head.shortest
+
+    @property
+    def longest(self) -> float:
+        """No prediction is above."""
+        return self.head.longest
+
     def predict(self, requests: Columns) -> Values:
         """Predict answers with their interval.
 

@@ -184,7 +184,7 @@ def test_months_of_other_trips_and_windows_that_were_served_are_left_out(
         "_trips": lambda files, settings, month, since: trips,
         "_spans": lambda at, month, now, sizes: spans if month == "2024-02" else [],
         "fastest_model": lambda *arguments: told.append(arguments) or "fast",
-        "predicted_minutes": lambda model, rows: np.tile([5.0, 4.0, 6.0], (len(rows), 1)),
+        "predictions_of": lambda model, rows: np.tile([5.0, 4.0, 6.0], (len(rows), 1)),
         "stage": lambda *arguments: arguments[1:],
     }.items():
         monkeypatch.setattr(unserved, name, fake)

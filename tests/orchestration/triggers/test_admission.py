@@ -75,7 +75,14 @@ def test_a_definition_with_mistakes_is_refused_before_its_table_is_read(
     assert check_run("sklearn_training", {"dataset": "houses"}).dataset == "houses"
 
 
-@pytest.mark.parametrize("pipeline", ["batch_inference", "predict", "monitoring", "retraining"])
+def test_a_month_of_a_table_without_months_is_refused_at_once() -> None:
+    asked = {"dataset": "flights", "location": "/all.csv", "score_months": "2013-06"}
+    assert "score_months: 2013-06, but /all.csv has no {month}" in refusal(
+        "batch_inference", **asked
+    )
+
+
+@pytest.mark.parametrize("pipeline", ["predict", "monitoring", "retraining"])
 def test_what_knows_the_worked_case_alone_refuses_other_datasets(pipeline: str) -> None:
     assert f"the pipeline {pipeline} works for the dataset taxi only" in refusal(
         pipeline, dataset="flights"

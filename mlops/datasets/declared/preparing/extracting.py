@@ -36,13 +36,16 @@ _LOOKED_AT: Final = 1_000  # rows whose types are checked before all are read
 _RESERVED: Final = (SPLIT, REASONS, SOURCE)
 
 
-def extract(definition: DatasetDefinition, settings: Settings) -> Extraction:
+def extract(
+    definition: DatasetDefinition, settings: Settings, *, labels: bool = True
+) -> Extraction:
     """Bring the files of a dataset within reach and check that they have its columns.
 
     Args:
         definition: Of the dataset.
         settings: `settings.source.location` replaces the definition's; `settings.source.months`
             chooses among months.
+        labels: As in `mlops.datasets.declared.reading.iter_frames`.
 
     Returns:
         One reference per file, with its hash, bytes and rows.
@@ -55,7 +58,7 @@ def extract(definition: DatasetDefinition, settings: Settings) -> Extraction:
     _require_preparable(definition)
     locations = named_in(settings.source.location or definition.source.location)
     require_named(locations)
-    count = partial(rows_of, definition)
+    count = partial(rows_of, definition, labels=labels)
     return Extraction(
         dataset=definition.name,
         kind="path",
@@ -69,13 +72,18 @@ def extract(definition: DatasetDefinition, settings: Settings) -> Extraction:
     )
 
 
-def rows_of(definition: DatasetDefinition, path: Path) -> int:
+def rows_of(definition: DatasetDefinition, path: Path, *, labels: bool = True) -> int:
     """Count the rows of a file, unless it lacks a column or has one of another type.
+
+    Args:
+        definition: Declares the columns.
+        path: Of the file.
+        labels: As in `mlops.datasets.declared.reading.iter_frames`.
 
     Raises:
         SourceError: Naming the file, and the column if there is one.
     """
-    next(iter_frames(definition, str(path), _LOOKED_AT), None)
+    next(iter_frames(definition, str(path), _LOOKED_AT, labels=labels), None)
     with open_table(path) as table:
         return table.count()
 
