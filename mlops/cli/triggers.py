@@ -58,7 +58,7 @@ def triggers(
         console.print("\n".join(f"written {path}" for path in changed) or "nothing to write")
     if lint or write:
         trigger_lint.check()
-        console.print(f"{len(definitions.TRIGGERS)} triggers, no mistakes")
+        console.print(f"{len(definitions.project_triggers())} triggers, no mistakes")
         return
     settings = load_settings()
     rows = trigger_rows(settings)
@@ -88,7 +88,7 @@ def trigger_rows(settings: Settings, now: datetime | None = None) -> list[dict[s
         now: The time from which the next run is reckoned; by default the present.
     """
     from mlops.orchestration.runs.history import trigger_states
-    from mlops.orchestration.triggers.declared import TRIGGERS
+    from mlops.orchestration.triggers.declared import project_triggers
 
     states = trigger_states(settings)
     moment = now or datetime.now(timezone.utc)
@@ -99,7 +99,7 @@ def trigger_rows(settings: Settings, now: datetime | None = None) -> list[dict[s
             **_state(trigger, states.get((trigger.pipeline, trigger.name)), moment),
             "what_it_does": trigger.description,
         }
-        for trigger in TRIGGERS
+        for trigger in project_triggers()
     ]
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
+import yaml
+
 from mlops.errors import ConfigurationError, did_you_mean
 from mlops.settings import DEFAULT_DATASET, PROJECT_ROOT
 
@@ -24,6 +26,23 @@ def definition_files() -> dict[str, Path]:
         for file in sorted(folder.glob(f"*/{FILE_NAME}")):
             found.setdefault(file.parent.name, file)
     return dict(sorted(found.items()))
+
+
+def scheduled_datasets(project: Path = PROJECT_ROOT) -> tuple[str, ...]:
+    """Return the datasets of a project whose definitions ask for schedules.
+
+    A definition that is wrong elsewhere is asked no less: its triggers stay while it is mended.
+    """
+    files = sorted((project / FOLDER).glob(f"*/{FILE_NAME}"))
+    return tuple(file.parent.name for file in files if _asks_for_schedules(file))
+
+
+def _asks_for_schedules(file: Path) -> bool:
+    try:
+        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError, yaml.YAMLError):
+        return False
+    return isinstance(content, dict) and content.get("schedules") is True
 
 
 def require_dataset(name: str) -> None:

@@ -264,6 +264,11 @@ class DatasetDefinition(DefinitionPart):
         description="Python function, module:function, that adds columns to a table that was read.",
     )
     card: CardProse = Field(default_factory=CardProse)
+    schedules: bool = Field(
+        False,
+        description="Whether the schedules of the project run for this dataset, too;"
+        " `mlops triggers --write` writes them.",
+    )
 
     @property
     def columns(self) -> dict[str, FeatureDeclaration]:
@@ -293,7 +298,8 @@ class DatasetDefinition(DefinitionPart):
     @property
     def of_rows(self) -> DatasetDefinition:
         """The definition as far as it says something of rows, wherever their files lie."""
-        said = {"row": "row", "card": CardProse()}  # of people, about the rows
+        # Said for people, or about what is done with the rows.
+        said = {"row": "row", "card": CardProse(), "schedules": False}
         return self.with_source("files").model_copy(update=said)
 
     def with_source(self, location: str) -> DatasetDefinition:

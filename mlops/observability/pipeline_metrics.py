@@ -76,10 +76,11 @@ def _counts(totals: pd.DataFrame) -> dict[str, dict[str, int]]:
 
 def _schedules(world: ObservedWorld) -> Iterator[Metric]:
     """Yield what was promised: how long a run may take, and how often one is to succeed."""
-    from mlops.orchestration.triggers.declared import TRIGGERS
+    from mlops.orchestration.triggers.declared import project_triggers
 
+    triggers = project_triggers()
     promised: dict[str, int] = {}
-    for trigger in TRIGGERS:
+    for trigger in triggers:
         promised[trigger.pipeline] = max(promised.get(trigger.pipeline, 0), trigger.sla_seconds)
     yield gauge(
         "mlops_pipeline_promised_seconds",
@@ -88,7 +89,7 @@ def _schedules(world: ObservedWorld) -> Iterator[Metric]:
     )
     intervals: dict[str, float] = {}
     since: dict[str, float] = {}
-    for trigger in TRIGGERS:
+    for trigger in triggers:
         state = world.triggers.get((trigger.pipeline, trigger.name))
         if trigger.kind == "time" and state is not None and state.active:
             name, longest = trigger.pipeline, _longest_gap(trigger.cron).total_seconds()

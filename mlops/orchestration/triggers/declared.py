@@ -13,7 +13,9 @@ from typing import Any, Final, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict
 
+from mlops.datasets.catalogue import scheduled_datasets
 from mlops.errors import ConfigurationError
+from mlops.orchestration.runs.datasets import DATASET
 from mlops.records.atomic import atomic_file
 from mlops.settings import PROJECT_ROOT
 
@@ -168,6 +170,27 @@ TRIGGERS: Final[tuple[Trigger, ...]] = (
 )
 
 
+def project_triggers(project: Path = PROJECT_ROOT) -> tuple[Trigger, ...]:
+    """Return all triggers, with the schedules of each dataset whose definition asks for them.
+
+    A request names its dataset itself, so the API triggers serve every dataset.
+    """
+    schedules = [trigger for trigger in TRIGGERS if trigger.kind == "time"]
+    return (
+        *TRIGGERS,
+        *(_for(trigger, name) for name in scheduled_datasets(project) for trigger in schedules),
+    )
+
+
+def _for(trigger: Trigger, dataset: str) -> Trigger:
+    own = {
+        "name": f"{trigger.name}_{dataset}",
+        "description": f"{dataset}: {trigger.description}",
+        "variables": {**trigger.variables, DATASET: dataset},
+    }
+    return trigger.model_copy(update=own)
+
+
 def yaml_of(triggers: Sequence[Trigger]) -> str:
     """Return the content of a pipeline's ``triggers.yaml``."""
     content = {"triggers": [_entry(trigger) for trigger in triggers]}
@@ -206,11 +229,12 @@ def _entry(trigger: Trigger) -> dict[str, Any]:
     }
 
 
-def write(project: Path = PROJECT_ROOT, triggers: Sequence[Trigger] = TRIGGERS) -> list[Path]:
+def write(project: Path = PROJECT_ROOT, triggers: Sequence[Trigger] | None = None) -> list[Path]:
     """Bring every ``triggers.yaml`` in line with the code; returns the files that changed.
 
     A file that somebody else has written is left for `trigger_lint` to complain about.
     """
+    triggers = project_triggers(project) if triggers is None else triggers
     wanted = {
         file_of(project, name): yaml_of([t for t in triggers if t.pipeline == name])
         for name in dict.fromkeys(trigger.pipeline for trigger in triggers)

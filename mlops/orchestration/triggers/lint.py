@@ -10,7 +10,14 @@ import yaml
 
 from mlops.errors import ConfigurationError
 from mlops.orchestration.triggers.cron import is_cron
-from mlops.orchestration.triggers.declared import FILES, TRIGGERS, Trigger, file_of, read, yaml_of
+from mlops.orchestration.triggers.declared import (
+    FILES,
+    Trigger,
+    file_of,
+    project_triggers,
+    read,
+    yaml_of,
+)
 from mlops.orchestration.triggers.tokens import api_token
 from mlops.settings import PROJECT_ROOT, Settings
 
@@ -22,12 +29,16 @@ def check(project: Path = PROJECT_ROOT) -> None:
         ConfigurationError: Naming every problem.
     """
     ours = project.resolve() == PROJECT_ROOT.resolve()
-    problems = [*(problems_of(TRIGGERS, project) if ours else ()), *problems_of_files(project)]
+    problems = [
+        *(problems_of(project_triggers(project), project) if ours else ()),
+        *problems_of_files(project),
+    ]
     if problems:
         listed = "\n".join(f"  {problem}" for problem in problems)
         raise ConfigurationError(
             f"triggers:\n{listed}",
-            "correct mlops/orchestration/triggers/declared.py, then: mlops triggers --write",
+            "correct mlops/orchestration/triggers/declared.py or `schedules` of a dataset, then:"
+            " mlops triggers --write",
         )
 
 

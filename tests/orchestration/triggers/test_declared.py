@@ -16,8 +16,16 @@ from mlops.errors import ConfigurationError
 from mlops.orchestration.triggers import declared as triggers
 from mlops.orchestration.triggers import lint as trigger_lint
 from mlops.orchestration.triggers import tokens
+from mlops.orchestration.triggers.admission import check_variables
 from mlops.orchestration.triggers.cron import is_cron, next_time
-from mlops.orchestration.triggers.declared import TRIGGERS, Trigger, read, write, yaml_of
+from mlops.orchestration.triggers.declared import (
+    TRIGGERS,
+    Trigger,
+    project_triggers,
+    read,
+    write,
+    yaml_of,
+)
 from mlops.settings import PROJECT_ROOT, load_settings
 
 NIGHTLY = Trigger(
@@ -58,6 +66,24 @@ def test_everything_can_be_started_by_a_request_and_nothing_by_itself_in_develop
     pipelines = {path.parent.name for path in PROJECT_ROOT.glob("pipelines/*/metadata.yaml")}
     assert {t.pipeline for t in TRIGGERS if t.kind == "api"} == pipelines
     assert all(trigger.environments == ("prod",) for trigger in TRIGGERS if trigger.cron)
+
+
+def test_a_dataset_that_asks_for_schedules_has_its_own(project: Project) -> None:
+    folder = project()
+    for name, content in {"sales": "schedules: true", "tips": "{}", "bad": "a: ["}.items():
+        (folder / "datasets" / name).mkdir(parents=True)
+        (folder / "datasets" / name / "dataset.yaml").write_text(content)
+
+    added = project_triggers(folder)[len(TRIGGERS) :]
+
+    assert {(t.pipeline, t.name, t.cron) for t in added} == {
+        (t.pipeline, f"{t.name}_sales", t.cron) for t in TRIGGERS if t.cron
+    }
+    for trigger in added:
+        check_variables(trigger.pipeline, {**trigger.variables, "dataset": "taxi"})
+        assert trigger.variables["dataset"] == "sales"
+    (folder / "datasets" / "sales" / "dataset.yaml").write_text("schedules: false")
+    assert project_triggers(folder) == TRIGGERS
 
 
 def test_good_definitions_have_no_problem(project: Project) -> None:
