@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from mlops.datasets.wording import DatasetWords
 from mlops.reports.document import render
 from mlops.reports.facts import WindowFacts
 from mlops.reports.gathering import gather_card, gather_selection
@@ -59,11 +60,12 @@ def reports(
     project: Any,
     make_window: Callable[..., Any],
     decide: Callable[..., Any],
+    words: DatasetWords,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> dict[str, Path]:
     """Return a file of each kind."""
     windows = tuple(make_window(number, alarming=number == 2) for number in range(3))
-    window = WindowFacts(windows[2], windows[2].end, None, windows, decide(*windows))
+    window = WindowFacts(windows[2], words, windows[2].end, None, windows, decide(*windows))
     documents = {
         "model": model_card(gather_card(project.settings, 1)),
         "run": training_run(gather_selection(project.settings)),
