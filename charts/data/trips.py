@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from mlops.drawing.data import draw_trips
+from mlops.drawing.data import draw_rows
 from mlops.steps.charts import chart
 
 if "render" not in globals():
@@ -12,4 +12,4 @@ if "render" not in globals():
 @render(render_type="html")
 def trips(**variables: Any) -> str:
     """Return the tile."""
-    return chart("trips", draw_trips)
+    return chart("trips", draw_rows)

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from mlops.drawing.data import draw_zones
+from mlops.drawing.data import draw_codes
 from mlops.steps.charts import chart
 
 if "render" not in globals():
@@ -12,4 +12,4 @@ if "render" not in globals():
 @render(render_type="html")
 def zones(**variables: Any) -> str:
     """Return the tile."""
-    return chart("profiles", draw_zones)
+    return chart("profiles", draw_codes)

@@ -274,7 +274,10 @@ class DatasetDefinition(DefinitionPart):
     def columns(self) -> dict[str, FeatureDeclaration]:
         """Every column that is read, by name, with its type."""
         known = {**self.features, **self.context}
-        roles = {self.task.target: FeatureDeclaration(type="number", unit=self.task.unit)}
+        task = self.task
+        roles = {
+            task.target: FeatureDeclaration(type="number", unit=task.unit, meaning=task.meaning)
+        }
         if self.time:
             times = (self.time.event, self.time.outcome)
             roles |= {name: FeatureDeclaration(type="time") for name in times if name}

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Annotated
+from typing import Annotated, Final
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
@@ -56,6 +56,7 @@ class DatasetWords:
         resampled: What is drawn in a bootstrap, and why.
         dependence: What the bootstrap does not allow for, a sentence; empty if there is nothing.
         features: Meaning of each feature of a model that has one.
+        codes: Of features whose values are codes: the name of each, by its text.
         dimensions: Meaning of those dimensions of slices and groups whose name is not enough.
         fairness: Title of the comparison of groups, and what it is for.
         compared: The dimensions of groups that matter most; empty: all of them.
@@ -86,6 +87,7 @@ class DatasetWords:
     resampled: str = "rows"
     dependence: str = ""
     features: Mapping[str, str] = field(default_factory=dict)
+    codes: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     dimensions: Mapping[str, str] = field(default_factory=dict)
     fairness: tuple[str, str] = ("Errors by group", "")
     compared: tuple[str, ...] = ()
@@ -103,6 +105,10 @@ class DatasetWords:
         """Return what is measured in the unit of the answer, with that unit: ``RMSE, minutes``."""
         return f"{what}, {self.unit}" if self.unit else what
 
+    def behind(self, what: str) -> str:
+        """Return the same with the unit as it stands behind a number: ``RMSE, min``."""
+        return f"{what}, {self.short}" if self.short else what
+
     def feature(self, name: str) -> str:
         """Return a feature in words."""
         return self.features.get(name, name.replace("_", " "))
@@ -110,6 +116,9 @@ class DatasetWords:
     def dimension(self, name: str) -> str:
         """Return in words what rows are grouped by."""
         return self.dimensions.get(name, name)
+
+
+PLAIN: Final = DatasetWords()
 
 
 def plural(noun: str) -> str:

@@ -11,26 +11,25 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Patch
 
 from mlops.counting import counted
-from mlops.datasets.taxi.zone_names import ZONE_NAMES
+from mlops.datasets.wording import PLAIN, DatasetWords
 from mlops.drawing.frame import FULL, HALF, Drawing, FigureSize, axes, drawn, figure, label, legend
 from mlops.drawing.html import empty
 from mlops.drawing.moments import dates
 from mlops.drawing.palette import BLUE, ROLES
 
 _WINDOWS: Final = ("train", "validation", "test")
-_ZONES: Final = ("pickup_zone", "dropoff_zone")
-_NO_TRIPS: Final = "No training set has been published yet: `mlops run` prepares one."
+_NO_ROWS: Final = "No training set has been published yet: `mlops run` prepares one."
 _NO_PROFILE: Final = (
     "Nothing to compare yet: a version gets its reference when it is registered (`mlops run`)."
 )
 _WEEK_DAYS: Final = 31  # up to so many days are drawn with a mark each
 
 
-@drawn(_NO_TRIPS)
-def draw_trips(table: pd.DataFrame, size: FigureSize = FULL) -> Drawing:
-    """Draw trips by day with the windows train, validation and test shaded (table `trips`)."""
+@drawn(_NO_ROWS)
+def draw_rows(table: pd.DataFrame, size: FigureSize = FULL, words: DatasetWords = PLAIN) -> Drawing:
+    """Draw rows by day with the windows train, validation and test shaded (table `trips`)."""
     fig = figure(size)
-    on = axes(fig, title="Trips by day of pickup", x="", y="trips per day")
+    on = axes(fig, title=f"{words.rows.capitalize()} by day", x="", y=f"{words.rows} per day")
     daily = table.groupby([table["hour"].dt.normalize(), "window"])["trips"].sum().reset_index()
     total = daily.groupby("hour")["trips"].sum()
     for name in _WINDOWS:
@@ -38,7 +37,7 @@ def draw_trips(table: pd.DataFrame, size: FigureSize = FULL) -> Drawing:
         if len(own):
             on.axvspan(own.min(), own.max(), color=ROLES[name], alpha=0.12, label=f"{name} window")
     marker = "o" if len(total) <= _WEEK_DAYS else ""
-    on.plot(total.index, total, color=BLUE, marker=marker, markersize=3.5, label="trips")
+    on.plot(total.index, total, color=BLUE, marker=marker, markersize=3.5, label=words.rows)
     on.set_ylim(bottom=0)
     on.margins(x=0.01)
     on.yaxis.set_major_formatter("{x:,.0f}")
@@ -47,13 +46,14 @@ def draw_trips(table: pd.DataFrame, size: FigureSize = FULL) -> Drawing:
     return fig
 
 
-@drawn(_NO_TRIPS)
-def draw_hours(table: pd.DataFrame, size: FigureSize = HALF) -> Drawing:
-    """Draw the share of trips by hour of the day, window by window (table `trips`)."""
+@drawn(_NO_ROWS)
+def draw_hours(
+    table: pd.DataFrame, size: FigureSize = HALF, words: DatasetWords = PLAIN
+) -> Drawing:
+    """Draw the share of rows by hour of the day, window by window (table `trips`)."""
     fig = figure(size)
-    on = axes(
-        fig, title="When trips begin", x="hour of the day, New York", y="share of the window, %"
-    )
+    title = f"{words.rows.capitalize()} by hour of the day"
+    on = axes(fig, title=title, x="hour, local time", y="share of the window, %")
     hour = table["hour"].dt.hour.rename("of_day")
     per_hour = table.groupby(["window", hour])["trips"].sum()
     for name, dash in zip(_WINDOWS, ("-", "--", ":"), strict=True):
@@ -66,12 +66,15 @@ def draw_hours(table: pd.DataFrame, size: FigureSize = HALF) -> Drawing:
     return fig
 
 
-@drawn(_NO_TRIPS)
-def draw_volume(table: pd.DataFrame, size: FigureSize = HALF) -> Drawing:
-    """Draw trips kept and quarantined by month (table `volume`)."""
+@drawn(_NO_ROWS)
+def draw_volume(
+    table: pd.DataFrame, size: FigureSize = HALF, words: DatasetWords = PLAIN
+) -> Drawing:
+    """Draw rows kept and quarantined by month (table `volume`)."""
     fig = figure(size)
     synthetic = " (synthetic)" if table["synthetic"].any() else ""
-    on = axes(fig, title=f"Trips of the training set{synthetic}", x="", y="trips")
+    title = f"{words.rows.capitalize()} of the training set{synthetic}"
+    on = axes(fig, title=title, x="", y=words.rows)
     on.bar(table["month"], table["kept"], color=ROLES["kept"], width=0.6, label="kept")
     bars = on.bar(
         *(table["month"], table["quarantined"]),
@@ -92,7 +95,7 @@ def draw_volume(table: pd.DataFrame, size: FigureSize = HALF) -> Drawing:
     return fig
 
 
-@drawn(_NO_TRIPS)
+@drawn(_NO_ROWS)
 def draw_rules(table: pd.DataFrame, size: FigureSize = HALF) -> Drawing:
     """Draw the share of rows that broke each rule of the data contract (table `rules`)."""
     shown = table.sort_values("rows", ascending=False)
@@ -124,12 +127,14 @@ def draw_rules(table: pd.DataFrame, size: FigureSize = HALF) -> Drawing:
     return fig
 
 
-@drawn(_NO_TRIPS)
-def draw_missing(table: pd.DataFrame, size: FigureSize = HALF) -> Drawing:
+@drawn(_NO_ROWS)
+def draw_missing(
+    table: pd.DataFrame, size: FigureSize = HALF, words: DatasetWords = PLAIN
+) -> Drawing:
     """Draw the share of missing values, columns × months (table `missing`)."""
     shares = table.pivot(index="column", columns="month", values="share")
     fig = figure(size)
-    on = axes(fig, title="Missing values, % of each month's trips", x="", y="")
+    on = axes(fig, title=f"Missing values, % of each month's {words.rows}", x="", y="")
     strength = np.clip(shares.to_numpy() / 0.25, 0, 1)
     mesh: Any = on.pcolormesh(np.zeros(shares.shape))
     mesh.set_array(None)
@@ -149,7 +154,9 @@ def draw_missing(table: pd.DataFrame, size: FigureSize = HALF) -> Drawing:
 
 
 @drawn(_NO_PROFILE)
-def draw_numbers(table: pd.DataFrame, size: FigureSize = FULL) -> Drawing:
+def draw_numbers(
+    table: pd.DataFrame, size: FigureSize = FULL, words: DatasetWords = PLAIN
+) -> Drawing:
     """Draw how numbers are distributed now and in the reference (table `profiles`)."""
     numbers = table[table["kind"] == "number"]
     if numbers.empty:
@@ -161,7 +168,7 @@ def draw_numbers(table: pd.DataFrame, size: FigureSize = FULL) -> Drawing:
         edges = np.append(own["low"].to_numpy(), own["high"].iloc[-1])
         unit = own["unit"].iloc[0]
         x = f"{unit}; the last bar holds the rest" if unit else "the last bar holds the rest"
-        label(on, title=own["meaning"].iloc[0], x=x, y="share of trips, %")
+        label(on, title=own["meaning"].iloc[0], x=x, y=f"share of {words.rows}, %")
         on.stairs(100 * own["reference"], edges, fill=True, color=ROLES["reference"], alpha=0.45)
         on.stairs(100 * own["now"], edges, color=BLUE, lw=1.8)
         on.set_ylim(bottom=0)
@@ -170,18 +177,22 @@ def draw_numbers(table: pd.DataFrame, size: FigureSize = FULL) -> Drawing:
 
 
 @drawn(_NO_PROFILE)
-def draw_categories(table: pd.DataFrame, size: FigureSize = FULL) -> Drawing:
+def draw_categories(
+    table: pd.DataFrame, size: FigureSize = FULL, words: DatasetWords = PLAIN
+) -> Drawing:
     """Draw how categories are distributed now and in the reference (table `profiles`)."""
-    return _categories(table, lambda name: name not in _ZONES, size)
+    return _categories(table, lambda name: name not in words.codes, size, words)
 
 
 @drawn(_NO_PROFILE)
-def draw_zones(table: pd.DataFrame, size: FigureSize = FULL) -> Drawing:
-    """Draw where trips begin and end, now and in the reference (table `profiles`)."""
-    return _categories(table, lambda name: name in _ZONES, FigureSize(size.width, 360))
+def draw_codes(
+    table: pd.DataFrame, size: FigureSize = FULL, words: DatasetWords = PLAIN
+) -> Drawing:
+    """Draw how codes that have names are distributed, likewise (table `profiles`)."""
+    return _categories(table, lambda name: name in words.codes, FigureSize(size.width, 360), words)
 
 
-def _categories(table: pd.DataFrame, wanted: Any, size: FigureSize) -> Drawing:
+def _categories(table: pd.DataFrame, wanted: Any, size: FigureSize, words: DatasetWords) -> Drawing:
     chosen = table[(table["kind"] == "category") & table["feature"].map(wanted)]
     if chosen.empty:
         return empty(_NO_PROFILE)
@@ -190,30 +201,24 @@ def _categories(table: pd.DataFrame, wanted: Any, size: FigureSize) -> Drawing:
     for on, name in zip(_row(fig, len(features)), features, strict=True):
         own = chosen[chosen["feature"] == name]
         own = own[(own["reference"] > 0) | (own["now"] > 0)]
-        x = "share of trips, %"
-        if name in _ZONES:  # all the others together would make the named ones too small to see
-            rest = own[~own["label"].str.isdigit()]
+        x = f"share of {words.rows}, %"
+        names = words.codes.get(name)
+        if names is not None:  # all the others together would make the named ones too small to see
+            rest = own[~own["label"].isin(names.keys())]
             own = own.drop(rest.index)
-            x += (
-                f" (other zones: {rest['now'].sum():.0%} now, {rest['reference'].sum():.0%} before)"
-            )
+            x += f" (others: {rest['now'].sum():.0%} now, {rest['reference'].sum():.0%} before)"
         place = np.arange(len(own))
         label(on, title=own["meaning"].iloc[0], x=x, y="")
         on.barh(place, 100 * own["reference"], height=0.8, color=ROLES["reference"], alpha=0.45)
         on.plot(100 * own["now"], place, "o", color=BLUE, markersize=6)
-        on.set_yticks(place, _names(name, own["label"]))
+        labels = [f"{code} {names[code]}" if names else code for code in own["label"]]
+        on.set_yticks(place, labels)
         on.set_xlim(left=0)
         on.invert_yaxis()
         on.grid(visible=False)
         on.grid(visible=True, axis="x")
     _compared(fig, chosen)
     return fig
-
-
-def _names(feature: str, labels: pd.Series[str]) -> list[str]:
-    if feature not in _ZONES:
-        return list(labels)
-    return [f"{each} {ZONE_NAMES[int(each) - 1]}" for each in labels]
 
 
 def _row(fig: Any, count: int) -> Sequence[Axes]:

@@ -10,7 +10,8 @@ from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from mlops.counting import counted
+from mlops.counting import decimals_for
+from mlops.datasets.wording import PLAIN, DatasetWords
 from mlops.drawing.frame import (
     BESIDE,
     FULL,
@@ -28,8 +29,8 @@ from mlops.drawing.palette import BLUE, INK, ROLES, VERMILLION, look
 
 _COLUMNS: Final = 8
 _FEATURES: Final = 14
-_SLICES: Final = ("pickup borough", "hour", "distance")
-_FEW_TRIPS: Final = 20
+_DIMENSIONS: Final = 3  # whose slices have room beside each other
+_FEW_ROWS: Final = 20
 _STEEP: Final = 1.35  # errors so many times the best are above the picture
 _DARKEST: Final = 0.6  # opacity at which text on it is still legible
 
@@ -38,7 +39,9 @@ _DARKEST: Final = 0.6  # opacity at which text on it is still legible
     "No candidate with a learning curve is recorded yet: `mlops run` trains boosted trees and"
     " forests."
 )
-def draw_curves(table: pd.DataFrame, size: FigureSize = FULL) -> Drawing:
+def draw_curves(
+    table: pd.DataFrame, size: FigureSize = FULL, words: DatasetWords = PLAIN
+) -> Drawing:
     """Draw the error of each family's best trial as it grew (table `training_curves`)."""
     families = list(dict.fromkeys(table["family"]))[:BESIDE]
     fig = figure(size)
@@ -47,7 +50,7 @@ def draw_curves(table: pd.DataFrame, size: FigureSize = FULL) -> Drawing:
     for on, family in zip(places, families, strict=True):
         own = table[table["family"] == family]
         unit, loss = own["unit"].iloc[0], own["loss"].iloc[0]
-        label(on, title=family, x=unit, y=f"{loss}, minutes")
+        label(on, title=family, x=unit, y=words.measured(loss))
         for window in ("train", "validation"):
             mine = own[own["window"] == window]
             if len(mine):
@@ -73,29 +76,31 @@ def draw_curves(table: pd.DataFrame, size: FigureSize = FULL) -> Drawing:
     "No candidate has been explained yet: `mlops run` trains them, and explains all but the"
     " baselines."
 )
-def draw_contributions(table: pd.DataFrame, size: FigureSize = TALL) -> Drawing:
+def draw_contributions(
+    table: pd.DataFrame, size: FigureSize = TALL, words: DatasetWords = PLAIN
+) -> Drawing:
     """Draw features × candidates, coloured by mean |contribution| (table `training_contributions`).
 
     One candidate alone gets bars.
     """
-    minutes = table.pivot_table(index="feature", columns="family", values="minutes")
-    minutes = minutes[list(dict.fromkeys(table["family"]))[:_COLUMNS]]  # the best first
-    minutes = minutes.fillna(0.0)
-    top = minutes.mean(axis=1).sort_values(ascending=False).index[:_FEATURES]
-    minutes = minutes.loc[top]
+    means = table.pivot_table(index="feature", columns="family", values="mean")
+    means = means[list(dict.fromkeys(table["family"]))[:_COLUMNS]]  # the best first
+    means = means.fillna(0.0)
+    top = means.mean(axis=1).sort_values(ascending=False).index[:_FEATURES]
+    means = means.loc[top]
     fig = figure(size)
     rows = table.drop_duplicates("family").set_index("family")["rows"]
-    if minutes.shape[1] == 1:
-        return _contribution_bars(fig, minutes.iloc[:, 0], int(rows.iloc[0]))
-    on = axes(fig, title="Mean absolute contribution of each feature, minutes (exact)", x="", y="")
-    values = minutes.to_numpy()
+    if means.shape[1] == 1:
+        return _contribution_bars(fig, means.iloc[:, 0], int(rows.iloc[0]), words)
+    title = f"{words.measured('Mean absolute contribution of each feature')} (exact)"
+    on = axes(fig, title=title, x="", y="")
+    values = means.to_numpy()
+    digits = decimals_for(float(values.max()))
     for y, x in np.ndindex(values.shape):
         shade = to_rgba(BLUE, _DARKEST * values[y, x] / values.max())
         on.barh(y, 0.96, left=x - 0.48, height=0.92, color=shade)
-        on.text(x, y, f"{values[y, x]:.2f}", ha="center", va="center", fontsize=10)
-    names = [
-        f"{name.replace('_', chr(10))}\n{counted(rows[name], 'trip')}" for name in minutes.columns
-    ]
+        on.text(x, y, f"{values[y, x]:,.{digits}f}", ha="center", va="center", fontsize=10)
+    names = [f"{name.replace('_', chr(10))}\n{words.count(rows[name])}" for name in means.columns]
     on.set_xticks(range(len(names)), names)
     on.set_yticks(range(len(top)), [str(name).replace("_", " ") for name in top])
     on.set_xlim(-0.5, len(names) - 0.5)
@@ -106,18 +111,20 @@ def draw_contributions(table: pd.DataFrame, size: FigureSize = TALL) -> Drawing:
     return fig
 
 
-def _contribution_bars(fig: Figure, minutes: pd.Series[Any], rows: int) -> Drawing:
-    title = f"Contribution of each feature to predictions of {minutes.name}"
-    on = axes(
-        fig, title=title, x=f"mean |contribution|, minutes (exact, {counted(rows, 'trip')})", y=""
-    )
-    own = minutes.iloc[::-1]
+def _contribution_bars(
+    fig: Figure, means: pd.Series[Any], rows: int, words: DatasetWords
+) -> Drawing:
+    title = f"Contribution of each feature to predictions of {means.name}"
+    x = f"{words.measured('mean |contribution|')} (exact, {words.count(rows)})"
+    on = axes(fig, title=title, x=x, y="")
+    own = means.iloc[::-1]
     bars = on.barh(
         [str(name).replace("_", " ") for name in own.index],
         own,
-        color=look(str(minutes.name)).colour,
+        color=look(str(means.name)).colour,
     )
-    on.bar_label(bars, fmt="%.2f", padding=4, fontsize=10)
+    digits = decimals_for(float(own.max()))
+    on.bar_label(bars, fmt=f"{{:,.{digits}f}}", padding=4, fontsize=10)
     on.margins(x=0.1)
     on.grid(visible=False)
     on.tick_params(axis="y", length=0)
@@ -125,23 +132,27 @@ def _contribution_bars(fig: Figure, minutes: pd.Series[Any], rows: int) -> Drawi
 
 
 @drawn("No candidate has been measured by slice yet: `mlops run` trains and measures them.")
-def draw_residuals(table: pd.DataFrame, size: FigureSize = FULL) -> Drawing:
-    """Draw the best candidate's errors by borough, hour and distance (table `training_residuals`).
+def draw_residuals(
+    table: pd.DataFrame, size: FigureSize = FULL, words: DatasetWords = PLAIN
+) -> Drawing:
+    """Draw the best candidate's errors by slice (table `training_residuals`).
 
     A point is the mean error, its line one standard deviation to both sides. Slices of very few
-    trips, whose errors say nothing, are left out.
+    rows, whose errors say nothing, are left out.
     """
     best = table[table["rmse"] == table["rmse"].min()]
     family, window = best["family"].iloc[0], best["window"].iloc[0]
-    shown = best[best["rows"] >= min(_FEW_TRIPS, best["rows"].max())]
+    shown = best[best["rows"] >= min(_FEW_ROWS, best["rows"].max())]
     fig = figure(size)
     headline(
         fig,
         f"Errors of {family} on the {window} window: mean, standard deviation; RMSE at the right",
     )
-    for on, dimension in zip(fig.subplots(1, len(_SLICES), sharex=True), _SLICES, strict=True):
+    dimensions = list(dict.fromkeys(best["dimension"]))[:_DIMENSIONS]
+    places_beside = np.atleast_1d(fig.subplots(1, len(dimensions), sharex=True))
+    for on, dimension in zip(places_beside, dimensions, strict=True):
         own = shown[shown["dimension"] == dimension].iloc[::-1]
-        label(on, title=dimension, x="predicted - actual, minutes", y="")
+        label(on, title=dimension, x=words.measured("predicted - actual"), y="")
         places = np.arange(len(own))
         on.errorbar(
             own["mean"], places, xerr=own["spread"], fmt="o", color=look(family).colour, lw=2.2
@@ -158,7 +169,7 @@ def draw_residuals(table: pd.DataFrame, size: FigureSize = FULL) -> Drawing:
         on.tick_params(axis="y", length=0)
         for place, rmse in zip(places, own["slice_rmse"], strict=True):
             on.annotate(
-                f"{rmse:.2f}",
+                f"{rmse:,.{decimals_for(float(best['rmse'].iloc[0]))}f}",
                 (1, place),
                 xycoords=("axes fraction", "data"),
                 xytext=(4, 0),

@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 from matplotlib.colors import to_rgba
 
-from mlops.counting import counted
+from mlops.counting import decimals_for
+from mlops.datasets.wording import PLAIN, DatasetWords
 from mlops.drawing.frame import (
     FULL,
     HALF,
@@ -39,7 +40,7 @@ _STATES: Final = {
 
 
 @drawn(f"There is no champion yet: {_FIRST}")
-def draw_champion(table: pd.DataFrame) -> Drawing:
+def draw_champion(table: pd.DataFrame, words: DatasetWords = PLAIN) -> Drawing:
     """Draw who answers requests and how it does, from the table `champion`."""
     row: Any = table.iloc[0]
     trouble = (Card("Alias in MLflow", state_html("warn", "needs attention"), row["trouble"], 2),)
@@ -51,7 +52,7 @@ def draw_champion(table: pd.DataFrame) -> Drawing:
     by = f" by {row['promoted_by']}" if row["promoted_by"] else ""
     # The whole reason is in the trail: `mlops models`.
     reason = f": {shorten(row['reason'], 90, placeholder=' …')}" if row["reason"] else ""
-    synthetic = " (synthetic trips)" if row["synthetic"] else ""
+    synthetic = f" (synthetic {words.rows})" if row["synthetic"] else ""
     old_code = (Card("Server", state_html("warn", "old code"), row["server"], 2),)
     return cards_html(
         (
@@ -71,12 +72,12 @@ def draw_champion(table: pd.DataFrame) -> Drawing:
             ),
             Card(
                 "RMSE offline",
-                _minutes(row["rmse"]),
-                f"measured on {_trips(row['test_trips'])}{synthetic}"
+                _amount(row["rmse"], words),
+                f"measured on {words.count(row['test_trips'])}{synthetic}"
                 if row["test_trips"] > 0
                 else "registered without metrics",
             ),
-            _live_card(row),
+            _live_card(row, words),
             Card("Age", _age(row["age_days"]), _learned(row)),
             Card(
                 "Challenger",
@@ -90,11 +91,14 @@ def draw_champion(table: pd.DataFrame) -> Drawing:
 
 
 @drawn(f"Nothing has been trained yet: {_FIRST}")
-def draw_searches(table: pd.DataFrame, size: FigureSize = HALF) -> Drawing:
+def draw_searches(
+    table: pd.DataFrame, size: FigureSize = HALF, words: DatasetWords = PLAIN
+) -> Drawing:
     """Draw the validation error of each family, training by training (table `searches`)."""
     fig = figure(size)
-    hollow = " (hollow: synthetic trips)" if table["synthetic"].any() else ""
-    on = axes(fig, title=f"Validation RMSE of each training{hollow}", x="", y="RMSE, minutes")
+    hollow = f" (hollow: synthetic {words.rows})" if table["synthetic"].any() else ""
+    title = f"Validation RMSE of each training{hollow}"
+    on = axes(fig, title=title, x="", y=words.measured("RMSE"))
     trainings = sorted(table["training"].unique())
     places = {training: place for place, training in enumerate(trainings)}
     # Baselines are far off on purpose: a scale that holds them hides the differences that matter.
@@ -104,7 +108,7 @@ def draw_searches(table: pd.DataFrame, size: FigureSize = HALF) -> Drawing:
     apart = np.linspace(-_BESIDE, _BESIDE, len(shown)) if len(shown) > 1 else [0.0]
     for family, shift in zip(shown.index, apart, strict=True):
         style = look(str(family))
-        # Lines of their own: the errors of synthetic and real trips do not compare.
+        # Lines of their own: the errors on synthetic and real rows do not compare.
         for synthetic, own in table[table["family"] == family].groupby("synthetic"):
             on.plot(
                 own["training"].map(places) + shift,
@@ -125,16 +129,17 @@ def draw_searches(table: pd.DataFrame, size: FigureSize = HALF) -> Drawing:
 
 
 @drawn(
-    "No window with known durations yet: `mlops monitor` compares the champion's answers with what"
-    " the trips really took, as soon as the source has them."
+    "No window with known answers yet: `mlops monitor` compares what the champion predicted with"
+    " what came true, as soon as the source has it."
 )
-def draw_live(table: pd.DataFrame, size: FigureSize = HALF) -> Drawing:
+def draw_live(table: pd.DataFrame, size: FigureSize = HALF, words: DatasetWords = PLAIN) -> Drawing:
     """Draw the live error of each window with its 95 % interval (table `live_rmse`).
 
     Windows lie side by side, as in `draw_drift`: by time, a busy hour would be one heap.
     """
     fig = figure(size)
-    on = axes(fig, title="Live RMSE by window, with 95 % interval", x="", y="RMSE, minutes")
+    title = "Live RMSE by window, with 95 % interval"
+    on = axes(fig, title=title, x="", y=words.measured("RMSE"))
     table = table.assign(place=np.arange(len(table)))
     for version, own in table.groupby("version"):
         family = str(own["family"].iloc[0])
@@ -180,7 +185,7 @@ def draw_live(table: pd.DataFrame, size: FigureSize = HALF) -> Drawing:
 
 
 @drawn(
-    "No window of trips has been compared with the champion's reference yet: `mlops monitor` does"
+    "No window has been compared with the champion's reference yet: `mlops monitor` does"
     " it, and so does the pipeline `monitoring`."
 )
 def draw_drift(table: pd.DataFrame, size: FigureSize = FULL) -> Drawing:
@@ -230,13 +235,14 @@ def draw_drift(table: pd.DataFrame, size: FigureSize = FULL) -> Drawing:
     return fig
 
 
-def _live_card(row: Any) -> Card:
-    if np.isnan(row["live_rmse"]):
-        return Card("RMSE live", "–", "known when actual durations arrive")
-    known = not np.isnan(row["live_low"])
-    interval = f"95 %: {row['live_low']:.2f} to {row['live_high']:.2f}; " if known else ""
-    until = f"{_trips(row['live_trips'])} until {row['live_until']:{_DAY}}"
-    return Card("RMSE live", _minutes(row["live_rmse"]), interval + until)
+def _live_card(row: Any, words: DatasetWords) -> Card:
+    rmse = row["live_rmse"]
+    if np.isnan(rmse):
+        return Card("RMSE live", "–", f"known when the actual {words.answer} arrives")
+    ends = [f"{row[name]:,.{decimals_for(rmse)}f}" for name in ("live_low", "live_high")]
+    interval = "" if np.isnan(row["live_low"]) else f"95 %: {' to '.join(ends)}; "
+    until = f"{words.count(row['live_trips'])} until {row['live_until']:{_DAY}}"
+    return Card("RMSE live", _amount(rmse, words), interval + until)
 
 
 def _cell_colour(ratio: float, outcome: str) -> tuple[float, float, float, float]:
@@ -247,12 +253,10 @@ def _cell_colour(ratio: float, outcome: str) -> tuple[float, float, float, float
     return to_rgba(SKY, 0.12 + 0.7 * min(max(ratio, 0.0), 1.0))
 
 
-def _minutes(value: float) -> str:
-    return "–" if np.isnan(value) else f"{value:.2f} min"
-
-
-def _trips(count: float) -> str:
-    return "" if np.isnan(count) else counted(count, "trip")
+def _amount(value: float, words: DatasetWords) -> str:
+    if np.isnan(value):
+        return "–"
+    return f"{value:,.{decimals_for(value)}f} {words.short}".rstrip()
 
 
 def _age(days: float) -> str:

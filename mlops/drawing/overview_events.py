@@ -8,6 +8,7 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
+from mlops.datasets.wording import PLAIN, DatasetWords
 from mlops.drawing.frame import HALF, Drawing, FigureSize, axes, drawn, figure, legend
 from mlops.drawing.html import family_html, table_html
 from mlops.drawing.palette import state_colour
@@ -20,24 +21,24 @@ _SEVERITY: Final = ("failed", "running", "initial", "cancelled", "completed")
 
 
 @drawn(f"No candidates have been compared yet: {_FIRST}")
-def draw_candidates(table: pd.DataFrame) -> Drawing:
+def draw_candidates(table: pd.DataFrame, words: DatasetWords = PLAIN) -> Drawing:
     """Show the candidates of the last selection (table `candidates`)."""
     return table_html(
         table.assign(
             mape=100 * table["mape"],
             family=table["family"].map(family_html),
-            trips=table["synthetic"].map({True: "synthetic", False: "real"}),
+            learned=table["synthetic"].map({True: "synthetic", False: "real"}),
         ),
         {
             "family": "candidate",
             "role": "",
-            "trips": "learned from trips",
-            "validation_rmse": "validation RMSE, min",
-            "rmse": "test RMSE, min",
-            "mae": "MAE, min",
+            "learned": f"learned from {words.rows}",
+            "validation_rmse": words.behind("validation RMSE"),
+            "rmse": words.behind("test RMSE"),
+            "mae": words.behind("MAE"),
             "mape": "MAPE, %",
             "r2": "R²",
-            "p90_error": "P90 error, min",
+            "p90_error": words.behind("P90 error"),
             "trials": "trials",
         },
         {

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.ticker import LogLocator, NullLocator
 
-from mlops.counting import counted
+from mlops.datasets.wording import PLAIN, DatasetWords
 from mlops.drawing.frame import HALF, Drawing, FigureSize, axes, drawn, figure, legend
 from mlops.drawing.html import Card, Html, cards_html, state_html, table_html, version_html
 from mlops.drawing.moments import dates
@@ -35,7 +35,7 @@ _MINUTE: Final = "%Y-%m-%d %H:%M"
 _ANSWERED: Final = (BLUE, SKY, GREEN, GREY)
 _FAILED: Final = (VERMILLION, ORANGE, PURPLE, OCHRE)
 _KINDS: Final = 5  # of errors told apart
-_LONGEST: Final = 60.0  # minutes on the axis of predictions
+_ALMOST_ALL: Final = 0.99  # of the predictions have room on their axis
 
 
 @drawn(_START)
@@ -155,7 +155,9 @@ def draw_errors(
 
 
 @drawn(_SOME)
-def draw_predictions(table: pd.DataFrame, size: FigureSize = HALF) -> Drawing:
+def draw_predictions(
+    table: pd.DataFrame, size: FigureSize = HALF, words: DatasetWords = PLAIN
+) -> Drawing:
     """Draw how predictions are distributed, of each version and of the reference.
 
     From the table `serving_predictions`; the bars of a histogram as a line.
@@ -163,15 +165,16 @@ def draw_predictions(table: pd.DataFrame, size: FigureSize = HALF) -> Drawing:
     fig = figure(size)
     on = axes(
         fig,
-        title="Predicted durations",
-        x="minutes",
-        y="% of trips per minute of duration",
+        title=f"Predicted {words.answer}",
+        x=words.unit or words.answer,
+        y=f"% of {words.rows} per {words.short or 'unit'}",
     )
+    end = _end_of_most(table)
     for (role, version), own in _in_order(table):
-        inside = own[own["low"] < _LONGEST]
-        high = inside["high"].clip(upper=_LONGEST)
+        inside = own[own["low"] < end]
+        high = inside["high"].clip(upper=end)
         percent = 100 * inside["share"] / (high - inside["low"])
-        colour, trips = _colour(role, version), own["trips"].iloc[0]
+        colour, rows = _colour(role, version), own["trips"].iloc[0]
         named = f"{role} of v{version}" if role == "reference" else f"{role} v{version}"
         on.stairs(
             percent,
@@ -180,16 +183,16 @@ def draw_predictions(table: pd.DataFrame, size: FigureSize = HALF) -> Drawing:
             fill=role == "reference",
             alpha=0.3 if role == "reference" else 1.0,
             linewidth=1.8,
-            label=f"{named}, {counted(trips, 'trip')}",
+            label=f"{named}, {words.count(rows)}",
         )
-    on.set_xlim(0, _LONGEST)
+    on.set_xlim(0, end)
     on.set_ylim(bottom=0)
     legend(fig, on)
     return fig
 
 
 @drawn(_SOME)
-def draw_comparison(table: pd.DataFrame) -> Drawing:
+def draw_comparison(table: pd.DataFrame, words: DatasetWords = PLAIN) -> Drawing:
     """Show versions beside each other (table `serving_comparison`)."""
     row: Any = table.iloc[0]
     percents = {name: 100 * table[name] for name in ("share", "error_share")}
@@ -216,7 +219,7 @@ def draw_comparison(table: pd.DataFrame) -> Drawing:
                 "p50_ms": "p50, ms",
                 "p95_ms": "p95, ms",
                 "p99_ms": "p99, ms",
-                "mean_minutes": "mean prediction, min",
+                "mean_minutes": words.behind("mean prediction"),
             },
             {
                 **dict.fromkeys(("requests", "errors"), ",.0f"),
@@ -226,6 +229,17 @@ def draw_comparison(table: pd.DataFrame) -> Drawing:
             },
         )
     )
+
+
+def _end_of_most(table: pd.DataFrame) -> float:
+    """Return the edge of a bar below which almost all predictions of each version lie."""
+    bars = table[np.isfinite(table["high"])]
+    if bars.empty:
+        return 1.0
+    below = bars.sort_values("high").groupby(["role", "version"])["share"].cumsum()
+    most = bars.assign(below=below).groupby("high")["below"].min()
+    enough = most.index[most >= _ALMOST_ALL]
+    return float(enough.min() if len(enough) else bars["high"].max())
 
 
 def _in_order(table: pd.DataFrame) -> list[tuple[tuple[str, int], pd.DataFrame]]:

@@ -13,6 +13,7 @@ from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 from scipy import stats
 
 from mlops.counting import counted
+from mlops.datasets.wording import PLAIN, DatasetWords
 from mlops.drawing.frame import (
     BESIDE,
     FULL,
@@ -33,19 +34,24 @@ _PARAMETERS: Final = 6
 
 
 @functools.cache  # the same function for the same arguments: what it draws is remembered by it
-def for_pipeline(
-    draw: Callable[[pd.DataFrame], Drawing], pipeline: str
-) -> Callable[[pd.DataFrame], Drawing]:
+def for_pipeline(draw: Callable[..., Drawing], pipeline: str) -> Callable[..., Drawing]:
     """Return a drawing function of one pipeline's rows: tables hold those of all."""
-    return lambda table: draw(table[table["pipeline"] == pipeline])
+
+    @functools.wraps(draw)  # with its own arguments, which its caller looks at
+    def drawn_for_pipeline(table: pd.DataFrame, **more: Any) -> Drawing:
+        return draw(table[table["pipeline"] == pipeline], **more)
+
+    return drawn_for_pipeline
 
 
 @drawn("No candidate is recorded yet: `mlops run` trains all of them.")
-def draw_searched(table: pd.DataFrame, size: FigureSize = HALF) -> Drawing:
+def draw_searched(
+    table: pd.DataFrame, size: FigureSize = HALF, words: DatasetWords = PLAIN
+) -> Drawing:
     """Draw the validation error of each candidate (table `training_candidates`)."""
     fig = figure(size)
     run = f"Candidates of run {table['run'].iloc[0]}, {table['at'].max():%Y-%m-%d %H:%M} UTC"
-    on = axes(fig, title=run, x="RMSE on the validation window, minutes", y="")
+    on = axes(fig, title=run, x=words.measured("RMSE on the validation window"), y="")
     own = table.sort_values("rmse", ascending=False)
     places = np.arange(len(own))
     colours = [look(family).colour for family in own["family"]]
@@ -65,10 +71,13 @@ def draw_searched(table: pd.DataFrame, size: FigureSize = HALF) -> Drawing:
 
 
 @drawn("No search is recorded yet: `mlops run` searches every family.")
-def draw_trials(table: pd.DataFrame, size: FigureSize = HALF) -> Drawing:
+def draw_trials(
+    table: pd.DataFrame, size: FigureSize = HALF, words: DatasetWords = PLAIN
+) -> Drawing:
     """Draw each trial as a point and the best so far as a line (table `training_trials`)."""
     fig = figure(size)
-    on = axes(fig, title="Trials, and the best so far", x="trial of the search", y="RMSE, minutes")
+    title = "Trials, and the best so far"
+    on = axes(fig, title=title, x="trial of the search", y=words.measured("RMSE"))
     own = _learned(table)
     for family, mine in _best_first(own):
         style = look(family)
@@ -81,14 +90,14 @@ def draw_trials(table: pd.DataFrame, size: FigureSize = HALF) -> Drawing:
 
 
 @drawn("No search is recorded yet: `mlops run` searches every family.")
-def draw_pace(table: pd.DataFrame, size: FigureSize = TALL) -> Drawing:
+def draw_pace(table: pd.DataFrame, size: FigureSize = TALL, words: DatasetWords = PLAIN) -> Drawing:
     """Draw the best error so far against the time it took (table `training_trials`)."""
     fig = figure(size)
     on = axes(
         fig,
         title="Best error over search time",
         x="search time, seconds (logarithmic)",
-        y="best RMSE so far, minutes",
+        y=words.measured("best RMSE so far"),
     )
     own = _learned(table)
     on.set_xscale("log")

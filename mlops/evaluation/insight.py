@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
+from pydantic import AliasChoices, Field
 
 from mlops.evaluation.results import Result, SliceMetrics
 
@@ -41,11 +42,18 @@ class Curve(Result):
 
 
 class Contributions(Result):
-    """What features add to predictions, on average."""
+    """What features add to predictions, on average, in the unit of the target.
 
-    rows: int  # explained
-    base_minutes: float  # the prediction before any feature is looked at
-    minutes: dict[str, float]  # feature → mean of |contribution|
+    Attributes:
+        rows: That were explained.
+        base: The prediction before any feature is looked at; older records call it
+            ``base_minutes``.
+        means: Mean of |contribution| of each feature; in older records ``minutes``.
+    """
+
+    rows: int
+    base: float = Field(validation_alias=AliasChoices("base", "base_minutes"))
+    means: dict[str, float] = Field(validation_alias=AliasChoices("means", "minutes"))
 
 
 class Insight(Result):
@@ -73,7 +81,7 @@ def summarise_contributions(
 
     Args:
         values: Per row and feature, ``(n, features)``.
-        base: Minutes before any feature is looked at.
+        base: The prediction before any feature is looked at.
         features: Names of the columns.
     """
     means: Mapping[str, float] = dict(
@@ -82,6 +90,6 @@ def summarise_contributions(
     largest_first = sorted(means, key=lambda name: -means[name])
     return Contributions(
         rows=len(values),
-        base_minutes=base,
-        minutes={name: means[name] for name in largest_first},
+        base=base,
+        means={name: means[name] for name in largest_first},
     )

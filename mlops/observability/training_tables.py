@@ -33,7 +33,7 @@ SEARCHED: Final = {
     "run": "object",  # number of the pipeline's run, as text
     "at": "datetime64[us, UTC]",
     "baseline": "bool",
-    "rmse": "float64",  # on the validation window, minutes
+    "rmse": "float64",  # on the validation window
     "mae": "float64",
     "trials": "int64",
     "seconds": "float64",  # of the whole search
@@ -43,7 +43,7 @@ TRIALS: Final = {
     "baseline": "bool",
     "trial": "int64",  # from 1
     "elapsed": "float64",  # seconds of search at its end
-    "rmse": "float64",  # on the validation window, minutes; NaN if it failed
+    "rmse": "float64",  # on the validation window; NaN if it failed
     "best": "float64",  # so far; NaN before the first that did not fail
 }
 PARAMETERS: Final = {
@@ -55,7 +55,7 @@ PARAMETERS: Final = {
 CURVES: Final = {
     **_WHOSE,
     "unit": "object",  # rounds or trees
-    "loss": "object",  # its name; minutes
+    "loss": "object",  # its name
     "step": "int64",
     "window": "object",  # train or validation
     "value": "float64",
@@ -63,18 +63,18 @@ CURVES: Final = {
 CONTRIBUTIONS: Final = {
     **_WHOSE,
     "rmse": "float64",  # of the candidate: orders them
-    "rows": "int64",  # trips explained
+    "rows": "int64",  # explained
     "feature": "object",
-    "minutes": "float64",  # mean of |contribution|
+    "mean": "float64",  # of |contribution|
 }
 RESIDUALS: Final = {
     **_WHOSE,
     "rmse": "float64",  # of the candidate: orders them
-    "window": "object",  # whose trips: validation or test
+    "window": "object",  # validation or test
     "dimension": "object",
     "slice": "object",
     "rows": "int64",
-    "mean": "float64",  # of predicted - actual, minutes
+    "mean": "float64",  # of predicted - actual
     "spread": "float64",  # its standard deviation
     "slice_rmse": "float64",
 }
@@ -231,8 +231,8 @@ def _curve_rows(insight: Insight) -> Iterator[dict[str, Any]]:
 def _contribution_rows(found: _Looked) -> Iterator[dict[str, Any]]:
     seen = found.insight.contributions
     if seen is not None:
-        for feature, minutes in seen.minutes.items():
-            yield {"rmse": found.rmse, "rows": seen.rows, "feature": feature, "minutes": minutes}
+        for feature, mean in seen.means.items():
+            yield {"rmse": found.rmse, "rows": seen.rows, "feature": feature, "mean": mean}
 
 
 def _residual_rows(found: _Looked) -> Iterator[dict[str, Any]]:

@@ -21,7 +21,7 @@ def ethics(words: DatasetWords) -> tuple[Block, ...]:
     """Tell what the data hold of people, and what that means."""
     if words.card.ethics:
         return (Items(words.card.ethics),)
-    return _unsaid(["ethics"], "what the data holds about people", words)
+    return _unsaid(["ethics"], "whom the rows describe and whom a prediction concerns", words)
 
 
 def _unsaid(keys: list[str], what: str, words: DatasetWords) -> tuple[Block, ...]:

@@ -74,7 +74,7 @@ def features(facts: RunFacts) -> Iterator[Block]:
     found = insight.contributions if insight else None
     if found is None:
         return
-    shown = list(found.minutes.items())[:_SHOWN_FEATURES]
+    shown = list(found.means.items())[:_SHOWN_FEATURES]
     scale = Scale(0.0, max((value for _, value in shown), default=0.0) or 1.0)
     yield DocumentTable(
         f"The {len(shown)} inputs that move the winner's predictions most (exact Shapley values on"

@@ -11,9 +11,11 @@ import logging
 from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
+from mlops.datasets.opening import dataset_of
 from mlops.drawing.frame import Drawing, axes, drawn, figure, to_html
 from mlops.drawing.html import document, problem
 from mlops.errors import MlopsError
@@ -33,21 +35,26 @@ def chart(table: str, draw: Draw) -> str:
 
     Args:
         table: Name of the observer's table; it may be empty, and `draw` then says so.
-        draw: A function of `mlops.drawing`; if it takes ``now``, it is given the time.
+        draw: A function of `mlops.drawing`; if it takes ``now`` or ``words``, it is given the time
+            or the words of the dataset.
     """
     try:
-        path = load_settings().observed / f"{table}.parquet"
+        settings = load_settings()
+        path = settings.observed / f"{table}.parquet"
         # The observer writes a table only when it has changed; pages ask for it every minute.
         stamp: Stamp = stamp_of(path)
-        timed = {}
-        if stamp and "now" in inspect.signature(draw).parameters:
-            timed["now"] = datetime.now(timezone.utc).replace(second=0, microsecond=0)
-            timed["now"] -= timedelta(minutes=timed["now"].minute % _NOW_MINUTES)
-            stamp = stamp, timed["now"]
+        takes = inspect.signature(draw).parameters
+        given: dict[str, Any] = {}
+        if stamp and "now" in takes:
+            given["now"] = datetime.now(timezone.utc).replace(second=0, microsecond=0)
+            given["now"] -= timedelta(minutes=given["now"].minute % _NOW_MINUTES)
+            stamp = stamp, given["now"]
         seen = _pages.get((table, draw))
         if stamp and seen and seen[0] == stamp:
             return seen[1]
-        page = document(to_html(draw(_read(table, path), **timed)))
+        if "words" in takes:
+            given["words"] = dataset_of(settings).words
+        page = document(to_html(draw(_read(table, path), **given)))
         _pages[table, draw] = stamp, page
         return page
     except MlopsError as error:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
 import itertools
 from collections.abc import Callable
 from typing import Any
@@ -9,6 +11,22 @@ from typing import Any
 import pytest
 from matplotlib.figure import Figure
 from matplotlib.text import Text
+
+from mlops.datasets.taxi.dataset import TaxiTrips
+from mlops.datasets.wording import PLAIN
+
+
+@pytest.fixture(scope="session", params=["trips", "plain"])
+def in_words(request: pytest.FixtureRequest) -> Callable[[Any], Any]:
+    """Return what lets a drawing speak of trips, or of rows of which nothing is known."""
+    words = TaxiTrips().words if request.param == "trips" else PLAIN
+
+    def speak(draw: Callable[..., Any]) -> Callable[..., Any]:
+        if "words" not in inspect.signature(draw).parameters:
+            return draw
+        return functools.partial(draw, words=words)
+
+    return speak
 
 
 @pytest.fixture(scope="session")

@@ -13,6 +13,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from mlops.data.months import next_month
+from mlops.datasets.taxi.dataset import TaxiTrips
 from mlops.drawing import data, overview, overview_events
 from mlops.drawing.frame import Drawing, to_html
 from mlops.drawing.html import Html
@@ -23,6 +24,7 @@ from mlops.observability.overview_tables import TABLES as OVERVIEW
 
 RANDOM = np.random.default_rng(1)
 TABLES = {**OVERVIEW, **DATA}
+TRIPS = TaxiTrips().words
 NOW = pd.Timestamp("2024-03-10 12:00", tz="UTC")
 LONG = "a reason that goes on and on, because somebody had a lot to say about it " * 4
 
@@ -209,13 +211,13 @@ DRAWN: list[tuple[Callable[..., Drawing], str, Callable[[int], pd.DataFrame], in
     (overview_events.draw_runs, "runs", runs, 280),
     (overview_events.draw_deployments, "deployments", events, 12),
     (overview_events.draw_decisions, "decisions", events, 12),
-    (data.draw_trips, "trips", trips, 13 * 30 * 24),
+    (data.draw_rows, "trips", trips, 13 * 30 * 24),
     (data.draw_hours, "trips", trips, 13 * 30 * 24),
     (data.draw_rules, "rules", rules, 14),
     (data.draw_missing, "missing", missing, 13 * 5),
     (data.draw_numbers, "profiles", profiles, 400),
     (data.draw_categories, "profiles", profiles, 100),
-    (data.draw_zones, "profiles", profiles, 160),
+    (data.draw_codes, "profiles", profiles, 160),
 ]
 IDS = [draw.__name__ for draw, *_ in DRAWN]
 
@@ -238,13 +240,14 @@ def test_one_row_and_as_many_as_there_can_be_are_drawn(
     make: Callable[[int], pd.DataFrame],
     most: int,
     full: bool,
+    in_words: Callable[[Any], Any],
     assert_legible: Callable[[Figure], None],
 ) -> None:
     table = make(most if full else 1)
     for column in TABLES[name].columns:
         if column not in table:
             table[column] = 1
-    found = draw(TABLES[name].shaped(table))
+    found = in_words(draw)(TABLES[name].shaped(table))
 
     html = to_html(found)
     assert len(html) < 400_000
@@ -256,9 +259,9 @@ def test_one_row_and_as_many_as_there_can_be_are_drawn(
 
 
 def test_a_champion_whose_durations_are_not_known_yet_says_so() -> None:
-    html = str(overview.draw_champion(TABLES["champion"].shaped(champion(1))))
+    html = str(overview.draw_champion(TABLES["champion"].shaped(champion(1)), TRIPS))
 
-    assert "known when actual durations arrive" in html and "retraining" in html
+    assert "known when the actual duration arrives" in html and "retraining" in html
     assert "squared_error (synthetic trips)" in html and "version 12" in html
 
 

@@ -72,9 +72,13 @@ def test_nothing_is_a_sentence(name: str) -> None:
 @pytest.mark.parametrize(("times", "kinds"), [(1, 1), (300, 4), (20, 12)])
 @pytest.mark.parametrize("name", DRAWN)
 def test_little_and_much_are_drawn(
-    name: str, times: int, kinds: int, assert_legible: Callable[[Figure], None]
+    name: str,
+    times: int,
+    kinds: int,
+    in_words: Callable[[Any], Any],
+    assert_legible: Callable[[Figure], None],
 ) -> None:
-    drawn = DRAWN[name](rows(name, times, kinds))
+    drawn = in_words(DRAWN[name])(rows(name, times, kinds))
 
     if isinstance(drawn, Figure):
         assert_legible(drawn)

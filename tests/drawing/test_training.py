@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
+from mlops.datasets.wording import PLAIN
 from mlops.drawing import explanation, training
 from mlops.drawing.frame import to_html, to_svg
 from mlops.observability.table import ObservedTable
@@ -59,7 +60,6 @@ def rows(name: str, families: int, each: int) -> pd.DataFrame:
                 "value": 9.0 / (k + 1),
                 "rows": 100 + k,
                 "feature": f"feature_{k}",
-                "minutes": 2.0 / (k + 1),
                 "dimension": ("pickup borough", "hour", "distance")[k % 3],
                 "slice": f"slice {k}",
                 "mean": 0.1 * k,
@@ -86,15 +86,20 @@ def test_nothing_is_a_sentence_that_names_a_command(name: str) -> None:
 @pytest.mark.parametrize(("families", "each"), [(1, 1), (14, 40)])
 @pytest.mark.parametrize("name", DRAWN)
 def test_little_and_much_are_drawn_with_titles_and_units(
-    name: str, families: int, each: int, assert_legible: Callable[[Figure], None]
+    name: str,
+    families: int,
+    each: int,
+    in_words: Callable[[Any], Any],
+    assert_legible: Callable[[Figure], None],
 ) -> None:
-    drawn = DRAWN[name](rows(name, families, each))
+    drawn = in_words(DRAWN[name])(rows(name, families, each))
 
     assert isinstance(drawn, Figure)
     assert_legible(drawn)
     svg = to_svg(drawn)
     assert svg.startswith("<svg") and 'aria-label=""' not in svg
-    assert "minutes" in svg or "correlation" in svg
+    unit = getattr(in_words(DRAWN[name]), "keywords", {}).get("words", PLAIN).unit
+    assert ("minutes" in svg) == bool(unit)
     assert len(svg) < 1_500_000
 
 

@@ -84,12 +84,12 @@ def test_every_learned_family_is_explained_in_minutes(
     found = searched(family).insight.contributions
 
     assert found is not None
-    assert set(found.minutes) == set(FEATURES)
-    assert list(found.minutes.values()) == sorted(found.minutes.values(), reverse=True)
+    assert set(found.means) == set(FEATURES)
+    assert list(found.means.values()) == sorted(found.means.values(), reverse=True)
     assert 32 <= found.rows <= MAX_EXPLAINED
     # an average trip takes a quarter of an hour, and the distance says most of how it differs
-    assert 5 < found.base_minutes < 30
-    assert next(iter(found.minutes.values())) > 0.5
+    assert 5 < found.base < 30
+    assert next(iter(found.means.values())) > 0.5
 
 
 @pytest.mark.parametrize("family", BASELINES)
@@ -150,9 +150,9 @@ def test_the_trips_explained_stand_for_all(searched: Callable[[str], Searched]) 
 
     # then the features that matter are the same, and matter about as much
     assert some is not None
-    assert some.base_minutes == everything.base_minutes
-    for name in list(everything.minutes)[:3]:
-        assert some.minutes[name] == pytest.approx(everything.minutes[name], rel=0.25)
+    assert some.base == everything.base_minutes
+    for name in list(everything.means)[:3]:
+        assert some.means[name] == pytest.approx(everything.means[name], rel=0.25)
 
 
 @pytest.mark.parametrize("family", ["hist_gradient_boosting", "squared_error", "quantiles"])

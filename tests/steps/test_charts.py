@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 import yaml
 
+from mlops.datasets.wording import DatasetWords
 from mlops.drawing.html import Html
 from mlops.errors import MlopsError
 from mlops.observability.overview_tables import TABLES
@@ -47,6 +48,13 @@ def test_a_table_is_drawn_anew_only_when_it_has_changed(observed: Path) -> None:
     (observed / "new").replace(path)
 
     assert "3 rows at" in chart("gate", draw)
+
+
+def test_a_picture_speaks_in_the_words_of_the_dataset(observed: Path) -> None:
+    def speak(table: pd.DataFrame, words: DatasetWords) -> Html:
+        return Html(words.rows)
+
+    assert "trips" in chart("gate", speak)
 
 
 def test_before_there_is_a_table_it_is_drawn_empty(observed: Path) -> None:

@@ -27,7 +27,7 @@ _PARTS: Final[dict[CalendarPart, str]] = {
 def words_of_definition(definition: DatasetDefinition) -> DatasetWords:
     """Return the nouns and sentences of a dataset."""
     task, row = definition.task, definition.row
-    answer, title, rows = task.meaning or task.target, definition.title.strip(), plural(row)
+    answer, title, rows = _name(definition, task.target), definition.title.strip(), plural(row)
     article = "an" if row[0].lower() in "aeiou" else "a"
     return DatasetWords(
         row=row,
@@ -43,7 +43,7 @@ def words_of_definition(definition: DatasetDefinition) -> DatasetWords:
             f"{article.title()} {row} with a medium prediction",
             f"{article.title()} {row} with a high prediction",
         ),
-        times=definition.time.event if definition.time else "",
+        times=_name(definition, definition.time.event) if definition.time else "",
         inputs=_inputs(definition),
         split=_split(definition, rows),
         resampled=_resampled(definition, rows),
@@ -61,11 +61,8 @@ def _name(definition: DatasetDefinition, column: str) -> str:
     part = ""
     if column not in definition.columns:
         column, _, part = column.rpartition(".")
-    if column == definition.task.target:
-        name = definition.task.meaning or column
-    else:
-        declared = definition.columns.get(column)
-        name = (declared.meaning if declared else "") or column.replace("_", " ")
+    declared = definition.columns.get(column)
+    name = (declared.meaning if declared else "") or column.replace("_", " ")
     return f"{_PARTS[part]} of {name}" if part else name  # type: ignore[index]
 
 

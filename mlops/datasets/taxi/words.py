@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Final
 
 from mlops.datasets.taxi.slices import DAYS, DISTANCE_BANDS, HOUR_BANDS
+from mlops.datasets.taxi.trips import DROPOFF_ZONE, PICKUP_ZONE
+from mlops.datasets.taxi.zone_names import ZONE_NAMES
 from mlops.datasets.taxi.zones import UNKNOWN_BOROUGH
 from mlops.datasets.wording import CardProse, DatasetWords
 
@@ -44,6 +46,8 @@ _FEATURES: Final = {
     "minutes_at_pickup_pace": "minutes at the pickup zone's usual pace",
     "minutes_at_dropoff_pace": "minutes at the drop-off zone's usual pace",
 }
+
+_ZONES: Final = {str(zone): name for zone, name in enumerate(ZONE_NAMES, start=1)}
 
 _CARD: Final = CardProse(
     uses=(
@@ -101,6 +105,7 @@ WORDS: Final = DatasetWords(
     dependence="The confidence intervals treat hours as independent. If the days of a week are"
     " alike, the true intervals are somewhat wider.",
     features=_FEATURES,
+    codes=dict.fromkeys((PICKUP_ZONE, DROPOFF_ZONE), _ZONES),
     dimensions={"hour": "part of the day"},
     fairness=(
         "Fairness by place and time",
