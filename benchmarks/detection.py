@@ -21,15 +21,15 @@ from benchmarks.report import Section, Table, markdown_section
 from benchmarks.trips import TAXI, file_name
 from demo.faults import FAULTS, Fault, drifting
 from mlops.data.months import month_bounds
-from mlops.datasets.taxi.features.encoding import routes_of
 from mlops.datasets.taxi.features.routes import RouteHistory, RouteStatistics
 from mlops.datasets.taxi.files.reading import read_trips
 from mlops.datasets.taxi.trips import DROPOFF_AT, PICKUP_AT, TARGET
+from mlops.datasets.taxi.watched.watching import TripWatching
 from mlops.monitoring.findings.report import Finding, WindowReport
 from mlops.monitoring.measures.judging import report_window
 from mlops.monitoring.measures.learning import build_profile
 from mlops.monitoring.reference.profile import ReferenceProfile
-from mlops.monitoring.windows.features import TripWindow
+from mlops.monitoring.windows.features import RowWindow
 from mlops.settings import Settings, load_settings
 from mlops.training.artifact import TabularModel
 
@@ -57,13 +57,13 @@ class Champion:
     profile: ReferenceProfile
     settings: Settings
 
-    def window(self, trips: pd.DataFrame) -> TripWindow:
+    def window(self, trips: pd.DataFrame) -> RowWindow:
         """Predict trips with what the model knows of routes."""
         return window_of(self.model, trips, self.settings)
 
-    def report(self, trips: pd.DataFrame | TripWindow) -> WindowReport:
+    def report(self, trips: pd.DataFrame | RowWindow) -> WindowReport:
         """Watch a window."""
-        window = trips if isinstance(trips, TripWindow) else self.window(trips)
+        window = trips if isinstance(trips, RowWindow) else self.window(trips)
         return report_window(window, self.profile, self.settings.monitoring, name="")
 
 
@@ -95,9 +95,11 @@ def trips_of(month: str) -> pd.DataFrame:
     return inside.sort_values(PICKUP_AT, kind="stable").reset_index(drop=True)
 
 
-def window_of(model: TabularModel, trips: pd.DataFrame, settings: Settings) -> TripWindow:
+def window_of(model: TabularModel, trips: pd.DataFrame, settings: Settings) -> RowWindow:
     """Predict trips and compute what monitoring watches."""
-    return TripWindow.of(trips, model.predict(trips), routes_of(model.encoder), settings.validation)
+    return RowWindow.of(
+        trips, model.predict(trips), TripWatching(settings.validation), model.encoder
+    )
 
 
 def champion_of(live: str, settings: Settings) -> Champion:
@@ -293,7 +295,7 @@ def ageing_section(champion: Champion) -> Section:
     )
 
 
-def cut(champion: Champion, month: str, size: int) -> Iterator[TripWindow]:
+def cut(champion: Champion, month: str, size: int) -> Iterator[RowWindow]:
     """Cut a month into windows that overlap by half."""
     whole = champion.window(trips_of(month))
     for start in range(0, len(whole) - size + 1, size // 2):

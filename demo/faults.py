@@ -24,7 +24,7 @@ from mlops.datasets.taxi.trips import (
     UNKNOWN_ZONES,
     VENDOR,
 )
-from mlops.monitoring.measures.quality import KILOMETRES_PER_MILE
+from mlops.datasets.taxi.watched.watching import KILOMETRES_PER_MILE
 
 Fault = Callable[[pd.DataFrame], pd.DataFrame]
 

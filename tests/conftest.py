@@ -36,12 +36,13 @@ from mlops.data.references import (
 )
 from mlops.data.store.snapshots import read_window
 from mlops.datasets.taxi.dataset import TaxiTrips
-from mlops.datasets.taxi.features.calendar import moments
+from mlops.datasets.taxi.features.calendar import NUMBER_OF_BANDS, moments
 from mlops.datasets.taxi.features.encoding import FeatureEncoder
 from mlops.datasets.taxi.features.routes import RouteHistory, RouteStatistics
 from mlops.datasets.taxi.files.reading import read_trips
 from mlops.datasets.taxi.sample.generator import generate_month
 from mlops.datasets.taxi.trips import DROPOFF_AT, PICKUP_AT, TARGET, TRIP_COLUMNS
+from mlops.datasets.taxi.watched.watching import FEATURES
 from mlops.deployment.records import DeploymentRecord, Records, RunKey
 from mlops.evaluation.evaluate import Evaluation
 from mlops.evaluation.explanation import gain_insight
@@ -56,7 +57,6 @@ from mlops.monitoring.findings.records import (
     write_window,
 )
 from mlops.monitoring.findings.report import Finding, WindowReport, worst_first
-from mlops.monitoring.reference.observations import FEATURES
 from mlops.monitoring.reference.profile import ReferenceProfile
 from mlops.monitoring.reference.tables import FeatureCounts
 from mlops.registry.receipts import collect_receipt
@@ -522,7 +522,8 @@ def _compare_with_reference(settings: Settings, manifest: TrainingSetManifest, r
         if feature.name in trips:
             values = trips[feature.name].to_numpy(dtype="float64", na_value=np.nan)
             table = FeatureCounts.of(feature, values)
-            features.append(table.counting(table.codes(values), parts_of_day))
+            codes = table.codes(values)
+            features.append(table.counting(codes, parts_of_day, NUMBER_OF_BANDS))
     ReferenceProfile(
         version="1",
         created_at=manifest.created_at,

@@ -16,14 +16,13 @@ from mlops.backtest.history import Clock, content_sha256
 from mlops.backtest.results import Signal, Signals
 from mlops.backtest.store import Store, key_of
 from mlops.backtest.training import Training, model_of
-from mlops.datasets.taxi.features.encoding import routes_of
-from mlops.datasets.taxi.trips import REQUEST_COLUMNS
+from mlops.datasets.opening import dataset_of
 from mlops.monitoring.findings.policy import Champion, WindowOutcome, decide
 from mlops.monitoring.findings.report import WindowReport
 from mlops.monitoring.measures.judging import report_window
 from mlops.monitoring.measures.learning import build_profile
 from mlops.monitoring.reference.profile import ReferenceProfile
-from mlops.monitoring.windows.features import TripWindow
+from mlops.monitoring.windows.features import RowWindow
 from mlops.settings import MonitoringSettings, Settings
 
 Kind = Literal["drift", "performance"]
@@ -114,11 +113,12 @@ class Monitoring:
 
     def _window(
         self, champion: Training, clock: Clock, start: datetime, end: datetime
-    ) -> TripWindow:
-        trips = clock.observed(start, end)
+    ) -> RowWindow:
+        rows = clock.observed(start, end)
+        watching = dataset_of(self.settings).watching(self.settings)
         model = model_of(champion, self.settings, self.store)
-        predictions = model.predict(trips[list(REQUEST_COLUMNS)])
-        return TripWindow.of(trips, predictions, routes_of(model.encoder), self.settings.validation)
+        predictions = model.predict(rows[list(watching.asked)])
+        return RowWindow.of(rows, predictions, watching, model.encoder)
 
 
 def weeks(start: datetime, now: datetime, days: int) -> Iterator[tuple[datetime, datetime]]:

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -26,6 +26,9 @@ from mlops.datasets.scoring import RequestFiles
 from mlops.datasets.wording import DatasetWords
 from mlops.errors import DataQualityError
 from mlops.settings import Settings
+
+if TYPE_CHECKING:
+    from mlops.datasets.watching import Arriving, Watching
 
 Matrix = npt.NDArray[np.float32]
 Target = npt.NDArray[np.float64]
@@ -230,6 +233,16 @@ class Dataset(Protocol):
 
     def described(self, row: pd.Series[Any]) -> str:
         """Return what is known of a row when a prediction is asked for, in words."""
+
+    def watching(self, settings: Settings) -> Watching:
+        """Return what monitoring watches, and by which rules.
+
+        Raises:
+            ConfigurationError: If rows have no order in time by which windows could be compared.
+        """
+
+    def arriving(self, settings: Settings) -> Arriving:
+        """Return the source as it grows."""
 
 
 def training_matrix(encoder: Encoder, rows: pd.DataFrame, target: str) -> tuple[Matrix, Target]:

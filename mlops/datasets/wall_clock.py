@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta, timezone
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -32,3 +32,29 @@ def wall_clock_in(zone: ZoneInfo) -> Callable[[Any], datetime]:
             raise ValueError("must be a time between the years 2 and 9998") from error
 
     return wall_clock
+
+
+def wall_clock_of(instant: datetime, zone: ZoneInfo) -> datetime:
+    """Return what the clocks of a zone show at an instant, without a zone."""
+    return instant.astimezone(zone).replace(tzinfo=None)
+
+
+def instant_of(moment: datetime, zone: ZoneInfo) -> datetime:
+    """Return the instant, UTC, at which the clocks of a zone show a time.
+
+    Of two such instants it is the first. A time that the clocks skip is when they skip it: any
+    later instant would be beyond times that are later by the clock.
+    """
+    instant = moment.replace(tzinfo=zone).astimezone(timezone.utc)
+    if wall_clock_of(instant, zone) == moment:
+        return instant
+    # The clocks change between what their time before and what their time after makes of it.
+    before = moment.replace(tzinfo=zone, fold=1).astimezone(timezone.utc)
+    offset = before.astimezone(zone).utcoffset()
+    while instant - before > timedelta(microseconds=1):
+        middle = before + (instant - before) / 2
+        if middle.astimezone(zone).utcoffset() == offset:
+            before = middle
+        else:
+            instant = middle
+    return instant

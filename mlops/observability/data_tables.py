@@ -137,10 +137,11 @@ def profiles(world: ObservedWorld) -> pd.DataFrame:
     newest = _newest(world) if profile else None
     if profile is None or newest is None:
         return frame_of([], PROFILES)
-    from mlops.monitoring.reference.observations import FEATURES
+    from mlops.datasets.opening import dataset_of
 
     now_is, frame = newest
-    meanings = {feature.name: feature.meaning for feature in FEATURES}
+    watched = dataset_of(world.settings).watching(world.settings).features
+    meanings = {feature.name: feature.meaning for feature in watched}
     rows = [
         {**row, "meaning": meanings.get(table.name, table.name), "now_is": now_is}
         for table in profile.features

@@ -8,8 +8,9 @@ from typing import Final, get_args
 
 from prometheus_client import Metric
 
+from mlops.datasets.wall_clock import instant_of
 from mlops.deployment.states import FINAL, Kind
-from mlops.monitoring.windows.staging import from_wall_clock
+from mlops.inference.trip import NEW_YORK
 from mlops.observability.gauges import gauge, seconds_of, single
 from mlops.observability.world import ObservedWorld
 
@@ -39,7 +40,7 @@ def version_metrics(world: ObservedWorld) -> Iterator[Metric]:
     receipt, evaluation = champion.receipt, champion.evaluation
     family = receipt.family if receipt else "unknown"
     until = receipt.windows["test"].end if receipt else None
-    learned_until = from_wall_clock(until) if until else None
+    learned_until = instant_of(until, NEW_YORK) if until else None
     yield gauge(
         "mlops_model_champion_info",
         "1 for the champion, with its version and family",

@@ -161,7 +161,7 @@ def drift(world: ObservedWorld) -> pd.DataFrame:
     """Return how far each feature of the latest windows lies from the reference."""
     rows = []
     for record in world.windows[-_SHOWN_WINDOWS:]:
-        for feature, found in _by_feature(record.report.findings):
+        for feature, found in _by_feature(record.report.findings, world):
             judged = [f for f in found if f.limit and f.outcome != "unjudged"]
             worst = max(judged, key=lambda f: f.value / (f.limit or 1.0), default=found[0])
             rows.append(
@@ -183,11 +183,13 @@ def drift(world: ObservedWorld) -> pd.DataFrame:
     return frame_of(rows, DRIFT)
 
 
-def _by_feature(findings: Sequence[Finding]) -> Iterator[tuple[str, list[Finding]]]:
+def _by_feature(
+    findings: Sequence[Finding], world: ObservedWorld
+) -> Iterator[tuple[str, list[Finding]]]:
     """Yield the features in the same order for every window, with what was found, worst first."""
-    from mlops.monitoring.reference.observations import FEATURES
+    from mlops.datasets.opening import dataset_of
 
-    for feature in FEATURES:
+    for feature in dataset_of(world.settings).watching(world.settings).features:
         found = [f for f in findings if f.subject == feature.name and f.kind in ("drift", "labels")]
         if found:
             yield feature.name, found

@@ -11,7 +11,8 @@ import pandas as pd
 from prometheus_client import Metric
 
 from mlops.data.store.manifests import TRAINING_SETS
-from mlops.monitoring.windows.staging import from_wall_clock
+from mlops.datasets.wall_clock import instant_of
+from mlops.inference.trip import NEW_YORK
 from mlops.observability.gauges import gauge, seconds_of
 from mlops.observability.memory import WorldPart, stamp_of
 from mlops.observability.world import ObservedWorld
@@ -140,7 +141,7 @@ def _of_training_set(manifest: TrainingSetManifest) -> dict[str, float | None]:
         "rows": manifest.rows,
         "refused_rows": quality.rows_quarantined,
         "refused_share": quality.bad_share,
-        "until_timestamp_seconds": seconds_of(from_wall_clock(until)) if until else None,
+        "until_timestamp_seconds": seconds_of(instant_of(until, NEW_YORK)) if until else None,
         "synthetic": float(manifest.extraction.synthetic),
     }
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+from mlops.datasets.taxi.watched.watching import FEATURES as WATCHED
 from mlops.datasets.wording import DatasetWords
 from mlops.monitoring.findings.report import Finding
-from mlops.monitoring.reference.observations import FEATURES as WATCHED
 from mlops.reports.numbers import Amounts
 
 _FAMILIES: Final[Mapping[str, str]] = {

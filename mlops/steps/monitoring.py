@@ -11,12 +11,13 @@ from datetime import datetime, timezone
 from typing import Any
 
 from mlops import progress
+from mlops.datasets.opening import dataset_of
 from mlops.errors import MlopsError
 from mlops.monitoring.findings.alerting import tell
 from mlops.monitoring.findings.deciding import Situation, is_due, make_decision
 from mlops.monitoring.findings.records import DecisionRecord, write_window
 from mlops.monitoring.measures.measuring import measure
-from mlops.monitoring.measures.rivals import ended_trips, gain_of
+from mlops.monitoring.measures.rivals import gain_of, labelled_rows
 from mlops.monitoring.windows.collecting import collect
 from mlops.monitoring.windows.staging import StagedWindow
 from mlops.orchestration.triggers import acting
@@ -133,14 +134,15 @@ def _gain(
     trail: Sequence[Promotion],
     staged: Sequence[StagedWindow],
 ) -> Callable[[int], float | None]:
-    """Return what measures the gain of the version before the champion on trips just ended."""
+    """Return what measures the gain of the version before the champion on rows just labelled."""
 
     def measure_gain(previous: int) -> float | None:
-        trips = ended_trips(staged, trail[0].version)
-        if trips.empty:
+        watching = dataset_of(settings).watching(settings)
+        answered = labelled_rows(staged, trail[0].version, watching)
+        if answered is None:
             return None
         rival, _ = registry.load(previous)
-        return gain_of(rival, trips, settings)
+        return gain_of(rival, answered, settings)
 
     return measure_gain
 

@@ -14,11 +14,11 @@ from matplotlib.figure import Figure
 
 from mlops.data.months import next_month
 from mlops.datasets.taxi.dataset import TaxiTrips
+from mlops.datasets.taxi.watched.watching import FEATURES
 from mlops.drawing import data, overview, overview_events
 from mlops.drawing.frame import Drawing, to_html
 from mlops.drawing.html import Html
 from mlops.drawing.palette import FAMILIES, look, version_colour
-from mlops.monitoring.reference.observations import FEATURES
 from mlops.observability.data_tables import TABLES as DATA
 from mlops.observability.overview_tables import TABLES as OVERVIEW
 

@@ -30,6 +30,7 @@ from mlops.datasets.taxi.trips import (
     REQUEST_COLUMNS,
     TARGET,
 )
+from mlops.datasets.taxi.watched.watching import TripWatching
 from mlops.evaluation.evaluate import Evaluation
 from mlops.evaluation.metrics import regression_metrics
 from mlops.evaluation.verdict import RuleResult, Verdict
@@ -37,7 +38,7 @@ from mlops.monitoring.findings.report import WindowReport
 from mlops.monitoring.measures.judging import report_window
 from mlops.monitoring.measures.learning import build_profile
 from mlops.monitoring.reference.profile import ReferenceProfile
-from mlops.monitoring.windows.features import TripWindow
+from mlops.monitoring.windows.features import RowWindow
 from mlops.registry.profiles import load_profile
 from mlops.registry.receipts import collect_receipt
 from mlops.registry.tracking import log_candidate
@@ -57,6 +58,7 @@ from mlops.training.artifact import TabularModel
 TESTED_FROM = datetime(2024, 1, 1)
 SHORTEST, LONGEST = 1.0, 60.0
 LEARNED_MONTHS = ("2023-12", "2024-01")
+WATCHING = TripWatching(ValidationSettings())
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,15 +67,19 @@ class World:
 
     routes: RouteStatistics
     profile: ReferenceProfile
-    history: TripWindow
+    history: RowWindow
     live: pd.DataFrame
     settings: MonitoringSettings
+
+    @property
+    def encoder(self) -> FeatureEncoder:
+        return FeatureEncoder(self.routes)
 
     def predict(self, trips: pd.DataFrame) -> pd.DataFrame:
         return route_model(self.routes, trips)
 
-    def window(self, trips: pd.DataFrame, **more: Any) -> TripWindow:
-        return TripWindow.of(trips, self.predict(trips), self.routes, ValidationSettings(), **more)
+    def window(self, trips: pd.DataFrame, **more: Any) -> RowWindow:
+        return RowWindow.of(trips, self.predict(trips), WATCHING, self.encoder, **more)
 
     def report(self, trips: pd.DataFrame, **more: Any) -> WindowReport:
         window = self.window(trips)
@@ -99,7 +105,7 @@ def world_of(past: pd.DataFrame, live: pd.DataFrame) -> World:
     """Profile the route model on a past whose last month tested it."""
     routes = RouteStatistics.of(past[past[TARGET].between(1, 60)], TESTED_FROM, FeatureSettings())
     settings = MonitoringSettings()
-    history = TripWindow.of(past, route_model(routes, past), routes, ValidationSettings())
+    history = RowWindow.of(past, route_model(routes, past), WATCHING, FeatureEncoder(routes))
     profile = build_profile(history, "7", TESTED_FROM, (SHORTEST, LONGEST), settings)
     return World(routes, profile, history, live, settings)
 

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from mlops.data.references import QualityReport
-from mlops.monitoring.reference.observations import FEATURES
+from mlops.datasets.taxi.watched.watching import FEATURES
 from mlops.observability import data_tables, overview_tables, serving_tables, training_tables
 from mlops.observability.data_tables import _even_edges, _rebinned
 from mlops.observability.overview_tables import champion

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mlops.datasets.taxi.features.calendar import NUMBER_OF_BANDS
+from mlops.datasets.taxi.watched.watching import FEATURES
 from mlops.deployment.traffic import Traffic
-from mlops.monitoring.reference.observations import FEATURES
 from mlops.monitoring.reference.profile import ReferenceProfile
 from mlops.monitoring.reference.tables import FeatureCounts
 from mlops.observability.histograms import (
@@ -71,7 +71,7 @@ def profile_of(minutes: np.ndarray[tuple[int], np.dtype[np.float64]]) -> Referen
         if feature.name == "prediction_minutes" and len(minutes):
             table = FeatureCounts.of(feature, minutes)
             stratum = np.arange(len(minutes)) % NUMBER_OF_BANDS
-            found.append(table.counting(table.codes(minutes), stratum))
+            found.append(table.counting(table.codes(minutes), stratum, NUMBER_OF_BANDS))
     at = datetime(2024, 3, 1)
     return ReferenceProfile(
         version="1",

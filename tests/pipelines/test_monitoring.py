@@ -27,6 +27,7 @@ from mlops.datasets.taxi.features.routes import RouteHistory, RouteStatistics
 from mlops.datasets.taxi.files.reading import read_trips
 from mlops.datasets.taxi.sample.generator import generate_month
 from mlops.datasets.taxi.trips import DROPOFF_AT, PICKUP_AT, TARGET
+from mlops.datasets.taxi.watched.watching import TripWatching
 from mlops.evaluation.evaluate import Evaluation
 from mlops.evaluation.metrics import regression_metrics
 from mlops.evaluation.verdict import Verdict
@@ -38,7 +39,7 @@ from mlops.monitoring.findings.records import (
     write_window,
 )
 from mlops.monitoring.measures.learning import build_profile
-from mlops.monitoring.windows.features import TripWindow
+from mlops.monitoring.windows.features import RowWindow
 from mlops.orchestration.runs.history import runs_since, runs_with_variables
 from mlops.orchestration.triggers import acting
 from mlops.orchestration.triggers.client import start_pipeline
@@ -197,7 +198,8 @@ def crown(settings: Settings, past: pd.DataFrame, source: Path) -> None:
     raw = pd.concat([read_trips(path, "green") for path in sorted(source.glob("*.parquet"))])
     raw = raw.sort_values(PICKUP_AT, kind="stable", ignore_index=True)
     raw = raw.assign(**{TARGET: (raw[DROPOFF_AT] - raw[PICKUP_AT]) / pd.Timedelta(minutes=1)})
-    history = TripWindow.of(raw, model.predict(raw), routes, settings.validation)
+    watching = TripWatching(settings.validation)
+    history = RowWindow.of(raw, model.predict(raw), watching, model.encoder)
     bounds = model.shortest, model.longest
     store_profile(
         settings, run, build_profile(history, "1", TESTED_FROM, bounds, settings.monitoring)

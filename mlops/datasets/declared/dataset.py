@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from mlops.datasets.declared.encoding import TableEncoder
     from mlops.datasets.declared.scoring import RowRequestFiles
     from mlops.datasets.declared.snapshots import HistorySnapshot
+    from mlops.datasets.declared.watched.arriving import RowsArriving
+    from mlops.datasets.declared.watched.watching import TableWatching
     from mlops.datasets.wording import DatasetWords
     from mlops.settings import Settings
 
@@ -190,3 +192,15 @@ class DeclaredDataset:
         from mlops.datasets.declared.words import described
 
         return described(self.definition, row)
+
+    def watching(self, settings: Settings) -> TableWatching:
+        """Return what is watched of rows, if they have an order in time."""
+        from mlops.datasets.declared.watched.watching import TableWatching
+
+        return TableWatching.of(self.definition, settings.validation)
+
+    def arriving(self, settings: Settings) -> RowsArriving:
+        """Return the files as they grow in number or in length."""
+        from mlops.datasets.declared.watched.arriving import RowsArriving
+
+        return RowsArriving(self.definition, settings)

@@ -191,10 +191,7 @@ class TableEncoder:
     def _encoded(self, frame: pd.DataFrame, whole: Whole, history: bool) -> Iterator[Any]:
         """Compute the features one after the other."""
         yield from (whole[name] for name in self.numbers)
-        for name, known in self.categories.items():
-            codes = pd.Index(known, dtype=object).get_indexer(pd.Index(whole[name], dtype=object))
-            numbers = np.where(codes < 0, self.code_of_unseen(name), codes)
-            yield np.where(pd.isna(whole[name]), nan, numbers)
+        yield from (self.codes(name, whole[name]) for name in self.categories)
         for name, parts in self.times.items():
             yield from (calendar_part(whole[name], part) for part in parts)
             if not parts:
@@ -211,6 +208,13 @@ class TableEncoder:
                     if column not in past:
                         raise _lacks(column)
                     yield past[column].to_numpy()
+
+    def codes(self, category: str, values: Any) -> npt.NDArray[np.float64]:
+        """Return the codes of values, ``(n,)``; NaN where one is missing."""
+        known = pd.Index(self.categories[category], dtype=object)
+        codes = known.get_indexer(pd.Index(values, dtype=object))
+        found = np.where(codes < 0, self.code_of_unseen(category), codes)
+        return np.where(pd.isna(values), nan, found)
 
     def code_of_unseen(self, category: str) -> float:
         """Return what a value that has no code becomes."""

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from mlops.datasets.taxi.features.encoding import FeatureEncoder
     from mlops.datasets.taxi.features.routes import RouteStatistics
     from mlops.datasets.taxi.scoring import TripRequestFiles
+    from mlops.datasets.taxi.watched.arriving import TripsArriving
+    from mlops.datasets.taxi.watched.watching import TripWatching
     from mlops.datasets.wording import DatasetWords
     from mlops.settings import Settings
 
@@ -152,3 +154,15 @@ class TaxiTrips:
         from mlops.datasets.taxi.examples import described
 
         return described(row)
+
+    def watching(self, settings: Settings) -> TripWatching:
+        """Return what is watched of trips."""
+        from mlops.datasets.taxi.watched.watching import TripWatching
+
+        return TripWatching(settings.validation)
+
+    def arriving(self, settings: Settings) -> TripsArriving:
+        """Return the configured source."""
+        from mlops.datasets.taxi.watched.arriving import TripsArriving
+
+        return TripsArriving(settings)

@@ -52,6 +52,7 @@ class Measurement(NamedTuple):
         interval: Confidence interval of the value, if there is one.
         yardstick: What a change of the value is large or small against, in the same unit.
         limit: Set where it was measured; None: the limit of its kind.
+        note: What the value means, in words, where the statistic does not say it.
     """
 
     kind: FindingKind
@@ -66,6 +67,7 @@ class Measurement(NamedTuple):
     interval: tuple[float, float] | None = None
     yardstick: float = 1.0
     limit: float | None = None
+    note: str = ""
 
     @property
     def key(self) -> str:

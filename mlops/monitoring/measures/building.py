@@ -1,7 +1,7 @@
 """The reference profile of a registered version, built from the training set it was made of.
 
-What a version learned last and what it was tested on is the world it was let into; the trips that
-validation set aside belong to that world, too, or the share of bad trips would look like a change.
+What a version learned last and what it was tested on is the world it was let into; the rows that
+validation set aside belong to that world, too, or the share of bad rows would look like a change.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from mlops.data.months import month_bounds
 from mlops.data.references import TrainingSetManifest
 from mlops.data.store.content import STAGED_ANEW
 from mlops.data.store.manifests import load_manifest
-from mlops.datasets.taxi.features.encoding import routes_of
-from mlops.datasets.taxi.trips import PICKUP_AT, REQUEST_COLUMNS, TARGET, TRIP_COLUMNS
+from mlops.datasets.opening import dataset_of
+from mlops.datasets.watching import Watching
 from mlops.errors import MlopsError, RegistryError
 from mlops.monitoring.findings.records import last_change, read_decisions, read_windows
 from mlops.monitoring.measures.learning import build_profile
 from mlops.monitoring.reference.profile import ReferenceProfile
-from mlops.monitoring.windows.features import TripWindow
+from mlops.monitoring.windows.features import RowWindow
 from mlops.records.parquet import read_table
 from mlops.registry.versions import Registry, VersionInfo
 from mlops.settings import Settings
@@ -44,10 +44,11 @@ def build_for(settings: Settings, version: int | str) -> ReferenceProfile:
         version: A number or an alias.
 
     Raises:
-        ConfigurationError: If there is no such version.
+        ConfigurationError: If there is no such version, or its dataset cannot be watched.
         RegistryError: If it was registered without a receipt, or its training set is gone.
         DataQualityError: If the training set is too short to tell noise from change.
     """
+    watching = dataset_of(settings).watching(settings)
     model, info = Registry(settings).load(version)
     manifest = _training_set(info, settings)
     # What was decided after it was registered is no reason to see its world otherwise.
@@ -56,7 +57,7 @@ def build_for(settings: Settings, version: int | str) -> ReferenceProfile:
     start, why = reference_start(manifest, changed_at, settings.monitoring.reference_days)
     progress.report(why, days=(reference_end(manifest) - start).days)
     return build_profile(
-        read_history(manifest, start, model, settings),
+        read_history(manifest, start, model, watching),
         str(info.version),
         manifest.test.begins,
         (model.shortest, model.longest),
@@ -67,7 +68,7 @@ def build_for(settings: Settings, version: int | str) -> ReferenceProfile:
 def reference_end(manifest: TrainingSetManifest) -> datetime:
     """Return when the reference of a training set's versions ends: with its last month.
 
-    Flagged trips dated far in the future must not move it, hence not the last pickup.
+    Flagged rows dated far in the future must not move it, hence not the last event.
     """
     return month_bounds(manifest.extraction.months[-1])[1]
 
@@ -103,30 +104,30 @@ def reference_start(
 
 
 def read_history(
-    manifest: TrainingSetManifest, start: datetime, model: TabularModel, settings: Settings
-) -> TripWindow:
-    """Return the trips of a training set as they came, kept and set aside, with predictions.
+    manifest: TrainingSetManifest, start: datetime, model: TabularModel, watching: Watching
+) -> RowWindow:
+    """Return the rows of a training set as they came, kept and set aside, with predictions.
 
     Args:
         manifest: The training set.
         start: Of the reference.
-        model: Of the version; its own route statistics say what is usual.
-        settings: The data contract.
+        model: Of the version; what it knows of the past says what is usual.
+        watching: Of the dataset.
 
     Returns:
-        In the order of pickup; trips without a pickup inside the reference are left out.
+        In the order of their events; rows without one inside the reference are left out.
     """
     paths = [part.uri for part in manifest.parts]
     set_aside = manifest.quality.quarantine_uri
     if set_aside:
         paths += sorted(str(path) for path in Path(set_aside).glob("*.parquet"))
-    columns = [*TRIP_COLUMNS, TARGET]
-    inside = [(PICKUP_AT, ">=", start), (PICKUP_AT, "<", reference_end(manifest))]
+    event, columns = watching.event, [*watching.asked, *watching.labels]
+    inside = [(event, ">=", start), (event, "<", reference_end(manifest))]
     tables = [read_table(path, STAGED_ANEW, columns, inside) for path in paths]
-    trips = pd.concat([table.to_pandas() for table in tables], ignore_index=True)
-    trips = trips.sort_values(PICKUP_AT, kind="stable", ignore_index=True)
-    predictions = model.predict(trips[list(REQUEST_COLUMNS)])
-    return TripWindow.of(trips, predictions, routes_of(model.encoder), settings.validation)
+    rows = pd.concat([table.to_pandas() for table in tables], ignore_index=True)
+    rows = rows.sort_values(event, kind="stable", ignore_index=True)
+    predictions = model.predict(rows[list(watching.asked)])
+    return RowWindow.of(rows, predictions, watching, model.encoder)
 
 
 def _training_set(info: VersionInfo, settings: Settings) -> TrainingSetManifest:

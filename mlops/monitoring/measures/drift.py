@@ -1,7 +1,7 @@
 """How far the values of a window lie from those expected: four measures of distance.
 
 Each sees something of its own: PSI and Jensen–Shannon a share that moved anywhere, Kolmogorov–
-Smirnov a shift of the bulk, Wasserstein how many minutes or miles it moved.
+Smirnov a shift of the bulk, Wasserstein how far it moved, in the unit of the values.
 """
 
 from __future__ import annotations
@@ -11,12 +11,11 @@ from typing import Final
 
 import numpy as np
 
-from mlops.datasets.taxi.features.calendar import Ints
+from mlops.datasets.watching import Floats, Ints
 from mlops.monitoring.findings.measurements import FindingKind, Measurement, Scale
-from mlops.monitoring.reference.observations import Floats
 from mlops.monitoring.reference.profile import ReferenceProfile
 from mlops.monitoring.reference.tables import FeatureCounts, mix_of
-from mlops.monitoring.windows.features import TripWindow
+from mlops.monitoring.windows.features import RowWindow
 
 # An empty bin counts as this share: PSI and its kin know no zero.
 _LEAST_SHARE: Final = 1e-4
@@ -85,8 +84,8 @@ def wasserstein(expected: Floats, found: Floats, edges: Floats) -> float:
     return float(np.sum((apart[:-1] + apart[1:]) / 2 * np.diff(edges)))
 
 
-def measure_drift(window: TripWindow, profile: ReferenceProfile) -> Iterator[Measurement]:
-    """Compare every feature of a window with the profile, on the trips a model must answer."""
+def measure_drift(window: RowWindow, profile: ReferenceProfile) -> Iterator[Measurement]:
+    """Compare every feature of a window with the profile, on the rows a model must answer."""
     for table in profile.features:
         if table.name in window.observed:
             yield from _compare(table, *window.codes(table))
@@ -97,7 +96,7 @@ def _compare(table: FeatureCounts, codes: Ints, stratum: Ints) -> Iterator[Measu
     if not rows:
         return
     found = np.bincount(codes, minlength=table.bins) / rows
-    expected = table.expected(mix_of(stratum))
+    expected = table.expected(mix_of(stratum, len(table.counts)))
     if table.kind == "category":
         yield _divergence(table, "psi", rows, population_stability_index(expected, found))
         yield _divergence(table, "js", rows, jensen_shannon(expected, found), "bits")

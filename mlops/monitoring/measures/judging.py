@@ -1,7 +1,7 @@
 """From measurements to findings: beyond what chance makes, and large enough to matter.
 
 Two conditions make an alarm. The first is learned (`mlops.monitoring.reference.nulls`). The second
-is set in the settings, because with enough trips everything has certainly changed a little: a PSI
+is set in the settings, because with enough rows everything has certainly changed a little: a PSI
 below 0.1 is commonly read as "no significant change" (N. Siddiqi, *Credit Risk Scorecards*, 2006).
 
 A profile may know no limits of errors: a short test does not tell how much they vary. Then the RMSE
@@ -15,17 +15,16 @@ from collections.abc import Sequence
 from datetime import datetime, timezone
 from typing import Final
 
-from mlops.datasets.taxi.trips import PICKUP_AT
 from mlops.errors import DataQualityError
 from mlops.monitoring.findings.measurements import LEARNED, Measurement
 from mlops.monitoring.findings.report import Finding, Outcome, WindowReport, worst_first
 from mlops.monitoring.measures.drift import measure_drift
 from mlops.monitoring.measures.performance import ALL_TRIPS, measure_performance
-from mlops.monitoring.measures.quality import UNITS, measure_quality, units_in_words
+from mlops.monitoring.measures.quality import UNITS, measure_quality
 from mlops.monitoring.measures.stability import measure_predictions, measure_progress
 from mlops.monitoring.reference.nulls import MIN_ROWS
 from mlops.monitoring.reference.profile import Calibration, ReferenceProfile
-from mlops.monitoring.windows.features import TripWindow
+from mlops.monitoring.windows.features import RowWindow
 from mlops.settings import MonitoringSettings
 
 # For small changes the Jensen–Shannon divergence in bits is PSI / (8 ln 2): J. Lin (1991), and the
@@ -39,7 +38,7 @@ _MIN_SLICE_ROWS: Final = 500
 
 
 def report_window(
-    window: TripWindow,
+    window: RowWindow,
     profile: ReferenceProfile,
     settings: MonitoringSettings,
     *,
@@ -49,7 +48,7 @@ def report_window(
     """Measure a window in every way that needs nothing but itself and the profile, and judge it.
 
     Args:
-        window: The trips; performance is measured on those that have ended.
+        window: The rows; performance is measured on those with labels.
         profile: Of the version that made the predictions.
         settings: What is large enough to matter.
         name: Identifies the window.
@@ -71,7 +70,7 @@ def report_window(
         *measure_performance(window, profile),
         *more,
     ]
-    at = window.trips[PICKUP_AT].dropna()
+    at = window.events.dropna()
     return WindowReport(
         window=name,
         version=profile.version,
@@ -184,8 +183,8 @@ def _beyond(m: Measurement, limit: float) -> bool:
 
 
 def _why(m: Measurement, limit: float | None) -> str:
-    if m.subject == UNITS:
-        what = units_in_words(m.value / m.reference)
+    if m.note:
+        what = m.note
     elif m.is_divergence:
         what = f"{m.subject} has a different distribution: {m.statistic} {_shown(m.value, m.unit)}"
     elif m.kind in ("stability", "skew", "staleness"):

@@ -22,17 +22,16 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from mlops.datasets.taxi.trips import PICKUP_AT
+from mlops.datasets.watching import Mask
 from mlops.errors import DataQualityError
 from mlops.monitoring.findings.measurements import LEARNED, FindingKind, Measurement
 from mlops.monitoring.measures.drift import measure_drift
 from mlops.monitoring.measures.performance import measure_performance, sum_errors
 from mlops.monitoring.measures.quality import count_properties, measure_quality
 from mlops.monitoring.reference.nulls import fit_nulls, limit_of
-from mlops.monitoring.reference.observations import FEATURES
 from mlops.monitoring.reference.profile import Calibration, ReferenceProfile
 from mlops.monitoring.reference.tables import FeatureCounts
-from mlops.monitoring.windows.features import Mask, TripWindow
+from mlops.monitoring.windows.features import RowWindow
 from mlops.settings import MonitoringSettings
 
 Times = npt.NDArray[Any]
@@ -61,7 +60,7 @@ class _Quiet(NamedTuple):
 
 
 def build_profile(
-    history: TripWindow,
+    history: RowWindow,
     version: str,
     tested_from: datetime,
     limits_of_model: tuple[float, float],
@@ -70,21 +69,22 @@ def build_profile(
     """Build a profile and learn what is quiet.
 
     Args:
-        history: Trips in the order of pickup, those that break rules included, with predictions of
-            the version; at least the trips it learned from last and those it was tested on.
+        history: Rows in the order of their events, those that break rules included, with
+            predictions of the version; at least those it learned from last and was tested on.
         version: Of the model.
-        tested_from: Pickups from here on were not learned from; only their errors count.
-        limits_of_model: Shortest and longest duration it predicts, minutes.
+        tested_from: Events from here on were not learned from; only their errors count.
+        limits_of_model: Smallest and largest answer it gives.
         settings: Length of the reference and the share of false alarms allowed.
 
     Raises:
         DataQualityError: If the history is too short to tell noise from change, or out of order.
     """
-    at = history.trips[PICKUP_AT].to_numpy()
+    at = history.events.to_numpy()
     if len(at) < 2 or np.isnat(at).any() or (np.diff(at) < np.timedelta64(0)).any():
         raise DataQualityError(
-            f"{PICKUP_AT}: a reference needs trips in the order of pickup, none without a time",
-            "sort the history by pickup, and drop trips without one",
+            f"{history.watching.event}: a reference needs {history.watching.plural} in the order of"
+            " time, none without one",
+            f"sort the history by {history.watching.event}, and drop what has none",
         )
     recent = at >= at[-1] - np.timedelta64(settings.reference_days, "D")
     reference, at = history.rows(recent), at[recent]
@@ -110,27 +110,29 @@ def build_profile(
     )
     calibration = _calibrate(list(stretches), settings.false_alarms)
     if "drift" not in calibration.limits:
+        plural = history.watching.plural
         raise DataQualityError(
-            f"the {len(at):,} trips from {profile.start:%Y-%m-%d} to {profile.end:%Y-%m-%d} are too"
-            " few to learn alarm limits",
-            f"use three weeks or more for the profile, with {_SIZES[0]:,} trips in each half week",
+            f"the {len(at):,} {plural} from {profile.start:%Y-%m-%d} to {profile.end:%Y-%m-%d} are"
+            " too few to learn alarm limits",
+            f"use three weeks or more for the profile, with {_SIZES[0]:,} {plural} in each half"
+            " week",
         )
     return profile.model_copy(update={"calibration": calibration})
 
 
-def _choose_bins(rows: TripWindow) -> list[FeatureCounts]:
+def _choose_bins(rows: RowWindow) -> list[FeatureCounts]:
     return [
         FeatureCounts.of(feature, rows.values(feature.name, label=feature.label)[0])
-        for feature in FEATURES
+        for feature in rows.watching.features
         if feature.name in rows.observed
     ]
 
 
-def _counted(rows: TripWindow, tables: Iterable[FeatureCounts]) -> tuple[FeatureCounts, ...]:
-    return tuple(table.counting(*rows.codes(table)) for table in tables)
+def _counted(rows: RowWindow, tables: Iterable[FeatureCounts]) -> tuple[FeatureCounts, ...]:
+    return tuple(table.counting(*rows.codes(table), rows.watching.strata) for table in tables)
 
 
-def _quiet_inputs(history: TripWindow, at: Times, profile: ReferenceProfile) -> Iterator[_Quiet]:
+def _quiet_inputs(history: RowWindow, at: Times, profile: ReferenceProfile) -> Iterator[_Quiet]:
     """Measure inputs, labels and quality of each stretch against what came before it."""
     # A month of lead, or a third where there is less, so that a first reference is worth its name.
     span = at[-1] - at[0] - min((at[-1] - at[0]) / 3, _LEAD)
@@ -151,7 +153,7 @@ def _quiet_inputs(history: TripWindow, at: Times, profile: ReferenceProfile) -> 
 
 
 def _quiet_errors(
-    history: TripWindow, at: Times, tested: Mask, profile: ReferenceProfile
+    history: RowWindow, at: Times, tested: Mask, profile: ReferenceProfile
 ) -> Iterator[_Quiet]:
     """Measure errors of each stretch of the test against those of the rest of it."""
     span = at[-1] - at[tested][0] if tested.any() else _NO_TIME
@@ -179,7 +181,7 @@ def _stretches(last: Any, span: Any, length: Any) -> Iterator[tuple[Any, Any]]:
         yield start, start + length if number > 1 else last + np.timedelta64(1, "us")
 
 
-def _cut(history: TripWindow, inside: Mask) -> Iterator[TripWindow]:
+def _cut(history: RowWindow, inside: Mask) -> Iterator[RowWindow]:
     """Cut neighbouring rows into overlapping windows of each size that fits."""
     rows = np.flatnonzero(inside)
     first, count = int(rows[0]), len(rows)

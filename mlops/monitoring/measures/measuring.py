@@ -9,32 +9,30 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import pandas as pd
 
-from mlops.datasets.taxi.features.encoding import routes_of
-from mlops.datasets.taxi.features.sums import MAX_MILES, MIN_MILES
-from mlops.datasets.taxi.trips import DISTANCE, PICKUP_AT, REQUEST_COLUMNS
+from mlops.datasets.opening import dataset_of
+from mlops.datasets.watching import ANSWER, Watching
 from mlops.monitoring.findings.measurements import Measurement
 from mlops.monitoring.findings.records import WindowRecord
 from mlops.monitoring.measures.judging import report_window
 from mlops.monitoring.measures.serving_health import measure_serving
 from mlops.monitoring.measures.stability import measure_skew, measure_staleness
 from mlops.monitoring.reference.profile import ReferenceProfile
-from mlops.monitoring.windows.features import TripWindow
-from mlops.monitoring.windows.staging import LABELS, StagedWindow, read_staged
+from mlops.monitoring.windows.features import RowWindow
+from mlops.monitoring.windows.staging import Answered, StagedWindow, read_staged
 from mlops.registry.profiles import load_profile
 from mlops.registry.versions import Registry
-from mlops.serving.log.rows import AT, MILES, MINUTES
 from mlops.settings import Settings
 
 if TYPE_CHECKING:
     from mlops.training.artifact import TabularModel
 
 _SKEW_ROWS: Final = 2_000
-_MOST: Final = 0.9  # of a window's pickups lie before its end, whatever a few strays do
+_MOST: Final = 0.9  # of a window's events lie before its end, whatever a few strays do
 
 
 def measure(settings: Settings, staged: StagedWindow, now: datetime) -> WindowRecord:
@@ -52,17 +50,13 @@ def measure(settings: Settings, staged: StagedWindow, now: datetime) -> WindowRe
         MlopsError: If the staged file is gone; collect again.
     """
     known = _known(_Key.of(settings, staged.version))
-    rows = read_staged(staged)
-    window = TripWindow.of(
-        rows[[name for name in (*REQUEST_COLUMNS, *LABELS) if name in rows]],
-        rows[list(MINUTES)],
-        routes_of(known.model.encoder),
-        settings.validation,
-        arrived_at=rows.get(AT),
-    )
+    answered = read_staged(staged)
+    watching = dataset_of(settings).watching(settings)
+    answers, encoder = answered.answers[list(ANSWER)], known.model.encoder
+    window = RowWindow.of(answered.rows, answers, watching, encoder, answered.at)
     more = [
-        *_skew(rows, known.model),
-        *_staleness(rows, known.profile),
+        *_skew(answered, watching, known.model),
+        *_staleness(window, known.profile),
         *measure_serving(settings, staged),
     ]
     report = report_window(window, known.profile, settings.monitoring, name=staged.name, more=more)
@@ -110,25 +104,25 @@ def _known(key: _Key) -> _Known:
     return _Known(model, load_profile(key.settings, key.version), info.model_id)
 
 
-def _skew(rows: pd.DataFrame, model: TabularModel) -> Iterator[Measurement]:
+def _skew(answered: Answered, watching: Watching, model: TabularModel) -> Iterator[Measurement]:
     """Compare what was answered with what the training artifact says of the same requests."""
-    if MILES not in rows:
+    if answered.at is None:
         return
-    asked = rows[rows[PICKUP_AT].notna()]
+    asked = answered.rows.index[answered.rows[watching.event].notna()]
     places = np.linspace(0, len(asked) - 1, min(_SKEW_ROWS, len(asked))).astype(int)
-    sample = asked.iloc[np.unique(places)]
-    requests = sample[list(REQUEST_COLUMNS)]
-    computed: Any = model.predict(requests)[list(MINUTES)]
-    given = requests[DISTANCE]
-    usual = routes_of(model.encoder).lookup(requests)["route_miles"]
-    plausible = (given > MIN_MILES) & (given <= MAX_MILES)
-    computed = computed.assign(**{MILES: given.where(plausible, usual)})
-    yield from measure_skew(sample[[*MINUTES, MILES]], computed)
+    sample = asked[np.unique(places)]
+    requests = answered.rows.loc[sample, list(watching.asked)]
+    computed = [
+        model.predict(requests)[list(ANSWER)],
+        watching.computed(requests, model.encoder),
+    ]
+    again = pd.concat(computed, axis=1)
+    yield from measure_skew(answered.answers.loc[sample, list(again)], again)
 
 
-def _staleness(rows: pd.DataFrame, profile: ReferenceProfile) -> Iterator[Measurement]:
-    """Measure how old the model's knowledge was to the trips it was asked about."""
-    pickups = rows[PICKUP_AT].dropna()
-    if len(pickups):
-        latest = pd.Timestamp(pickups.quantile(_MOST))
+def _staleness(window: RowWindow, profile: ReferenceProfile) -> Iterator[Measurement]:
+    """Measure how old the model's knowledge was to the rows it was asked about."""
+    events = window.events.dropna()
+    if len(events):
+        latest = pd.Timestamp(events.quantile(_MOST))
         yield from measure_staleness(profile.tested_from, latest.to_pydatetime())

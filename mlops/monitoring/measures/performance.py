@@ -1,4 +1,4 @@
-"""How wrong the predictions of a window turned out, once their trips had ended.
+"""How wrong the predictions of a window turned out, once their labels had arrived.
 
 Compared with what the model's own test window says of the same slices at the same parts of the day.
 """
@@ -10,58 +10,54 @@ from typing import Final
 
 import numpy as np
 
-from mlops.datasets.taxi.features.calendar import NUMBER_OF_BANDS, Ints
-from mlops.datasets.taxi.trips import TARGET
+from mlops.datasets.watching import ANSWER, PREDICTION, Floats, Ints, Mask
 from mlops.monitoring.findings.measurements import Measurement, Scale, Side
 from mlops.monitoring.reference.nulls import MIN_ROWS
-from mlops.monitoring.reference.observations import LOWER, PREDICTION, UPPER, Floats
 from mlops.monitoring.reference.profile import ReferenceProfile
 from mlops.monitoring.reference.tables import ErrorTable, mix_of
-from mlops.monitoring.windows.features import Mask, TripWindow
+from mlops.monitoring.windows.features import RowWindow
 
 OVERALL: Final = ("all", "all")
 ALL_TRIPS: Final = "all trips"  # the subject of the errors of a whole window
-# Enough blocks for a variance, few enough that neighbours in traffic stay in one block.
+# Enough blocks for a variance, few enough that neighbours in time stay in one block.
 _BLOCKS: Final = 25
 _TWO_SIDED_95: Final = 1.96
 
 
-def squared_absolute_plain_inside(window: TripWindow) -> Floats:
-    """Return per trip: squared, absolute and plain error (minutes), and whether it was inside.
+def squared_absolute_plain_inside(window: RowWindow) -> Floats:
+    """Return per row: squared, absolute and plain error, and whether it was inside.
 
     Returns:
         Shape ``(n, 4)``; the error is predicted - actual. Without an interval, nothing is inside.
     """
     assert window.predictions is not None
-    actual = window.trips[TARGET].to_numpy(np.float64)
-    minutes, lower, upper = (
-        window.predictions[name].to_numpy(np.float64) for name in (PREDICTION, LOWER, UPPER)
-    )
-    error = minutes - actual
+    actual = window.frame[window.watching.target].to_numpy(np.float64)
+    middle, lower, upper = (window.predictions[name].to_numpy(np.float64) for name in ANSWER)
+    error = middle - actual
     inside = (lower <= actual) & (actual <= upper)
     return np.column_stack([error**2, np.abs(error), error, inside])
 
 
-def judgeable(window: TripWindow) -> TripWindow:
-    """Return the trips whose errors count: ended, clean, and predicted with a finite number."""
+def judgeable(window: RowWindow) -> RowWindow:
+    """Return the rows whose errors count: known, clean, and predicted with a finite number."""
     if window.predictions is None:
         return window.rows(np.zeros(len(window), dtype=bool))
     finite = np.isfinite(window.predictions[PREDICTION].to_numpy(np.float64))
     return window.rows(window.learnable & finite)
 
 
-def sum_errors(window: TripWindow) -> tuple[ErrorTable, ...]:
+def sum_errors(window: RowWindow) -> tuple[ErrorTable, ...]:
     """Sum up the errors of a reference, overall and by slice, by part of the day."""
     judged = judgeable(window)
     each = np.column_stack([np.ones(len(judged)), squared_absolute_plain_inside(judged)])
     return tuple(
-        ErrorTable(dimension=dimension, slice=name, sums=_sums(each[rows], judged.stratum[rows]))
+        ErrorTable(dimension=dimension, slice=name, sums=_sums(each[rows], judged, rows))
         for dimension, name, rows in _slices(judged)
         if rows.any()
     )
 
 
-def measure_performance(window: TripWindow, profile: ReferenceProfile) -> Iterator[Measurement]:
+def measure_performance(window: RowWindow, profile: ReferenceProfile) -> Iterator[Measurement]:
     """Compare the errors of a window, overall and by slice, with the profile.
 
     Each value has a 95 % confidence interval: the variance of a mean from the means of blocks of
@@ -76,13 +72,15 @@ def measure_performance(window: TripWindow, profile: ReferenceProfile) -> Iterat
     for table in profile.errors:
         rows = rows_of.get((table.dimension, table.slice))
         # What the reference hardly knows is no expectation.
-        if rows is not None and rows.any() and table.trips >= MIN_ROWS:
-            yield from _compare(table, each[rows], judged.stratum[rows])
+        if rows is not None and rows.any() and table.rows >= MIN_ROWS:
+            yield from _compare(table, each[rows], judged.stratum[rows], judged.watching.unit)
 
 
-def _compare(table: ErrorTable, each: Floats, stratum: Ints) -> Iterator[Measurement]:
+def _compare(
+    table: ErrorTable, each: Floats, stratum: Ints, target_unit: str
+) -> Iterator[Measurement]:
     squared, absolute, plain, inside = each.mean(axis=0)
-    expected = table.expected(mix_of(stratum))
+    expected = table.expected(mix_of(stratum, len(table.sums)))
     half = _TWO_SIDED_95 * _standard_errors(each)
     rmse = float(np.sqrt(squared))
     half_rmse = half[0] / (2 * rmse) if rmse > 0 else half[0]  # delta method
@@ -90,10 +88,10 @@ def _compare(table: ErrorTable, each: Floats, stratum: Ints) -> Iterator[Measure
     subject = f"{table.dimension}: {table.slice}" if table.dimension != OVERALL[0] else ALL_TRIPS
     expected_rmse = float(np.sqrt(expected[0]))
     columns: tuple[tuple[str, Scale, Side, float, float, float, str, float], ...] = (
-        ("rmse", "ratio", "high", rmse, expected_rmse, half_rmse, "min", expected_rmse),
-        ("mae", "ratio", "high", absolute, expected[1], half[1], "min", expected[1]),
+        ("rmse", "ratio", "high", rmse, expected_rmse, half_rmse, target_unit, expected_rmse),
+        ("mae", "ratio", "high", absolute, expected[1], half[1], target_unit, expected[1]),
         # A bias of nothing has no relative change: it is held against the error it is part of.
-        ("bias", "difference", "both", plain, expected[2], half[2], "min", expected_rmse),
+        ("bias", "difference", "both", plain, expected[2], half[2], target_unit, expected_rmse),
         ("coverage", "share", "low", inside, expected[3], half[3], "%", 1.0),
     )
     for statistic, scale, side, value, usual, around, unit, yardstick in columns:
@@ -116,7 +114,7 @@ def _standard_errors(each: Floats) -> Floats:
     return np.asarray(means.std(axis=0, ddof=1) / np.sqrt(blocks))
 
 
-def _slices(window: TripWindow) -> Iterator[tuple[str, str, Mask]]:
+def _slices(window: RowWindow) -> Iterator[tuple[str, str, Mask]]:
     yield (*OVERALL, np.ones(len(window), dtype=bool))
     for dimension, labels in window.slices.items():
         codes, names = labels.cat.codes.to_numpy(), labels.cat.categories
@@ -124,7 +122,7 @@ def _slices(window: TripWindow) -> Iterator[tuple[str, str, Mask]]:
             yield str(dimension), str(name), codes == code
 
 
-def _sums(each: Floats, stratum: Ints) -> tuple[tuple[float, ...], ...]:
-    sums = np.zeros((NUMBER_OF_BANDS, each.shape[1]))
-    np.add.at(sums, stratum, each)
+def _sums(each: Floats, window: RowWindow, rows: Mask) -> tuple[tuple[float, ...], ...]:
+    sums = np.zeros((window.watching.strata, each.shape[1]))
+    np.add.at(sums, window.stratum[rows], each)
     return tuple(map(tuple, sums.tolist()))

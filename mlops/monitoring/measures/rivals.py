@@ -1,4 +1,4 @@
-"""Whether the version before the champion would have predicted the same trips better."""
+"""Whether the version before the champion would have predicted the same rows better."""
 
 from __future__ import annotations
 
@@ -8,52 +8,59 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from mlops.datasets.taxi.features.encoding import routes_of
-from mlops.datasets.taxi.trips import PICKUP_AT, REQUEST_COLUMNS, TARGET
+from mlops.datasets.opening import dataset_of
+from mlops.datasets.watching import ANSWER, PREDICTION, Watching
 from mlops.evaluation.bootstrap import relative_gain
 from mlops.monitoring.measures.performance import judgeable
-from mlops.monitoring.reference.observations import PREDICTION
-from mlops.monitoring.windows.features import TripWindow
-from mlops.monitoring.windows.staging import StagedWindow, read_staged
+from mlops.monitoring.windows.features import RowWindow
+from mlops.monitoring.windows.staging import Answered, StagedWindow, read_staged
 from mlops.settings import Settings
 
 if TYPE_CHECKING:
     from mlops.training.artifact import TabularModel
 
 
-def ended_trips(staged: Iterable[StagedWindow], version: int) -> pd.DataFrame:
-    """Return the trips of staged windows of a version whose duration is known, by pickup.
+def labelled_rows(
+    staged: Iterable[StagedWindow], version: int, watching: Watching
+) -> Answered | None:
+    """Return the rows of staged windows of a version whose labels are known, by event.
 
     Returns:
-        As from `read_staged`; empty if there are none.
+        None if there are none.
     """
-    mine = (window for window in staged if window.version == version and window.labelled)
-    frames = [frame[frame[TARGET].notna()] for frame in map(read_staged, mine)]
-    if not frames:
-        return pd.DataFrame()
-    return pd.concat(frames, ignore_index=True).sort_values(PICKUP_AT, ignore_index=True)
+    mine = [read_staged(window) for window in staged if _is_labelled(window, version)]
+    if not mine:
+        return None
+    rows = pd.concat([each.rows for each in mine], ignore_index=True)
+    answers = pd.concat([each.answers for each in mine], ignore_index=True)
+    known = rows[rows[watching.target].notna()].sort_values(watching.event)
+    answers = answers.loc[known.index].reset_index(drop=True)
+    return Answered(known.reset_index(drop=True), answers, None)
 
 
-def gain_of(rival: TabularModel, trips: pd.DataFrame, settings: Settings) -> float | None:
+def gain_of(rival: TabularModel, answered: Answered, settings: Settings) -> float | None:
     """Return the lower end of the interval of a rival's relative RMSE gain over what was answered.
 
     Args:
         rival: The other model.
-        trips: As from `ended_trips`.
-        settings: Confidence and resamples, as the gate's; how many trips say something.
+        answered: As from `labelled_rows`.
+        settings: Confidence and resamples, as the gate's; how many rows say something.
 
     Returns:
-        E.g. 0.03: certainly three percent better; None if too few of the trips can be judged.
+        E.g. 0.03: certainly three percent better; None if too few of the rows can be judged.
     """
-    if trips.empty:
+    watching = dataset_of(settings).watching(settings)
+    answers = answered.answers[list(ANSWER)]
+    judged = judgeable(RowWindow.of(answered.rows, answers, watching, rival.encoder))
+    if judged.predictions is None or len(judged) < settings.monitoring.min_window_trips:
         return None
-    routes = routes_of(rival.encoder)
-    judged = judgeable(TripWindow.of(trips, trips, routes, settings.validation)).trips
-    if len(judged) < settings.monitoring.min_window_trips:
-        return None
-    actual = judged[TARGET].to_numpy(np.float64)
-    answered = judged[PREDICTION].to_numpy(np.float64)
-    other = rival.predict(judged[list(REQUEST_COLUMNS)])[PREDICTION].to_numpy(np.float64)
+    actual = judged.frame[watching.target].to_numpy(np.float64)
+    before = judged.predictions[PREDICTION].to_numpy(np.float64)
+    other = rival.predict(judged.frame[list(watching.asked)])[PREDICTION].to_numpy(np.float64)
     gate = settings.gate
-    gain = relative_gain(other - actual, answered - actual, gate.confidence, gate.bootstrap_samples)
+    gain = relative_gain(other - actual, before - actual, gate.confidence, gate.bootstrap_samples)
     return gain.lower
+
+
+def _is_labelled(window: StagedWindow, version: int) -> bool:
+    return window.version == version and window.labelled > 0

@@ -12,25 +12,24 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
-from mlops.datasets.taxi.trips import PICKUP_AT
+from mlops.datasets.watching import ANSWER
 from mlops.errors import DataQualityError
 from mlops.monitoring.findings.measurements import Measurement
-from mlops.monitoring.reference.observations import LOWER, PREDICTION, UPPER
 from mlops.monitoring.reference.profile import ReferenceProfile
-from mlops.monitoring.windows.features import TripWindow
+from mlops.monitoring.windows.features import RowWindow
 
 # Requests that came within less say nothing of the clock.
 _MIN_SPAN: Final = pd.Timedelta(minutes=10)
-# The log keeps float32: 60 minutes and 100 miles are exact to 4e-6.
+# The log may keep float32, which is exact to 6e-8 of a number.
 _ROUNDING: Final = 1e-4
 
 
-def measure_predictions(window: TripWindow, profile: ReferenceProfile) -> Iterator[Measurement]:
+def measure_predictions(window: RowWindow, profile: ReferenceProfile) -> Iterator[Measurement]:
     """Count predictions that no working model makes."""
     if window.predictions is None:
         return
     made = window.predictions[~window.refused]
-    middle, lower, upper = (made[name].to_numpy(np.float64) for name in (PREDICTION, LOWER, UPPER))
+    middle, lower, upper = (made[name].to_numpy(np.float64) for name in ANSWER)
     low, high = profile.shortest * (1 - _ROUNDING), profile.longest * (1 + _ROUNDING)
     with np.errstate(invalid="ignore"):
         wrong = {
@@ -42,19 +41,20 @@ def measure_predictions(window: TripWindow, profile: ReferenceProfile) -> Iterat
     for name, mask in wrong.items():
         count = float(mask.sum())
         yield Measurement(
-            "stability", "predictions", name, "difference", "high", len(made), count, 0.0, "trips"
+            *("stability", "predictions", name, "difference", "high", len(made), count, 0.0),
+            unit=window.watching.plural,
         )
 
 
-def measure_progress(window: TripWindow) -> Iterator[Measurement]:
-    """Measure how far pickups moved on per time that passed between requests: 1, or the clock
+def measure_progress(window: RowWindow) -> Iterator[Measurement]:
+    """Measure how far events moved on per time that passed between requests: 1, or the clock
     stands still, runs or jumps. Requests that all came within ten minutes are not measured.
     """  # noqa: D205
     if window.arrived_at is None or not len(window):
         return
     arrived = _middle_span(pd.Series(window.arrived_at))
     if arrived >= _MIN_SPAN:
-        value = float(_middle_span(window.trips[PICKUP_AT]) / arrived)
+        value = float(_middle_span(window.events) / arrived)
         yield Measurement(
             "stability", "clock", "progress", "difference", "low", len(window), value, 1.0
         )
@@ -64,7 +64,7 @@ def measure_skew(logged: pd.DataFrame, recomputed: pd.DataFrame) -> Iterator[Mea
     """Count rows where what was computed online differs from what history gives (train/serve skew).
 
     Args:
-        logged: Numeric columns as the server logged them, e.g. the prediction and the miles used.
+        logged: Numeric columns as the server logged them, e.g. the prediction.
         recomputed: The same columns of the same rows, computed by the training code.
 
     Raises:

@@ -17,9 +17,9 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
+from mlops.datasets.watching import Floats
 from mlops.evaluation.results import Result
 from mlops.monitoring.findings.measurements import Measurement, MeasureName, Side, value_at
-from mlops.monitoring.reference.observations import Floats
 
 # Fewer rows say nothing on their own; their statistics are reported, not judged.
 MIN_ROWS: Final = 100

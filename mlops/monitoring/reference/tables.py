@@ -1,4 +1,4 @@
-"""What a reference remembers of its trips: counts and sums by part of the day, never rows.
+"""What a reference remembers of its rows: counts and sums by part of the day, never rows.
 
 A window of two days has its own mix of nights and rush hours. What is expected of it is the
 reference reweighted to that mix (post-stratification: D. Holt and T. M. F. Smith, "Post
@@ -10,17 +10,15 @@ from __future__ import annotations
 from typing import Any, Final, Literal
 
 import numpy as np
-import numpy.typing as npt
 
-from mlops.datasets.taxi.features.calendar import NUMBER_OF_BANDS, Ints
+from mlops.datasets.watching import Feature, Floats, Ints, Mask
 from mlops.evaluation.results import Result
 from mlops.monitoring.findings.measurements import MeasureName
-from mlops.monitoring.reference.observations import Feature, Floats
 
 # Rarer categories are counted together: a smaller share is lost in the noise of a window.
 _MIN_CATEGORY_SHARE: Final = 0.005
 _QUANTILE_BINS: Final = 50
-# Trips of the whole reference that a part of the day with few trips of its own borrows.
+# Rows of the whole reference that a part of the day with few rows of its own borrows.
 _PULL: Final = 100.0
 _TINY: Final = 1e-12
 
@@ -32,7 +30,7 @@ class FeatureCounts(Result):
         name: Of the feature.
         kind: Of the feature.
         unit: Of the edges.
-        label: The feature is known only after the trip.
+        label: The feature is known only afterwards.
         points: Categories counted one by one, or inner edges between bins, ascending.
         counts: Rows per part of the day and bin. The last bin is "missing"; a category's last but
             one is "any other".
@@ -75,16 +73,16 @@ class FeatureCounts(Result):
             found = np.where(same, near, len(points))
         return np.asarray(np.where(missing, self.bins - 1, found), dtype=np.int64)
 
-    def counting(self, codes: Ints, stratum: Ints) -> FeatureCounts:
+    def counting(self, codes: Ints, stratum: Ints, strata: int) -> FeatureCounts:
         """Return the same bins with the counts of other values, given as `codes`."""
-        counts = stratified_counts(codes, stratum, self.bins)
+        counts = stratified_counts(codes, stratum, self.bins, strata)
         return self.model_copy(update={"counts": tuple(map(tuple, counts.tolist()))})
 
     def expected(self, mix: Floats) -> Floats:
         """Return the share of each bin expected of a window, shape ``(bins,)``.
 
         Args:
-            mix: The window's share of each part of the day, shape ``(NUMBER_OF_BANDS,)``.
+            mix: The window's share of each part of the day, shape ``(strata,)``.
         """
         return expected_shares(np.array(self.counts, dtype=np.float64), mix)
 
@@ -108,9 +106,9 @@ class ShareTable(Result):
     counts: tuple[tuple[int, int], ...]
 
     @classmethod
-    def of(cls, name: str, having: npt.NDArray[np.bool_], stratum: Ints) -> ShareTable:
+    def of(cls, name: str, having: Mask, stratum: Ints, strata: int) -> ShareTable:
         """Count a property, shape ``(n,)``."""
-        counts = stratified_counts(having.astype(np.int64), stratum, 2)
+        counts = stratified_counts(having.astype(np.int64), stratum, 2, strata)
         return cls(name=name, counts=tuple((int(no), int(yes)) for no, yes in counts))
 
 
@@ -120,7 +118,7 @@ class ErrorTable(Result):
     Attributes:
         dimension: What was cut.
         slice: Name of the slice.
-        sums: Per part of the day: trips, squared errors, absolute errors, errors, and trips inside
+        sums: Per part of the day: rows, squared errors, absolute errors, errors, and rows inside
             the prediction interval.
     """
 
@@ -129,8 +127,8 @@ class ErrorTable(Result):
     sums: tuple[tuple[float, ...], ...]
 
     @property
-    def trips(self) -> float:
-        """How many trips were summed."""
+    def rows(self) -> float:
+        """How many rows were summed."""
         return sum(part[0] for part in self.sums)
 
     def expected(self, mix: Floats) -> Floats:
@@ -140,23 +138,23 @@ class ErrorTable(Result):
         return np.asarray(mix @ ((sums[:, 1:] + _PULL * overall) / (sums[:, :1] + _PULL)))
 
 
-def mix_of(stratum: Ints) -> Floats:
-    """Return the share of each part of the day, shape ``(NUMBER_OF_BANDS,)``."""
-    return np.bincount(stratum, minlength=NUMBER_OF_BANDS) / max(len(stratum), 1)
+def mix_of(stratum: Ints, strata: int) -> Floats:
+    """Return the share of each part of the day, shape ``(strata,)``."""
+    return np.bincount(stratum, minlength=strata) / max(len(stratum), 1)
 
 
-def stratified_counts(codes: Ints, stratum: Ints, bins: int) -> Ints:
-    """Count codes by part of the day, shape ``(NUMBER_OF_BANDS, bins)``."""
-    cells = np.bincount(stratum * bins + codes, minlength=NUMBER_OF_BANDS * bins)
-    return np.asarray(cells.reshape(NUMBER_OF_BANDS, bins))
+def stratified_counts(codes: Ints, stratum: Ints, bins: int, strata: int) -> Ints:
+    """Count codes by part of the day, shape ``(strata, bins)``."""
+    cells = np.bincount(stratum * bins + codes, minlength=strata * bins)
+    return np.asarray(cells.reshape(strata, bins))
 
 
 def expected_shares(counts: Floats, mix: Floats) -> Floats:
     """Reweight counts by part of the day to a window's mix.
 
     Args:
-        counts: Shape ``(NUMBER_OF_BANDS, bins)``.
-        mix: Shape ``(NUMBER_OF_BANDS,)``, summing to 1.
+        counts: Shape ``(strata, bins)``.
+        mix: Shape ``(strata,)``, summing to 1.
 
     Returns:
         Shares, shape ``(bins,)``, summing to 1 unless there is no count at all.

@@ -1,4 +1,4 @@
-"""Which months of the source are there by now, and their trips: how labels arrive.
+"""Which months of the source are there by now, and their rows: how labels arrive.
 
 A month that the source does not have yet is no error: its labels have not arrived. A source that
 cannot be reached is reported, and monitoring continues without labels.
@@ -7,7 +7,7 @@ cannot be reached is reported, and monitoring continues without labels.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import date, datetime
+from datetime import date
 from functools import lru_cache
 from typing import Any, Final
 
@@ -15,32 +15,25 @@ import numpy as np
 import pandas as pd
 
 from mlops import progress
-from mlops.data.references import SourceFile
-from mlops.datasets.taxi.files.reading import read_trips
-from mlops.datasets.taxi.sources import extract
-from mlops.datasets.taxi.sources.news import months_there
+from mlops.datasets.watching import Arriving, Labels, MonthFiles
 from mlops.errors import MlopsError
-from mlops.monitoring.windows.labels import COLUMNS, ActualTrips
-from mlops.monitoring.windows.staging import to_wall_clock
-from mlops.settings import Settings
 
-# A month with less of a window's pickups is where a few strays lie: not worth a download.
+# A month with less of a window's events is where a few strays lie: not worth a download.
 _LEAST_SHARE: Final = 0.01
 
 
 class Arrivals:
-    """The trips of the configured source, as far as they have arrived.
+    """What turned out of the rows of the source, as far as it has arrived.
 
     Args:
-        settings: `settings.source` and the cache.
+        source: Of the dataset.
         months: That may be asked for.
-        now: With time zone.
+        today: By the clock of the dataset.
     """
 
-    def __init__(self, settings: Settings, months: Iterable[str], now: datetime) -> None:
-        self._taxi = settings.source.taxi
-        self._clock = settings.validation.clock
-        self._files = _files(settings, sorted(set(months)), to_wall_clock(now).date())
+    def __init__(self, source: Arriving, months: Iterable[str], today: date) -> None:
+        self._source = source
+        self._files = _files(source, sorted(set(months)), today)
         self._actual = lru_cache(maxsize=2)(self._read)
 
     def found(self, months: Iterable[str]) -> dict[str, str]:
@@ -58,39 +51,23 @@ class Arrivals:
         there = tuple(month for month in months if month in self._files)
         return self._actual(there).label(rows) if there else rows
 
-    def _read(self, months: tuple[str, ...]) -> ActualTrips:
-        files = (file for month in months for file in self._files[month])
-        frames = [read_trips(file.uri, self._taxi, COLUMNS, clock=self._clock) for file in files]
-        return ActualTrips.of(pd.concat(frames, ignore_index=True))
+    def _read(self, months: tuple[str, ...]) -> Labels:
+        # Months may lie in the same files.
+        files = dict.fromkeys(file for month in months for file in self._files[month])
+        return self._source.actual([*files])
 
 
-def months_of(pickups: Any) -> tuple[str, ...]:
-    """Return the months in which pickups lie, but for those of a few strays."""
-    known = pd.Series(pickups).dropna()
+def months_of(events: Any) -> tuple[str, ...]:
+    """Return the months in which events lie, but for those of a few strays."""
+    known = pd.Series(events).dropna()
     months = known.to_numpy("datetime64[M]")
     found, counts = np.unique(months, return_counts=True)
     return tuple(str(month) for month in found[counts >= _LEAST_SHARE * len(months)])
 
 
-def month_files(settings: Settings, months: Iterable[str]) -> dict[str, tuple[SourceFile, ...]]:
-    """Bring months within reach that the source has; raises what `extract` raises."""
-    wanted = set(months)
-    asked = set(wanted)
-    if settings.source.kind == "sample":  # only the last month drifts: say which that is
-        asked |= {settings.source.month_list[-1]}
-    if not wanted:
-        return {}
-    source = settings.source.model_copy(update={"months": ",".join(sorted(asked))})
-    extraction = extract(settings.model_copy(update={"source": source}))
-    return {
-        month: tuple(file for file in extraction.files if file.month == month)
-        for month in sorted(wanted & set(extraction.months))
-    }
-
-
-def _files(settings: Settings, months: list[str], today: date) -> dict[str, tuple[SourceFile, ...]]:
+def _files(source: Arriving, months: list[str], today: date) -> MonthFiles:
     try:
-        return month_files(settings, months_there(settings.source, months, today, settings.cache))
+        return source.there(months, today)
     except MlopsError as error:
         progress.report(f"no labels can be requested now: {error.message}")
         return {}

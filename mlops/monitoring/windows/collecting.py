@@ -10,6 +10,9 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 
 from mlops import progress
+from mlops.datasets.opening import dataset_of
+from mlops.datasets.wall_clock import wall_clock_of
+from mlops.datasets.watching import Arriving, Watching
 from mlops.errors import DamagedFileError
 from mlops.monitoring.findings.records import WindowRecord, read_windows
 from mlops.monitoring.windows.arrivals import Arrivals
@@ -26,7 +29,7 @@ def collect(settings: Settings, now: datetime) -> tuple[StagedWindow, ...]:
 
     A window of the log holds the answers of one version, as champion and as canary. The answers of
     a shadow reach no caller, and the probes of a deployment are no traffic: both are left out.
-    Where the champion answered nobody, trips of the source that it was not tested on make windows
+    Where the champion answered nobody, rows of the source that it was not tested on make windows
     instead.
 
     Also notes how the online server does (`serving_snapshots`), for `serving_health`.
@@ -39,14 +42,17 @@ def collect(settings: Settings, now: datetime) -> tuple[StagedWindow, ...]:
         The windows, the latest last; none if there is nothing new.
 
     Raises:
-        MlopsError: If the log or the registry cannot be read.
+        MlopsError: If the log or the registry cannot be read, or the dataset cannot be watched.
     """
+    dataset = dataset_of(settings)
+    watching, source = dataset.watching(settings), dataset.arriving(settings)
     forget_old(settings)
     take_snapshots(settings, now)
     records = _sound_windows(settings, now)
-    staged = list(_served_windows(settings, records, now))
-    staged += source_windows(settings, records, staged, now)
-    progress.report("collected", windows=len(staged), trips=sum(window.rows for window in staged))
+    staged = list(_served_windows(settings, watching, source, records, now))
+    staged += source_windows(settings, watching, source, records, staged, now)
+    rows = sum(window.rows for window in staged)
+    progress.report("collected", windows=len(staged), **{watching.plural: rows})
     return tuple(sorted(staged, key=lambda window: (window.end, window.name)))
 
 
@@ -75,7 +81,11 @@ def _sound_windows(settings: Settings, now: datetime) -> tuple[WindowRecord, ...
 
 
 def _served_windows(
-    settings: Settings, records: Sequence[WindowRecord], now: datetime
+    settings: Settings,
+    watching: Watching,
+    source: Arriving,
+    records: Sequence[WindowRecord],
+    now: datetime,
 ) -> Iterator[StagedWindow]:
     """Stage windows of the log: those never measured, and those measured with fewer labels."""
     if settings.prediction_log.sink == "none":
@@ -84,22 +94,22 @@ def _served_windows(
     ends: dict[int, datetime] = {}
     for record in served:
         ends[record.version] = max(record.end, ends.get(record.version, record.end))
-    new = new_spans(settings, ends, now)
+    new = new_spans(settings, watching, ends, now)
     wait = timedelta(days=settings.monitoring.label_wait_days)
     waiting = [record for record in served if now - record.end <= wait]
     months = {
         *(month for span in new for month in span.months),
         *(month for record in waiting for month in record.labels_from),
     }
-    arrivals = Arrivals(settings, months, now)
+    arrivals = Arrivals(source, months, wall_clock_of(now, watching.zone).date())
     again = {_span_of(r): r.trips for r in waiting if arrivals.news(r.labels_from)}
-    for window, rows in read_spans(settings, [*new, *again]):
-        if len(rows) < again.get(window, 0):
+    for window, answered in read_spans(settings, watching, [*new, *again]):
+        if len(answered.rows) < again.get(window, 0):
             continue  # the log is not kept that long: what was found in all of it stays
         span = (from_us(window.span.start), from_us(window.span.end))
-        labelled = arrivals.label(rows, window.months)
+        labelled = answered._replace(rows=arrivals.label(answered.rows, window.months))
         labels_from = arrivals.found(window.months)
-        yield stage(settings, window.version, "served", span, labelled, labels_from)
+        yield stage(settings, window.version, "served", span, labelled, watching, labels_from)
 
 
 def _span_of(record: WindowRecord) -> ServedSpan:

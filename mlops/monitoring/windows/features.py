@@ -1,4 +1,4 @@
-"""A window of trips with everything that is computed row by row, once, before it is summed up.
+"""A window of rows with everything that is computed row by row, once, before it is summed up.
 
 Learning limits cuts hundreds of windows from one history: what belongs to a row is computed for the
 whole history, and a window is a slice of it.
@@ -8,53 +8,44 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
-from mlops.datasets.taxi.contract.rules import FIRST_PICKUP, LAST_PICKUP, Rule, rules_in_force
-from mlops.datasets.taxi.contract.schema import broken_rules, trip_schema
-from mlops.datasets.taxi.features.calendar import Ints, moments
-from mlops.datasets.taxi.slices import slice_labels
-from mlops.datasets.taxi.trips import DROPOFF_AT, FARE, PICKUP_AT, TARGET
-from mlops.monitoring.reference.observations import Floats, Routes, observe
+from mlops.datasets.dataset import Encoder
+from mlops.datasets.watching import Floats, Ints, Mask, Watching
 from mlops.monitoring.reference.tables import FeatureCounts
-from mlops.settings import ValidationSettings
-
-Mask = npt.NDArray[np.bool_]
-
-# Whether a trip lies in the month of its file is a question to files, not to a window.
-_NOT_OF_WINDOWS: Final = ("pickup_outside_month",)
-_LABELS: Final = (TARGET, DROPOFF_AT, FARE)
 
 
 @dataclass(frozen=True, eq=False)
-class TripWindow:
-    """Trips as they came, and what was computed of each; all have the same rows.
+class RowWindow:
+    """Rows as they came, and what was computed of each; all have the same rows.
 
     Attributes:
-        trips: Request columns; with labels also the dropoff, the fare and the duration, NaN where
-            the trip has not ended yet.
-        predictions: Minutes with bounds; None if the trips were not predicted.
+        watching: What is watched of such rows.
+        frame: What was asked; with labels also those, missing where the outcome is not known yet.
+        predictions: `ANSWER`; None if the rows were not predicted.
         arrived_at: When each request came; None if that is not known.
-        observed: As from `observe`.
+        observed: As from `Watching.observe`.
         broken: One column per rule of the data contract: does the row break it? What is known only
-            after the trip cannot be broken before.
-        stratum: Part of day and kind of day, 0 to `NUMBER_OF_BANDS` - 1.
-        slices: As from `slice_labels`.
-        ended: Whether the actual duration is known.
-        refused: Breaks a rule, known at pickup, for which a request is refused.
-        learnable: Has ended, and obeys every rule that a trip to learn from must.
+            afterwards cannot be broken before.
+        rare: One column per other property that should be rare; see `Watching.rare`.
+        stratum: Part of day and kind of day, 0 to `Watching.strata` - 1.
+        slices: As from `Watching.slices`.
+        ended: Whether the outcome is known.
+        refused: Breaks a rule on what is asked, for which a request is refused.
+        learnable: Has ended, and obeys every rule that a row to learn from must.
         bins: Of watched columns by name, if they were looked up before: see `binned`.
     """
 
-    trips: pd.DataFrame
+    watching: Watching
+    frame: pd.DataFrame
     predictions: pd.DataFrame | None
     arrived_at: pd.Series[Any] | None
     observed: pd.DataFrame
     broken: pd.DataFrame
+    rare: pd.DataFrame
     stratum: Ints
     slices: pd.DataFrame
     ended: Mask
@@ -65,64 +56,72 @@ class TripWindow:
     @classmethod
     def of(
         cls,
-        trips: pd.DataFrame,
+        rows: pd.DataFrame,
         predictions: pd.DataFrame | None,
-        routes: Routes,
-        limits: ValidationSettings,
+        watching: Watching,
+        encoder: Encoder,
         arrived_at: pd.Series[Any] | None = None,
-    ) -> TripWindow:
+    ) -> RowWindow:
         """Compute everything that belongs to a row.
 
         Args:
-            trips: Canonical columns; the labels may be missing, as columns or row by row.
-            predictions: In the order of the trips.
-            routes: The route statistics of the model that predicted.
-            limits: Of the data contract.
-            arrived_at: In the order of the trips.
+            rows: With the types of `Watching.asked`; the labels may be missing, as columns or row
+                by row.
+            predictions: In the order of the rows.
+            watching: Of the dataset.
+            encoder: Of the model that predicted.
+            arrived_at: In the order of the rows.
 
         Raises:
             DataQualityError: If a column is missing or has the wrong type.
         """
-        labelled = all(name in trips for name in _LABELS)
-        rules = {
-            name: rule
-            for name, rule in rules_in_force(limits, at_pickup=not labelled).items()
-            if name not in _NOT_OF_WINDOWS
-        }
-        ended = trips[TARGET].notna().to_numpy() if labelled else np.zeros(len(trips), bool)
-        broken = _broken(trips, rules, limits, ended)
-        rejecting = [name for name, rule in rules.items() if rule.action == "quarantine"]
-        at_pickup = [name for name in rejecting if rules[name].at_pickup]
+        event = watching.event
+        labelled = all(name in rows for name in watching.labels)
+        rules = [rule for rule in watching.rules if labelled or rule.asked]
+        ended = rows[watching.target].notna().to_numpy() if labelled else np.zeros(len(rows), bool)
+        found, never = watching.broken(rows, labelled=labelled), np.zeros(len(rows), dtype=bool)
+        masks = {rule.name: found.get(rule.name, never) & (rule.asked | ended) for rule in rules}
+        broken = pd.DataFrame(masks, index=rows.index)
+        refusing = [rule.name for rule in rules if rule.refuses]
+        when_asked = [rule.name for rule in rules if rule.refuses and rule.asked]
         # A row without a possible time must not keep the others from being placed.
-        possible = (trips[PICKUP_AT] >= FIRST_PICKUP) & (trips[PICKUP_AT] < LAST_PICKUP)
-        timed = trips.assign(**{PICKUP_AT: trips[PICKUP_AT].where(possible, FIRST_PICKUP)})
+        first, last = watching.possible
+        possible = (rows[event] >= first) & (rows[event] < last)
+        timed = rows.assign(**{event: rows[event].where(possible, first)})
         return cls(
-            trips=trips,
+            watching=watching,
+            frame=rows,
             predictions=predictions,
             arrived_at=arrived_at,
-            observed=observe(timed, predictions, routes),
+            observed=watching.observe(timed, predictions, encoder),
             broken=broken,
-            stratum=moments(timed[PICKUP_AT]).band,
-            slices=slice_labels(timed),
+            rare=pd.DataFrame({**watching.rare(timed, encoder)}, index=rows.index),
+            stratum=watching.stratum(timed[event]),
+            slices=watching.slices(timed),
             ended=ended,
-            refused=broken[at_pickup].to_numpy().any(axis=1),
-            learnable=ended & ~broken[rejecting].to_numpy().any(axis=1),
+            refused=broken[when_asked].to_numpy().any(axis=1),
+            learnable=ended & ~broken[refusing].to_numpy().any(axis=1),
         )
 
     def __len__(self) -> int:
-        return len(self.trips)
+        return len(self.frame)
+
+    @property
+    def events(self) -> pd.Series[Any]:
+        """The time of each row."""
+        return self.frame[self.watching.event]
 
     def values(self, name: str, *, label: bool = False) -> tuple[Floats, Ints]:
-        """Return a watched column and the parts of the day of the trips it is watched on.
+        """Return a watched column and the parts of the day of the rows it is watched on.
 
         Args:
             name: Of the column.
-            label: Only trips that can be learned from; otherwise all that a model must answer.
+            label: Only rows that can be learned from; otherwise all that a model must answer.
         """
         chosen = self._watched(label)
         return self.observed[name].to_numpy()[chosen], self.stratum[chosen]
 
-    def binned(self, tables: Iterable[FeatureCounts]) -> TripWindow:
+    def binned(self, tables: Iterable[FeatureCounts]) -> RowWindow:
         """Return the same window with the bins of its values looked up once for all.
 
         It may then be compared, as a whole or in parts, with these tables and with others that
@@ -139,16 +138,17 @@ class TripWindow:
             return table.codes(self.observed[table.name].to_numpy()[chosen]), self.stratum[chosen]
         return known[chosen], self.stratum[chosen]
 
-    def rows(self, chosen: slice | Mask) -> TripWindow:
+    def rows(self, chosen: slice | Mask) -> RowWindow:
         """Return some of the rows as a window of their own."""
         predictions, arrived = self.predictions, self.arrived_at
         return replace(
             self,
-            trips=self.trips[chosen],
+            frame=self.frame[chosen],
             predictions=None if predictions is None else predictions[chosen],
             arrived_at=None if arrived is None else arrived[chosen],
             observed=self.observed[chosen],
             broken=self.broken[chosen],
+            rare=self.rare[chosen],
             stratum=self.stratum[chosen],
             slices=self.slices[chosen],
             ended=self.ended[chosen],
@@ -159,15 +159,3 @@ class TripWindow:
 
     def _watched(self, label: bool) -> Mask:
         return self.learnable if label else ~self.refused
-
-
-def _broken(
-    trips: pd.DataFrame, rules: dict[str, Rule], limits: ValidationSettings, ended: Mask
-) -> pd.DataFrame:
-    found = broken_rules(trips, trip_schema(rules, limits))
-    never = np.zeros(len(trips), dtype=bool)
-    masks = {
-        name: found.get(name, never) if rule.at_pickup else found.get(name, never) & ended
-        for name, rule in rules.items()
-    }
-    return pd.DataFrame(masks, index=trips.index)

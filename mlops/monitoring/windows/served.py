@@ -1,6 +1,6 @@
 """The prediction log as monitoring sees it: the answers that callers got, by version, day by day.
 
-A first look reads only when each version answered and for which pickups, and keeps what no stored
+A first look reads only when each version answered and for which events, and keeps what no stored
 window holds yet. Whole rows are read for complete windows only, one day at a time.
 """
 
@@ -15,19 +15,21 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from mlops.datasets.taxi.trips import DROPOFF_ZONE, PICKUP_AT, PICKUP_ZONE, REQUEST_COLUMNS
+from mlops.datasets.watching import ANSWER, Watching
 from mlops.deployment.endpoint import KEY_NAME as DEPLOYMENT
 from mlops.monitoring.windows.arrivals import months_of
 from mlops.monitoring.windows.cutting import DAY_US, Instants, Span, cut
-from mlops.serving.log.reading import read_log
-from mlops.serving.log.rows import AT, MILES, MINUTES, ROW
+from mlops.monitoring.windows.staging import Answered
+from mlops.serving.log.reading import log_layout, read_log
+from mlops.serving.log.rows import AT, ROW, logged_name
 from mlops.settings import Settings
 
 _VERSION, _ROLE, _CALLER = "version", "role", "caller"
-_LOOK: Final = (AT, _VERSION, _ROLE, _CALLER, PICKUP_AT)
-_ROWS: Final = (AT, _VERSION, _ROLE, _CALLER, ROW, *REQUEST_COLUMNS, MILES, *MINUTES)
-# Of rows that arrived together any order will do, if it is always the same one.
-_ORDER: Final = [AT, ROW, PICKUP_AT, PICKUP_ZONE, DROPOFF_ZONE]
+_LOOK: Final = (AT, _VERSION, _ROLE, _CALLER)
+# Of rows that arrived together any order will do, if it is always the same one: that of their place
+# in a request, and of some columns of what was asked, the event first.
+_ORDER: Final = (AT, ROW)
+_COLUMNS_OF_ORDER: Final = 3
 _SHADOW: Final = "shadow"
 _WRITING_SECONDS: Final = 1.0
 
@@ -38,7 +40,7 @@ class ServedSpan(NamedTuple):
     Attributes:
         version: Of the model that answered.
         span: Of arrivals.
-        months: In which its pickups lie.
+        months: In which its events lie.
     """
 
     version: int
@@ -51,16 +53,19 @@ class _Waiting:
     """Arrivals of one version that no window holds yet."""
 
     at: Instants
-    pickups: npt.NDArray[Any]
+    events: npt.NDArray[Any]
 
 
-def new_spans(settings: Settings, ends: Mapping[int, datetime], now: datetime) -> list[ServedSpan]:
+def new_spans(
+    settings: Settings, watching: Watching, ends: Mapping[int, datetime], now: datetime
+) -> list[ServedSpan]:
     """Cut what was answered since the last stored windows.
 
     What was answered longer than `label_wait_days` ago, and never made a window, is given up.
 
     Args:
         settings: Of the log and of windows.
+        watching: Of the dataset.
         ends: Of the last window of each version that has one.
         now: With time zone. What is just being written is left for the next time.
     """
@@ -69,31 +74,37 @@ def new_spans(settings: Settings, ends: Mapping[int, datetime], now: datetime) -
     until = to_us(now) - int(1e6 * (2 * settings.prediction_log.flush_seconds + _WRITING_SECONDS))
     after = {version: to_us(end) for version, end in ends.items()}
     found: list[ServedSpan] = []
-    for version, waiting in _waiting(settings, to_us(now) - int(days * DAY_US), until, after):
+    event, start = logged_name(watching.event), to_us(now) - int(days * DAY_US)
+    for version, waiting in _waiting(settings, event, start, until, after):
         for span in cut(waiting.at, until, monitoring):
             rows = slice(*np.searchsorted(waiting.at, span))
-            found.append(ServedSpan(version, span, months_of(waiting.pickups[rows])))
+            found.append(ServedSpan(version, span, months_of(waiting.events[rows])))
     return found
 
 
 def read_spans(
-    settings: Settings, spans: Iterable[ServedSpan]
-) -> Iterator[tuple[ServedSpan, pd.DataFrame]]:
+    settings: Settings, watching: Watching, spans: Iterable[ServedSpan]
+) -> Iterator[tuple[ServedSpan, Answered]]:
     """Read the rows of windows, each once, holding a day and what is open of windows in memory.
 
     Args:
         settings: Of the log.
+        watching: Of the dataset.
         spans: Windows; those of one version do not overlap.
 
     Yields:
         Windows as they become complete, with their rows in the order of arrival.
     """
     waiting = {span: list[pd.DataFrame]() for span in spans}
+    names = {logged_name(name): name for name in watching.asked}
+    answers = _answer_columns(settings, watching)
+    columns = (*_LOOK, ROW, *names, *answers)
+    order = [*_ORDER, *[*names][:_COLUMNS_OF_ORDER]]
     for day in _days(span.span for span in waiting):
         of_day = [s for s in waiting if s.span.start < day.end and s.span.end > day.start]
         first = max(day.start, min(s.span.start for s in of_day))
         last = min(day.end, max(s.span.end for s in of_day))
-        for version, rows in _by_version(_answers(settings, Span(first, last), _ROWS)):
+        for version, rows in _by_version(_answers(settings, Span(first, last), columns)):
             at = _microseconds(rows)
             for span in (s for s in of_day if s.version == version):
                 waiting[span].append(rows.iloc[slice(*np.searchsorted(at, span.span))])
@@ -101,7 +112,9 @@ def read_spans(
             parts = waiting.pop(span)
             if any(map(len, parts)):
                 whole = pd.concat(parts, ignore_index=True)
-                yield span, whole.sort_values(_ORDER, kind="stable", ignore_index=True)
+                whole = whole.sort_values(order, kind="stable", ignore_index=True)
+                rows = whole[[*names]].rename(columns=names)
+                yield span, Answered(rows, whole[[*answers]].rename(columns=answers), whole[AT])
 
 
 def to_us(moment: datetime) -> int:
@@ -117,26 +130,36 @@ def from_us(microseconds: int) -> datetime:
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 
+def _answer_columns(settings: Settings, watching: Watching) -> dict[str, str]:
+    """Return what the log calls `ANSWER`, and the numbers that were computed on the way to it."""
+    names = log_layout(settings).schema.names
+    last = max(names.index(logged_name(name)) for name in watching.asked)
+    *computed, middle, lower, upper = names[last + 1 :]
+    return {name: name for name in computed} | dict(
+        zip((middle, lower, upper), ANSWER, strict=True)
+    )
+
+
 def _waiting(
-    settings: Settings, start: int, until: int, after: Mapping[int, int]
+    settings: Settings, event: str, start: int, until: int, after: Mapping[int, int]
 ) -> Iterator[tuple[int, _Waiting]]:
     """Yield, by version, the arrivals from ``start`` on and after its last window."""
     parts: dict[int, list[_Waiting]] = {}
     for day in _days([Span(start, until)]):
         inside = Span(max(day.start, start), min(day.end, until))
-        for version, rows in _by_version(_answers(settings, inside, _LOOK)):
+        for version, rows in _by_version(_answers(settings, inside, (*_LOOK, event))):
             at = _microseconds(rows)
             new = slice(int(np.searchsorted(at, after.get(version, 0))), None)
             if len(at[new]):
-                pickups = rows[PICKUP_AT].to_numpy("datetime64[M]")[new]
-                parts.setdefault(version, []).append(_Waiting(at[new], pickups))
+                events = rows[event].to_numpy("datetime64[M]")[new]
+                parts.setdefault(version, []).append(_Waiting(at[new], events))
     for version in sorted(parts):
         of_version = parts[version]
         yield (
             version,
             _Waiting(
                 np.concatenate([part.at for part in of_version]),
-                np.concatenate([part.pickups for part in of_version]),
+                np.concatenate([part.events for part in of_version]),
             ),
         )
 

@@ -9,27 +9,40 @@ import re
 import time
 from contextlib import suppress
 from datetime import datetime, timezone
-from typing import Any, Final, cast
+from typing import Any, Final, NamedTuple, cast
 
 import pandas as pd
 import pyarrow as pa
 
 from mlops.data.files.conversion import NO_ZONE
-from mlops.datasets.taxi.trips import DROPOFF_AT, FARE, PICKUP_AT, REQUEST_COLUMNS, TARGET
+from mlops.datasets.watching import Watching
 from mlops.evaluation.results import Result
-from mlops.inference.trip import NEW_YORK
 from mlops.monitoring.findings.records import Origin
 from mlops.records.atomic import atomic_file
 from mlops.records.parquet import read_table, write_table
-from mlops.serving.log.rows import AT, MILES, MINUTES
 from mlops.settings import Settings
 
-LABELS: Final = (TARGET, DROPOFF_AT, FARE)
-_LABEL_TYPES: Final = {TARGET: "float64", DROPOFF_AT: "datetime64[us]", FARE: "float64"}
-_ANSWER: Final = (MILES, *MINUTES)
+# A dataset may call its columns as it likes: in a staged file, these tell whose a column is.
+_OF_ROWS: Final = "row "
+_OF_ANSWERS: Final = "answer "
+_AT: Final = "at"
 _NAME: Final = re.compile(r"v(\d+)-(served|source)-(\d{8}T\d{6})(\.\d{6})?")  # of `name_of`
 _OLD_SECONDS: Final = 2 * 86_400
-_STRAYS: Final = 0.005  # share of pickups, at either end, that may lie anywhere
+_STRAYS: Final = 0.005  # share of events, at either end, that may lie anywhere
+
+
+class Answered(NamedTuple):
+    """Rows with the answers that were given to them, in the same order.
+
+    Attributes:
+        rows: What was asked, and labels where they are known.
+        answers: `mlops.datasets.watching.ANSWER`, and numbers that the server computed on its way.
+        at: When each row was answered, UTC; None if no server answered it.
+    """
+
+    rows: pd.DataFrame
+    answers: pd.DataFrame
+    at: pd.Series[Any] | None
 
 
 class StagedWindow(Result):
@@ -43,7 +56,7 @@ class StagedWindow(Result):
         end: Exclusive.
         uri: Of the staged parquet file; see `read_staged`.
         rows: Answers in it.
-        labelled: Of those, how many have a known actual duration.
+        labelled: Of those, how many have a label.
         labels_from: See `WindowRecord`.
         pickups: See `WindowRecord`.
     """
@@ -81,7 +94,8 @@ def stage(
     version: int,
     origin: Origin,
     span: tuple[datetime, datetime],
-    rows: pd.DataFrame,
+    answered: Answered,
+    watching: Watching,
     labels_from: dict[str, str],
 ) -> StagedWindow:
     """Write a window for `read_staged`.
@@ -91,17 +105,27 @@ def stage(
         version: Of the model.
         origin: Of the window.
         span: Start and end, with time zone.
-        rows: Request columns, predictions, and ``at`` and ``miles_used`` if it was served; labels
-            where they are known.
+        answered: Its rows.
+        watching: Of the dataset.
         labels_from: Months with the hash of the file in which labels were looked for.
     """
     start, end = (moment.astimezone(timezone.utc) for moment in span)
     name = name_of(version, origin, start)
     path = settings.staging / "monitoring" / f"{name}.parquet"
-    table = pa.Table.from_pandas(_typed(rows), preserve_index=False)
+    rows, answers, at = answered
+    columns = pd.concat(
+        [
+            _typed(rows, watching).add_prefix(_OF_ROWS).reset_index(drop=True),
+            answers.astype("float64").add_prefix(_OF_ANSWERS).reset_index(drop=True),
+        ],
+        axis=1,
+    )
+    if at is not None:
+        columns = columns.assign(**{_AT: at.to_numpy()})
+    table = pa.Table.from_pandas(columns, preserve_index=False)
     with atomic_file(path) as temporary:
         write_table(table, temporary, compression="zstd")
-    labelled = int(rows[TARGET].notna().sum()) if TARGET in rows else 0
+    target = watching.target
     return StagedWindow(
         name=name,
         origin=origin,
@@ -110,25 +134,26 @@ def stage(
         end=end,
         uri=str(path),
         rows=len(rows),
-        labelled=labelled,
+        labelled=int(rows[target].notna().sum()) if target in rows else 0,
         labels_from=labels_from,
-        pickups=_without_strays(rows[PICKUP_AT]),
+        pickups=_without_strays(rows[watching.event]),
     )
 
 
-def read_staged(window: StagedWindow) -> pd.DataFrame:
-    """Return the rows of a staged window, in order of arrival (of pickup, for ``source``).
+def read_staged(window: StagedWindow) -> Answered:
+    """Return a staged window, in order of arrival (of events, for ``source``).
 
     Returns:
-        `REQUEST_COLUMNS` with their types; `MINUTES` (float64); for served windows ``at`` (UTC) and
-        ``miles_used``; the labels `LABELS`, missing row by row, if any is known at all.
+        Rows with the types of `Watching.asked`, and of `Watching.labels` if any label is known at
+        all; answers (float64).
 
     Raises:
         DamagedFileError: If the file is gone or damaged.
     """
     way_out = "run the monitoring again, which stages what it needs: mlops monitor"
     frame: pd.DataFrame = read_table(window.uri, way_out).to_pandas()
-    return frame
+    rows, answers = _whose(frame, _OF_ROWS), _whose(frame, _OF_ANSWERS)
+    return Answered(rows, answers, frame.get(_AT))
 
 
 def forget_old(settings: Settings) -> None:
@@ -140,28 +165,18 @@ def forget_old(settings: Settings) -> None:
                 path.unlink()
 
 
-def from_wall_clock(moment: datetime) -> datetime:
-    """Return the instant of a naive New York time; what the clocks skip is when they skip it."""
-    instant = moment.replace(tzinfo=NEW_YORK).astimezone(timezone.utc)
-    if to_wall_clock(instant) != moment:
-        # Python reads it as an hour later, beyond trips that are later: these would be passed over.
-        hour = moment.replace(minute=0, second=0, microsecond=0)  # from two to three, since 1967
-        return hour.replace(tzinfo=NEW_YORK).astimezone(timezone.utc)
-    return instant
+def _whose(frame: pd.DataFrame, prefix: str) -> pd.DataFrame:
+    names = {name: str(name).removeprefix(prefix) for name in frame}
+    return frame[[n for n in names if n != names[n]]].rename(columns=names)
 
 
-def to_wall_clock(moment: datetime) -> datetime:
-    """Return an instant as naive New York time, as pickups are."""
-    return moment.astimezone(NEW_YORK).replace(tzinfo=None)
+def _without_strays(events: pd.Series[Any]) -> tuple[datetime, datetime] | None:
+    """Return the first and the last event of those at most a day from where nearly all lie.
 
-
-def _without_strays(pickups: pd.Series[Any]) -> tuple[datetime, datetime] | None:
-    """Return the first and the last pickup of those at most a day from where nearly all lie.
-
-    A single request that claims the year 2031 must not make a window of five thousand trips one of
+    A single request that claims the year 2031 must not make a window of five thousand rows one of
     seven years.
     """
-    known = pickups.dropna()
+    known = events.dropna()
     if known.empty:
         return None
     low, high = (pd.Timestamp(known.quantile(q, "nearest")) for q in (_STRAYS, 1 - _STRAYS))
@@ -170,14 +185,13 @@ def _without_strays(pickups: pd.Series[Any]) -> tuple[datetime, datetime] | None
     return usual.min().to_pydatetime(), usual.max().to_pydatetime()
 
 
-def _typed(rows: pd.DataFrame) -> pd.DataFrame:
+def _typed(rows: pd.DataFrame, watching: Watching) -> pd.DataFrame:
     """Give every column its type, and leave out labels if there are none at all."""
-    kinds = {**REQUEST_COLUMNS, **{name: "float64" for name in _ANSWER if name in rows}}
-    if TARGET in rows and rows[TARGET].notna().any():
-        kinds |= _LABEL_TYPES
-    # A missing zone is no zone, as in files.
-    zones = {name: rows[name].fillna(NO_ZONE) for name, kind in kinds.items() if kind == "int32"}
-    columns = [*([AT] if AT in rows else []), *kinds]
-    typed: Any = rows.assign(**zones).reindex(columns=columns)
+    kinds = dict(watching.asked)
+    if watching.target in rows and rows[watching.target].notna().any():
+        kinds |= watching.labels
+    # A missing code is no code, as in files.
+    codes = {name: rows[name].fillna(NO_ZONE) for name, kind in kinds.items() if kind == "int32"}
+    typed: Any = rows.assign(**codes).reindex(columns=list(kinds))
     frame: pd.DataFrame = typed.astype(kinds)
     return frame

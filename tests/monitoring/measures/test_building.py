@@ -15,7 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mlops.datasets.taxi.features.encoding import FeatureEncoder
-from mlops.datasets.taxi.trips import PICKUP_AT, TARGET, TRIP_COLUMNS
+from mlops.datasets.taxi.trips import PICKUP_AT, TARGET
+from mlops.datasets.taxi.watched.watching import TripWatching
 from mlops.errors import RegistryError
 from mlops.monitoring.findings.policy import Champion, Decision, WindowOutcome
 from mlops.monitoring.findings.records import DecisionRecord, WindowRecord, last_change
@@ -27,8 +28,9 @@ from mlops.monitoring.measures.building import (
     reference_end,
     reference_start,
 )
-from mlops.settings import Settings
+from mlops.settings import Settings, ValidationSettings
 
+WATCHING = TripWatching(ValidationSettings())
 FIRST, END = datetime(2023, 12, 1), datetime(2024, 3, 1)
 DAYS = 60
 
@@ -93,13 +95,13 @@ def test_the_history_holds_what_was_set_aside_and_ends_with_the_last_month(
 
     # when the history since mid January is read
     start = datetime(2024, 1, 15)
-    window = read_history(manifest, start, known_routes(), Settings(home=tmp_path))
+    window = read_history(manifest, start, known_routes(), WATCHING)
 
     # then it holds every trip of that time, in order, predicted
-    everything = pd.concat([*kept.values(), bad])[[*TRIP_COLUMNS, TARGET]]
+    everything = pd.concat([*kept.values(), bad])[[*WATCHING.asked, *WATCHING.labels]]
     inside = everything[PICKUP_AT].between(start, datetime(2024, 3, 1), inclusive="left")
     expected = everything[inside].sort_values(PICKUP_AT, kind="stable", ignore_index=True)
-    pd.testing.assert_frame_equal(window.trips, expected)
+    pd.testing.assert_frame_equal(window.frame, expected)
     assert window.predictions is not None
     assert (window.predictions["prediction_minutes"] == 10).all()
     assert len(window) == inside.sum() < len(everything)
@@ -116,7 +118,7 @@ def test_without_a_quarantine_the_kept_trips_are_the_history(
         quality=SimpleNamespace(quarantine_uri=None),
     )
 
-    window = read_history(manifest, datetime(2024, 1, 1), known_routes(), Settings(home=tmp_path))
+    window = read_history(manifest, datetime(2024, 1, 1), known_routes(), WATCHING)
 
     assert len(window) == 200
 

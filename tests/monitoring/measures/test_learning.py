@@ -47,7 +47,7 @@ def test_every_learned_kind_has_a_limit(world: Any) -> None:
 def test_errors_are_those_of_the_test_only(world: Any) -> None:
     # given what was tested
     tested = world.history.rows(
-        (world.history.trips["pickup_at"] >= world.profile.tested_from).to_numpy()
+        (world.history.frame["pickup_at"] >= world.profile.tested_from).to_numpy()
     )
 
     # when the trips behind the overall error are counted
@@ -56,7 +56,7 @@ def test_errors_are_those_of_the_test_only(world: Any) -> None:
     # then they are those, less what cannot be judged
     assert overall == tested.learnable.sum()
     # and the reference is of all
-    at = world.history.trips["pickup_at"]
+    at = world.history.frame["pickup_at"]
     assert (world.profile.start, world.profile.end) == (at.iloc[0], at.iloc[-1])
     assert world.profile.rows == len(at)
 
@@ -83,13 +83,13 @@ def test_a_history_too_short_is_refused_with_what_is_needed(world: Any) -> None:
 def test_a_history_out_of_order_is_refused(world: Any) -> None:
     backwards = world.history.rows(slice(None, None, -1))
 
-    with pytest.raises(DataQualityError, match=r"pickup_at: .*order of pickup"):
+    with pytest.raises(DataQualityError, match=r"pickup_at: .*order of time"):
         build_profile(backwards, "7", world.profile.tested_from, (1.0, 60.0), world.settings)
 
 
 def ending(world: Any, days: float) -> Any:
     """Return the last days of the history."""
-    at = world.history.trips["pickup_at"]
+    at = world.history.frame["pickup_at"]
     return world.history.rows((at >= at.iloc[-1] - timedelta(days=days)).to_numpy())
 
 
@@ -101,7 +101,7 @@ def ending(world: Any, days: float) -> Any:
 def test_a_history_of_weeks_gives_limits_of_inputs(world: Any, days: int, seen: set[str]) -> None:
     # given a short history of which the last week is the test
     history = ending(world, days)
-    tested_from = history.trips["pickup_at"].iloc[-1] - timedelta(days=7)
+    tested_from = history.frame["pickup_at"].iloc[-1] - timedelta(days=7)
 
     # when a profile is built
     profile = build_profile(history, "7", tested_from, (1.0, 60.0), world.settings)
@@ -120,8 +120,8 @@ def test_a_history_of_weeks_gives_limits_of_inputs(world: Any, days: int, seen: 
 
 
 def test_trips_that_all_begin_on_the_hour_can_be_a_history(world: Any) -> None:
-    at = world.history.trips["pickup_at"]
-    trips = world.history.trips.assign(pickup_at=at.dt.floor("h").astype(at.dtype))
+    at = world.history.frame["pickup_at"]
+    trips = world.history.frame.assign(pickup_at=at.dt.floor("h").astype(at.dtype))
 
     profile = build_profile(
         world.window(trips), "7", world.profile.tested_from, (1.0, 60.0), world.settings
@@ -131,8 +131,8 @@ def test_trips_that_all_begin_on_the_hour_can_be_a_history(world: Any) -> None:
 
 
 def test_trips_that_all_begin_at_once_are_no_history(world: Any) -> None:
-    at = world.history.trips["pickup_at"]
-    trips = world.history.trips.iloc[:5_000].assign(pickup_at=at.iloc[0])
+    at = world.history.frame["pickup_at"]
+    trips = world.history.frame.iloc[:5_000].assign(pickup_at=at.iloc[0])
 
     with pytest.raises(DataQualityError, match="learn alarm limits"):
         build_profile(

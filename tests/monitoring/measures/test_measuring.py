@@ -13,17 +13,19 @@ import pytest
 from demo.faults import kilometres
 from mlops.data.files.conversion import NO_ZONE
 from mlops.datasets.taxi.trips import DISTANCE, PICKUP_AT, PICKUP_ZONE, REQUEST_COLUMNS, TARGET
+from mlops.datasets.taxi.watched.watching import TripWatching
 from mlops.errors import MlopsError
 from mlops.inference.trip import NEW_YORK
 from mlops.monitoring.findings.records import WindowRecord
 from mlops.monitoring.findings.report import Finding
 from mlops.monitoring.measures.measuring import measure
 from mlops.monitoring.windows.collecting import collect
-from mlops.monitoring.windows.staging import stage
+from mlops.monitoring.windows.staging import Answered, stage
 from mlops.serving.log.rows import MILES, MINUTES
 from mlops.serving.model.compilation import compile_model
-from mlops.settings import Settings
+from mlops.settings import Settings, ValidationSettings
 
+WATCHING = TripWatching(ValidationSettings())
 BEGIN = datetime(2024, 2, 1, 12, tzinfo=timezone.utc)
 NOW = datetime(2024, 3, 5, tzinfo=timezone.utc)
 
@@ -124,16 +126,15 @@ def test_a_frozen_clock_is_found(watched: Any, home: Settings) -> None:
 def test_what_makes_no_sense_is_reported(watched: Any, home: Settings) -> None:
     # given a window where every value that can be broken is
     rows = watched.live[:400][list(REQUEST_COLUMNS)].reset_index(drop=True)
-    rows[["at", MILES, *MINUTES]] = pd.NA
-    rows["at"] = pd.date_range(BEGIN, periods=400, freq="60s")
-    rows[MILES], rows[list(MINUTES)] = np.inf, 1e30
-    rows.loc[:99, MINUTES] = np.nan
+    at = pd.Series(pd.date_range(BEGIN, periods=400, freq="60s"))
+    answers = pd.DataFrame(1e30, index=rows.index, columns=[*MINUTES]).assign(**{MILES: np.inf})
+    answers.loc[:99, MINUTES] = np.nan
     rows.loc[:49, PICKUP_AT] = pd.NaT
     rows.loc[50:99, PICKUP_ZONE] = NO_ZONE
     rows.loc[100:149, PICKUP_ZONE] = 2**31 - 1
     rows.loc[150:199, DISTANCE] = -1e9
     span = BEGIN, BEGIN + timedelta(days=1)
-    staged = stage(home, 1, "served", span, rows, {})
+    staged = stage(home, 1, "served", span, Answered(rows, answers, at), WATCHING, {})
 
     record = measure(home, staged, NOW)
 
@@ -153,8 +154,9 @@ def test_a_window_of_few_rows_is_a_report_of_few_rows(
     watched: Any, home: Settings, rows: int
 ) -> None:
     trips = watched.live[:rows]
-    few = trips.assign(**watched.model.predict(trips), **{MILES: 1.0, "at": live_at(trips)})
-    staged = stage(home, 1, "served", (BEGIN, NOW), few, {"2024-02": "ab"})
+    answers = watched.model.predict(trips).assign(**{MILES: 1.0})
+    few = Answered(trips, answers, pd.Series(live_at(trips)))
+    staged = stage(home, 1, "served", (BEGIN, NOW), few, WATCHING, {"2024-02": "ab"})
 
     record = measure(home, staged, NOW)
 

@@ -99,7 +99,7 @@ def compared(each: Any) -> dict[str, Measurement]:
     sums = ((1_000.0, 9_000.0, 2_000.0, -1_000.0, 800.0), *[(0.0,) * 5] * (NUMBER_OF_BANDS - 1))
     table = ErrorTable(dimension="hour", slice="night", sums=sums)
     stratum = np.zeros(len(each), dtype=np.int64)
-    return {m.statistic: m for m in _compare(table, np.asarray(each, dtype=float), stratum)}
+    return {m.statistic: m for m in _compare(table, np.asarray(each, float), stratum, "min")}
 
 
 @pytest.mark.parametrize("size", [3, 0.3])

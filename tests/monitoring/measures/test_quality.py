@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from mlops.datasets.taxi.trips import DISTANCE, PICKUP_AT, REQUEST_COLUMNS, TARGET, VENDOR
+from mlops.datasets.taxi.watched.watching import TripWatching
 from mlops.monitoring.findings.measurements import Measurement
 from mlops.monitoring.measures.quality import (
     REPEATED,
@@ -87,9 +88,9 @@ def test_a_clock_without_minutes_fills_one_of_them(world: Any) -> None:
 
 
 def test_kilometres_are_called_by_their_name() -> None:
-    assert "kilometres" in units_in_words(1.609)
-    assert "twice" in units_in_words(0.62)
-    assert "3.00 times" in units_in_words(3.0)
+    assert "kilometres" in units_in_words(TripWatching.units, 1.609)
+    assert "twice" in units_in_words(TripWatching.units, 0.62)
+    assert "3.00 times" in units_in_words(TripWatching.units, 3.0)
 
 
 @pytest.mark.parametrize(
@@ -104,7 +105,7 @@ def test_kilometres_are_called_by_their_name() -> None:
     ],
 )
 def test_units_are_named_where_the_ratio_is_near_theirs(ratio: float, words: str) -> None:
-    assert words in units_in_words(ratio)
+    assert words in units_in_words(TripWatching.units, ratio)
 
 
 def test_shares_and_units_of_a_window_are_those_of_its_rows(world: Any) -> None:

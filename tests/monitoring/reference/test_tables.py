@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mlops.datasets.taxi.features.calendar import NUMBER_OF_BANDS
-from mlops.monitoring.reference.observations import Feature
+from mlops.datasets.watching import Feature
 from mlops.monitoring.reference.tables import ErrorTable, FeatureCounts, expected_shares, mix_of
 
 CATEGORY = Feature("vendor_id", "category", "code", "")
@@ -20,7 +20,7 @@ NUMBER = Feature("trip_distance", "number", "miles", "")
 def counted(feature: Feature, values: Any, stratum: Any) -> FeatureCounts:
     """Choose bins for values and count those same values."""
     table = FeatureCounts.of(feature, values)
-    return table.counting(table.codes(values), stratum)
+    return table.counting(table.codes(values), stratum, NUMBER_OF_BANDS)
 
 
 def test_categories_that_are_rare_or_new_count_as_others_and_nan_as_missing() -> None:
@@ -48,7 +48,10 @@ def test_numbers_fall_into_bins_of_equal_share_and_infinity_is_missing() -> None
 def test_a_feature_without_any_value_is_all_missing() -> None:
     table = counted(NUMBER, np.full(10, np.nan), np.zeros(10, dtype=np.int64))
 
-    assert table.expected(mix_of(np.zeros(5, dtype=np.int64))).tolist() == [0.0, 1.0]
+    assert table.expected(mix_of(np.zeros(5, dtype=np.int64), NUMBER_OF_BANDS)).tolist() == [
+        0.0,
+        1.0,
+    ]
 
 
 def test_a_window_at_night_is_expected_to_look_like_nights() -> None:
@@ -58,7 +61,7 @@ def test_a_window_at_night_is_expected_to_look_like_nights() -> None:
     table = counted(CATEGORY, values, stratum)
 
     # when a window has nights only
-    expected = table.expected(mix_of(np.zeros(100, dtype=np.int64)))
+    expected = table.expected(mix_of(np.zeros(100, dtype=np.int64), NUMBER_OF_BANDS))
 
     # then only that vendor is expected
     assert expected[0] == pytest.approx(1, abs=0.01)
@@ -70,7 +73,7 @@ def test_quantiles_are_those_of_the_values() -> None:
     table = counted(NUMBER, values, stratum)
 
     assert table.quantile(0.5) == pytest.approx(np.median(values), rel=0.01)
-    assert table.quantile(0.25, mix_of(stratum)) == pytest.approx(
+    assert table.quantile(0.25, mix_of(stratum, NUMBER_OF_BANDS)) == pytest.approx(
         np.quantile(values, 0.25), rel=0.01
     )
 
@@ -119,23 +122,23 @@ def test_a_part_of_the_day_borrows_a_hundred_trips_of_the_whole() -> None:
         slice="all",
         sums=of_bands((40, 400, 80, -20, 30), (60, 200, 120, 20, 60)),
     )
-    nights = mix_of(np.zeros(7, dtype=np.int64))
+    nights = mix_of(np.zeros(7, dtype=np.int64), NUMBER_OF_BANDS)
 
     # then what is expected of the first lies between its own and that of all
     assert expected_shares(counts, nights) == pytest.approx([(30 + 30) / 140, (10 + 70) / 140])
     overall = np.array([6, 2, 0, 0.9])
-    assert errors.trips == 100
+    assert errors.rows == 100
     assert errors.expected(nights) == pytest.approx(
         (np.array([400, 80, -20, 30]) + 100 * overall) / 140
     )
     # and of a part without any trip, that of all; nothing is expected where nothing was seen
-    unseen = mix_of(np.full(3, 2, dtype=np.int64))
+    unseen = mix_of(np.full(3, 2, dtype=np.int64), NUMBER_OF_BANDS)
     assert errors.expected(unseen) == pytest.approx(overall)
     assert expected_shares(0 * counts, nights).tolist() == [0, 0]
-    assert not mix_of(np.zeros(0, dtype=np.int64)).any()
+    assert not mix_of(np.zeros(0, dtype=np.int64), NUMBER_OF_BANDS).any()
     # one trip is enough to expect all to be like it
     single = np.array(of_bands((1, 0)))
-    assert expected_shares(single, mix_of(nights.nonzero()[0])).tolist() == [1, 0]
+    assert expected_shares(single, mix_of(nights.nonzero()[0], NUMBER_OF_BANDS)).tolist() == [1, 0]
 
 
 @pytest.mark.parametrize(
@@ -147,5 +150,7 @@ def test_a_quantile_lies_on_a_straight_line_between_the_edges(level: float, valu
     bare = FeatureCounts(**named, points=(), counts=of_bands((0, 5)))
 
     assert table.quantile(level) == pytest.approx(value)
-    assert table.quantile(level, mix_of(np.zeros(3, dtype=np.int64))) == pytest.approx(value)
+    assert table.quantile(
+        level, mix_of(np.zeros(3, dtype=np.int64), NUMBER_OF_BANDS)
+    ) == pytest.approx(value)
     assert bare.quantile(level) == 0

@@ -11,7 +11,8 @@ import pytest
 
 from mlops.datasets.taxi.files.reading import read_trips
 from mlops.datasets.taxi.trips import REQUEST_COLUMNS, TARGET
-from mlops.monitoring.windows.arrivals import Arrivals, month_files, months_of
+from mlops.datasets.taxi.watched.arriving import TripsArriving
+from mlops.monitoring.windows.arrivals import Arrivals, months_of
 from mlops.settings import Settings, load_settings
 
 NOW = datetime(2024, 3, 10, tzinfo=timezone.utc)
@@ -24,14 +25,18 @@ def sample(tmp_path: Path) -> Settings:
     )
 
 
+def arrivals_of(settings: Settings, *months: str) -> Arrivals:
+    return Arrivals(TripsArriving(settings), months, NOW.date())
+
+
 def asked_in(settings: Settings, month: str) -> pd.DataFrame:
     """Return requests about trips of a month of the source."""
-    (file,) = month_files(settings, [month])[month]
+    (file,) = TripsArriving(settings).there([month], NOW.date())[month]
     return read_trips(file.uri, "green")[list(REQUEST_COLUMNS)]
 
 
 def test_a_month_of_the_sample_arrives_when_it_is_over(sample: Settings) -> None:
-    arrivals = Arrivals(sample, ["2024-02", "2024-03"], NOW)
+    arrivals = arrivals_of(sample, "2024-02", "2024-03")
     requests = asked_in(sample, "2024-02")
 
     labelled = arrivals.label(requests, ["2024-02", "2024-03"])
@@ -53,10 +58,10 @@ def test_only_the_last_month_of_the_sample_drifts(sample: Settings) -> None:
     asked = asked_in(settings, "2024-02")
 
     # when labels of the month before are asked for alone
-    (january,) = month_files(settings, ["2024-01"])["2024-01"]
+    (january,) = TripsArriving(settings).there(["2024-01"], NOW.date())["2024-01"]
 
     assert "drift0-" in january.uri
-    assert Arrivals(settings, ["2024-02"], NOW).label(asked, ["2024-02"])[TARGET].notna().all()
+    assert arrivals_of(settings, "2024-02").label(asked, ["2024-02"])[TARGET].notna().all()
 
 
 def test_files_may_lack_any_month(tmp_path: Path, make_trips: Callable[..., pd.DataFrame]) -> None:
@@ -71,11 +76,11 @@ def test_files_may_lack_any_month(tmp_path: Path, make_trips: Callable[..., pd.D
         }
     )
     trips = make_trips(month="2024-02")
-    assert Arrivals(settings, ["2024-02"], NOW).found(["2024-02"]) == {"2024-02": ""}
+    assert arrivals_of(settings, "2024-02").found(["2024-02"]) == {"2024-02": ""}
 
     trips.to_parquet(source / "green_tripdata_2024-02.parquet", index=False)
 
-    arrivals = Arrivals(settings, ["2024-02", "2024-03"], NOW)
+    arrivals = arrivals_of(settings, "2024-02", "2024-03")
     assert arrivals.label(trips, ["2024-02", "2024-03"])[TARGET].notna().all()
     assert TARGET not in arrivals.label(trips, ["2024-03"])
 
@@ -88,7 +93,7 @@ def test_a_damaged_file_leaves_labels_out(
         {"home": str(tmp_path), "source.kind": "path", "source.location": str(tmp_path)}
     )
 
-    assert Arrivals(settings, ["2024-02"], NOW).found(["2024-02"]) == {"2024-02": ""}
+    assert arrivals_of(settings, "2024-02").found(["2024-02"]) == {"2024-02": ""}
     assert "no labels can be requested now" in capsys.readouterr().out
 
 

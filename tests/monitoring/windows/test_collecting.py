@@ -20,7 +20,7 @@ from mlops.monitoring.findings.records import WindowRecord, read_windows, write_
 from mlops.monitoring.findings.report import WindowReport
 from mlops.monitoring.measures.measuring import measure
 from mlops.monitoring.windows.collecting import _sound_windows, collect
-from mlops.monitoring.windows.staging import StagedWindow, name_of, read_staged
+from mlops.monitoring.windows.staging import Answered, StagedWindow, name_of, read_staged
 from mlops.registry.versions import Registry
 from mlops.serving.log.parquet import read_parquet
 from mlops.serving.log.postgresql import PostgresqlSink
@@ -41,7 +41,7 @@ def every(seconds: float, count: int, begin: datetime = BEGIN) -> pd.DatetimeInd
 def remember(settings: Settings, staged: Sequence[StagedWindow]) -> None:
     """Store windows as measuring does, with nothing found in them."""
     for window in staged:
-        pickups = read_staged(window)[PICKUP_AT]
+        pickups = read_staged(window).rows[PICKUP_AT]
         report = WindowReport(
             window=window.name,
             version=str(window.version),
@@ -60,6 +60,11 @@ def remember(settings: Settings, staged: Sequence[StagedWindow]) -> None:
 
 def spans(staged: Sequence[StagedWindow]) -> list[tuple[str, int, datetime, datetime, int]]:
     return [(w.origin, w.version, w.start, w.end, w.rows) for w in staged]
+
+
+def assert_same(one: Answered, other: Answered) -> None:
+    for mine, others in zip(one, other, strict=True):
+        pd.testing.assert_frame_equal(pd.DataFrame(mine), pd.DataFrame(others))
 
 
 @pytest.fixture
@@ -87,7 +92,7 @@ def test_a_log_is_cut_by_version_and_every_answer_is_in_one_window(
         ("served", 2, 1_000, 0),
         ("served", 1, 1_000, 0),
     ]
-    rows = read_staged(staged[0])
+    rows, answers, at = read_staged(staged[0])
     assert (staged[0].start, staged[0].end) == (
         BEGIN,
         BEGIN + timedelta(seconds=999, microseconds=1),
@@ -95,8 +100,8 @@ def test_a_log_is_cut_by_version_and_every_answer_is_in_one_window(
     requests = trips.loc[:999, list(REQUEST_COLUMNS)]
     pd.testing.assert_frame_equal(rows[list(REQUEST_COLUMNS)], requests)
     predicted = watched.model.predict(requests).to_numpy()
-    assert rows[list(MINUTES)].to_numpy() == pytest.approx(predicted, abs=1e-5)
-    assert rows["at"].tolist() == every(1, 1_000).tolist()
+    assert answers[list(MINUTES)].to_numpy() == pytest.approx(predicted, abs=1e-5)
+    assert at is not None and at.tolist() == every(1, 1_000).tolist()
     # and they survive the way between two blocks
     assert StagedWindow.model_validate(staged[0].model_dump(mode="json")) == staged[0]
 
@@ -119,8 +124,8 @@ def test_what_the_servers_own_log_writes_is_collected(watched: Any, home: Settin
     staged = collect(home, datetime.now(timezone.utc) + timedelta(minutes=1))
 
     assert [window.rows for window in staged] == [1_000]
-    rows = read_staged(staged[0])
-    assert rows[list(MINUTES)].to_numpy() == pytest.approx(minutes, abs=1e-5)
+    rows, answers, _ = read_staged(staged[0])
+    assert answers[list(MINUTES)].to_numpy() == pytest.approx(minutes, abs=1e-5)
     assert rows[PICKUP_AT].tolist() == watched.live[PICKUP_AT][:1_000].tolist()
 
 
@@ -148,7 +153,7 @@ def test_windows_are_the_same_whenever_and_however_often_they_are_cut(
     assert len(stepwise) == 4
     assert spans(stepwise) == spans(at_once)
     for one, other in zip(stepwise, at_once, strict=True):
-        pd.testing.assert_frame_equal(read_staged(one), read_staged(other))
+        assert_same(read_staged(one), read_staged(other))
 
 
 @pytest.fixture
@@ -175,7 +180,7 @@ def test_a_log_in_a_database_makes_the_same_windows(
 
     for one, same in zip(collect(home, LATER), collect(database, LATER), strict=True):
         assert spans([one]) == spans([same])
-        pd.testing.assert_frame_equal(read_staged(one), read_staged(same))
+        assert_same(read_staged(one), read_staged(same))
 
 
 def test_what_is_just_being_written_waits(watched: Any, home: Settings) -> None:
@@ -208,7 +213,7 @@ def test_labels_are_joined_when_their_month_arrives_and_again_when_it_changes(
     assert spans(labelled) == spans(first)
     assert [w.labelled for w in labelled] == [1_000, 1_000]
     actual = watched.live[TARGET][:1_000].to_numpy()
-    assert read_staged(labelled[0])[TARGET].to_numpy() == pytest.approx(actual)
+    assert read_staged(labelled[0]).rows[TARGET].to_numpy() == pytest.approx(actual)
     remember(settings, found)
     assert collect(settings, month) == ()
 
@@ -274,11 +279,12 @@ def test_without_answers_the_champion_is_asked_about_new_months(
     assert {w.origin for w in staged} == {"source"}
     assert [w.rows for w in staged[:-1]] == [1_000] * (len(staged) - 1)
     assert staged[-1].end == datetime(2024, 3, 1, 5, tzinfo=timezone.utc)  # New York's midnight
-    rows = pd.concat([read_staged(w) for w in staged])
+    rows = pd.concat([read_staged(w).rows for w in staged])
     assert len(rows) > 5_900 and rows[TARGET].notna().all()
     assert rows[PICKUP_AT].is_monotonic_increasing
     predicted = watched.model.predict(rows).to_numpy()
-    assert rows[list(MINUTES)].to_numpy() == pytest.approx(predicted, abs=1e-4)
+    answers = pd.concat([read_staged(w).answers for w in staged])
+    assert answers[list(MINUTES)].to_numpy() == pytest.approx(predicted, abs=1e-4)
     # and once only
     remember(settings, staged)
     assert collect(settings, now) == ()
@@ -327,7 +333,7 @@ def test_months_that_callers_asked_about_make_no_second_windows(
     others = [w for w in staged if w.origin == "source"]
     assert sum(w.rows for w in served) == 2_000
     assert 0 < sum(w.rows for w in others) < len(watched.live) - 2_000
-    assert min(read_staged(w)[PICKUP_AT].min() for w in others) > asked[PICKUP_AT].max()
+    assert min(read_staged(w).rows[PICKUP_AT].min() for w in others) > asked[PICKUP_AT].max()
     remember(settings, staged)
     assert collect(settings, now) == ()
 
@@ -349,7 +355,7 @@ def test_a_stray_pickup_hides_no_months_that_nobody_asked_about(
     others = [w for w in staged if w.origin == "source"]
     assert sum(w.rows for w in others) > 1_000
     known = asked.drop(strays)[PICKUP_AT]
-    assert min(read_staged(w)[PICKUP_AT].min() for w in others) > known.max()
+    assert min(read_staged(w).rows[PICKUP_AT].min() for w in others) > known.max()
     remember(settings, [w for w in staged if w.origin == "served"])
     assert spans(collect(settings, now)) == spans(others)
 

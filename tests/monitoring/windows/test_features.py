@@ -11,10 +11,12 @@ import pytest
 from mlops.datasets.taxi.contract.rules import FIRST_PICKUP, LAST_PICKUP
 from mlops.datasets.taxi.features.calendar import moments
 from mlops.datasets.taxi.trips import DISTANCE, PICKUP_AT, REQUEST_COLUMNS, TARGET
+from mlops.datasets.taxi.watched.watching import FEATURES, TripWatching
 from mlops.errors import DataQualityError
-from mlops.monitoring.reference.observations import FEATURES, observe
-from mlops.monitoring.windows.features import TripWindow
+from mlops.monitoring.windows.features import RowWindow
 from mlops.settings import ValidationSettings
+
+WATCHING = TripWatching(ValidationSettings())
 
 
 def test_a_slice_of_a_window_is_the_window_of_a_slice(world: Any) -> None:
@@ -56,7 +58,7 @@ def test_every_feature_is_observed_of_labelled_and_predicted_trips(world: Any) -
 
 
 def test_trips_without_predictions_can_be_watched_too(world: Any) -> None:
-    window = TripWindow.of(world.live.iloc[:50], None, world.routes, ValidationSettings())
+    window = RowWindow.of(world.live.iloc[:50], None, WATCHING, world.encoder)
 
     assert "prediction_minutes" not in window.observed
     assert window.predictions is None
@@ -66,7 +68,7 @@ def test_as_many_predictions_as_trips_are_needed(world: Any) -> None:
     trips = world.live.iloc[:10]
 
     with pytest.raises(DataQualityError, match="10 trips and 9 predictions"):
-        observe(trips, world.predict(trips.iloc[:9]), world.routes)
+        WATCHING.observe(trips, world.predict(trips.iloc[:9]), world.encoder)
 
 
 def test_a_rule_about_a_label_refuses_no_request_and_spoils_only_learning(world: Any) -> None:
@@ -113,7 +115,7 @@ def test_requests_alone_are_held_to_the_rules_on_requests_and_have_not_ended(wor
 def test_a_slice_takes_its_arrivals_along(world: Any) -> None:
     trips = world.live.iloc[:4].reset_index(drop=True)
     arrived = pd.Series(pd.date_range("2024-03-01", periods=4, tz="UTC"))
-    window = TripWindow.of(trips, None, world.routes, ValidationSettings(), arrived)
+    window = RowWindow.of(trips, None, WATCHING, world.encoder, arrived)
 
     assert window.rows(slice(1, 3)).arrived_at.tolist() == arrived[1:3].tolist()
     assert window.rows(np.array([True, False, False, True])).predictions is None
@@ -125,7 +127,12 @@ def test_the_first_and_the_last_moment_of_a_taxi_are_possible(world: Any) -> Non
     first, last = pd.Timestamp(FIRST_PICKUP), pd.Timestamp(LAST_PICKUP)
     trips[PICKUP_AT] = [first - instant, first, last - instant, last]
 
-    window = TripWindow.of(trips[list(REQUEST_COLUMNS)], None, world.routes, ValidationSettings())
+    window = RowWindow.of(
+        trips[list(REQUEST_COLUMNS)],
+        None,
+        WATCHING,
+        world.encoder,
+    )
 
     assert window.broken["pickup_time_invalid"].tolist() == [True, False, False, True]
     # where it cannot be, it is placed at the first moment, so that the others can be placed

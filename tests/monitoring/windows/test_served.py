@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from mlops.datasets.taxi.watched.watching import TripWatching
 from mlops.monitoring.windows import served
 from mlops.monitoring.windows.cutting import DAY_US, Span
 from mlops.settings import load_settings
@@ -30,16 +31,17 @@ def test_the_log_is_read_up_to_what_is_being_written_and_as_far_back_as_labels_a
     at = served.to_us(NOW - timedelta(hours=1)) + np.arange(1_500) * 1_000_000
     pickups = np.where(np.arange(1_500) < 700, "2024-02", "2024-03").astype("datetime64[M]")
 
-    def waiting(settings: Any, start: int, until: int, after: Any) -> Any:
-        asked.append((start, until, after))
+    def waiting(settings: Any, event: str, start: int, until: int, after: Any) -> Any:
+        asked.append((event, start, until, after))
         return [(2, served._Waiting(at, pickups))]
 
     monkeypatch.setattr(served, "_waiting", waiting)
 
-    spans = served.new_spans(settings, {1: NOW}, NOW)
+    spans = served.new_spans(settings, TripWatching(settings.validation), {1: NOW}, NOW)
 
     assert asked == [
         (
+            "pickup_at",
             served.to_us(NOW - timedelta(days=days)),
             served.to_us(NOW - timedelta(seconds=11)),
             {1: served.to_us(NOW)},

@@ -8,6 +8,7 @@ import time
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pandas as pd
 import pytest
@@ -15,22 +16,40 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from mlops.datasets.taxi.trips import PICKUP_AT, REQUEST_COLUMNS
+from mlops.datasets.taxi.watched.watching import TripWatching
+from mlops.datasets.wall_clock import instant_of, wall_clock_of
+from mlops.datasets.watching import ANSWER
 from mlops.errors import DamagedFileError
 from mlops.monitoring.windows.staging import (
+    Answered,
     forget_old,
-    from_wall_clock,
     name_of,
     named_by,
     read_staged,
     stage,
-    to_wall_clock,
 )
-from mlops.settings import load_settings
+from mlops.settings import ValidationSettings, load_settings
 
 SPRING = datetime(2024, 3, 10, 2, 30)  # the clocks go from two to three
 AUTUMN = datetime(2024, 11, 3, 1, 30)  # and from two to one
 moments = st.datetimes(datetime(2023, 1, 1), datetime(2026, 12, 31))
+NEW_YORK = ZoneInfo("America/New_York")
+WATCHING = TripWatching(ValidationSettings())
 near = st.timedeltas(timedelta(0), timedelta(hours=3))
+
+
+def clock(moment: datetime, zone: ZoneInfo = NEW_YORK) -> datetime:
+    return instant_of(moment, zone)
+
+
+def back_to_clock(instant: datetime) -> datetime:
+    return wall_clock_of(instant, NEW_YORK)
+
+
+def asked(rows: pd.DataFrame) -> Answered:
+    """Rows with answers that say the same of all."""
+    answers = pd.DataFrame(5.0, index=rows.index, columns=list(ANSWER))
+    return Answered(rows, answers, None)
 
 
 @given(moments, near)
@@ -38,14 +57,14 @@ near = st.timedeltas(timedelta(0), timedelta(hours=3))
 @example(SPRING - timedelta(hours=1), timedelta(hours=1))
 @example(AUTUMN, timedelta(hours=1))
 def test_what_is_later_by_the_clock_is_never_earlier(moment: datetime, later: timedelta) -> None:
-    assert from_wall_clock(moment) <= from_wall_clock(moment + later)
+    assert clock(moment) <= clock(moment + later)
 
 
 @given(moments)
 @example(SPRING)
 @example(AUTUMN)
 def test_who_goes_on_from_an_instant_passes_over_no_trip(moment: datetime) -> None:
-    back = to_wall_clock(from_wall_clock(moment))
+    back = back_to_clock(clock(moment))
 
     assert back == moment or (
         moment.hour == 2 and back == moment.replace(hour=3, minute=0, second=0, microsecond=0)
@@ -54,8 +73,16 @@ def test_who_goes_on_from_an_instant_passes_over_no_trip(moment: datetime) -> No
 
 def test_an_hour_that_is_skipped_is_the_moment_at_which_it_is() -> None:
     for moment in (SPRING, SPRING.replace(second=59, microsecond=1)):
-        assert from_wall_clock(moment) == datetime(2024, 3, 10, 7, tzinfo=timezone.utc)
-    assert from_wall_clock(AUTUMN) == datetime(2024, 11, 3, 5, 30, tzinfo=timezone.utc)
+        assert clock(moment) == datetime(2024, 3, 10, 7, tzinfo=timezone.utc)
+    assert clock(AUTUMN) == datetime(2024, 11, 3, 5, 30, tzinfo=timezone.utc)
+    # in Beirut they skipped the first hour of a day, on Lord Howe Island they skip half an hour
+    beirut, howe = ZoneInfo("Asia/Beirut"), ZoneInfo("Australia/Lord_Howe")
+    assert clock(datetime(2022, 3, 27, 0, 30), beirut) == datetime(
+        2022, 3, 26, 22, tzinfo=timezone.utc
+    )
+    assert clock(datetime(2023, 10, 1, 2, 15), howe) == datetime(
+        2023, 9, 30, 15, 30, tzinfo=timezone.utc
+    )
 
 
 @pytest.mark.parametrize(
@@ -81,10 +108,18 @@ def test_a_window_knows_its_pickups_but_for_strays(
     others = {name: 1 for name in REQUEST_COLUMNS if name != PICKUP_AT}
     span = (datetime(2024, 3, 10, tzinfo=timezone.utc), datetime(2024, 3, 11, tzinfo=timezone.utc))
 
-    staged = stage(load_settings({"home": tmp_path}), 3, "served", span, rows.assign(**others), {})
+    staged = stage(
+        load_settings({"home": tmp_path}),
+        3,
+        "served",
+        span,
+        asked(rows.assign(**others)),
+        WATCHING,
+        {},
+    )
 
     assert staged.pickups == between
-    assert list(read_staged(staged)) == list(REQUEST_COLUMNS)
+    assert list(read_staged(staged).rows) == list(REQUEST_COLUMNS)
 
 
 @pytest.mark.parametrize("content", [None, b"", b"PAR1 and nothing else"])
@@ -94,7 +129,15 @@ def test_a_damaged_window_is_named_with_the_command_that_stages_it_again(
     rows = pd.DataFrame({PICKUP_AT: pd.Series([SPRING], dtype="datetime64[us]")})
     others = {name: 1 for name in REQUEST_COLUMNS if name != PICKUP_AT}
     span = (datetime(2024, 3, 10, tzinfo=timezone.utc), datetime(2024, 3, 11, tzinfo=timezone.utc))
-    staged = stage(load_settings({"home": tmp_path}), 3, "served", span, rows.assign(**others), {})
+    staged = stage(
+        load_settings({"home": tmp_path}),
+        3,
+        "served",
+        span,
+        asked(rows.assign(**others)),
+        WATCHING,
+        {},
+    )
     file = Path(staged.uri)
     file.unlink() if content is None else file.write_bytes(content)
 

@@ -11,14 +11,19 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from mlops.data.origins import TripOrigin
 from mlops.datasets.taxi.trips import DROPOFF_AT, PICKUP_AT, REQUEST_COLUMNS, TARGET
+from mlops.datasets.taxi.watched import arriving
+from mlops.datasets.taxi.watched.arriving import TripsArriving
+from mlops.datasets.taxi.watched.watching import TripWatching
+from mlops.datasets.wall_clock import instant_of
 from mlops.monitoring.findings.records import WindowRecord
 from mlops.monitoring.windows import unserved
 from mlops.monitoring.windows.cutting import Span
-from mlops.monitoring.windows.staging import from_wall_clock
-from mlops.settings import MonitoringSettings, Settings, load_settings
+from mlops.settings import MonitoringSettings, Settings, ValidationSettings, load_settings
 
 Maker = Callable[..., WindowRecord]
+WATCHING = TripWatching(ValidationSettings())
 SIZES = MonitoringSettings(window_trips=1_000, min_window_trips=500, window_days=1)
 FIRST, END = datetime(2024, 2, 1), datetime(2024, 3, 1)
 MINUTE = 60_000_000
@@ -114,11 +119,11 @@ def test_only_trips_of_the_kind_that_the_champion_learned_from_say_something_of_
     receipt: Any, kind: str, learned: bool
 ) -> None:
     champion: Any = SimpleNamespace(
-        receipt=receipt and SimpleNamespace(taxi=receipt[0], synthetic=receipt[1])
+        receipt=receipt and SimpleNamespace(origin=TripOrigin(*receipt), synthetic=receipt[1])
     )
     settings = load_settings({"source.kind": kind, "source.location": "/trips"})
 
-    assert unserved._learned_from(champion, settings) == learned
+    assert unserved._learned_from(champion, TripsArriving(settings)) == learned
 
 
 def test_trips_are_looked_at_from_the_end_of_the_test_and_then_of_the_last_window(
@@ -130,10 +135,11 @@ def test_trips_are_looked_at_from_the_end_of_the_test_and_then_of_the_last_windo
     others = [make_window(5), make_window(6, version=4, origin="source")]
     mine = [make_window(hour, origin="source") for hour in (2, 1)]
 
-    assert unserved._since(champion, others) == FIRST
+    assert unserved._since(champion, others, WATCHING) == FIRST
     # (The window ends at three by UTC.)
-    assert unserved._since(champion, [*others, *mine]) == datetime(2024, 2, 29, 22)
-    assert unserved._since(SimpleNamespace(version=3, receipt=None), others) is None  # type: ignore[arg-type]
+    assert unserved._since(champion, [*others, *mine], WATCHING) == datetime(2024, 2, 29, 22)
+    nobody: Any = SimpleNamespace(version=3, receipt=None)
+    assert unserved._since(nobody, others, WATCHING) is None
 
 
 def test_of_a_months_files_come_its_trips_from_then_on_in_order(
@@ -145,18 +151,19 @@ def test_of_a_months_files_come_its_trips_from_then_on_in_order(
         "b": [since, FIRST - instants, since + instants],
     }
 
-    def read_trips(uri: str, taxi: str, clock: Any) -> pd.DataFrame:
+    def read_trips(uri: str, taxi: str, columns: Any, clock: Any) -> pd.DataFrame:
         at = pd.Series(pickups[uri], dtype="datetime64[us]")
         return pd.DataFrame({PICKUP_AT: at, DROPOFF_AT: at + timedelta(minutes=7)})
 
-    monkeypatch.setattr(unserved, "read_trips", read_trips)
+    monkeypatch.setattr(arriving, "read_trips", read_trips)
     files: Any = [SimpleNamespace(uri=uri) for uri in pickups]
 
-    found = unserved._trips(files, Settings(), "2024-02", since)
+    trips = arriving.TripsArriving(Settings()).rows(files)
+    found = unserved._rows(trips, PICKUP_AT, "2024-02", since)
 
     assert found[PICKUP_AT].tolist() == [since, since + instants, END - instants]
     assert found[TARGET].tolist() == [7, 7, 7] and found.index.tolist() == [0, 1, 2]
-    whole = unserved._trips(files, Settings(), "2024-02", datetime(2023, 1, 1))
+    whole = unserved._rows(trips, PICKUP_AT, "2024-02", datetime(2023, 1, 1))
     assert len(whole) == 4
 
 
@@ -176,12 +183,12 @@ def test_months_of_other_trips_and_windows_that_were_served_are_left_out(
     told: list[Any] = []
     for name, fake in {
         "Registry": lambda settings: registry,
-        "_learned_from": lambda champion, settings: True,
-        "_since": lambda champion, records: FIRST,
+        "_learned_from": lambda champion, source: True,
+        "_since": lambda champion, records, watching: FIRST,
         "_served": lambda *arguments: [Span(after(10), after(20)), Span(after(35), after(39))],
-        "_new_months": lambda settings, since, now: months,
+        "_new_months": lambda source, since, now: months,
         "is_synthetic": lambda uri: uri == "made up",
-        "_trips": lambda files, settings, month, since: trips,
+        "_rows": lambda rows, event, month, since: trips,
         "_spans": lambda at, month, now, sizes: spans if month == "2024-02" else [],
         "fastest_model": lambda *arguments: told.append(arguments) or "fast",
         "predictions_of": lambda model, rows: np.tile([5.0, 4.0, 6.0], (len(rows), 1)),
@@ -190,15 +197,16 @@ def test_months_of_other_trips_and_windows_that_were_served_are_left_out(
         monkeypatch.setattr(unserved, name, fake)
 
     now = datetime(2024, 4, 1, tzinfo=timezone.utc)
-    found = list(unserved.source_windows(Settings(), [], [], now))
+    source: Any = SimpleNamespace(rows=lambda files: trips)
+    found = list(unserved.source_windows(Settings(), WATCHING, source, [], [], now))
 
     # then the windows that touch no answer are staged, predicted by the fastest form of the model
     assert told == [("model", 3, 50)]
     assert [window[:2] for window in found] == [(3, "source")] * 2
     for window, begin in zip(found, (0, 40), strict=True):
-        _, _, span, rows, labels_from = window
+        _, _, span, (rows, answers, _), _, labels_from = window
         minutes = [timedelta(minutes=begin), timedelta(minutes=begin + 10)]
-        assert span == tuple(from_wall_clock(FIRST + moment) for moment in minutes)
+        assert span == tuple(instant_of(FIRST + moment, WATCHING.zone) for moment in minutes)
         assert rows[PICKUP_AT].tolist() == trips[PICKUP_AT][begin : begin + 10].tolist()
-        assert set(rows["lower_minutes"]) == {4.0} and labels_from == {}
+        assert set(answers["lower_minutes"]) == {4.0} and labels_from == {}
     assert "2024-01 is left out: version 3 was trained on other trips" in capsys.readouterr().out

@@ -21,7 +21,7 @@ from mlops.datasets.taxi.trips import (
     REQUEST_COLUMNS,
     TARGET,
 )
-from mlops.monitoring.windows.labels import ActualTrips
+from mlops.datasets.taxi.watched.labels import ActualTrips
 
 NOON = pd.Timestamp("2024-02-01 12:00")
 
