@@ -176,7 +176,10 @@ class WindowSettings(Section):
 
     test_months: int = Field(1, ge=1, description="Months at the end that form the test window.")
     test_days: int = Field(
-        0, ge=0, description="Days at the end that form the test window; 0 uses test_months."
+        0,
+        ge=0,
+        description="Days at the end that form the test window; 0 uses test_months, and of a"
+        " declared dataset its own split.",
     )
     validation_days: int = Field(7, ge=1, description="Days before the test window for validation.")
     validation_start: date | None = Field(
@@ -394,7 +397,10 @@ class RetrainingSettings(Section):
         13, ge=1, description="Months trained on; the oldest are dropped first."
     )
     test_days: int = Field(
-        7, ge=0, description="Days at the end that judge the challenger; 0 means as in windows."
+        7,
+        ge=0,
+        description="Days at the end that judge the challenger; 0 means as in windows, and of a"
+        " declared dataset, whose default it is, as its split says.",
     )
 
 
@@ -619,6 +625,15 @@ class Settings(BaseSettings):
                 raise ValueError("months: trips have no last month; name months such as 2024-01")
             return value
         return _completed(value, months=ALL_MONTHS)
+
+    @field_validator("retraining")
+    @classmethod
+    def _test_window_by_dataset(
+        cls, value: RetrainingSettings, info: ValidationInfo
+    ) -> RetrainingSettings:
+        if info.data.get("dataset", DEFAULT_DATASET) == DEFAULT_DATASET:
+            return value
+        return _completed(value, test_days=0)
 
     @field_validator("tracking")
     @classmethod

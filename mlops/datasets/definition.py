@@ -305,6 +305,13 @@ class DatasetDefinition(DefinitionPart):
         said = {"row": "row", "card": CardProse(), "schedules": False}
         return self.with_source("files").model_copy(update=said)
 
+    def with_test_days(self, days: int) -> DatasetDefinition:
+        """Return the definition with another test window, if rows are divided by time."""
+        if self.split.by != "time":
+            return self
+        test = TimeSpan(0, timedelta(days=days))
+        return self.model_copy(update={"split": self.split.model_copy(update={"test": test})})
+
     def with_source(self, location: str) -> DatasetDefinition:
         """Return the definition with another place of its files."""
         source = self.source.model_copy(update={"location": location})

@@ -38,4 +38,6 @@ def declared_definition(settings: Settings) -> DatasetDefinition:
     definition = load_definition(definition_file(settings.dataset))
     if settings.source.location:
         definition = definition.with_source(settings.source.location)
+    if settings.windows.test_days:
+        definition = definition.with_test_days(settings.windows.test_days)
     return definition

@@ -23,6 +23,25 @@ class RetrainingDecision(Reference):
     new_months: tuple[str, ...]
 
 
+def decide_by_files(changed: Sequence[str], *, force: bool, reason: str) -> RetrainingDecision:
+    """Decide about a table whose files hold rows of any time: it is learned from as a whole.
+
+    Args:
+        changed: Names of the files that are not what the training set in use was made from.
+        force: Train although nothing is new.
+        reason: Who or what asks, in words.
+    """
+    news = f"new or changed: {', '.join(changed)}" if changed else "no file has changed"
+    needed = bool(changed) or force
+    asked = reason or ("" if changed else "forced")
+    return RetrainingDecision(
+        needed=needed,
+        reason="; ".join(filter(None, [asked, news])) if needed else f"nothing to do: {news}",
+        months=(),
+        new_months=(),
+    )
+
+
 def decide(
     had: Sequence[str], new: Sequence[str], *, force: bool, reason: str, max_months: int
 ) -> RetrainingDecision:

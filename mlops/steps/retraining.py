@@ -10,12 +10,14 @@ from datetime import datetime, timezone
 from typing import Any, Protocol
 
 from mlops import progress
+from mlops.data.store.manifests import current_training_set
 from mlops.datasets.declared.months import months_there
+from mlops.datasets.opening import dataset_of
 from mlops.datasets.taxi.sources.news import months_after
 from mlops.errors import ConfigurationError
 from mlops.registry.remembered import months_learned, source_in_force
 from mlops.registry.standing import model_ids
-from mlops.retraining.decision import RetrainingDecision, decide
+from mlops.retraining.decision import RetrainingDecision, decide, decide_by_files
 from mlops.retraining.records import (
     PendingApproval,
     RetrainingRecord,
@@ -72,11 +74,7 @@ def look_for_new_data(variables: Variables) -> dict[str, Any]:
             needed=True, reason=reason or "months were requested", months=months, new_months=()
         )
     else:
-        had = months_learned(settings)
-        new = _new_months(settings, had)
-        limit = settings.retraining.max_months
-        forced = variables.get("force") in YES
-        decision = decide(had, new, force=forced, reason=reason, max_months=limit)
+        decision = _decide(settings, force=variables.get("force") in YES, reason=reason)
     progress.report(decision.reason, months=len(decision.months))
     moment = now()
     write_record(
@@ -94,12 +92,26 @@ def look_for_new_data(variables: Variables) -> dict[str, Any]:
     return decision.model_dump(mode="json")
 
 
-def _new_months(settings: Settings, had: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the months that nobody has learned from, oldest first."""
-    if settings.dataset != DEFAULT_DATASET:
-        return tuple(month for month in months_there(settings) if not had or month > had[-1])
-    source = settings.source
-    return months_after(source, had[-1], _today()) if had else source.month_list
+def _decide(settings: Settings, *, force: bool, reason: str) -> RetrainingDecision:
+    """Compare what the source has with what was learned from."""
+    source, had = settings.source, months_learned(settings)
+    if settings.dataset == DEFAULT_DATASET:
+        new = months_after(source, had[-1], _today()) if had else source.month_list
+    else:
+        there = months_there(settings)
+        if not there:
+            return decide_by_files(_changed_files(settings), force=force, reason=reason)
+        new = tuple(month for month in there if not had or month > had[-1])
+    limit = settings.retraining.max_months
+    return decide(had, new, force=force, reason=reason, max_months=limit)
+
+
+def _changed_files(settings: Settings) -> list[str]:
+    """Return the files of a table that the training set in use was not made from."""
+    manifest = current_training_set(settings)
+    learned = {file.sha256 for file in manifest.extraction.files} if manifest else set()
+    files = dataset_of(settings).extract(settings).files
+    return [file.name for file in files if file.sha256 not in learned]
 
 
 def is_needed(decision: Mapping[str, Any]) -> bool:
@@ -111,7 +123,7 @@ def prepare(decision: Mapping[str, Any], variables: Variables, run: RunPipeline)
     """Build both data products for the months decided on.
 
     The test window is the last `retraining.test_days`, so that the newest month is learned from,
-    too; a run that was given windows of its own keeps those.
+    too; a run that was given windows of its own keeps those, and a declared table its own split.
 
     Returns:
         ``training_set``: its hash; ``variables``: what the runs that follow are to be given.
@@ -123,7 +135,7 @@ def prepare(decision: Mapping[str, Any], variables: Variables, run: RunPipeline)
         **_test_window(variables),
         **_settings_among(variables),
         # A table whose files hold any time has no months: it is read as a whole.
-        **({"source.months": ",".join(months)} if all(months) else {}),
+        **({"source.months": ",".join(months)} if months else {}),
     }
     built = run("data_preparation", given, variables)
     run("route_statistics", given, variables)

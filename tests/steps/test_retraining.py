@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from mlops.datasets.opening import dataset_of
 from mlops.orchestration.runs import exits
 from mlops.registry import remembered
 from mlops.retraining.records import (
@@ -24,6 +25,8 @@ from mlops.retraining.records import (
 )
 from mlops.settings import load_settings
 from mlops.steps import retraining
+from tests.datasets.declared.deliveries import DELIVERIES
+from tests.datasets.declared.preparing.conftest import rows_of_days
 
 RUN = {"pipeline_run_id": 7, "trigger_name": "weekly", "env": "prod"}
 
@@ -139,16 +142,42 @@ def test_another_dataset_is_retrained_on_the_months_of_its_files(
     assert read_record(flights, 7) is not None and read_record(load_settings(), 7) is None
 
 
-def test_a_table_without_months_is_retrained_as_a_whole(
-    in_use: Any, monkeypatch: pytest.MonkeyPatch
+@pytest.fixture
+def whole_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return the file of a table without months, which a training set was made from."""
+    file = tmp_path / "all.csv"
+    rows_of_days(4).to_csv(file, index=False)
+    (tmp_path / "datasets" / "deliveries").mkdir(parents=True)
+    (tmp_path / "datasets" / "deliveries" / "dataset.yaml").write_text(DELIVERIES)
+    monkeypatch.chdir(tmp_path)
+    settings = load_settings({"dataset": "deliveries", "location": str(file)})
+    extraction = dataset_of(settings).extract(settings)
+    manifest = SimpleNamespace(extraction=extraction, recipe={"source": {}})
+    for module in (remembered, retraining):
+        monkeypatch.setattr(module, "current_training_set", lambda settings: manifest)
+    return file
+
+
+def test_a_table_without_months_is_learned_from_anew_when_its_file_has_changed(
+    whole_table: Path,
 ) -> None:
-    in_use("", kind="path")
-    monkeypatch.setattr(retraining, "months_there", lambda settings: ())
+    given = {**RUN, "dataset": "deliveries", "location": str(whole_table)}
+    decision = retraining.look_for_new_data(given)
+    assert not decision["needed"]
+    assert decision["reason"] == "nothing to do: no file has changed"
+
+    rows_of_days(5).to_csv(whole_table, index=False)
+    decision = retraining.look_for_new_data({**given, "reason": "nightly"})
+    assert decision["needed"] and decision["reason"] == "nightly; new or changed: all.csv"
+
+
+def test_a_table_without_months_is_retrained_as_a_whole(whole_table: Path) -> None:
     runs = Runs(outputs())
 
-    whole_run(runs, dataset="flights", force=True)
+    whole_run(runs, dataset="deliveries", location=str(whole_table), force=True)
 
-    assert "source.months" not in runs.asked[0][1]
+    asked = [variables for _, variables in runs.asked]
+    assert not any("source.months" in each or "windows.test_days" in each for each in asked)
 
 
 @pytest.mark.parametrize(

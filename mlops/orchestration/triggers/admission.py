@@ -74,7 +74,9 @@ PIPELINES: Final[Mapping[str, PipelineInputs]] = {
     ),
     "monitoring": PipelineInputs((), ("monitoring", "source")),
     "retraining": PipelineInputs(
-        ("force", *_WHO, FOLLOWS_FROM), ("retraining", "source", "training", "deployment")
+        ("force", *_WHO, FOLLOWS_FROM),
+        ("retraining", "source", "training", "deployment"),
+        any_dataset=True,
     ),
 }
 _NO: Final = (False, "false", "False", "0", 0, "", None)

@@ -82,7 +82,7 @@ def test_a_month_of_a_table_without_months_is_refused_at_once() -> None:
     )
 
 
-@pytest.mark.parametrize("pipeline", ["predict", "monitoring", "retraining"])
+@pytest.mark.parametrize("pipeline", ["predict", "monitoring"])
 def test_what_knows_the_worked_case_alone_refuses_other_datasets(pipeline: str) -> None:
     assert f"the pipeline {pipeline} works for the dataset taxi only" in refusal(
         pipeline, dataset="flights"
