@@ -12,4 +12,4 @@ if "render" not in globals():
 @render(render_type="html")
 def hours(**variables: Any) -> str:
     """Return the tile."""
-    return chart("trips", draw_hours)
+    return chart("hours", draw_hours)

@@ -140,6 +140,10 @@ class Dataset(Protocol):
         """Field of the server's answers that holds the prediction."""
 
     @property
+    def optional(self) -> tuple[str, ...]:
+        """Columns of rows whose missing values are counted."""
+
+    @property
     def floors(self) -> Mapping[str, float]:
         """Largest errors with which a model may pass the gate: ``rmse``, ``mae``."""
 

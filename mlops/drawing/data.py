@@ -19,19 +19,23 @@ from mlops.drawing.palette import BLUE, ROLES
 
 _WINDOWS: Final = ("train", "validation", "test")
 _NO_ROWS: Final = "No training set has been published yet: `mlops run` prepares one."
+_NO_HOURS: Final = (
+    "Nothing to draw: no training set has been published yet (`mlops run` prepares one), or its"
+    " rows have no time."
+)
 _NO_PROFILE: Final = (
     "Nothing to compare yet: a version gets its reference when it is registered (`mlops run`)."
 )
 _WEEK_DAYS: Final = 31  # up to so many days are drawn with a mark each
 
 
-@drawn(_NO_ROWS)
+@drawn(_NO_HOURS)
 def draw_rows(table: pd.DataFrame, size: FigureSize = FULL, words: DatasetWords = PLAIN) -> Drawing:
-    """Draw rows by day with the windows train, validation and test shaded (table `trips`)."""
+    """Draw rows by day with the windows train, validation and test shaded (table `hours`)."""
     fig = figure(size)
     on = axes(fig, title=f"{words.rows.capitalize()} by day", x="", y=f"{words.rows} per day")
-    daily = table.groupby([table["hour"].dt.normalize(), "window"])["trips"].sum().reset_index()
-    total = daily.groupby("hour")["trips"].sum()
+    daily = table.groupby([table["hour"].dt.normalize(), "window"])["rows"].sum().reset_index()
+    total = daily.groupby("hour")["rows"].sum()
     for name in _WINDOWS:
         own = table[table["window"] == name]["hour"]
         if len(own):
@@ -46,16 +50,16 @@ def draw_rows(table: pd.DataFrame, size: FigureSize = FULL, words: DatasetWords 
     return fig
 
 
-@drawn(_NO_ROWS)
+@drawn(_NO_HOURS)
 def draw_hours(
     table: pd.DataFrame, size: FigureSize = HALF, words: DatasetWords = PLAIN
 ) -> Drawing:
-    """Draw the share of rows by hour of the day, window by window (table `trips`)."""
+    """Draw the share of rows by hour of the day, window by window (table `hours`)."""
     fig = figure(size)
     title = f"{words.rows.capitalize()} by hour of the day"
     on = axes(fig, title=title, x="hour, local time", y="share of the window, %")
     hour = table["hour"].dt.hour.rename("of_day")
-    per_hour = table.groupby(["window", hour])["trips"].sum()
+    per_hour = table.groupby(["window", hour])["rows"].sum()
     for name, dash in zip(_WINDOWS, ("-", "--", ":"), strict=True):
         if name in per_hour.index.get_level_values("window"):
             own = per_hour.loc[name].reindex(range(24), fill_value=0)

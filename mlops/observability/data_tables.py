@@ -1,4 +1,4 @@
-"""The tables behind the dashboard Data: the training set published last, and how trips change."""
+"""The tables behind the dashboard Data: the training set published last, and how rows change."""
 
 from __future__ import annotations
 
@@ -8,30 +8,25 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import pandas as pd
+from pandas.api.types import is_numeric_dtype
 
 from mlops.counting import counted
 from mlops.data.months import month_bounds
-from mlops.datasets.taxi.trips import (
-    DISTANCE,
-    PASSENGERS,
-    PICKUP_AT,
-    RATE_CODE,
-    TARGET,
-    TRIP_TYPE,
-    VENDOR,
-)
+from mlops.data.store.windows import SPLIT, WINDOWS, is_assigned
+from mlops.datasets.opening import dataset_of
 from mlops.observability.table import ObservedTable
 from mlops.observability.world import ObservedWorld, frame_of
+from mlops.settings import ALL_MONTHS
 
 if TYPE_CHECKING:
     from mlops.data.references import TrainingSetManifest
     from mlops.monitoring.reference.profile import ReferenceProfile
     from mlops.monitoring.reference.tables import FeatureCounts
 
-_OPTIONAL: Final = (DISTANCE, PASSENGERS, RATE_CODE, TRIP_TYPE, VENDOR)  # the others must be there
 _NEWEST: Final = timedelta(days=7)
 _BARS: Final = 26
 _CATEGORIES: Final = 12  # the most frequent ones are shown by name
+_LACKING: Final = 12  # columns with the most missing values
 
 VOLUME: Final = {
     "month": "object",  # YYYY-MM
@@ -48,11 +43,10 @@ RULES: Final = {
     "meaning": "object",
 }
 MISSING: Final = {"month": "object", "column": "object", "share": "float64"}
-TRIPS: Final = {
-    "hour": "datetime64[us]",  # of the city, without zone
+HOURS: Final = {
+    "hour": "datetime64[us]",  # of the dataset's clock, without zone
     "window": "object",  # train, validation or test
-    "trips": "int64",
-    "minutes": "float64",  # mean duration
+    "rows": "int64",
 }
 PROFILES: Final = {
     "feature": "object",
@@ -65,7 +59,7 @@ PROFILES: Final = {
     "label": "object",  # of a category
     "reference": "float64",  # shares
     "now": "float64",
-    "now_is": "object",  # which trips
+    "now_is": "object",  # which rows
 }
 
 
@@ -77,6 +71,8 @@ def volume(world: ObservedWorld) -> pd.DataFrame:
     files = [file.model_dump(include={"month", "rows"}) for file in manifest.extraction.files]
     read = pd.DataFrame(files).groupby("month")["rows"].sum()
     kept = {part.month: part.rows for part in manifest.parts}
+    if not set(kept) <= set(read.index):  # files of rows of any time
+        read, kept = pd.Series({ALL_MONTHS: read.sum()}), {ALL_MONTHS: manifest.rows}
     rows = [
         {
             "month": month,
@@ -99,32 +95,40 @@ def rules(world: ObservedWorld) -> pd.DataFrame:
 
 
 def missing(world: ObservedWorld) -> pd.DataFrame:
-    """Return the share of missing values of each column that may lack some, month by month."""
+    """Return the share of missing values of the columns that lack most, month by month."""
+    columns = dataset_of(world.settings).optional
     rows = [
-        {"month": month, "column": name, "share": float(trips[name].isna().mean())}
-        for month, trips in _parts(world.training_set, _OPTIONAL)
-        for name in _OPTIONAL
+        {"month": month, "column": str(name), "share": float(share)}
+        for month, rows in _parts(world.training_set, columns)
+        for name, share in rows.isna().mean().items()
     ]
-    return frame_of(rows, MISSING)
+    table = frame_of(rows, MISSING)
+    kept = table.groupby("column")["share"].max().nlargest(_LACKING).index
+    return table[table["column"].isin(kept)]
 
 
-def trips(world: ObservedWorld) -> pd.DataFrame:
-    """Return trips by the hour of their pickup, with the window that they belong to."""
+def hours(world: ObservedWorld) -> pd.DataFrame:
+    """Return rows by the hour of their event, with the window that they belong to."""
     manifest = world.training_set
-    if manifest is None:
-        return frame_of([], TRIPS)
+    if manifest is None or not manifest.event:
+        return frame_of([], HOURS)
+    split = (SPLIT,) if is_assigned(manifest.columns) else ()
     hourly = []
-    for month, found in _parts(manifest, (PICKUP_AT, TARGET)):
-        start, end = month_bounds(month)
-        inside = found[(found[PICKUP_AT] >= start) & (found[PICKUP_AT] < end)]
-        hour = inside[PICKUP_AT].dt.floor("h").rename("hour")
-        grouped = inside.groupby(hour)[TARGET].agg(trips="count", minutes="mean").reset_index()
-        hourly.append(grouped)
+    for month, found in _parts(manifest, (manifest.event, *split)):
+        inside = found
+        if month != ALL_MONTHS:
+            start, end = month_bounds(month)
+            inside = found[(found[manifest.event] >= start) & (found[manifest.event] < end)]
+        hour = inside[manifest.event].dt.floor("h").rename("hour")
+        by = [hour, inside[SPLIT].rename("window")] if split else [hour]
+        hourly.append(inside.groupby(by).size().rename("rows").reset_index())
     table = pd.concat(hourly)
+    if split:
+        table = table[table["window"].between(0, len(WINDOWS) - 1)]
+        return table.assign(window=table["window"].map(dict(enumerate(WINDOWS))))
     edges = np.array([manifest.validation.start, manifest.test.start], dtype="datetime64[us]")
-    names = np.array(["train", "validation", "test"], dtype=object)
     place = np.searchsorted(edges, table["hour"].to_numpy(), side="right")
-    return table.assign(window=names[place])
+    return table.assign(window=np.array(WINDOWS, dtype=object)[place])
 
 
 def profiles(world: ObservedWorld) -> pd.DataFrame:
@@ -137,15 +141,13 @@ def profiles(world: ObservedWorld) -> pd.DataFrame:
     newest = _newest(world) if profile else None
     if profile is None or newest is None:
         return frame_of([], PROFILES)
-    from mlops.datasets.opening import dataset_of
-
     now_is, frame = newest
     watched = dataset_of(world.settings).watching(world.settings).features
     meanings = {feature.name: feature.meaning for feature in watched}
     rows = [
         {**row, "meaning": meanings.get(table.name, table.name), "now_is": now_is}
         for table in profile.features
-        if table.name in frame
+        if table.name in frame and is_numeric_dtype(frame[table.name])
         for row in _bins(table, frame[table.name].to_numpy(dtype=np.float64, na_value=np.nan))
     ]
     return frame_of(rows, PROFILES)
@@ -216,7 +218,7 @@ def _reference(world: ObservedWorld) -> ReferenceProfile | None:
 
 
 def _newest(world: ObservedWorld) -> tuple[str, pd.DataFrame] | None:
-    """Return the newest trips, and in words which they are."""
+    """Return the newest rows, and in words which they are."""
     served = [record for record in world.windows if record.origin == "served"]
     if served:
         from mlops.serving.log.reading import read_log
@@ -228,18 +230,19 @@ def _newest(world: ObservedWorld) -> tuple[str, pd.DataFrame] | None:
             answers["interval_width"] = answers["upper_minutes"] - answers["lower_minutes"]
             return f"{counted(len(answers), 'answer')} {_span(last.start, last.end)}", answers
     manifest = world.training_set
-    if manifest is None:
+    if manifest is None or not manifest.event:
         return None
-    end = month_bounds(manifest.extraction.months[-1])[1]
+    end = manifest.test.ends
     start = max(end - _NEWEST, manifest.test.begins)
     from mlops.data.store.content import STAGED_ANEW
     from mlops.records.parquet import read_table
 
+    words = dataset_of(world.settings).words
     part = max(manifest.parts, key=lambda part: part.month)
-    inside = [(PICKUP_AT, ">=", start), (PICKUP_AT, "<", end)]
+    inside = [(manifest.event, ">=", start), (manifest.event, "<", end)]
     found = read_table(part.uri, STAGED_ANEW, filters=inside)
     return (
-        f"{counted(len(found), 'trip')} {_span(start, end)}, the newest learned from",
+        f"{words.count(len(found))} {_span(start, end)}, the newest learned from",
         found.to_pandas(),
     )
 
@@ -251,7 +254,7 @@ def _span(start: datetime, end: datetime) -> str:
 def _parts(
     manifest: TrainingSetManifest | None, columns: tuple[str, ...]
 ) -> Iterator[tuple[str, pd.DataFrame]]:
-    """Yield the months of a training set one by one: together they may be many trips."""
+    """Yield the months of a training set one by one: together they may be many rows."""
     from mlops.data.store.content import STAGED_ANEW
     from mlops.records.parquet import read_table
 
@@ -263,6 +266,6 @@ TABLES: Final[Mapping[str, ObservedTable]] = {
     "volume": ObservedTable(VOLUME, volume),
     "rules": ObservedTable(RULES, rules),
     "missing": ObservedTable(MISSING, missing),
-    "trips": ObservedTable(TRIPS, trips),
+    "hours": ObservedTable(HOURS, hours),
     "profiles": ObservedTable(PROFILES, profiles),
 }

@@ -180,7 +180,7 @@ def trips(rows: int) -> pd.DataFrame:
     )
     hours = pd.date_range("2023-01-01", periods=rows, freq="h")
     counts = RANDOM.integers(0, 5_000, rows)
-    return pd.DataFrame({"hour": hours, "window": names, "trips": counts, "minutes": 12.0})
+    return pd.DataFrame({"hour": hours, "window": names, "rows": counts})
 
 
 def profiles(rows: int) -> pd.DataFrame:
@@ -211,8 +211,8 @@ DRAWN: list[tuple[Callable[..., Drawing], str, Callable[[int], pd.DataFrame], in
     (overview_events.draw_runs, "runs", runs, 280),
     (overview_events.draw_deployments, "deployments", events, 12),
     (overview_events.draw_decisions, "decisions", events, 12),
-    (data.draw_rows, "trips", trips, 13 * 30 * 24),
-    (data.draw_hours, "trips", trips, 13 * 30 * 24),
+    (data.draw_rows, "hours", trips, 13 * 30 * 24),
+    (data.draw_hours, "hours", trips, 13 * 30 * 24),
     (data.draw_rules, "rules", rules, 14),
     (data.draw_missing, "missing", missing, 13 * 5),
     (data.draw_numbers, "profiles", profiles, 400),

@@ -60,6 +60,11 @@ class DeclaredDataset:
         return self.definition.task.unit
 
     @property
+    def optional(self) -> tuple[str, ...]:
+        """The features."""
+        return tuple(self.definition.features)
+
+    @property
     def floors(self) -> Mapping[str, float]:
         """Largest errors with which a model may pass the gate."""
         return {str(name): limit for name, limit in self.definition.floors.items()}

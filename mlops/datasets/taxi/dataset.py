@@ -7,7 +7,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from mlops.datasets.taxi.trips import PICKUP_AT, TARGET
+from mlops.datasets.taxi.trips import OPTIONAL, PICKUP_AT, TARGET
 
 if TYPE_CHECKING:
     import numpy as np
@@ -39,6 +39,7 @@ class TaxiTrips:
     event = PICKUP_AT
     unit = "min"
     answer = "prediction_minutes"
+    optional = OPTIONAL
     floors: Mapping[str, float] = MappingProxyType({"rmse": 8.0})
 
     def definition_files(self, settings: Settings) -> tuple[Path, ...]:

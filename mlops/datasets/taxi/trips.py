@@ -33,6 +33,7 @@ REQUEST_COLUMNS: Final[dict[str, str]] = {
     TRIP_TYPE: "float64",  # 1 street hail, 2 dispatch; missing in yellow files
     VENDOR: "float64",
 }
+OPTIONAL: Final = (DISTANCE, PASSENGERS, RATE_CODE, TRIP_TYPE, VENDOR)  # others must be there
 
 # What history adds: the label and what validation needs, never a feature.
 TRIP_COLUMNS: Final[dict[str, str]] = {

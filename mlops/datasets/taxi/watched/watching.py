@@ -25,6 +25,7 @@ from mlops.datasets.taxi.trips import (
     DROPOFF_AT,
     DROPOFF_ZONE,
     FARE,
+    OPTIONAL,
     PASSENGERS,
     PICKUP_AT,
     PICKUP_ZONE,
@@ -89,7 +90,7 @@ class TripWatching:
     label_delay = timedelta(0)  # the source publishes whole months, long after their trips
     asked = MappingProxyType(REQUEST_COLUMNS)
     labels = MappingProxyType(LABELS)
-    optional = (DISTANCE, PASSENGERS, RATE_CODE, TRIP_TYPE, VENDOR)
+    optional = OPTIONAL
     features = FEATURES
     strata = NUMBER_OF_BANDS
     units = Units(
