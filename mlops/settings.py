@@ -79,6 +79,11 @@ class Section(BaseModel):
 SectionType = TypeVar("SectionType", bound=Section)
 
 
+def dataset_option(dataset: str) -> str:
+    """Return what a command needs to work on a dataset: nothing for the default one."""
+    return "" if dataset == DEFAULT_DATASET else f" --dataset {dataset}"
+
+
 def _completed(section: SectionType, **defaults: Any) -> SectionType:
     """Return a section with other defaults, which count as given by nobody, as all defaults do."""
     given = section.model_fields_set
@@ -164,7 +169,12 @@ class ValidationSettings(Section):
     max_bad_share: Share = Field(
         0.15, description="Share of quarantined rows above which a batch is refused."
     )
-    min_rows: int = Field(1_000, ge=1, description="Fewest valid rows that a month must have.")
+    min_rows: int = Field(
+        1_000,
+        ge=1,
+        description="Fewest valid rows that a month, or a table without months, must have; of a"
+        " declared dataset 100 by default.",
+    )
     min_days_covered: Share = Field(0.9, description="Smallest share of a month's days with trips.")
     actions: dict[str, Action] = Field(
         default_factory=dict, description="Action by rule: quarantine, flag or ignore its rows."
@@ -625,6 +635,15 @@ class Settings(BaseSettings):
                 raise ValueError("months: trips have no last month; name months such as 2024-01")
             return value
         return _completed(value, months=ALL_MONTHS)
+
+    @field_validator("validation")
+    @classmethod
+    def _rows_by_dataset(
+        cls, value: ValidationSettings, info: ValidationInfo
+    ) -> ValidationSettings:
+        if info.data.get("dataset", DEFAULT_DATASET) == DEFAULT_DATASET:
+            return value
+        return _completed(value, min_rows=100)
 
     @field_validator("retraining")
     @classmethod

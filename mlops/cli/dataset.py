@@ -179,7 +179,8 @@ def _checked(located: "LocatedDefinition", months: Optional[str]) -> "TableCheck
             f"there is no file {location}",
             "correct the path; {month} stands for a month such as 2024-01",
         )
-    return check_table(located.definition, names, load_settings().validation.min_rows)
+    settings = load_settings().working_on(located.definition.name)
+    return check_table(located.definition, names, settings.validation.min_rows)
 
 
 def _show_check(

@@ -11,7 +11,7 @@ from mlops.cli.display import error_columns, show_rows, terminal
 from mlops.cli.options import AsJson, examples
 from mlops.errors import ConfigurationError
 from mlops.registry.descriptions import unit_of
-from mlops.settings import load_settings
+from mlops.settings import Settings, dataset_option, load_settings
 
 
 def register(app: typer.Typer) -> None:
@@ -44,7 +44,7 @@ def models(
 
     console, unit = terminal(), unit_of(settings)
     if verdict:
-        _show_last_verdict(settings.last_verdict, console, as_json)
+        _show_last_verdict(settings, console, as_json)
         return
     if version:
         info = find_version(settings, version)
@@ -74,7 +74,7 @@ def models(
         rows,
         as_json=as_json,
         title=f"Versions (RMSE in {unit})" if unit else "Versions",
-        empty="no version yet; train one with: mlops run",
+        empty=f"no version yet; train one with: mlops run{dataset_option(settings.dataset)}",
     )
 
 
@@ -107,8 +107,8 @@ def adopt(
     )
     if not yes:
         typer.confirm("Do you know where it comes from, and may its code run here?", abort=True)
-    known = registry.adopt(info.version, by=getpass.getuser())
-    console.print(f"trusted: SHA-256 {known.sha256}; next: mlops deploy {info.version}")
+    known, of = registry.adopt(info.version, by=getpass.getuser()), dataset_option(settings.dataset)
+    console.print(f"trusted: SHA-256 {known.sha256}; next: mlops deploy {info.version}{of}")
 
 
 def _show_version(content: dict[str, Any], console: Console, unit: str) -> None:
@@ -126,7 +126,7 @@ def _show_version(content: dict[str, Any], console: Console, unit: str) -> None:
         console.print("registered by hand: no evidence is stored with it")
         return
     metrics = content["evaluation"]["metrics"]
-    row = {"trips": metrics["rows"], "RMSE": metrics["rmse"], **error_columns(metrics)}
+    row = {"rows": metrics["rows"], "RMSE": metrics["rmse"], **error_columns(metrics)}
     show_rows([{**row, "bias": metrics["bias"]}], as_json=False, title=_titled("Test window", unit))
     console.print(Verdict.model_validate(content["verdict"]).table(), markup=False)
     show_rows(content["evaluation"]["slices"], as_json=False, title=_titled("Slices", unit))
@@ -138,13 +138,14 @@ def _titled(what: str, unit: str) -> str:
     return f"{what}, {unit}" if unit else what
 
 
-def _show_last_verdict(path: Any, console: Console, as_json: bool) -> None:
+def _show_last_verdict(settings: Settings, console: Console, as_json: bool) -> None:
     from mlops.evaluation.verdict import VERDICT_WAY_OUT, Verdict
     from mlops.records.files import find_record
 
-    verdict = find_record(path, Verdict, VERDICT_WAY_OUT)
+    verdict = find_record(settings.last_verdict, Verdict, VERDICT_WAY_OUT)
     if verdict is None:
-        raise ConfigurationError("the gate has judged no model yet", "train some with: mlops run")
+        again = f"mlops run{dataset_option(settings.dataset)}"
+        raise ConfigurationError("the gate has judged no model yet", f"train some with: {again}")
     if as_json:
         print(verdict.model_dump_json(indent=1))
     else:

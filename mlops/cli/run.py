@@ -13,7 +13,7 @@ from mlops.cli.display import RunDisplay, error_columns, show_rows, terminal
 from mlops.cli.options import AllowMismatch, AsJson, SetOption, examples, overrides_from
 from mlops.errors import CandidateFailureError, GateRefusalError
 from mlops.registry.descriptions import unit_of
-from mlops.settings import DEFAULT_DATASET, Settings, load_settings
+from mlops.settings import DEFAULT_DATASET, Settings, dataset_option, load_settings
 
 REAL_MONTHS = "mlops run --source tlc --months 2024-01..2024-02"
 
@@ -159,7 +159,9 @@ def run(
     if (promote or scored is None) and not judgement["verdict"]["passed"]:
         raise GateRefusalError(
             f"no new champion: {judgement['verdict']['summary']}",
-            "see every rule with: mlops models --verdict; then fix the data or extend the search",
+            "see every rule with: mlops models --verdict"
+            + dataset_option(settings.dataset)
+            + "; then fix the data or extend the search",
         )
 
 
@@ -234,6 +236,9 @@ def _show_outcome(
     console.print(f"[bold]Predictions[/] {predictions}")
     console.print(f"[bold]Time[/] {seconds:.0f} s")
     console.print()
-    console.print("Look closer:  mlops models · mlops status · mlops up (Mage and MLflow pages)")
+    of = dataset_option(settings.dataset)
+    console.print(
+        f"Look closer:  mlops models{of} · mlops status{of} · mlops up (Mage and MLflow pages)"
+    )
     if sample:
         console.print(f"The real months:  {REAL_MONTHS}")

@@ -158,6 +158,7 @@ def refuse_bad_batch(
     quality: QualityReport,
     limits: ValidationSettings,
     rows: str = "rows",
+    unlabelled: str = "",
 ) -> None:
     """Refuse a batch that breaks a limit on volume, coverage or bad rows.
 
@@ -166,6 +167,8 @@ def refuse_bad_batch(
         quality: Of all.
         limits: In force.
         rows: What a row is, in the plural.
+        unlabelled: Name of the rule that rows without a target break, if there is one. They are set
+            aside, but not bad: the outcome of many rows is not known yet.
 
     Raises:
         DataQualityError: If so; its message holds a table of the rules.
@@ -182,9 +185,12 @@ def refuse_bad_batch(
         for month, count in counts.items()
         if count.days_covered < limits.min_days_covered
     ]
-    if quality.bad_share > limits.max_bad_share:
+    waiting = sum(rule.rows for rule in quality.rules if rule.rule == unlabelled)
+    bad_share = (quality.rows_quarantined - waiting) / max(quality.rows_read - waiting, 1)
+    if bad_share > limits.max_bad_share:
+        with_target = " with a target" if waiting else ""
         problems.append(
-            f"{quality.bad_share:.1%} of the rows are bad, more than"
+            f"{bad_share:.1%} of the rows{with_target} are bad, more than"
             f" max_bad_share = {limits.max_bad_share:.1%}"
         )
     if problems:

@@ -6,7 +6,7 @@ from typing import Final
 
 from mlops.deployment.records import DeploymentRecord
 from mlops.deployment.states import Event
-from mlops.settings import DEFAULT_DATASET
+from mlops.settings import DEFAULT_DATASET, dataset_option
 
 _BAD: Final[frozenset[Event]] = frozenset(
     {
@@ -61,6 +61,5 @@ def _mark(event: Event) -> str:
 def _undo(record: DeploymentRecord, champion: int | None, dataset: str) -> str:
     if champion != record.version or record.state != "kept" or not record.from_version:
         return ""
-    option = "" if dataset == DEFAULT_DATASET else f" --dataset {dataset}"
     back = "rollback" if record.kind == "deployment" else f"deploy {record.from_version}"
-    return f" Undo: mlops {back}{option}"
+    return f" Undo: mlops {back}{dataset_option(dataset)}"

@@ -21,7 +21,7 @@ from mlops.reports.numbers import (
     moment,
     percent,
 )
-from mlops.settings import DEFAULT_DATASET
+from mlops.settings import dataset_option
 
 
 def synthetic_notice(words: DatasetWords) -> Notice:
@@ -158,7 +158,7 @@ def receipt_blocks(receipt: Receipt, command: str) -> tuple[Block, ...]:
         receipt: Of the model.
         command: Of `mlops` that does it, without the dataset.
     """
-    dataset = f" --dataset {receipt.dataset}" if receipt.dataset != DEFAULT_DATASET else ""
+    dataset = dataset_option(receipt.dataset)
     dirty = (
         (
             Notice(

@@ -27,20 +27,21 @@ def months_there(settings: Settings) -> tuple[str, ...]:
     return tuple(sorted(found))
 
 
-def require_monthly(location: str, asked: str) -> None:
-    """Refuse to choose a month of files that hold any time.
+def require_monthly(location: str, asked: str, option: str = "score_months") -> None:
+    """Refuse to choose months of files that hold any time.
 
     Args:
         location: Of the files.
-        asked: The month, as the run-time variable ``score_months`` gives it.
+        asked: The months, as the option gives them.
+        option: The run-time variable or setting that names them.
 
     Raises:
         ConfigurationError: If the location has no ``{month}``.
     """
     if MONTH not in location:
         raise ConfigurationError(
-            f"score_months: {asked}, but {location} has no {MONTH}: its rows are of any time",
-            "leave score_months out to predict all rows",
+            f"{option}: {asked}, but {location} has no {MONTH}: its rows are of any time",
+            f"leave {option.rpartition('.')[2]} out to take all rows",
         )
 
 

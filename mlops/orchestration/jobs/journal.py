@@ -16,13 +16,12 @@ from mlops.orchestration.engine.engine import engine_lock
 from mlops.orchestration.engine.interruption import interruptible
 from mlops.orchestration.runs.lock import HomeLock
 from mlops.records.files import find_record, write_record
-from mlops.settings import ALIASES, DEFAULT_DATASET, Settings, load_settings
+from mlops.settings import ALIASES, Settings, dataset_option, load_settings
 
 
 def resume_command(settings: Settings) -> str:
     """Return what a person types to go on with the last job of a dataset."""
-    other = settings.dataset != DEFAULT_DATASET
-    return "mlops run --resume" + (f" --dataset {settings.dataset}" if other else "")
+    return "mlops run --resume" + dataset_option(settings.dataset)
 
 
 class Journal(BaseModel):

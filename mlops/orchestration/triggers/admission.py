@@ -208,7 +208,10 @@ def _preparation(settings: Settings, variables: Variables) -> None:
 def _check_source(settings: Settings, months: tuple[str, ...] = ()) -> None:
     """Look whether the rows can be there: what needs a network or a file's content, does not."""
     if settings.dataset != DEFAULT_DATASET:
-        load_definition(definition_file(settings.dataset))
+        definition = load_definition(definition_file(settings.dataset))
+        if settings.source.month_list:
+            location = settings.source.location or definition.source.location
+            require_monthly(location, settings.source.months, "source.months")
         return
     source, months = settings.source, months or settings.source.month_list
     if source.kind == "tlc" and months[-1] > f"{date.today():%Y-%m}":

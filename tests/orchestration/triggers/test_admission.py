@@ -76,10 +76,15 @@ def test_a_definition_with_mistakes_is_refused_before_its_table_is_read(
 
 
 def test_a_month_of_a_table_without_months_is_refused_at_once() -> None:
-    asked = {"dataset": "flights", "location": "/all.csv", "score_months": "2013-06"}
+    table = {"dataset": "flights", "location": "/all.csv"}
     assert "score_months: 2013-06, but /all.csv has no {month}" in refusal(
-        "batch_inference", **asked
+        "batch_inference", **table, score_months="2013-06"
     )
+    # A training takes all rows or none: months that are ignored would promise something else.
+    assert "source.months: 2013-06, but /all.csv has no {month}" in refusal(
+        "data_preparation", **table, months="2013-06"
+    )
+    assert check_run("data_preparation", table).source.month_list == ()
 
 
 @pytest.mark.parametrize("pipeline", ["predict", "monitoring"])

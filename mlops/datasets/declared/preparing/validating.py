@@ -38,7 +38,8 @@ from mlops.records.parquet import read_table
 from mlops.settings import Settings, ValidationSettings
 
 # Rows that break these belong to no window, or teach nothing.
-_NEEDED: Final = ("event_missing", "target_missing")
+_UNLABELLED: Final = "target_missing"
+_NEEDED: Final = ("event_missing", _UNLABELLED)
 
 
 def validate(
@@ -73,7 +74,7 @@ def validate(
         )
     words = [RuleInForce(rule.name, rule.action, rule.meaning) for rule in rules]
     quality = report_of(counts, words, folder)
-    refuse_bad_batch(counts, quality, limits)
+    refuse_bad_batch(counts, quality, limits, unlabelled=_UNLABELLED)
     parts = tuple(
         TripPart(month=month, uri=str(clean_file(folder, month)), rows=count.kept)
         for month, count in counts.items()

@@ -59,8 +59,20 @@ def test_rows_are_kept_or_set_aside_with_reasons(configured: Configured, tmp_pat
     assert rows["courier"].isna().all() and rows["city"].dtype == object
     assert rows["ordered_at"].dtype == "datetime64[us]"
     # Nothing was staged of a bad batch that could be built upon.
-    with pytest.raises(DataQualityError, match=r"1\.2% of the rows are bad.*\n.*\n"):
-        validated(configured(validation__max_bad_share=0.01))
+    with pytest.raises(DataQualityError, match=r"0\.8% of the rows with a target are bad.*\n.*\n"):
+        validated(configured(validation__max_bad_share=0.005))
+
+
+def test_rows_without_a_target_are_set_aside_but_not_bad(
+    configured: Configured, tmp_path: Path
+) -> None:
+    rows = rows_of_days()
+    rows.loc[::2, deliveries().task.target] = None
+    written(tmp_path / "files", rows)
+
+    quality = validated(configured(validation__max_bad_share=0.0)).quality
+
+    assert quality.rows_quarantined == len(rows[::2]) > 0.4 * quality.rows_read
 
 
 def test_limits_on_volume_and_coverage(configured: Configured) -> None:
