@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from mlops.errors import MlopsError
+from mlops.monitoring.findings.measurements import ALL_ROWS
 from mlops.monitoring.findings.records import WindowRecord
 
 T = TypeVar("T")
@@ -48,8 +49,7 @@ def live_rmse(windows: Sequence[WindowRecord]) -> float:
         finding
         for window in windows
         for finding in window.report.findings
-        if (finding.kind, finding.subject, finding.statistic)
-        == ("performance", "all trips", "rmse")
+        if (finding.kind, finding.subject, finding.statistic) == ("performance", ALL_ROWS, "rmse")
     ]
     rows = sum(finding.rows for finding in found)
     if not rows:

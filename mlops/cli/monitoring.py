@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 CODES = (
     "Exit codes: 0 measured, and the action that was due is started · 2 no such window, or a "
-    "wrong option · 3 trips could not be read · 6 the pipeline failed · 7 another run holds the "
+    "wrong option · 3 rows could not be read · 6 the pipeline failed · 7 another run holds the "
     "lock · 8 registry problem · 12 a retraining or rollback is due but was not started"
 )
 LAST = 20
@@ -170,7 +170,7 @@ def window_rows(windows: "Sequence[WindowRecord]") -> list[dict[str, Any]]:
 def _summary(record: "WindowRecord") -> dict[str, Any]:
     return {
         "window": record.window,
-        "trips": record.trips,
+        "rows": record.trips,
         "labelled": record.labelled,
         **_errors(record),
         "alarms": len(record.report.alarms),
@@ -182,7 +182,9 @@ def _first(record: "WindowRecord") -> str:
 
 
 def _errors(record: "WindowRecord") -> dict[str, str]:
-    wanted = ("performance", "all trips", "rmse")
+    from mlops.monitoring.findings.measurements import ALL_ROWS
+
+    wanted = ("performance", ALL_ROWS, "rmse")
     for found in record.report.findings:
         if (found.kind, found.subject, found.statistic) == wanted:
             around = f" ({found.interval[0]:.2f}–{found.interval[1]:.2f})" if found.interval else ""
@@ -217,7 +219,7 @@ def _finding(finding: "Finding") -> dict[str, Any]:
         "interval": f"{shown(interval[0])} – {shown(interval[1])}" if interval else "",
         "expected": shown(finding.reference),
         "limit": shown(finding.limit),
-        "trips": finding.rows,
+        "rows": finding.rows,
         "outcome": finding.outcome,
     }
 

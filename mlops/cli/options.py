@@ -11,7 +11,7 @@ from mlops.datasets.catalogue import require_dataset, require_worked_case
 from mlops.errors import ConfigurationError
 from mlops.settings import Settings, load_settings
 
-_OF_WORKED_CASE: Final = frozenset({"monitor", "backtest"})
+_OF_WORKED_CASE: Final = frozenset({"backtest"})
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 AllowMismatch = Annotated[

@@ -76,7 +76,7 @@ def require_worked_case(name: str, what: str) -> None:
     if name != DEFAULT_DATASET:
         raise ConfigurationError(
             f"dataset: {what} works for the dataset {DEFAULT_DATASET} only, not for {name}",
-            "with another dataset: mlops run, predict, serve, deploy, retrain, report or reproduce",
+            "with another dataset: mlops run, predict, serve, deploy, monitor, retrain or report",
         )
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, get_args
 from prometheus_client import Metric
 
 from mlops.monitoring.findings.alerting import streak_of
-from mlops.monitoring.findings.measurements import FindingKind
+from mlops.monitoring.findings.measurements import ALL_ROWS, FindingKind
 from mlops.monitoring.findings.policy import SEVERITY
 from mlops.observability.gauges import gauge, seconds_of, single
 from mlops.observability.world import ObservedWorld
@@ -110,9 +110,9 @@ def _drift(window: WindowRecord) -> Iterator[Metric]:
 
 
 def _performance(windows: Sequence[WindowRecord]) -> Iterator[Metric]:
-    what = "in the latest window with known durations"
+    what = "in the latest window with labels"
     for statistic, (unit, meaning) in PERFORMANCE.items():
-        found = _latest(windows, _is("performance", "all trips", statistic))
+        found = _latest(windows, _is("performance", ALL_ROWS, statistic))
         low, high = (found and found.interval) or (None, None)
         for part, text, value in (
             ("", meaning, _of(found, "value")),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pandas as pd
 
+from mlops.monitoring.findings.measurements import ALL_ROWS
 from mlops.observability import overview_events
 from mlops.observability.memory import Stamp, WorldPart, stamp_of
 from mlops.observability.parts import ROLLOUT
@@ -201,7 +202,7 @@ def _live(world: ObservedWorld) -> Iterator[tuple[WindowRecord, Finding]]:
         for found in record.report.findings:
             if (found.kind, found.subject, found.statistic) == (
                 "performance",
-                "all trips",
+                ALL_ROWS,
                 "rmse",
             ):
                 yield record, found

@@ -43,7 +43,7 @@ def champion(monthly: Any) -> Training:
 def rmse(outcome: str, interval: tuple[float, float], kind: str = "performance") -> Finding:
     return Finding(
         kind=kind,  # type: ignore[arg-type]
-        subject="all trips",
+        subject="all rows",
         statistic="rmse",
         value=sum(interval) / 2,
         reference=4.0,

@@ -276,7 +276,7 @@ def test_an_unknown_dataset_is_refused_at_once_with_the_nearest_name(
 
 
 @pytest.mark.parametrize("how", [["--dataset", "flights"], ["--set", "dataset=flights"]])
-@pytest.mark.parametrize("command", ["monitor", "backtest"])
+@pytest.mark.parametrize("command", ["backtest"])
 def test_a_command_that_knows_the_worked_case_alone_refuses_other_datasets(
     capsys: pytest.CaptureFixture[str], command: str, how: list[str]
 ) -> None:

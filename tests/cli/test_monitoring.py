@@ -75,7 +75,7 @@ def test_a_row_has_the_errors_and_the_worst_of_each_kind(make_window: Maker) -> 
     assert window_rows([window]) == [
         {
             "window": "v3-served-20240301T000000",
-            "trips": 5_000,
+            "rows": 5_000,
             "labelled": 4_900,
             "live_RMSE": "5.00 (3.50–4.50)",
             "expected": "4.00",

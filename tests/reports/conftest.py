@@ -213,7 +213,7 @@ def make_window() -> Callable[..., WindowRecord]:
                 "performance", subject, statistic, value=value, reference=usual, unit=unit,
                 limit=limit, interval=(value - 0.1, value + 0.1), outcome=outcome,
             )
-            for subject in ("all trips", "hour: night", "hour: evening", "pickup borough: Bronx")
+            for subject in ("all rows", "hour: night", "hour: evening", "pickup borough: Bronx")
             for statistic, value, usual, unit, limit in (
                 ("rmse", rmse, 4.0, "min", 4.4),
                 ("mae", rmse - 1.5, 2.5, "min", 2.75),

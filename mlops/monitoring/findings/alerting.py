@@ -21,7 +21,7 @@ from mlops.notifications.alerts import Alert, Severity
 from mlops.notifications.events import MONITORING
 from mlops.notifications.incidents import is_reported, notify, resolve
 from mlops.retraining.records import PendingApproval, pending_approval
-from mlops.settings import Settings
+from mlops.settings import Settings, dataset_option
 
 # By who can fix it: a training, the supplier of the data, the operator of the server.
 GROUPS: Final[Mapping[str, tuple[FindingKind, ...]]] = {
@@ -32,7 +32,7 @@ GROUPS: Final[Mapping[str, tuple[FindingKind, ...]]] = {
 WORDS: Final[Mapping[FindingKind, str]] = {
     "performance": "worse predictions",
     "drift": "drift",
-    "labels": "a different distribution of durations",
+    "labels": "a different distribution of labels",
     "staleness": "an outdated model",
     "quality": "broken data",
     "stability": "implausible predictions",
@@ -143,6 +143,8 @@ def alert_of(
     waiting = pending if group == "model" else None
     outcome, stage = _outcome(concerned, waiting)
     severity = _severity(streaks, concerned)
+    option = dataset_option(settings.dataset)
+    look = f"mlops monitor {latest.window}{option}"
     return Alert(
         kind="monitoring",
         severity=severity,
@@ -154,11 +156,11 @@ def alert_of(
         facts={
             "since": f"{since:%Y-%m-%d %H:%M %Z}",
             "windows": f"{max(s.windows for s in streaks)} in a row, the latest {latest.window}",
-            "trips": f"{latest.trips:,}, {latest.labelled:,} with known duration",
-            "details": f"mlops monitor {latest.window}",
+            "answers": f"{latest.trips:,}, {latest.labelled:,} with a known outcome",
+            "details": look,
         },
         link=f"{settings.pages_url}{DASHBOARD}",
-        command=_command(concerned, waiting) or f"mlops monitor {latest.window}",
+        command=_command(concerned, waiting, option) or look,
     )
 
 
@@ -196,7 +198,7 @@ def _outcome(
     return [], ""
 
 
-def _command(concerned: DecisionRecord | None, waiting: PendingApproval | None) -> str:
+def _command(concerned: DecisionRecord | None, waiting: PendingApproval | None, option: str) -> str:
     if waiting is not None:
-        return f"mlops approve {waiting.version}"
+        return f"mlops approve {waiting.version}{option}"
     return concerned.command if concerned is not None and is_due(concerned) else ""

@@ -32,9 +32,9 @@ from mlops.monitoring.findings.records import (
 from mlops.records.files import refuse
 from mlops.registry.trail import Promotion, rollback_target
 from mlops.retraining.records import all_records
-from mlops.settings import MonitoringSettings, Settings
+from mlops.settings import MonitoringSettings, Settings, dataset_option
 
-# What is known only once trips have ended, for windows that are seldom the latest.
+# What is known only once labels have arrived, for windows that are seldom the latest.
 KNOWN_LATER: Final[frozenset[FindingKind]] = frozenset({"labels", "performance"})
 # Which pipeline does what was decided.
 PIPELINES: Final[dict[Step, str]] = {"retrain": "retraining", "rollback": "rollback"}
@@ -46,7 +46,7 @@ class Situation:
 
     Args:
         trail: Every change of the champion, newest first.
-        measure_gain: Lower end of the previous version's relative gain over the champion on trips
+        measure_gain: Lower end of the previous version's relative gain over the champion on rows
             that came in just now; None if there are too few. Costs seconds, so only if it matters.
         now: With time zone.
         run_id: Of the monitoring run; 0 outside of one.
@@ -88,7 +88,7 @@ def make_decision(settings: Settings, situation: Situation) -> DecisionRecord | 
         write_decision(settings, confirmed)
         return confirmed
     record = DecisionRecord(
-        decision=decision, run_id=situation.run_id, command=command_for(decision)
+        decision=decision, run_id=situation.run_id, command=command_for(decision, settings.dataset)
     )
     write_decision(settings, record)
     return record
@@ -97,7 +97,7 @@ def make_decision(settings: Settings, situation: Situation) -> DecisionRecord | 
 def windows_of(settings: Settings, champion: Champion) -> tuple[WindowRecord, ...]:
     """Return, in outline, the windows that a champion is judged by, but for a reign before.
 
-    Trips that nobody asked about have times of their own, and count whenever they took place.
+    Rows that nobody asked about have times of their own, and count whenever they took place.
 
     Raises:
         DamagedFileError: If a window of the champion's is damaged: the one before it is not the
@@ -117,7 +117,7 @@ def decide_on(
     now: datetime,
     settings: MonitoringSettings,
 ) -> Decision:
-    """Ask the policy about the latest windows, and about the latest whose trips have ended.
+    """Ask the policy about the latest windows, and about the latest with labels.
 
     Labels arrive when newer windows are there already, which would be quiet for want of them. So
     what labels say is decided on by the windows that have some; the more severe answer counts.
@@ -164,8 +164,8 @@ def champion_in(
 ) -> Champion:
     """Return the champion, and where it may be rolled back to, what the one before it is worth.
 
-    What the version before is worth is measured on trips that have just ended; in between it is
-    what it was.
+    What the version before is worth is measured on rows whose labels have just arrived; in between
+    it is what it was.
     """
     newest = situation.trail[0]
     previous = rollback_target(tuple(situation.trail)) if situation.can_roll_back else None
@@ -220,10 +220,12 @@ def reason_for(decision: Decision) -> str:
     return f"monitoring: {decision.reasons[0]}"
 
 
-def command_for(decision: Decision) -> str:
+def command_for(decision: Decision, dataset: str) -> str:
     """Return what a person would type to do what was decided; empty if there is nothing to do."""
     command = {"retrain": "mlops retrain --force", "rollback": "mlops rollback"}.get(decision.step)
-    return f"{command} --reason {shlex.quote(reason_for(decision))}" if command else ""
+    if not command:
+        return ""
+    return f"{command}{dataset_option(dataset)} --reason {shlex.quote(reason_for(decision))}"
 
 
 def is_due(record: DecisionRecord) -> bool:

@@ -14,19 +14,20 @@ from typing import Annotated, Final, Literal, NamedTuple
 
 from pydantic import BeforeValidator
 
-from mlops.datasets.taxi.contract.rule_names import current_measure
+from mlops.datasets.taxi.contract.rule_names import WHOLE, current_measure
 
 FindingKind = Literal[
     "quality",  # the data are not what they claim to be
     "drift",  # inputs and predictions have a different distribution
-    "labels",  # so are actual durations
+    "labels",  # so have actual answers
     "performance",  # predictions are worse than they were
     "skew",  # training code computes otherwise what was answered
     "stability",  # predictions or clocks that cannot be
     "staleness",  # what the model knows is old
     "serving",  # slow, failing or costly answers
 ]
-# The subject of a measurement, or a key that holds it; also as stored under a rule's former name.
+ALL_ROWS: Final = WHOLE  # the subject of the errors of a whole window
+# The subject of a measurement, or a key that holds it; also as stored under a former name.
 MeasureName = Annotated[str, BeforeValidator(current_measure)]
 Scale = Literal["squares", "distance", "share", "ratio", "difference"]
 Side = Literal["high", "low", "both"]

@@ -48,7 +48,7 @@ class WindowOutcome(Result):
 
     @classmethod
     def of(cls, report: WindowReport, end: datetime) -> WindowOutcome:
-        """Take the outcome from a report; ``end`` orders the windows, whatever their trips say."""
+        """Take the outcome from a report; ``end`` orders the windows, whatever their rows say."""
         return cls(
             window=report.window,
             version=report.version,
@@ -66,7 +66,7 @@ class Champion(Result):
         promoted_at: When it took over.
         previous: Version before it; None if there was none.
         previous_gain: Lower end of the confidence interval of the previous version's relative RMSE
-            gain over the champion, on the same labelled trips (`relative_gain`); None: not known.
+            gain over the champion, on the same labelled rows (`relative_gain`); None: not known.
     """
 
     version: str
@@ -173,7 +173,7 @@ def _rollback(
         return None
     return (
         f"version {champion.version} has been champion since {champion.promoted_at:%Y-%m-%d %H:%M}"
-        f" and version {champion.previous} is at least {gain:.1%} better on the same trips"
+        f" and version {champion.previous} is at least {gain:.1%} better on the same rows"
     )
 
 

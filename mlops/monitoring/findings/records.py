@@ -18,9 +18,10 @@ from typing import Any, Final, Literal
 
 from pydantic import Field
 
+from mlops.datasets.taxi.contract.rule_names import current_measure
 from mlops.errors import DamagedFileError
 from mlops.evaluation.results import Result
-from mlops.monitoring.findings.measurements import FindingKind
+from mlops.monitoring.findings.measurements import ALL_ROWS, FindingKind
 from mlops.monitoring.findings.policy import Decision
 from mlops.monitoring.findings.report import WindowReport
 from mlops.records.files import report as warn
@@ -31,29 +32,28 @@ from mlops.settings import Settings
 Origin = Literal["served", "source"]
 # What says that the world changed, and not only how well it is predicted.
 _CHANGES: Final[frozenset[FindingKind]] = frozenset({"drift", "labels"})
-_ALL_TRIPS: Final = "all trips"  # `performance.ALL_TRIPS`, without all that it imports
 _VERSION_IN_NAME: Final = re.compile(r"v(\d+)-")
 
 
 class WindowRecord(Result):
-    """A window of trips that a version answered, and what was found in it.
+    """A window of rows that a version answered, and what was found in it.
 
     Attributes:
         window: Its name, unique, and a file name: ``v3-served-20240301T0000``.
-        origin: ``served``: answers of the online server, as logged; ``source``: trips of the
+        origin: ``served``: answers of the online server, as logged; ``source``: rows of the
             source after the version's test window, predicted by it afterwards.
         version: Of the model.
-        start: From here on it holds what was asked, with time zone (of pickups, for ``source``).
+        start: From here on it holds what was asked, with time zone (of events, for ``source``).
         end: Exclusive; orders the windows.
         trips: How many answers.
-        labelled: Of those, how many have a known actual duration.
-        report: Every finding; ``report.start`` and ``report.end`` are of pickups.
-        labels_from: Months of the source in which its trips lie, with the hash of the file that
+        labelled: Of those, how many have a label.
+        report: Every finding; ``report.start`` and ``report.end`` are of events.
+        labels_from: Months of the source in which its events lie, with the hash of the file that
             labels were looked for in; empty where the source had none yet.
         model_id: Of the model it was measured with: another registry may have another version of
             that number. Empty in records of before it was noted.
-        pickups: The first and the last, in New York's time, but for strays (`staging.stage`); None
-            if no time is known, and in records of before it was noted.
+        pickups: The first and the last event, by the dataset's clock, but for strays
+            (`staging.stage`); None if no time is known, and in records of before it was noted.
     """
 
     window: str
@@ -123,7 +123,7 @@ def read_windows(
         version: Of the model; None for all.
         whole: How many of the latest come with every finding; None for all. The others come in
             outline: with all alarms, what came nearest to one of each kind, and the errors of
-            all trips. That takes a tenth of the memory (25 instead of 250 KB) and a third of the
+            all rows. That takes a tenth of the memory (25 instead of 250 KB) and a third of the
             time (0.5 instead of 1.8 ms).
         on_damage: Given the error of each damaged file, which is left out unless this raises.
     """
@@ -169,7 +169,7 @@ def last_change(
         windows: Those that the decisions name, among others.
 
     Returns:
-        The first pickup of the first window that showed drift, of inputs or of labels, to the last
+        The first event of the first window that showed drift, of inputs or of labels, to the last
         decision to retrain because of it; None if there was none, or its windows are gone.
     """
     pickups = {record.window: record.report.start for record in windows}
@@ -210,6 +210,6 @@ def _in_outline(content: dict[str, Any]) -> dict[str, Any]:
         kind, outcome = finding.get("kind", finding.get("family")), finding["outcome"]
         is_nearest = outcome != "unjudged" and kind not in nearest
         nearest |= {kind} if is_nearest else set()
-        if is_nearest or outcome == "alarm" or finding["subject"] == _ALL_TRIPS:
+        if is_nearest or outcome == "alarm" or current_measure(finding["subject"]) == ALL_ROWS:
             kept.append(finding)
     return {**content, "report": {**content["report"], "findings": kept}}

@@ -1,6 +1,6 @@
 """Everything about one window: measured, judged and put into words.
 
-The report is what is stored, charted and alerted on; it needs neither the trips nor the profile to
+The report is what is stored, charted and alerted on; it needs neither the rows nor the profile to
 be read.
 """
 
@@ -26,7 +26,7 @@ class Finding(Result):
         kind: What it is about; records written by former versions call it ``family``.
         subject: The feature, rule or slice.
         statistic: E.g. ``psi``.
-        value: Measured; shares as shares, minutes and miles as such.
+        value: Measured; shares as shares, all else in its unit.
         reference: Expected; 0 for a distance.
         unit: Of value, reference and limit; ``%`` means that they are shares.
         limit: The value from which on it is an alarm; None if it cannot be judged.
@@ -57,12 +57,12 @@ class WindowReport(Result):
     Attributes:
         window: Identifies it.
         version: Of the model.
-        start: First pickup.
-        end: Last pickup.
+        start: First event.
+        end: Last event.
         created_at: With time zone.
-        rows: Trips of the window.
-        refused: Trips that no model should be asked about.
-        labelled: Trips whose actual duration is known and can be learned from.
+        rows: Of the window.
+        refused: Rows that no model should be asked about.
+        labelled: Rows whose label is known and can be learned from.
         findings: Every statistic with its limit, alarms first, the worst of them at the top.
     """
 
@@ -101,7 +101,7 @@ class WindowReport(Result):
 
     def summary(self) -> str:
         """Return the window in one sentence."""
-        what = f"{counted(self.rows, 'trip')} of {_span(self.start, self.end)}"
+        what = f"{counted(self.rows, 'row')} of {_span(self.start, self.end)}"
         if not self.alarms:
             return f"{what}: nothing unusual"
         subjects = len(self.reasons)

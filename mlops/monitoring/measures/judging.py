@@ -16,10 +16,10 @@ from datetime import datetime, timezone
 from typing import Final
 
 from mlops.errors import DataQualityError
-from mlops.monitoring.findings.measurements import LEARNED, Measurement
+from mlops.monitoring.findings.measurements import ALL_ROWS, LEARNED, Measurement
 from mlops.monitoring.findings.report import Finding, Outcome, WindowReport, worst_first
 from mlops.monitoring.measures.drift import measure_drift
-from mlops.monitoring.measures.performance import ALL_TRIPS, measure_performance
+from mlops.monitoring.measures.performance import measure_performance
 from mlops.monitoring.measures.quality import UNITS, measure_quality
 from mlops.monitoring.measures.stability import measure_predictions, measure_progress
 from mlops.monitoring.reference.nulls import MIN_ROWS
@@ -139,7 +139,7 @@ def _plain_limit(m: Measurement, settings: MonitoringSettings) -> float | None:
     """
     if m.kind != "performance" or m.statistic != "rmse" or m.interval is None:
         return None
-    overall = m.subject == ALL_TRIPS
+    overall = m.subject == ALL_ROWS
     if m.n < (MIN_ROWS if overall else _MIN_SLICE_ROWS):
         return None
     least = least_change(m, settings) * (1 if overall else _SLICE_FACTOR)

@@ -11,14 +11,13 @@ from typing import Final
 import numpy as np
 
 from mlops.datasets.watching import ANSWER, PREDICTION, Floats, Ints, Mask
-from mlops.monitoring.findings.measurements import Measurement, Scale, Side
+from mlops.monitoring.findings.measurements import ALL_ROWS, Measurement, Scale, Side
 from mlops.monitoring.reference.nulls import MIN_ROWS
 from mlops.monitoring.reference.profile import ReferenceProfile
 from mlops.monitoring.reference.tables import ErrorTable, mix_of
 from mlops.monitoring.windows.features import RowWindow
 
 OVERALL: Final = ("all", "all")
-ALL_TRIPS: Final = "all trips"  # the subject of the errors of a whole window
 # Enough blocks for a variance, few enough that neighbours in time stay in one block.
 _BLOCKS: Final = 25
 _TWO_SIDED_95: Final = 1.96
@@ -85,7 +84,7 @@ def _compare(
     rmse = float(np.sqrt(squared))
     half_rmse = half[0] / (2 * rmse) if rmse > 0 else half[0]  # delta method
     n = len(each)
-    subject = f"{table.dimension}: {table.slice}" if table.dimension != OVERALL[0] else ALL_TRIPS
+    subject = f"{table.dimension}: {table.slice}" if table.dimension != OVERALL[0] else ALL_ROWS
     expected_rmse = float(np.sqrt(expected[0]))
     columns: tuple[tuple[str, Scale, Side, float, float, float, str, float], ...] = (
         ("rmse", "ratio", "high", rmse, expected_rmse, half_rmse, target_unit, expected_rmse),

@@ -15,6 +15,7 @@ from mlops.data.months import parse_months
 from mlops.data.windows import plan_windows
 from mlops.datasets.catalogue import definition_file, require_dataset, require_worked_case
 from mlops.datasets.declared.months import require_monthly
+from mlops.datasets.declared.watched.order import require_order
 from mlops.datasets.loading import load_definition
 from mlops.deployment import asking
 from mlops.errors import ConfigurationError, SourceError, did_you_mean
@@ -72,7 +73,7 @@ PIPELINES: Final[Mapping[str, PipelineInputs]] = {
     "rollback": PipelineInputs(
         ("to_version", *_WHO, FOLLOWS_FROM, "require_server"), ("deployment",), any_dataset=True
     ),
-    "monitoring": PipelineInputs((), ("monitoring", "source")),
+    "monitoring": PipelineInputs((), ("monitoring", "source"), any_dataset=True),
     "retraining": PipelineInputs(
         ("force", *_WHO, FOLLOWS_FROM),
         ("retraining", "source", "training", "deployment"),
@@ -249,6 +250,11 @@ def _predict(settings: Settings, variables: Variables) -> None:
     require_champion(settings)
 
 
+def _monitoring(settings: Settings, variables: Variables) -> None:
+    if settings.dataset != DEFAULT_DATASET:
+        require_order(load_definition(definition_file(settings.dataset)))
+
+
 def _retraining(settings: Settings, variables: Variables) -> None:
     require_candidates(settings.training)
 
@@ -260,5 +266,6 @@ _CHECKS: Final[Mapping[str, Callable[[Settings, Variables], None]]] = {
     "predict": _predict,
     "deployment": asking.check_deployment,
     "rollback": asking.check_rollback,
+    "monitoring": _monitoring,
     "retraining": _retraining,
 }

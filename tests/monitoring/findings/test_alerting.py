@@ -103,7 +103,10 @@ def test_trouble_of_two_kinds_is_two_incidents_and_all_of_one_kind_is_one(
     told = watch.look(make_window(24, "drift", "performance", "labels", "quality", "serving"))
 
     assert [(alert["title"], alert["severity"]) for alert in told] == [
-        ("version 3: worse predictions, drift, a different distribution of durations", "error"),
+        (
+            "version 3: worse predictions, drift, a different distribution of labels",
+            "error",
+        ),
         ("version 3: broken data", "warning"),
         ("version 3: a slow or failing server", "error"),
     ]

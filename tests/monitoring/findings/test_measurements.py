@@ -7,8 +7,16 @@ import math
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import TypeAdapter
 
-from mlops.monitoring.findings.measurements import Measurement, Scale, effect, value_at
+from mlops.monitoring.findings.measurements import (
+    ALL_ROWS,
+    Measurement,
+    MeasureName,
+    Scale,
+    effect,
+    value_at,
+)
 
 SCALES: tuple[Scale, ...] = ("squares", "distance", "share", "ratio", "difference")
 
@@ -78,3 +86,16 @@ def test_a_limit_is_shown_as_the_value_with_its_effect(
     scale: Scale, of: float, reference: float, expected: float
 ) -> None:
     assert value_at(scale, of, reference) == pytest.approx(expected, abs=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("stored", "now"),
+    [
+        ("all trips", ALL_ROWS),
+        ("all trips: rmse", f"{ALL_ROWS}: rmse"),
+        ("rule duration: share", "rule duration_out_of_range: share"),
+        ("distance: over all trips", "distance: over all trips"),
+    ],
+)
+def test_what_was_stored_under_a_former_name_is_read_under_its_own(stored: str, now: str) -> None:
+    assert TypeAdapter(MeasureName).validate_python(stored) == now

@@ -9,9 +9,9 @@ import pytest
 
 from mlops.monitoring.findings.alerting import streak_of
 from mlops.monitoring.findings.deciding import is_judged
+from mlops.monitoring.findings.measurements import ALL_ROWS
 from mlops.monitoring.findings.records import WindowRecord, find_window, read_windows, write_window
 from mlops.monitoring.findings.report import Finding
-from mlops.monitoring.measures.performance import ALL_TRIPS
 from mlops.settings import Settings, load_settings
 
 Maker = Callable[..., WindowRecord]
@@ -62,8 +62,8 @@ def test_an_outline_says_all_that_is_decided_on(
         for kind in KINDS:
             assert outline.report.worst(kind) == record.report.worst(kind)
             assert is_judged(outline, frozenset({kind})) == is_judged(record, frozenset({kind}))
-        overall = [f for f in record.report.findings if f.subject == ALL_TRIPS]
-        assert [f for f in outline.report.findings if f.subject == ALL_TRIPS] == overall
+        overall = [f for f in record.report.findings if f.subject == ALL_ROWS]
+        assert [f for f in outline.report.findings if f.subject == ALL_ROWS] == overall
         # and all but the findings is as it was
         report = outline.report.model_copy(update={"findings": record.report.findings})
         assert outline.model_copy(update={"report": report}) == record

@@ -65,6 +65,6 @@ def test_summaries() -> None:
     quiet = report(finding("quiet", 1.0, "ok"))
     two = report(finding("zone", 9.0, "alarm"), finding("vendor", 6.0, "alarm"))
 
-    when = "5,000 trips of 2024-02-01 00:00 to 2024-02-03 12:00"
+    when = "5,000 rows of 2024-02-01 00:00 to 2024-02-03 12:00"
     assert quiet.summary() == f"{when}: nothing unusual"
     assert two.summary() == f"{when}: zone by psi (and 1 more)"

@@ -73,7 +73,7 @@ def test_a_report_survives_storage_with_alarms_first(world: Any) -> None:
     assert WindowReport.model_validate_json(report.model_dump_json()) == report
     outcomes = [finding.outcome for finding in report.findings]
     assert outcomes[: len(report.alarms)] == ["alarm"] * len(report.alarms)
-    assert report.summary().startswith("3,000 trips of 2024-02-01")
+    assert report.summary().startswith("3,000 rows of 2024-02-01")
     assert report.worst("quality") == report.alarms[0] or report.worst("quality") in report.alarms
 
 
@@ -191,8 +191,8 @@ def test_the_limits_of_what_is_not_learned_are_set(
         ("drift", "s", "js", "squares", 0.2 / (8 * math.log(2))),
         ("drift", "s", "ks", "distance", 0.07),
         ("drift", "s", "wasserstein", "distance", 0.3 * 5),
-        ("performance", "all trips", "coverage", "difference", 0.06),
-        ("performance", "all trips", "rmse", "ratio", 0.15 * 5),
+        ("performance", "all rows", "coverage", "difference", 0.06),
+        ("performance", "all rows", "rmse", "ratio", 0.15 * 5),
         ("quality", UNITS, "median ratio", "ratio", 0.4 * 5),
         ("quality", "rule x", "share", "share", 0.5 * 2.0),  # half of what is usual
     ],
@@ -224,12 +224,12 @@ def without(profile: Any, *kinds: str) -> Any:
 @pytest.mark.parametrize(
     ("subject", "n", "interval", "outcome"),
     [
-        ("all trips", 1_000, (4.5, 5.5), "alarm"),
-        ("all trips", 1_000, (4.3, 5.7), "ok"),  # expected is 4.0: a tenth more may be chance
-        ("all trips", 1_000, (3.0, 3.5), "ok"),
-        ("all trips", 100, (4.5, 5.5), "alarm"),
-        ("all trips", 99, (4.5, 5.5), "unjudged"),
-        ("all trips", 1_000, None, "unjudged"),
+        ("all rows", 1_000, (4.5, 5.5), "alarm"),
+        ("all rows", 1_000, (4.3, 5.7), "ok"),  # expected is 4.0: a tenth more may be chance
+        ("all rows", 1_000, (3.0, 3.5), "ok"),
+        ("all rows", 100, (4.5, 5.5), "alarm"),
+        ("all rows", 99, (4.5, 5.5), "unjudged"),
+        ("all rows", 1_000, None, "unjudged"),
         ("hour: night", 600, (6.1, 9.0), "alarm"),  # of a slice, half more
         ("hour: night", 600, (5.5, 9.0), "ok"),
         ("hour: night", 500, (6.1, 9.0), "alarm"),
@@ -289,7 +289,7 @@ def test_a_learned_limit_is_beyond_chance_and_beyond_what_matters(
     world: Any, side: Any, value: float, deviation: float, limit: float
 ) -> None:
     measured = Measurement(
-        *("performance", "all trips", "rmse", "ratio", side, 500, value, 5.0, "min"), yardstick=5.0
+        *("performance", "all rows", "rmse", "ratio", side, 500, value, 5.0, "min"), yardstick=5.0
     )
     spread = Spread(persistent=deviation**2, shrinking=0.0)
     nulls = Nulls(centres={}, spreads={measured.pool: spread}, widths={})
@@ -305,4 +305,4 @@ def test_a_learned_limit_is_beyond_chance_and_beyond_what_matters(
     away = math.log(value / 5.0)
     worse = {"high": away, "low": -away, "both": abs(away)}[side]
     assert finding.score == pytest.approx(worse / deviation)
-    assert finding.why.startswith(f"all trips: rmse is {value:g} min, usual is 5 min (limit ")
+    assert finding.why.startswith(f"all rows: rmse is {value:g} min, usual is 5 min (limit ")

@@ -73,7 +73,7 @@ def test_a_quiet_window_of_the_compiled_models_answers(watched: Any, home: Setti
     assert (record.trips, record.labelled) == (1_000, 1_000)
     error = trips[TARGET] - minutes[:, 0]
     judged = trips[TARGET].between(1, 60)
-    rmse = finding(record, "performance", "all trips", "rmse")
+    rmse = finding(record, "performance", "all rows", "rmse")
     assert rmse.value == pytest.approx(np.sqrt((error[judged] ** 2).mean()), rel=0.02)
     assert record.report.created_at == NOW
     assert record.report.window == record.window

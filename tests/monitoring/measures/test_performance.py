@@ -44,8 +44,8 @@ def test_numbers_are_those_of_evaluation(world: Any) -> None:
 
     # then both agree, overall and by slice
     for name, value in (("rmse", metrics.rmse), ("mae", metrics.mae), ("bias", metrics.bias)):
-        assert found[f"all trips: {name}"].value == pytest.approx(value)
-    assert found["all trips: coverage"].value == pytest.approx(coverage.coverage)
+        assert found[f"all rows: {name}"].value == pytest.approx(value)
+    assert found["all rows: coverage"].value == pytest.approx(coverage.coverage)
     assert found["hour: midday: rmse"].value == pytest.approx(slices["hour: midday"].rmse)
 
 
@@ -55,21 +55,21 @@ def test_only_trips_that_ended_count(world: Any) -> None:
 
     found = performance(world, trips)
 
-    assert found["all trips: rmse"].n <= 300
+    assert found["all rows: rmse"].n <= 300
     assert performance(world, trips[list(REQUEST_COLUMNS)]) == {}
 
 
 def test_the_interval_holds_the_truth_about_as_often_as_it_says(world: Any) -> None:
     # given one world without any drift: the errors of the whole month
     live = world.live
-    truth = performance(world, live)["all trips: bias"].value
+    truth = performance(world, live)["all rows: bias"].value
 
     # when many windows of it are measured
     windows = [live.iloc[start : start + 400] for start in range(0, len(live) - 400, 400)]
     hits = [
         low <= truth <= high
         for window in windows
-        for low, high in [performance(world, window)["all trips: bias"].interval or (0, 0)]
+        for low, high in [performance(world, window)["all rows: bias"].interval or (0, 0)]
     ]
 
     # then 95 % of the intervals, roughly, hold what is true of the month
@@ -81,14 +81,14 @@ def test_a_single_trip_has_no_interval(world: Any) -> None:
 
     found = performance(world, clean.iloc[:1])
 
-    assert found["all trips: rmse"].interval is None
+    assert found["all rows: rmse"].interval is None
 
 
 def test_slower_traffic_shows_as_a_negative_bias(world: Any) -> None:
     trips = world.live.iloc[:2_000]
     slower = trips.assign(**{TARGET: (trips[TARGET] * 1.3).clip(upper=60)})
 
-    before, after = (performance(world, each)["all trips: bias"] for each in (trips, slower))
+    before, after = (performance(world, each)["all rows: bias"] for each in (trips, slower))
 
     assert after.value < before.value - 1
     assert after.reference == before.reference
@@ -148,7 +148,7 @@ def test_what_the_reference_hardly_knows_is_no_expectation(
     found = list(measure_performance(world.window(world.live.iloc[:50]), profile))
 
     assert bool(found) == measured
-    assert {m.subject for m in found} <= {"all trips"}
+    assert {m.subject for m in found} <= {"all rows"}
 
 
 def test_both_ends_of_an_interval_lie_in_it(world: Any) -> None:

@@ -87,11 +87,28 @@ def test_a_month_of_a_table_without_months_is_refused_at_once() -> None:
     assert check_run("data_preparation", table).source.month_list == ()
 
 
-@pytest.mark.parametrize("pipeline", ["predict", "monitoring"])
+@pytest.mark.parametrize("pipeline", ["predict"])
 def test_what_knows_the_worked_case_alone_refuses_other_datasets(pipeline: str) -> None:
     assert f"the pipeline {pipeline} works for the dataset taxi only" in refusal(
         pipeline, dataset="flights"
     )
+
+
+def test_rows_without_an_order_in_time_are_not_monitored(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert check_run("monitoring", {"dataset": "flights"}).dataset == "flights"
+    (tmp_path / "datasets" / "houses").mkdir(parents=True)
+    definition = {
+        **{"name": "houses", "title": "What is a house worth?", "source": {"location": "a.csv"}},
+        **{"task": {"target": "price"}, "features": {"rooms": "number"}},
+        "split": {"by": "random", "validation": 0.2, "test": 0.2},
+    }
+    file = tmp_path / "datasets" / "houses" / "dataset.yaml"
+    file.write_text(yaml.safe_dump(definition))
+    monkeypatch.chdir(tmp_path)
+
+    assert "houses: its rows have no time" in refusal("monitoring", dataset="houses")
 
 
 def test_every_field_of_the_form_is_accepted() -> None:

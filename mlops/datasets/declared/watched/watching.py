@@ -24,6 +24,7 @@ from mlops.datasets.declared.preparing.validating import declared_rules_in_force
 from mlops.datasets.declared.reading import dtype_of
 from mlops.datasets.declared.rules import DatasetRule, broken_rules
 from mlops.datasets.declared.slices import slice_labels
+from mlops.datasets.declared.watched.order import require_order
 from mlops.datasets.declared.words import words_of_definition
 from mlops.datasets.definition import CalendarPart, DatasetDefinition, TimeDeclaration
 from mlops.datasets.watching import (
@@ -69,20 +70,7 @@ class TableWatching:
         Raises:
             ConfigurationError: If rows have no time, or the test does not follow training in time.
         """
-        name, time, split = definition.name, definition.time, definition.split.by
-        if time is None:
-            raise ConfigurationError(
-                f"{name}: its rows have no time, so there is no order in which new ones could be"
-                " compared with old ones",
-                "declare time: {event: COLUMN} in its definition, and train again",
-            )
-        if split != "time":
-            raise ConfigurationError(
-                f"{name}: its rows are split by: {split}, so the test does not follow training in"
-                " time and says nothing of later windows",
-                "write split: {by: time} in its definition, and train again",
-            )
-        return cls(definition, limits, time)
+        return cls(definition, limits, require_order(definition))
 
     @property
     def plural(self) -> str:
