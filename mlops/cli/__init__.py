@@ -72,7 +72,7 @@ def build_app() -> typer.Typer:
     app = typer.Typer(
         name="mlops",
         cls=Commands,
-        help="From raw trips to a monitored model in production.",
+        help="From raw data to a monitored model in production.",
         epilog="Exit codes:\n\n"
         + " · ".join(f"{code} {meaning}" for code, meaning in EXIT_CODES.items()),
         no_args_is_help=True,

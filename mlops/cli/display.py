@@ -90,7 +90,7 @@ def terminal(*, stderr: bool = False) -> Console:
 
 
 def error_columns(metrics: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the errors of a model as columns: minutes, and MAPE in percent; it is kept as a share.
+    """Return the errors of a model as columns, MAPE in percent; it is kept as a share.
 
     Args:
         metrics: The fields of `mlops.evaluation.results.Metrics`; empty for a failed candidate.

@@ -9,8 +9,9 @@ from rich.console import Console
 
 from mlops.cli.display import error_columns, show_rows, terminal
 from mlops.cli.options import AsJson, examples
+from mlops.datasets.opening import dataset_of
+from mlops.datasets.wording import DatasetWords
 from mlops.errors import ConfigurationError
-from mlops.registry.descriptions import unit_of
 from mlops.settings import Settings, dataset_option, load_settings
 
 
@@ -42,7 +43,7 @@ def models(
     from mlops.registry.lookup import no_version
     from mlops.registry.standing import Standing, look_up
 
-    console, unit = terminal(), unit_of(settings)
+    console, words = terminal(), dataset_of(settings).words
     if verdict:
         _show_last_verdict(settings, console, as_json)
         return
@@ -54,7 +55,7 @@ def models(
         if as_json:
             print(json.dumps(content, indent=1))
         else:
-            _show_version(content, console, unit)
+            _show_version(content, console, words)
         return
     rows = [
         {
@@ -73,7 +74,7 @@ def models(
     show_rows(
         rows,
         as_json=as_json,
-        title=f"Versions (RMSE in {unit})" if unit else "Versions",
+        title=f"Versions (RMSE in {words.unit})" if words.unit else "Versions",
         empty=f"no version yet; train one with: mlops run{dataset_option(settings.dataset)}",
     )
 
@@ -111,14 +112,14 @@ def adopt(
     console.print(f"trusted: SHA-256 {known.sha256}; next: mlops deploy {info.version}{of}")
 
 
-def _show_version(content: dict[str, Any], console: Console, unit: str) -> None:
+def _show_version(content: dict[str, Any], console: Console, words: DatasetWords) -> None:
     from mlops.evaluation.verdict import Verdict
 
     console.print(
         f"[bold]Version {content['version']}[/] {', '.join(content['aliases'])}", soft_wrap=True
     )
     if content["receipt"] and content["receipt"]["synthetic"]:
-        console.print("[yellow]It learned from synthetic trips.[/]")
+        console.print(f"[yellow]It learned from synthetic {words.rows}.[/]")
     if content["promoted_at"]:
         console.print(f"promoted {content['promoted_at']} by {content['promoted_by']}:")
         console.print(f"  {content['promotion_reason']}")
@@ -126,16 +127,14 @@ def _show_version(content: dict[str, Any], console: Console, unit: str) -> None:
         console.print("registered by hand: no evidence is stored with it")
         return
     metrics = content["evaluation"]["metrics"]
-    row = {"rows": metrics["rows"], "RMSE": metrics["rmse"], **error_columns(metrics)}
-    show_rows([{**row, "bias": metrics["bias"]}], as_json=False, title=_titled("Test window", unit))
+    row = {words.rows: metrics["rows"], "RMSE": metrics["rmse"], **error_columns(metrics)}
+    show_rows(
+        [{**row, "bias": metrics["bias"]}], as_json=False, title=words.measured("Test window")
+    )
     console.print(Verdict.model_validate(content["verdict"]).table(), markup=False)
-    show_rows(content["evaluation"]["slices"], as_json=False, title=_titled("Slices", unit))
+    show_rows(content["evaluation"]["slices"], as_json=False, title=words.measured("Slices"))
     receipt = [{"receipt": name, "value": str(v)} for name, v in content["receipt"].items()]
     show_rows(receipt, as_json=False)
-
-
-def _titled(what: str, unit: str) -> str:
-    return f"{what}, {unit}" if unit else what
 
 
 def _show_last_verdict(settings: Settings, console: Console, as_json: bool) -> None:

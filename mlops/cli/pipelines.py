@@ -10,7 +10,7 @@ from rich.markup import escape
 
 from mlops.cli.display import RunDisplay, show_rows, terminal
 from mlops.cli.options import AsJson, SetOption, examples, parse_assignments, settings_from
-from mlops.counting import counted
+from mlops.datasets.opening import dataset_of
 from mlops.errors import ConfigurationError
 from mlops.orchestration.engine.interruption import interruptible
 from mlops.settings import PROJECT_ROOT, load_settings
@@ -176,7 +176,7 @@ def status(
         else:
             label = " (synthetic)" if manifest.extraction.synthetic else ""
             extraction = manifest.extraction
-            rows = counted(manifest.rows, "trip" if extraction.taxi else "row")
+            rows = dataset_of(settings).words.count(manifest.rows)
             console.print(
                 f"training set {manifest.sha256[:12]}{label}: {rows}, "
                 f"{extraction.taxi or manifest.dataset} {', '.join(extraction.months)}, "

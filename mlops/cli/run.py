@@ -1,4 +1,4 @@
-"""`mlops run`: the main job, from raw trips to a gated champion and its predictions."""
+"""`mlops run`: the main job, from raw rows to a gated champion and its predictions."""
 
 import json
 import time
@@ -11,8 +11,8 @@ from rich.console import Console
 
 from mlops.cli.display import RunDisplay, error_columns, show_rows, terminal
 from mlops.cli.options import AllowMismatch, AsJson, SetOption, examples, overrides_from
+from mlops.datasets.opening import dataset_of
 from mlops.errors import CandidateFailureError, GateRefusalError
-from mlops.registry.descriptions import unit_of
 from mlops.settings import DEFAULT_DATASET, Settings, dataset_option, load_settings
 
 REAL_MONTHS = "mlops run --source tlc --months 2024-01..2024-02"
@@ -42,7 +42,7 @@ def run(
         Optional[str],
         typer.Option(help="With --source path: folder, base URL or files."),
     ] = None,
-    train_data: Annotated[Optional[Path], typer.Option(help="A file of training trips.")] = None,
+    train_data: Annotated[Optional[Path], typer.Option(help="A file of training rows.")] = None,
     validation_data: Annotated[
         Optional[Path],
         typer.Option(help="A later file: its first half guides the search."),
@@ -213,9 +213,9 @@ def _show_outcome(
     seconds: float,
 ) -> None:
     sample = settings.source.kind == "sample" and settings.dataset == DEFAULT_DATASET
-    synthetic = " (synthetic trips)" if sample else ""
-    unit = unit_of(settings)
-    of_unit = f" in {unit}" if unit else ""
+    words = dataset_of(settings).words
+    synthetic = f" (synthetic {words.rows})" if sample else ""
+    of_unit = f" in {words.unit}" if words.unit else ""
     console.print()
     show_rows(
         candidate_rows([*judgement["candidates"], *judgement["untrained"]], judgement["winner"]),
@@ -231,8 +231,8 @@ def _show_outcome(
     if scored:
         predictions = scored["summary"]
     elif registered["champion"] is not None:
-        champion = registered["champion"]
-        predictions = f"none, because version {champion}, the champion, was trained on other trips"
+        other = f"version {registered['champion']}, the champion, was trained on other {words.rows}"
+        predictions = f"none, because {other}"
     console.print(f"[bold]Predictions[/] {predictions}")
     console.print(f"[bold]Time[/] {seconds:.0f} s")
     console.print()

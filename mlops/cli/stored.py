@@ -63,7 +63,7 @@ def training_set(settings: Settings, fault: Callable[[MlopsError], None]) -> str
         from mlops.data.store.snapshots import verify
 
         verify(manifest)
-        return f"{manifest.sha256[:12]}, {counted(manifest.rows, 'trip')}"
+        return f"{manifest.sha256[:12]}, {counted(manifest.rows, 'row')}"
     return "damaged"
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mlops.datasets.dataset import Dataset
 from mlops.settings import DEFAULT_DATASET, Settings
 
 if TYPE_CHECKING:
+    from mlops.datasets.dataset import Dataset
     from mlops.datasets.definition import DatasetDefinition
 
 

@@ -5,9 +5,10 @@ Tags that start with ``mlflow.`` fill the pages' own fields and columns.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
-from mlops.settings import DEFAULT_DATASET, Settings
+from mlops.datasets.opening import dataset_of
+from mlops.settings import Settings
 
 if TYPE_CHECKING:
     from mlops.registry.receipts import Receipt
@@ -15,41 +16,7 @@ if TYPE_CHECKING:
 NOTE: Final = "mlflow.note.content"
 
 
-class Subject(NamedTuple):
-    """What a dataset is about, in words."""
-
-    question: str
-    answer: str  # beginning of a sentence: what a model predicts
-    unit: str  # of the target; may be empty
-
-
 _KIND: Final = {"mlflow.experimentKind": "custom_model_development"}
-_TAXI: Final = Subject(
-    "How long does a New York taxi trip take, asked at pickup?",
-    "Predicts how many minutes a taxi trip takes",
-    "minutes",
-)
-
-
-def _subject(settings: Settings) -> Subject:
-    if settings.dataset == DEFAULT_DATASET:
-        return _TAXI
-    from mlops.datasets.catalogue import definition_file
-    from mlops.datasets.loading import load_definition
-
-    definition = load_definition(definition_file(settings.dataset))
-    title, task = definition.title.strip(), definition.task
-    question = title if title[-1] in ".?!" else f"{title}."
-    return Subject(question, f"{question} Predicts {task.target}", task.unit)
-
-
-def unit_of(settings: Settings) -> str:
-    """Return the unit of the target of a dataset; empty if it has none.
-
-    Raises:
-        ConfigurationError: If the dataset has no definition, or one with mistakes.
-    """
-    return _subject(settings).unit
 
 
 def experiment_tags(settings: Settings) -> dict[str, str]:
@@ -58,10 +25,10 @@ def experiment_tags(settings: Settings) -> dict[str, str]:
     Raises:
         ConfigurationError: If the dataset has no definition, or one with mistakes.
     """
-    subject = _subject(settings)
-    rmse = f"RMSE ({subject.unit})" if subject.unit else "RMSE"
+    words = dataset_of(settings).words
+    rmse = f"RMSE ({words.unit})" if words.unit else "RMSE"
     note = (
-        f"{subject.question} One run per candidate: its model "
+        f"{words.question} One run per candidate: its model "
         f"family is searched on the train window and compared by {rmse} on the validation "
         "window; its trials are nested below it. Runs named “… refit” were refitted on both "
         "windows and measured on the untouched test window; the registered versions come from "
@@ -78,10 +45,12 @@ def model_description(settings: Settings) -> str:
     Raises:
         ConfigurationError: If the dataset has no definition, or one with mistakes.
     """
+    words = dataset_of(settings).words
     return (
-        f"{_subject(settings).answer}, with an 80 % prediction interval. The alias "
-        "`champion` answers requests, `challenger` passed the gate last, and `previous_champion` "
-        "is what `mlops rollback` restores. `mlops models VERSION` shows all about a version."
+        f"{words.question} Predicts {words.prediction}, with an 80 % prediction interval. The"
+        " alias `champion` answers requests, `challenger` passed the gate last, and"
+        " `previous_champion` is what `mlops rollback` restores."
+        " `mlops models VERSION` shows all about a version."
     )
 
 
@@ -101,13 +70,13 @@ def tags_of_run(
     """
     window = "test" if stage == "refit" else "validation"
     months = ", ".join(f"{name} {part}" for name, part in receipt.windows.items())
-    error = f"RMSE {rmse:.3f} {_subject(settings).unit}".rstrip() if rmse is not None else ""
+    error = (
+        f"RMSE {rmse:.3f} {dataset_of(settings).words.unit}".rstrip() if rmse is not None else ""
+    )
     measured = f", {error} on the {window} window" if error else ""
-    real = f"trips of {receipt.taxi} taxis" if receipt.taxi else f"rows of {receipt.dataset}"
-    kind = "synthetic trips" if receipt.synthetic else real
     job = f"{receipt.pipeline or 'outside Mage'} run {receipt.pipeline_run_id or '–'}"
     return {
-        NOTE: f"`{receipt.family}`{measured}. Learned from {kind}: {months}. "
+        NOTE: f"`{receipt.family}`{measured}. Learned from {receipt.origin}: {months}. "
         f"Training set `{receipt.data_hash[:12]}`.",
         "mlflow.source.name": receipt.pipeline or "mlops",
         "mlflow.source.type": "JOB",

@@ -107,6 +107,7 @@ class WindowFacts:
         record: What was found.
         words: Of the dataset.
         made_at: With time zone.
+        watched: Meaning of each column that monitoring watches.
         info: Version that answered; None if the registry does not know it.
         history: Windows of the same version up to this one, the latest last.
         decision: The last decision that looked at the window; None if none did yet.
@@ -116,6 +117,7 @@ class WindowFacts:
     record: WindowRecord
     words: DatasetWords
     made_at: datetime
+    watched: Mapping[str, str] = field(default_factory=dict)
     info: VersionInfo | None = None
     history: tuple[WindowRecord, ...] = ()
     decision: DecisionRecord | None = None

@@ -127,6 +127,7 @@ def gather_window(settings: Settings, name: str = "") -> WindowFacts:
     Raises:
         ConfigurationError: If there is no such window, or none yet.
     """
+    dataset = dataset_of(settings)
     windows = read_windows(settings, whole=1)
     record = find_window(settings, name) or _window(windows, name)
     missing: list[str] = []
@@ -144,8 +145,9 @@ def gather_window(settings: Settings, name: str = "") -> WindowFacts:
     ]
     return WindowFacts(
         record=record,
-        words=dataset_of(settings).words,
+        words=dataset.words,
         made_at=datetime.now(timezone.utc),
+        watched={each.name: each.meaning for each in dataset.watching(settings).features},
         info=info,
         history=tuple(
             each

@@ -88,7 +88,7 @@ def _lead(facts: WindowFacts) -> tuple[str, ...]:
     alarms = len(report.reasons)
     found = (
         f"{count(alarms)} {'alarm was' if alarms == 1 else 'alarms were'} raised, first of all:"
-        f" {words.finding(report.alarms[0], facts.amounts)}."
+        f" {words.finding(report.alarms[0], facts)}."
         if alarms
         else "Nothing was unusual."
     )
@@ -152,7 +152,7 @@ def _decision(facts: WindowFacts) -> tuple[Block, ...]:
         rows.append(("Command", Cell(made.command, code=True)))
     seen = ", ".join(outcome.window for outcome in decision.windows)
     rows.append(("Windows considered", Cell(seen)))
-    sentences = {f.why: words.finding(f, facts.amounts) for f in facts.record.report.findings}
+    sentences = {f.why: words.finding(f, facts) for f in facts.record.report.findings}
     reasons = tuple(sentences.get(reason, reason) for reason in decision.reasons)
     more = reasons[_SHOWN_REASONS:]
     rest = (Fold(counted(len(more), "more reason"), (Items(more),)),) if more else ()
@@ -165,7 +165,7 @@ def _drift(facts: WindowFacts) -> tuple[Block, ...]:
         return ()
     subjects = list(dict.fromkeys(f.subject for f in own))
     rows = tuple(
-        _drift_row(name, [f for f in own if f.subject == name], facts.amounts) for name in subjects
+        _drift_row(name, [f for f in own if f.subject == name], facts) for name in subjects
     )
     table = DocumentTable(
         "Distance of each distribution from its reference, largest first; a full bar is the limit",
@@ -182,14 +182,14 @@ def _drift(facts: WindowFacts) -> tuple[Block, ...]:
     return text, table, Fold("Every number with its limit", (every,))
 
 
-def _drift_row(subject: str, own: Sequence[Finding], amounts: Amounts) -> tuple[Cell, ...]:
+def _drift_row(subject: str, own: Sequence[Finding], facts: WindowFacts) -> tuple[Cell, ...]:
     found = {finding.statistic: finding for finding in own}
     worst = "alarm" if any(f.outcome == "alarm" for f in own) else own[0].outcome
     return (
-        Cell(words.watched(subject)),
-        _distance(found.get("psi"), amounts),
-        _distance(found.get("ks", found.get("js")), amounts),
-        _distance(found.get("wasserstein"), amounts),
+        Cell(facts.watched.get(subject, subject)),
+        _distance(found.get("psi"), facts.amounts),
+        _distance(found.get("ks", found.get("js")), facts.amounts),
+        _distance(found.get("wasserstein"), facts.amounts),
         _verdict(worst),
     )
 
@@ -209,7 +209,7 @@ def _verdict(outcome: str) -> Cell:
 
 def _kind(name: str, facts: WindowFacts) -> DocumentSection:
     own = [finding for finding in facts.record.report.findings if finding.kind == name]
-    alarms = tuple(words.finding(f, facts.amounts) for f in own if f.outcome == "alarm")
+    alarms = tuple(words.finding(f, facts) for f in own if f.outcome == "alarm")
     summary = Items(alarms) if alarms else Text("Nothing unusual.")
     table = _findings_table(f"{words.MONITORED[name]}: every finding", own, facts.amounts)
     return DocumentSection(words.MONITORED[name], (summary, table) if own else ())

@@ -158,7 +158,6 @@ def receipt_blocks(receipt: Receipt, command: str) -> tuple[Block, ...]:
         receipt: Of the model.
         command: Of `mlops` that does it, without the dataset.
     """
-    dataset = dataset_option(receipt.dataset)
     dirty = (
         (
             Notice(
@@ -189,7 +188,10 @@ def receipt_blocks(receipt: Receipt, command: str) -> tuple[Block, ...]:
                 ),
             ),
             ("Written", Cell(moment(receipt.created_at))),
-            ("Command to reproduce it", Cell(f"mlops {command}{dataset}", code=True)),
+            (
+                "Command to reproduce it",
+                Cell(f"mlops {command}{dataset_option(receipt.dataset)}", code=True),
+            ),
         )
     )
     return (*dirty, facts, params_fold(receipt.params))

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from mlops.datasets.taxi.watched.watching import FEATURES as WATCHED
 from mlops.datasets.wording import DatasetWords
 from mlops.monitoring.findings.report import Finding
-from mlops.reports.numbers import Amounts
+from mlops.reports.facts import WindowFacts
 
 _FAMILIES: Final[Mapping[str, str]] = {
     "global_mean": "the mean {answer} of all {rows} that it was trained on",
@@ -51,7 +50,6 @@ _SHORT: Final[Mapping[str, str]] = {
     **{"mae": "mean absolute error", "rmse": "RMSE", "coverage": "share within the interval"},
     **{"psi": "PSI", "js": "JS", "ks": "KS", "wasserstein": "Wasserstein distance"},
 }
-_WATCHED: Final = {feature.name: feature.meaning for feature in WATCHED}
 
 
 def family(name: str, words: DatasetWords) -> str:
@@ -60,20 +58,17 @@ def family(name: str, words: DatasetWords) -> str:
     return described.format(answer=words.answer, rows=words.rows, group=words.group)
 
 
-def watched(name: str) -> str:
-    """Return a column that monitoring watches in words."""
-    return _WATCHED.get(name, name)
-
-
-def finding(found: Finding, amounts: Amounts) -> str:
+def finding(found: Finding, facts: WindowFacts) -> str:
     """Return a finding as a sentence without its full stop, numbers as everywhere in reports."""
+    amounts = facts.amounts
     measure = _SHORT.get(found.statistic, found.statistic)
     value, limit = (
         amounts.in_unit(found.value, found.unit),
         amounts.in_unit(found.limit, found.unit),
     )
     if found.kind in ("drift", "labels"):
-        changed = f"{watched(found.subject)} ({found.subject}) has an unusual distribution"
+        meaning = facts.watched.get(found.subject, found.subject)
+        changed = f"{meaning} ({found.subject}) has an unusual distribution"
         return f"{changed}: {measure} {value}, limit {limit}"
     if found.kind == "performance":
         usual = amounts.in_unit(found.reference, found.unit)

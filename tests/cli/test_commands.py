@@ -205,7 +205,7 @@ assert not {SLOW!r} & set(sys.modules), {SLOW!r} & set(sys.modules)
     [
         (["run", "--months", "2024-13"], 2, "months"),
         (["run", "--max-evals", "many"], 2, "--max-evals"),
-        (["predict"], 2, "TRIPS"),
+        (["predict"], 2, "ROWS"),
         (["run", "--set", "training.nothing=1"], 2, "training.nothing"),
         (["run", "--train-data", "missing.parquet"], 2, "--validation-data"),
         (["--train-data", "a.parquet", "--validation-data", "b.parquet"], 2, "a.parquet"),

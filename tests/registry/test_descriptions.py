@@ -36,7 +36,9 @@ def test_the_pages_of_a_dataset_say_what_it_asks_and_nothing_of_taxis() -> None:
 
     assert experiment.startswith("What does a house cost. One run per candidate")
     assert "RMSE (euros)" in experiment
-    assert model.startswith("What does a house cost. Predicts price, with an 80 %")
+    assert model.startswith(
+        "What does a house cost. Predicts the price of a row, in euros, with an 80 %"
+    )
     assert not any(word in experiment + model for word in ("taxi", "trip", "minute"))
 
 
@@ -44,7 +46,7 @@ def test_the_pages_of_the_worked_case_ask_about_taxi_trips() -> None:
     settings = load_settings()
 
     assert experiment_tags(settings)[NOTE].startswith("How long does a New York taxi trip take")
-    assert model_description(settings).startswith("Predicts how many minutes a taxi trip takes")
+    assert "Predicts how many minutes a taxi trip in New York" in model_description(settings)
 
 
 def test_a_dataset_without_a_definition_has_no_pages() -> None:

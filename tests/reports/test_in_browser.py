@@ -65,7 +65,7 @@ def reports(
 ) -> dict[str, Path]:
     """Return a file of each kind."""
     windows = tuple(make_window(number, alarming=number == 2) for number in range(3))
-    window = WindowFacts(windows[2], words, windows[2].end, None, windows, decide(*windows))
+    window = WindowFacts(windows[2], words, windows[2].end, {}, None, windows, decide(*windows))
     documents = {
         "model": model_card(gather_card(project.settings, 1)),
         "run": training_run(gather_selection(project.settings)),

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from mlops.datasets.taxi.dataset import TaxiTrips
 from mlops.datasets.wording import DatasetWords
 from mlops.registry.versions import VersionInfo
 from mlops.reports.document import render
 from mlops.reports.facts import WindowFacts
 from mlops.reports.monitoring_window import monitoring_window
+from mlops.settings import load_settings
 
+WATCHED = {each.name: each.meaning for each in TaxiTrips().watching(load_settings()).features}
 Make = Callable[..., Any]
 
 
@@ -18,7 +21,7 @@ def test_an_alarm_is_told_in_words_with_its_decision(
     make_window: Make, decide: Make, read_page: Make, words: DatasetWords
 ) -> None:
     quiet, loud = make_window(0), make_window(1, alarming=True)
-    facts = WindowFacts(loud, words, loud.end, history=(quiet, loud), decision=decide(quiet, loud))
+    facts = WindowFacts(loud, words, loud.end, WATCHED, None, (quiet, loud), decide(quiet, loud))
 
     page = read_page(render(monitoring_window(facts)))
 

@@ -18,13 +18,8 @@ from mlops.datasets.definition import CalendarPart
 Floats = npt.NDArray[np.float64]
 Times = npt.NDArray[np.datetime64]
 
-# Six hours of night, and the rest of the day in parts of three or four.
-PARTS_OF_DAY: Final = ("night", "morning", "midday", "afternoon", "evening", "late evening")
+# Positions in `mlops.datasets.declared.names.PARTS_OF_DAY`.
 _PART_OF_HOUR: Final = tuple(np.repeat(np.arange(6), [6, 4, 3, 4, 4, 3]).tolist())
-WEEKDAYS: Final = (
-    *("Monday", "Tuesday", "Wednesday", "Thursday", "Friday"),
-    *("Saturday", "Sunday"),
-)
 _MICROSECONDS_PER_MINUTE: Final = 60_000_000
 _THURSDAY: Final = 3  # 1970-01-01, counted from Monday = 0
 

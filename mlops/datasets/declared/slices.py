@@ -7,7 +7,8 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
-from mlops.datasets.declared.calendar import PARTS_OF_DAY, WEEKDAYS, calendar_part, times_of
+from mlops.datasets.declared.calendar import calendar_part, times_of
+from mlops.datasets.declared.names import MISSING, OTHER, PARTS_OF_DAY, QUARTERS, WEEKDAYS
 from mlops.datasets.definition import (
     CalendarPart,
     DatasetDefinition,
@@ -15,10 +16,7 @@ from mlops.datasets.definition import (
     SliceDeclaration,
 )
 
-MISSING: Final = "missing"
-OTHER: Final = "other"
 _LARGEST: Final = 20  # slices by a category: rarer values lie together
-QUARTERS: Final = ("lowest quarter", "second quarter", "third quarter", "highest quarter")
 
 
 def slice_labels(definition: DatasetDefinition, rows: pd.DataFrame) -> pd.DataFrame:

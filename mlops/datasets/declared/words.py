@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Any, Final
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any, Final
 
 from mlops.datasets.consistency import history_features
-from mlops.datasets.declared.calendar import PARTS_OF_DAY, WEEKDAYS
-from mlops.datasets.declared.slices import OTHER, QUARTERS
+from mlops.datasets.declared.names import OTHER, PARTS_OF_DAY, QUARTERS, WEEKDAYS
 from mlops.datasets.definition import CalendarPart, DatasetDefinition, HistoryDeclaration
 from mlops.datasets.wording import DatasetWords, plural
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _PARTS: Final[dict[CalendarPart, str]] = {
     "minute_of_day": "time of day",

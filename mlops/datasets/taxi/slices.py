@@ -9,27 +9,10 @@ import numpy.typing as npt
 import pandas as pd
 
 from mlops.datasets.taxi.trips import DISTANCE, DROPOFF_ZONE, PICKUP_AT, PICKUP_ZONE
+from mlops.datasets.taxi.words import DAYS, DISTANCE_BANDS, HOUR_BANDS
 from mlops.datasets.taxi.zones import borough_of
 
-# Starts of the bands, in hours. The evening rush is the TLC's own: its rush-hour surcharge holds
-# from 4 pm to 8 pm (nyc.gov/tlc, "Taxi Fare"); its overnight surcharge ends at 6 am.
-HOUR_BANDS: Final[dict[int, str]] = {
-    0: "night",
-    6: "morning rush",
-    10: "midday",
-    16: "evening rush",
-    20: "evening",
-}
-# Starts of the bands, in miles: roughly the quintiles of green trips, with the long tail apart.
-DISTANCE_BANDS: Final[dict[float, str]] = {
-    0: "under 1 mile",
-    1: "1 to 2 miles",
-    2: "2 to 5 miles",
-    5: "5 to 10 miles",
-    10: "10 miles and more",
-}
 NO_DISTANCE: Final = "no distance given"
-DAYS: Final = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 
 
 def slice_labels(frame: pd.DataFrame) -> pd.DataFrame:

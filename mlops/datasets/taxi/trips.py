@@ -61,3 +61,4 @@ TLC_COLUMNS: Final[dict[str, dict[str, str]]] = {
 
 NUMBER_OF_ZONES: Final = 265
 UNKNOWN_ZONES: Final = frozenset({264, 265})
+UNKNOWN_BOROUGH: Final = "Unknown"

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from mlops.datasets.taxi.trips import NUMBER_OF_ZONES
-from mlops.datasets.taxi.zones import UNKNOWN_BOROUGH, borough_of
+from mlops.datasets.taxi.trips import NUMBER_OF_ZONES, UNKNOWN_BOROUGH
 
 _NAMES: Final = """
 Newark Airport; Jamaica Bay; Allerton/Pelham Gardens; Alphabet City; Arden Heights;
@@ -77,5 +76,7 @@ def zone_label(zone: int) -> str:
     """
     if not 1 <= zone <= NUMBER_OF_ZONES:
         raise ValueError(f"zones are numbered 1 to {NUMBER_OF_ZONES}, got {zone}")
+    from mlops.datasets.taxi.zones import borough_of  # numeric: the names alone need it not
+
     borough = str(borough_of([zone])[0])
     return f"{zone} {ZONE_NAMES[zone - 1]}" + ("" if borough == UNKNOWN_BOROUGH else f", {borough}")

@@ -11,9 +11,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from mlops.datasets.taxi.trips import NUMBER_OF_ZONES
-
-UNKNOWN_BOROUGH: Final = "Unknown"
+from mlops.datasets.taxi.trips import NUMBER_OF_ZONES, UNKNOWN_BOROUGH
 
 # Inclusive ranges of zone numbers per borough; 264 is "unknown", 265 "outside of NYC".
 _ZONES: Final[dict[str, str]] = {

@@ -10,12 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlops.datasets.declared.calendar import (
-    PARTS_OF_DAY,
-    WEEKDAYS,
     calendar_part,
     part_of_one,
     times_of,
 )
+from mlops.datasets.declared.names import PARTS_OF_DAY, WEEKDAYS
 from mlops.datasets.definition import CalendarPart
 
 PARTS = get_args(CalendarPart)

@@ -6,7 +6,8 @@ from typing import Any
 
 from hypothesis import given, settings
 
-from mlops.datasets.declared.slices import MISSING, OTHER, slice_labels
+from mlops.datasets.declared.names import MISSING, OTHER
+from mlops.datasets.declared.slices import slice_labels
 from tests.datasets.declared.deliveries import ROWS, START, deliveries, frame_of
 from tests.datasets.declared.test_histories import ROW
 

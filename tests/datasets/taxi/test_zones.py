@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mlops.datasets.taxi.zones import BOROUGHS, UNKNOWN_BOROUGH, borough_of, zones_of
+from mlops.datasets.taxi.trips import UNKNOWN_BOROUGH
+from mlops.datasets.taxi.zones import BOROUGHS, borough_of, zones_of
 
 
 def test_boroughs_cover_every_zone_exactly_once() -> None:

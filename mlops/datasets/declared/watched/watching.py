@@ -18,8 +18,9 @@ import numpy as np
 import pandas as pd
 
 from mlops.datasets.dataset import Encoder
-from mlops.datasets.declared.calendar import PARTS_OF_DAY, calendar_part, times_of
+from mlops.datasets.declared.calendar import calendar_part, times_of
 from mlops.datasets.declared.encoding import TableEncoder
+from mlops.datasets.declared.names import PARTS_OF_DAY
 from mlops.datasets.declared.preparing.validating import declared_rules_in_force
 from mlops.datasets.declared.reading import dtype_of
 from mlops.datasets.declared.rules import DatasetRule, broken_rules
