@@ -14,6 +14,7 @@ RUN pip install --no-cache-dir --require-hashes -r requirements/bootstrap.txt \
 
 COPY pyproject.toml README.md ./
 COPY mlops mlops
+COPY extensions extensions
 RUN uv pip install --system --no-cache --no-deps --no-build-isolation -e . \
     && python -m compileall -q mlops \
     && useradd --create-home --uid 1000 mlops \

@@ -66,14 +66,17 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from datetime import date
 from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, Final
 
+from mlops import extensions
+
 PACKAGE: Final = Path(__file__).resolve().parent
+_EXTENSIONS: Final = "extensions/"
 
 
 def of_values(*values: Any) -> str:
@@ -88,6 +91,8 @@ def of_values(*values: Any) -> str:
 
 def of_code(*names: str) -> str:
     """Hash the source of modules and folders of the library, as this process imported it.
+
+    The files of `mlops.extensions` are part of every such hash.
 
     Args:
         *names: Paths below ``mlops/``: ``data``, ``training/tuning.py``. Without any, all of it.
@@ -106,6 +111,8 @@ def of_code(*names: str) -> str:
         if not found:
             raise KeyError(f"mlops/{name}: there is no such source")
         wanted |= found
+    # What a project adds may change any result.
+    wanted |= {f: digest for f, digest in files.items() if f.startswith(_EXTENSIONS)}
     return of_values(wanted)
 
 
@@ -117,7 +124,7 @@ def _moment(value: Any) -> str:
 
 @cache
 def sources() -> Mapping[str, str]:
-    """Return the hash of each source file of the library, by its path below ``mlops/``.
+    """Return the hash of each source file, by its path below ``mlops/`` or ``extensions/…``.
 
     They are read once: a process that lives long calls it when it starts, so that the answer stays
     that of the code it runs, whatever happens to the files.
@@ -128,11 +135,17 @@ def sources() -> Mapping[str, str]:
 def sources_on_disk() -> Mapping[str, str]:
     """Return the hash of each source file of the library as it lies there now."""
     found = {}
-    for file in sorted(PACKAGE.rglob("*.py")):
+    for name, file in _files():
         with suppress(FileNotFoundError):  # removed meanwhile, as by a checkout
-            digest = hashlib.sha256(file.read_bytes()).hexdigest()
-            found[file.relative_to(PACKAGE).as_posix()] = digest
+            found[name] = hashlib.sha256(file.read_bytes()).hexdigest()
     return found
+
+
+def _files() -> Iterator[tuple[str, Path]]:
+    for file in sorted(PACKAGE.rglob("*.py")):
+        yield file.relative_to(PACKAGE).as_posix(), file
+    for file in extensions.files():
+        yield _EXTENSIONS + file.relative_to(extensions.FOLDER).as_posix(), file
 
 
 def changed_sources() -> tuple[str, ...]:
@@ -141,7 +154,7 @@ def changed_sources() -> tuple[str, ...]:
     Cheap enough for every few seconds: contents are read only after times or sizes have changed.
     """
     stand = []
-    for file in sorted(PACKAGE.rglob("*.py")):
+    for _, file in _files():
         with suppress(FileNotFoundError):
             status = file.stat()
             stand.append((str(file), status.st_mtime_ns, status.st_ctime_ns, status.st_size))

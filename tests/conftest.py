@@ -6,8 +6,10 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
+import sys
 import tempfile
 import threading
 from collections import Counter
@@ -25,6 +27,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from demo.servers import free_ports
+from mlops import extensions, fingerprints
 from mlops.cores import usable_cores
 from mlops.data.months import month_bounds
 from mlops.data.references import (
@@ -374,6 +377,35 @@ def make_champion(sample_history: Callable[..., pd.DataFrame]) -> Callable[[Path
         registry.promote(version, "for the playground", "a test")
 
     return make
+
+
+def extension_examples() -> dict[str, str]:
+    """Return the examples in the README of `extensions/` by the name of their file there."""
+    text = (PROJECT_ROOT / "extensions" / "README.md").read_text(encoding="utf-8")
+    return dict(re.findall(r"```python\n# extensions/(\S+)\n(.*?)```", text, re.DOTALL))
+
+
+@pytest.fixture
+def add_extension(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Path]]:
+    """Return what writes an example of the README, or any text, into a project of its own."""
+    monkeypatch.setattr(extensions, "FOLDER", tmp_path / "extensions")
+
+    def forget() -> None:
+        for name in [name for name in sys.modules if name.partition(".")[0] == "extensions"]:
+            del sys.modules[name]
+        extensions._added.cache_clear()
+        fingerprints.sources.cache_clear()
+
+    def add(name: str, text: str = "") -> Path:
+        file = tmp_path / "extensions" / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text or extension_examples()[name])
+        forget()
+        return file
+
+    forget()
+    yield add
+    forget()
 
 
 @pytest.fixture(scope="session")

@@ -12,9 +12,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from email.message import EmailMessage
 from email.utils import formatdate, make_msgid
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, runtime_checkable
 from urllib.parse import unquote, urlsplit
 
+from mlops import extensions
 from mlops.notifications.alerts import Alert
 from mlops.notifications.formats import as_json, as_slack, as_teams, as_text
 from mlops.settings import NotificationSettings
@@ -37,6 +38,7 @@ class ChannelError(Exception):
         self.passing = passing
 
 
+@runtime_checkable
 class Channel(Protocol):
     """One way to tell people."""
 
@@ -189,7 +191,7 @@ class Mail:
 
 
 def channels_of(settings: NotificationSettings) -> tuple[Channel, ...]:
-    """Return every channel that is configured."""
+    """Return every channel that is configured or added in ``extensions/channels/``."""
     smtp_url = settings.smtp_url.get_secret_value()
     mails = [Mail(smtp_url, settings.mail_from, settings.mail_to)] if smtp_url else []
     webhooks = (
@@ -201,7 +203,7 @@ def channels_of(settings: NotificationSettings) -> tuple[Channel, ...]:
         )
         for url in urls
     )
-    return (*mails, *webhooks)
+    return (*mails, *webhooks, *extensions.added("channels", Channel))
 
 
 def _host(url: str) -> str:

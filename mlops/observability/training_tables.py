@@ -185,9 +185,10 @@ def _by_hour(world: ObservedWorld) -> int:
 
 
 def _is_baseline(family: str) -> bool:
-    from mlops.training.families import FAMILIES
+    from mlops.training.families import families
 
-    return family in FAMILIES and FAMILIES[family].baseline
+    known = families()
+    return family in known and known[family].baseline
 
 
 def _trial_rows(points: tuple[TrialPoint, ...], family: str) -> Iterator[dict[str, Any]]:

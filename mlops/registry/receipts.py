@@ -186,7 +186,9 @@ def imported_commit() -> str:
     if not commit:
         return f"source-{_source_hash()}"
     changed = _git("status", "--porcelain", "--untracked-files=no")
-    return commit if changed == "" else commit + DIRTY
+    # What is added to the library counts even before git knows of it.
+    added = _git("status", "--porcelain", "--", "extensions/*.py")
+    return commit if changed == "" and added == "" else commit + DIRTY
 
 
 def _differs_now(commit: str) -> bool:
@@ -204,11 +206,9 @@ def lock_hash() -> str:
 
 
 def _source_hash() -> str:
-    root = Path(__file__).resolve().parents[1]
     digest = hashlib.sha256()
-    for file in sorted(root.rglob("*.py")):
-        content = hashlib.sha256(file.read_bytes()).hexdigest()
-        digest.update(f"{file.relative_to(root).as_posix()} {content}\n".encode())
+    for name, content in sorted(fingerprints.sources_on_disk().items()):
+        digest.update(f"{name} {content}\n".encode())
     return digest.hexdigest()[:40]
 
 

@@ -29,7 +29,7 @@ from mlops.registry.tracking import log_candidate, log_failed_candidate
 from mlops.settings import Settings, load_settings
 from mlops.steps.products import route_statistics_for, training_set_from
 from mlops.training.artifact import TabularModel
-from mlops.training.choice import check_training, with_baselines
+from mlops.training.choice import check_training, families_to_train
 from mlops.training.families import family_of
 from mlops.training.tuning import SearchResult, Trial, tune
 
@@ -64,7 +64,7 @@ class CandidateReport(Reference):
 def families(training_set: Any, route_statistics: Any, variables: Variables) -> Fan:
     """Yield one child per scikit-learn family and baseline (a Mage dynamic block's output)."""
     settings = load_settings(variables, strict=False)
-    names = with_baselines(settings.training.families)
+    names = families_to_train(settings.training)
     return _fan(names, training_set, route_statistics, variables, settings)
 
 

@@ -10,7 +10,7 @@ from collections.abc import Collection, Sequence
 
 from mlops.errors import ConfigurationError, did_you_mean
 from mlops.settings import TrainingSettings
-from mlops.training.families import FAMILIES, OBJECTIVES, family_of
+from mlops.training.families import FAMILIES, OBJECTIVES, families, family_of
 
 
 def check_training(training: TrainingSettings) -> None:
@@ -19,10 +19,10 @@ def check_training(training: TrainingSettings) -> None:
     Raises:
         ConfigurationError: Naming the setting, the name, and the names that are accepted.
     """
-    check_names("training.families", training.families, FAMILIES)
+    check_names("training.families", training.families, families())
     check_names("training.objectives", training.objectives, OBJECTIVES)
     for name, params in training.overrides.items():
-        check_names("training.overrides", [name], [*FAMILIES, *OBJECTIVES])
+        check_names("training.overrides", [name], [*families(), *OBJECTIVES])
         family_of(name).complete(params)
 
 
@@ -65,7 +65,15 @@ def require_candidates(training: TrainingSettings) -> None:
         )
 
 
+def families_to_train(training: TrainingSettings) -> tuple[str, ...]:
+    """Return the families that are asked for, else all, with every baseline."""
+    if "families" in training.model_fields_set:
+        return with_baselines(training.families)
+    own = [name for name in families() if name not in FAMILIES]
+    return with_baselines([*training.families, *own])
+
+
 def with_baselines(names: Sequence[str]) -> tuple[str, ...]:
     """Return the names with every baseline: they are cheap, and the gate compares with the best."""
-    baselines = [family.name for family in FAMILIES.values() if family.baseline]
+    baselines = [family.name for family in families().values() if family.baseline]
     return tuple(dict.fromkeys([*names, *baselines]))

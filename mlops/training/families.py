@@ -1,7 +1,8 @@
 """The candidates: a family is a name, a builder, defaults and a search space.
 
-Adding one is one entry here. Spaces stay where a fit takes seconds and serving stays fast. Builders
-import what they need when they are called: a name is checked without loading any library.
+A project adds others in ``extensions/families/``. Spaces stay where a fit takes seconds and serving
+stays fast. Builders import what they need when they are called: a name is checked without loading
+any library.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
+from mlops import extensions
 from mlops.errors import ConfigurationError
 from mlops.training.family import Build, Family, Params
 from mlops.training.spaces import Choice, Integer, LogUniform, Space, Uniform
@@ -276,16 +278,33 @@ OBJECTIVES: Final[Mapping[str, Family]] = {
 }
 
 
+def families() -> Mapping[str, Family]:
+    """Return every family by its name: those of the library, then those that the project adds.
+
+    Raises:
+        ConfigurationError: If an added one cannot be loaded, or has a name that is taken.
+    """
+    known = dict(FAMILIES)
+    for family in extensions.added("families", Family):
+        if family.name in known or family.name in OBJECTIVES:
+            raise ConfigurationError(
+                f"extensions/families: {family.name}: another family has this name",
+                "give the family a name of its own",
+            )
+        known[family.name] = family
+    return known
+
+
 def family_of(name: str) -> Family:
     """Return a family or objective by its name.
 
     Raises:
         ConfigurationError: If there is none of this name, listing those that exist.
     """
-    found = FAMILIES.get(name) or OBJECTIVES.get(name)
+    found = FAMILIES.get(name) or OBJECTIVES.get(name) or families().get(name)
     if found is None:
         raise ConfigurationError(
             f"{name}: there is no such family or objective",
-            f"families: {', '.join(FAMILIES)}; objectives: {', '.join(OBJECTIVES)}",
+            f"families: {', '.join(families())}; objectives: {', '.join(OBJECTIVES)}",
         )
     return found

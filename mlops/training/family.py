@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from mlops.errors import ConfigurationError
 from mlops.training.spaces import Scalar, Space
@@ -24,7 +24,7 @@ class Family:
 
     Attributes:
         name: What configuration and results call it.
-        kind: Baselines are what every model must beat; the others name their library.
+        kind: A "baseline" is what every model must beat; the others name their library.
         build: Makes an unfitted estimator from complete hyperparameters.
         defaults: A value for every hyperparameter; the first trial of each search.
         space: What the search may vary; the other hyperparameters are constants.
@@ -32,7 +32,7 @@ class Family:
     """
 
     name: str
-    kind: Literal["baseline", "sklearn", "xgboost"]
+    kind: str
     build: Build
     defaults: Mapping[str, Scalar] = field(default_factory=dict)
     space: Space = field(default_factory=dict)

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from mlops.datasets.taxi.trips import TARGET
 from mlops.errors import MlopsError
+from mlops.extensions import importable
 
 FORMER_FORMAT: Final = "mlops.trip_duration_model/1"
 # Modules that moved, by how their names began: add a line whenever a class of a model moves.
@@ -51,6 +52,8 @@ def upgraded(model: Any, source: str) -> Any:
 class _Unpickler(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> Any:
         """Return a class, wherever it is now and whatever it is called."""
+        if module.startswith("extensions."):
+            importable()
         for old, new in MOVED.items():
             if module.startswith(old):
                 module = new + module.removeprefix(old)

@@ -5,13 +5,27 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
+from mlops import extensions
 from mlops.errors import MlopsError, SourceError
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where tables are besides, in a file of ``extensions/sources/``.
+
+    Attributes:
+        files: An fsspec file system, which lists and opens what is there; addresses begin with its
+            ``protocol``.
+    """
+
+    files: type[fsspec.AbstractFileSystem]
 
 
 def copy(fs: Any, remote: str, url: str, target: Path) -> None:
@@ -36,12 +50,21 @@ def file_system(url: str) -> tuple[Any, str]:
     Raises:
         SourceError: If there is no such file system, or it is out of reach.
     """
+    _register_added()
     with naming(url):
         local = "://" not in url
         fs, path = fsspec.core.url_to_fs(str(Path(url).expanduser().resolve()) if local else url)
         # Listings are kept per process by some file systems; a file may have arrived since.
         fs.invalidate_cache()
     return fs, path
+
+
+def _register_added() -> None:
+    """Let fsspec know the file systems that files in ``extensions/sources/`` define."""
+    for source in extensions.added("sources", Source):
+        protocols = source.files.protocol
+        for protocol in (protocols,) if isinstance(protocols, str) else protocols:
+            fsspec.register_implementation(protocol, source.files, clobber=True)
 
 
 def exists(url: str) -> bool:

@@ -127,7 +127,9 @@ class RowForm:
             rule = self._rules[name]
             if rule.action == "flag":
                 flags += (name,)
-            elif field not in wrong and field:
+            elif field not in wrong and (
+                field or rule.dataset
+            ):  # of the row itself, if it is added
                 wrong[field] = f"breaks the rule {name}: {rule.meaning}"
         return ReadRow(values, wrong, flags)
 

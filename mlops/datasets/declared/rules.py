@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from mlops import extensions
 from mlops.datasets.declared.calendar import times_of
 from mlops.datasets.declared.groups import Row
 from mlops.datasets.definition import DatasetDefinition, FeatureDeclaration, RuleDeclaration
@@ -38,6 +39,7 @@ class DatasetRule:
         asked: Whether it concerns only what is known when a prediction is asked for.
         holds: A frame to a mask, ``(n,)``.
         holds_for_one: One row, by column, to the same; None if the rule compares rows.
+        dataset: Name of the dataset, of a rule in ``extensions/rules/``.
     """
 
     name: str
@@ -46,16 +48,18 @@ class DatasetRule:
     asked: bool
     holds: Callable[[pd.DataFrame], Mask]
     holds_for_one: Callable[[Row], bool] | None
+    dataset: str = ""
 
 
 def rules_of(definition: DatasetDefinition, *, labels: bool = True) -> tuple[DatasetRule, ...]:
-    """Return the rules of a dataset: those of its roles, then the declared ones.
+    """Return the rules of a dataset: those of its roles, the declared ones, and what is added.
 
     Args:
         definition: Declares them.
         labels: With ``False`` only those that a request can be held to.
     """
     rules = [*_of_roles(definition), *(_declared(rule, definition) for rule in definition.rules)]
+    rules += [r for r in extensions.added("rules", DatasetRule) if r.dataset == definition.name]
     return tuple(rule for rule in rules if labels or rule.asked)
 
 

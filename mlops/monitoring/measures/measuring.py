@@ -5,7 +5,7 @@ That is skew (the training artifact is asked again), staleness, and how the onli
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import pandas as pd
 
+from mlops import extensions
 from mlops.datasets.opening import dataset_of
 from mlops.datasets.watching import ANSWER, Watching
 from mlops.monitoring.findings.measurements import Measurement
@@ -33,6 +34,18 @@ if TYPE_CHECKING:
 
 _SKEW_ROWS: Final = 2_000
 _MOST: Final = 0.9  # of a window's events lie before its end, whatever a few strays do
+
+
+@dataclass(frozen=True)
+class Detector:
+    """What a project measures of each window besides, in a file of ``extensions/detectors/``.
+
+    Attributes:
+        measure: A window and the profile of its version to measurements, each with a limit of its
+            own and of a kind whose limits are not learned, such as ``stability``.
+    """
+
+    measure: Callable[[RowWindow, ReferenceProfile], Iterable[Measurement]]
 
 
 def measure(settings: Settings, staged: StagedWindow, now: datetime) -> WindowRecord:
@@ -59,6 +72,8 @@ def measure(settings: Settings, staged: StagedWindow, now: datetime) -> WindowRe
         *_staleness(window, known.profile),
         *measure_serving(settings, staged),
     ]
+    for detector in extensions.added("detectors", Detector):
+        more += detector.measure(window, known.profile)
     report = report_window(window, known.profile, settings.monitoring, name=staged.name, more=more)
     return WindowRecord(
         window=staged.name,

@@ -31,7 +31,7 @@ from mlops.settings import (
     setting_names,
 )
 from mlops.training.choice import check_names, check_training, require_candidates
-from mlops.training.families import FAMILIES, OBJECTIVES
+from mlops.training.families import OBJECTIVES, families
 
 Variables = Mapping[str, Any]
 
@@ -154,7 +154,7 @@ def check_backtest(settings: Settings) -> None:
         MlopsError: Naming the setting, and what is accepted.
     """
     require_worked_case(settings.dataset, "a backtest")
-    check_names("backtest.families", settings.backtest.families, [*FAMILIES, *OBJECTIVES])
+    check_names("backtest.families", settings.backtest.families, [*families(), *OBJECTIVES])
     _check_source(settings)
 
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from mlops.datasets.dataset import Matrix
 from mlops.errors import MlopsError
+from mlops.serving.model.any_estimator import EstimatorKernel
 from mlops.serving.model.bundle import Bounds, Head, StoredMargins
 from mlops.serving.model.compiled import CompiledModel
 from mlops.serving.model.encoders import served
@@ -30,12 +31,14 @@ from mlops.serving.model.trees import (
 )
 from mlops.training.artifact import MEDIAN, TabularModel
 from mlops.training.boosting import BoostedTrees, HistogramTrees
-from mlops.training.estimators import GlobalMean
+from mlops.training.estimators import GlobalMean, GroupMedian
 from mlops.training.intervals import QuantileInterval, ResidualInterval
 from mlops.training.trend import LinearTrend, TrendAndTrees
 
 # Compiling takes 0.15 s, and spares each trip 0.3 microseconds on two cores.
 _WORTH_COMPILING: Final = 500_000
+# What stands for the cost of explaining a model whose inside is not known: few rows.
+_MANY_NODES: Final = 1 << 40
 
 
 def compile_model(
@@ -102,12 +105,7 @@ def output_trees(model: TabularModel) -> list[list[Tree]]:
     Raises:
         MlopsError: If the family cannot be served.
     """
-    outputs = [_center_trees(model)]
-    if isinstance(model.interval, QuantileInterval):
-        quantiles: Any = model.interval.estimator
-        first, *_, last = booster_trees(quantiles.booster)
-        outputs += [first, last]
-    return outputs
+    return [_center_trees(model), *_bound_trees(model)]
 
 
 def contributions_of(
@@ -127,6 +125,8 @@ def contributions_of(
     Raises:
         MlopsError: If the family cannot be compiled.
     """
+    if _is_of_another_library(model.estimator):
+        return EstimatorKernel(model.estimator, None).contributions(rows_for(_MANY_NODES))
     trees = _center_trees(model)
     features = rows_for(sum(len(tree.left) for tree in trees))
     linear = _linear_kernel(model, [trees] if trees else [])
@@ -136,12 +136,38 @@ def contributions_of(
 
 
 def _kernel(model: TabularModel) -> Kernel:
+    if _is_of_another_library(model.estimator):
+        bounds = _bound_trees(model)
+        return EstimatorKernel(model.estimator, _tree_kernel(bounds, model) if bounds else None)
     outputs = [trees for trees in output_trees(model) if trees]
     return _linear_kernel(model, outputs) or _tree_kernel(outputs, model)
 
 
 def _tree_kernel(outputs: Sequence[Sequence[Tree]], model: TabularModel) -> TreeKernel:
     return TreeKernel(merged_booster(outputs, len(model.features)))
+
+
+def _is_of_another_library(estimator: Any) -> bool:
+    """Tell whether nothing here knows the inside of an estimator: an extension brought it."""
+    own = BoostedTrees | HistogramTrees | TrendAndTrees | GlobalMean | GroupMedian
+    return not (isinstance(estimator, own) or _is_forest(estimator) or _is_linear(estimator))
+
+
+def _is_forest(estimator: Any) -> bool:
+    return type(estimator).__name__ in ("RandomForestRegressor", "ExtraTreesRegressor")
+
+
+def _is_linear(estimator: Any) -> bool:
+    first = next(iter(getattr(estimator, "named_steps", {}).values()), None)
+    return type(first).__name__ == "LinearEncoding"
+
+
+def _bound_trees(model: TabularModel) -> list[list[Tree]]:
+    if not isinstance(model.interval, QuantileInterval):
+        return []
+    quantiles: Any = model.interval.estimator
+    first, *_, last = booster_trees(quantiles.booster)
+    return [first, last]
 
 
 def _center_trees(model: TabularModel) -> list[Tree]:
@@ -155,9 +181,9 @@ def _center_trees(model: TabularModel) -> list[Tree]:
         return booster_trees(estimator.trees.booster)[0]
     if isinstance(estimator, GlobalMean):
         return [constant_tree(estimator.mean_)]
-    if hasattr(estimator, "estimators_"):
+    if _is_forest(estimator):
         return forest_trees(estimator)
-    if hasattr(estimator, "named_steps"):
+    if _is_linear(estimator):
         return []
     raise MlopsError(
         f"{model.family}: models of this family cannot be served online",
@@ -171,7 +197,7 @@ def _linear_kernel(model: TabularModel, outputs: Sequence[Sequence[Tree]]) -> Li
     trees = _tree_kernel(outputs, model) if outputs else None
     if isinstance(estimator, TrendAndTrees):
         return _trend_kernel(estimator.trend, trees)
-    if not hasattr(estimator, "named_steps"):
+    if not _is_linear(estimator):
         return None
     from mlops.training.linear import DAYS, HOURS
 

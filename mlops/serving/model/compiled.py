@@ -16,7 +16,14 @@ import numpy as np
 from mlops.datasets.dataset import Columns, Matrix
 from mlops.serving.model.bundle import FOREIGN, Head, read_head, unusable, write_bundle
 from mlops.serving.model.encoders import ServedEncoder, load_encoder
-from mlops.serving.model.kernels import LINEAR_FILE, Kernel, LinearKernel, TreeKernel, Values
+from mlops.serving.model.kernels import (
+    ESTIMATOR_FILE,
+    LINEAR_FILE,
+    Kernel,
+    LinearKernel,
+    TreeKernel,
+    Values,
+)
 
 # Rows at a time: their features stay in a core's cache between encoding and prediction.
 _BLOCK_ROWS: Final = 16_384
@@ -159,11 +166,8 @@ class CompiledModel:
             MlopsError: If it is missing, damaged, of another format, or answers differently.
         """
         head = read_head(folder)
-        kind: type[LinearKernel | TreeKernel] = (
-            LinearKernel if LINEAR_FILE in head.files else TreeKernel
-        )
         try:
-            model = cls(head, load_encoder(folder, head.files), kind.load(folder))
+            model = cls(head, load_encoder(folder, head.files), _load_kernel(folder, head))
             same = model.encoder.layout.names == head.features
             difference = model.parity() if same else 0.0
         except Exception as error:  # whatever a file of the right hash but the wrong content does
@@ -230,6 +234,14 @@ class CompiledModel:
 
     def _clipped(self, minutes: Values) -> Values:
         return np.clip(minutes, self.head.shortest, self.head.longest)
+
+
+def _load_kernel(folder: Path, head: Head) -> Kernel:
+    if ESTIMATOR_FILE in head.files:
+        from mlops.serving.model.any_estimator import EstimatorKernel
+
+        return EstimatorKernel.load(folder)
+    return (LinearKernel if LINEAR_FILE in head.files else TreeKernel).load(folder)
 
 
 def _length(requests: Columns) -> int:

@@ -22,6 +22,7 @@ Values = npt.NDArray[np.float64]
 
 TREES_FILE: Final = "trees.ubj"
 LINEAR_FILE: Final = "linear.npz"
+ESTIMATOR_FILE: Final = "estimator.pickle"
 _MINUTES_PER_HOUR: Final = 60
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -147,6 +148,21 @@ def test_what_makes_no_sense_is_reported(watched: Any, home: Settings) -> None:
         ("skew", "prediction_minutes", "share"),
     } <= alarms
     assert (record.trips, record.labelled) == (400, 0)
+
+
+def test_a_detector_that_the_project_adds_is_judged_with_the_others(
+    watched: Any, home: Settings, add_extension: Callable[..., Path]
+) -> None:
+    add_extension("detectors/same_answer.py")
+    trips = watched.live[:100]
+    answers = watched.model.predict(trips).assign(**{MINUTES[0]: 7.0, MILES: 1.0})
+    same = Answered(trips, answers, pd.Series(live_at(trips)))
+    staged = stage(home, 1, "served", (BEGIN, NOW), same, WATCHING, {})
+
+    record = measure(home, staged, NOW)
+
+    found = finding(record, "stability", "predictions", "share of the most frequent answer")
+    assert (found.outcome, found.value) == ("alarm", 1.0)
 
 
 @pytest.mark.parametrize("rows", [1, 2, 30])
