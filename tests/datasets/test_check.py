@@ -258,3 +258,18 @@ def test_a_history_that_knows_the_future_is_an_error(
     [found] = [f for f in result.findings if f.path == ("histories", "shop")]
     assert found.severity == "error"
     assert "depends on what became known later" in found.message
+
+
+def test_features_that_add_up_to_the_target_are_named(tmp_path: Path) -> None:
+    frame = table()
+    frame["rest"] = frame.target - frame.x
+
+    result = checked(
+        tmp_path,
+        frame,
+        features={"x": {"type": "number"}, "rest": {"type": "number"}},
+        histories={},
+    )
+
+    named = {finding.path: finding.message for finding in result.findings}
+    assert "x + rest" in named[("features", "x")] and "x + rest" in named[("features", "rest")]

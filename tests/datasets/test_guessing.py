@@ -311,10 +311,11 @@ def test_times_with_zones_are_converted_and_said_to_carry_them(tmp_path: Path) -
     frame.to_csv(tmp_path / "t.csv", index=False)
     frame.to_parquet(tmp_path / "t.parquet")
 
-    for name in ("t.csv", "t.parquet"):
+    notes = {"t.csv": "carry their zone", "t.parquet": "the files name Europe/Rome"}
+    for name, note in notes.items():
         proposal = guess(tmp_path / name, target="minutes")
         assert proposal.content["time"]["event"] == "created_at"
-        assert "carry their zone" in proposal.comments[("time", "zone")]
+        assert note in proposal.comments[("time", "zone")]
 
 
 @pytest.mark.parametrize(
@@ -449,3 +450,56 @@ def test_a_guessed_definition_is_one_that_rows_are_read_and_encoded_by(
     error = np.std(design[parts.test] @ weights - target[parts.test])
     assert bool(definition.histories) == timed
     assert error < 0.9 * np.std(target[parts.test])
+
+
+def test_columns_that_add_up_to_the_target_are_left_out(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"casual": RNG.poisson(9, N), "registered": RNG.poisson(50, N)})
+    frame["temperature"] = RNG.normal(10, 5, N).round(1)
+    frame.assign(count=frame.casual + frame.registered).to_csv(tmp_path / "bikes.csv", index=False)
+
+    proposal = guess(tmp_path / "bikes.csv", target="count")
+
+    assert [*proposal.content["features"]] == ["temperature"]
+    assert "casual + registered" in proposal.left_out["casual"]
+    # They stay, to be checked, where there is nothing else.
+    frame.pop("temperature")
+    frame.assign(count=frame.casual + frame.registered).to_csv(tmp_path / "bikes.csv", index=False)
+    proposal = guess(tmp_path / "bikes.csv", target="count")
+    assert [*proposal.content["features"]] == ["casual", "registered"]
+    assert "casual + registered" in proposal.comments[("features", "casual")]
+
+
+def test_the_column_that_groups_rows_is_no_feature(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"customer": RNG.choice([f"c{n}" for n in range(300)], N)})
+    frame["x"], frame["spend"] = RNG.normal(0, 1, N), RNG.gamma(2, 9, N)
+    frame.to_csv(tmp_path / "spend.csv", index=False)
+
+    content = guess(tmp_path / "spend.csv", target="spend").content
+
+    assert content["split"]["group"] == ["customer"]
+    assert [*content["features"]] == ["x"]
+    assert content["context"] == {"customer": "category"}
+
+
+@pytest.mark.parametrize("name", ["Kunden Nr.", "whatever"])
+def test_row_numbers_in_any_order_name_rows(tmp_path: Path, name: str) -> None:
+    frame = pd.DataFrame({name: RNG.permutation(N) + 500, "x": RNG.normal(0, 1, N)})
+    frame["y"] = frame.x + RNG.normal(0, 1, N)
+    frame.to_csv(tmp_path / "rows.csv", index=False)
+
+    content = guess(tmp_path / "rows.csv", target="y").content
+
+    assert (content["key"], [*content["features"]]) == ([name], ["x"])
+
+
+def test_the_zone_that_files_name_is_that_of_the_dataset(tmp_path: Path) -> None:
+    at = pd.date_range("2024-01-01", periods=N, freq="h", tz="Europe/Berlin")
+    frame = pd.DataFrame({"at": at, "x": RNG.normal(0, 1, N), "y": RNG.normal(0, 1, N)})
+    frame.to_parquet(tmp_path / "Größe.parquet")
+
+    proposal = guess(tmp_path / "Größe.parquet", target="y")
+
+    assert proposal.content["time"]["zone"] == "Europe/Berlin"
+    assert proposal.content["name"] == "grosse"
+    named = guess(tmp_path / "Größe.parquet", target="y", zone="Europe/Rome")
+    assert named.content["time"]["zone"] == "Europe/Rome"

@@ -132,3 +132,12 @@ def test_a_few_rows_say_nothing() -> None:
 
     assert suspicion(few.target, few) is None
     assert power_alone(few.target, few) == 0
+
+
+def test_a_count_that_its_group_happens_to_have_is_no_statistic() -> None:
+    rng = np.random.default_rng(3)
+    holiday = (rng.random(N) < 0.03).astype(float)
+    target = rng.poisson(9, N) + holiday  # the smallest count of holidays is 1, of others 0
+    target[:2], holiday[:2] = (0, 1), (0, 1)
+
+    assert suspicion(holiday, KnownAfterwards(target.astype(np.float64))) is None

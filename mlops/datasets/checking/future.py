@@ -12,6 +12,7 @@ from typing import Any, Final
 import numpy as np
 
 from mlops.datasets.checking.findings import Severity, TableFinding
+from mlops.datasets.checking.formulas import exact_formula
 from mlops.datasets.checking.leakage import KnownAfterwards, suspicion
 from mlops.datasets.checking.parts import learnable
 from mlops.datasets.checking.planting import missed, planted
@@ -57,21 +58,32 @@ def _features(
     definition: DatasetDefinition, frame: Any, known: KnownAfterwards
 ) -> Iterator[TableFinding]:
     event = definition.time.event if definition.time else ""
+    remedy = "remove it, unless it really is known when a prediction is asked for"
+    certain: set[str] = set()
     for name, feature in definition.features.items():
         path = ("features", name)
         if name == event:
             continue
         found = suspicion(frame[name].to_numpy(), known)
         if found:
-            remedy = "remove it, unless it really is known when a prediction is asked for"
+            if found.certain:
+                certain.add(name)
             severity: Severity = "error" if found.certain else "warning"
             yield TableFinding(severity, path, f"{name} {found.reason}", remedy)
         if feature.type == "time" and event:
             later = float((frame[name] > frame[event]).mean())
             if later > _LATER:
                 message = f"{name} is later than {event} in {later:.0%} of the rows"
-                remedy = "remove it, unless it is a plan that is known by then"
-                yield TableFinding("warning", path, message, remedy)
+                plan = "remove it, unless it is a plan that is known by then"
+                yield TableFinding("warning", path, message, plan)
+    numbers = {
+        name: frame[name].to_numpy(np.float64)
+        for name, feature in definition.features.items()
+        if feature.type == "number" and name not in certain
+    }
+    if formula := exact_formula(numbers, known.target):
+        for name in formula.columns:
+            yield TableFinding("warning", ("features", name), f"{name} {formula.reason}", remedy)
 
 
 def _histories(definition: DatasetDefinition, frame: Any) -> Iterator[TableFinding]:

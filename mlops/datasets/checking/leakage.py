@@ -34,6 +34,8 @@ _CHANGES: Final = 0.01  # of the expected number: changes along a column that de
 _IMPURITY: Final = 0.001
 _EXACT: Final = 1e-6  # of the target's standard deviation
 _STATISTICS: Final = ("mean", "median", "min", "max", "std", "sum")
+_SELECTED: Final = ("median", "min", "max")  # a value of the group itself
+_FEWEST_GROUPS: Final = 10  # below which a count may be one that the group has, by chance
 _MINUTE: Final = np.timedelta64(1, "m")
 
 
@@ -230,7 +232,10 @@ def _aggregate(values: npt.NDArray[Any], known: KnownAfterwards) -> str:
     by_group = pd.Series(target[repeated]).groupby(codes[repeated])
     tolerance = _EXACT * max(float(target.std()), 1e-300)
     shown = numbers[repeated]
+    chance = groups < _FEWEST_GROUPS and bool((target[repeated] % 1 == 0).all())
     for statistic in _STATISTICS:
+        if chance and statistic in _SELECTED:
+            continue
         value = by_group.transform(statistic).to_numpy(np.float64)
         if (np.abs(value - shown) <= tolerance + 1e-9 * np.abs(shown)).mean() > 0.9:
             return statistic

@@ -23,10 +23,12 @@ Sureness = Literal["sure", "likely", "check"]
 
 _CODE: Final = re.compile(
     r"(?:^|[\W_])(?:id|ids|code|zip|zipcode|postcode|postal_code|zone|type|class|kind|category|sku"
-    r"|no|nr|number|store|flight|item|vendor|station|region|status)$",
+    r"|no|nr|number|store|flight|item|vendor|station|region|status)\W*$",
     re.IGNORECASE,
 )
-_IDENTIFIER: Final = re.compile(r"(?:^|[\W_])(?:id|ids|uuid|guid|key|index|row|no|nr|hash)$", re.I)
+_IDENTIFIER: Final = re.compile(
+    r"(?:^|[\W_])(?:id|ids|uuid|guid|key|index|row|no|nr|hash)\W*$", re.I
+)
 _NUMBER: Final = r"^\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*$"
 _ZERO: Final = r"^\s*0\d"
 _DATE: Final = r"^\s*\d{4}-\d\d-\d\d"
@@ -34,6 +36,8 @@ _OTHER_DATE: Final = r"^\s*\d{1,4}[./-]\d{1,2}[./-]\d{2,4}([ T].*)?\s*$"
 _WORDS: Final = ({"true", "false"}, {"t", "f"}, {"yes", "no"}, {"y", "n"}, {"0", "1"})
 _MOSTLY: Final = 0.95  # share of values from which on the others are exceptions
 _NUMBERS: Final = 0.8  # share of numbers from which on words among them are taken for missing
+_DENSE: Final = 1.05  # numbers for each row, up to which a row number has hardly any gaps
+_NUMBERED: Final = 100  # rows from which on that is no chance
 _UNIQUE: Final = 0.95  # share of distinct values of an identifier
 _TEXT: Final = 40  # characters on average, from which on a value is a sentence
 _SMOOTH: Final = 0.02  # R² that single codes explain beyond the tenths that they lie in
@@ -207,7 +211,9 @@ def _usable(guess: ColumnGuess, given: int) -> ColumnGuess:
         return guess._replace(identifier=True, unusable="names single rows")
     numbers = guess.values[np.isfinite(guess.values)] if guess.kind == "number" else np.empty(0)
     if _whole(numbers) and guess.distinct == given >= 20:
-        counts = bool((np.diff(numbers) > 0).all())  # in the order of the file
+        dense = given >= _NUMBERED and np.ptp(numbers) < _DENSE * given
+        # In the order of the file, or in another one
+        counts = bool((np.diff(numbers) > 0).all()) or bool(dense)
         if counts or _IDENTIFIER.search(words_of(guess.name)):
             return guess._replace(
                 kind="category",

@@ -40,6 +40,8 @@ def report(
         role = names.get(name) or ("feature" if name in content["features"] else "left out")
         if role == "left out" and name in content.get("key", ()):
             role, note = "key", Note("names single rows", "likely")
+        elif role == "left out" and name in content["split"].get("group", ()):
+            role, note = "group", Note("names what several rows have in common", "likely")
         elif role == "left out":
             sureness: Sureness = "sure" if each.distinct <= 1 else "check"
             note = Note(left_out.get(name, each.evidence), sureness)
@@ -81,6 +83,7 @@ def comments(
     features: Mapping[str, ColumnGuess],
     columns: Mapping[str, ColumnGuess],
     less: str,
+    zone_of_file: str,
 ) -> dict[tuple[str, ...], str]:
     """Return what a person should check, by path of the definition."""
     notes: dict[tuple[str, ...], str] = {}
@@ -89,16 +92,17 @@ def comments(
     if "unit" not in content["task"]:
         notes[("task", "target")] = "add unit: … here if it has one"
     for field, name in (("event", times.event), ("outcome", times.outcome)):
-        note = times.notes.get(name)
-        if note and note.sureness != "sure":
-            notes[("time", field)] = note.evidence
+        found = times.notes.get(name)
+        if found and found.sureness != "sure":
+            notes[("time", field)] = found.evidence
     if times.event and not request.zone:
-        zoned = columns[times.event].zoned
-        notes[("time", "zone")] = (
-            "the times carry their zone; this one is for the calendar and must be checked"
-            if zoned
-            else "assumed; write the zone of the clock that wrote the times"
-        )
+        if zone_of_file:
+            note = f"the files name {zone_of_file}"
+        elif columns[times.event].zoned:
+            note = "the times carry their zone; this one is for the calendar and must be checked"
+        else:
+            note = "assumed; write the zone of the clock that wrote the times"
+        notes[("time", "zone")] = note
     if times.event and not times.outcome:
         notes[("time", "event")] = "; ".join(
             filter(
@@ -116,7 +120,12 @@ def comments(
             notes[("features", name)] = each.evidence
     if less:
         notes[("histories",)] = f"{content['task']['target']} follows {less} one to one"
-    notes[("split",)] = "the test rows judge the model; they should resemble its use"
+    groups = ", ".join(content["split"].get("group", ()))
+    notes[("split",)] = (
+        f"the model is judged by rows of {groups} that it never saw, as if all requests were new"
+        if groups
+        else "the test rows judge the model; they should resemble its use"
+    )
     notes[("rules",)] = "limits from what was seen; rows beyond them are flagged and kept"
     notes[("floors",)] = "the error of predicting the mean; a model must at least beat it"
     return notes

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from typing import Any, Final
+from unicodedata import normalize
 
 import numpy as np
 import pandas as pd
@@ -45,6 +46,8 @@ _UNITS: Final = (
     (r"(?:^|_)celsius$", "°C"),
     (r"(?:^|_)fahrenheit$", "°F"),
     (r"(?:^|_)kwh$", "kWh"),
+    (r"(?:^|_)kw$", "kW"),
+    (r"%$", "%"),
 )
 
 
@@ -237,5 +240,6 @@ def floors(target: Any) -> dict[str, float]:
 
 
 def _slug(name: str) -> str:
-    slug = re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")
+    plain = normalize("NFKD", name.casefold()).encode("ascii", "ignore").decode()
+    slug = re.sub(r"[^a-z0-9]+", "_", plain).strip("_")
     return slug if slug[:1].isalpha() else f"column_{slug}".rstrip("_")

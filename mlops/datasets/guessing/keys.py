@@ -14,7 +14,7 @@ from mlops.datasets.guessing.columns import ColumnGuess, words_of
 from mlops.datasets.guessing.roles import Note
 
 _NAMED: Final = re.compile(
-    r"(?:^|[\W_])(?:id|uuid|guid|key|no|nr|number|code)$|^(?:id|key|index)", re.I
+    r"(?:^|[\W_])(?:id|uuid|guid|key|no|nr|number|code)\W*$|^(?:id|key|index)", re.I
 )
 _UNIQUE: Final = 0.999  # share of rows that a key identifies
 _LONGEST_KEY: Final = 4

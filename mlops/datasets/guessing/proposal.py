@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
+from unicodedata import normalize
 
 import numpy as np
 
@@ -13,7 +14,7 @@ from mlops.datasets.guessing.columns import ColumnGuess, refined
 from mlops.datasets.guessing.explaining import comments, report
 from mlops.datasets.guessing.extras import floors, histories, rules, slices, split, unit_of
 from mlops.datasets.guessing.keys import guess_key
-from mlops.datasets.guessing.request import Request, columns_for
+from mlops.datasets.guessing.request import UTC, Request, columns_for
 from mlops.datasets.guessing.roles import (
     Times,
     difference_unit,
@@ -53,7 +54,7 @@ def propose(sample: TableSample, request: Request) -> Proposal:
     Raises:
         ConfigurationError: If something that a person has said cannot be, or no column is left.
     """
-    zone = request.zone or "UTC"
+    zone = request.zone or sample.zone or UTC
     target = request.target
     columns = columns_for(sample, request)
     y = columns[target].values
@@ -77,10 +78,12 @@ def propose(sample: TableSample, request: Request) -> Proposal:
     afterwards = [target, times.outcome, *reasons]
     key, key_note = guess_key(whole, afterwards, times.event)
     roles = {target, times.event, times.outcome}
+    division = split(columns, usable, times)
+    groups = division.get("group", [])
     features = {
         n: each
         for n, each in usable.items()
-        if n not in roles and n not in reasons and not each.identifier
+        if n not in (*roles, *groups) and n not in reasons and not each.identifier
     }
     if not features and not times.event:
         raise ConfigurationError(
@@ -119,19 +122,19 @@ def propose(sample: TableSample, request: Request) -> Proposal:
     content["features"] = {n: _feature(each, units[n]) for n, each in features.items()} or {
         times.event: {"type": "time", "calendar": content["time"]["calendar"]}
     }
-    context = {n: columns[n].kind for n in key if n not in content["features"] and n not in roles}
+    context = [n for n in dict.fromkeys((*key, *groups)) if n not in (*content["features"], *roles)]
     if context:
-        content["context"] = context
+        content["context"] = {n: columns[n].kind for n in context}
     extras = {
         "histories": histories(features, times, known, less, columns, target),
-        "split": split(columns, usable, times),
+        "split": division,
         "rules": rules(target, columns, features, strengths, times),
         "slices": slices(features, times, columns, strengths),
         "floors": floors(y),
     }
     content |= {name: values for name, values in extras.items() if values}
     rows = report(columns, sample.left_out, roles, content, left_out, times, strengths, doubts)
-    notes = comments(content, request, times, key_note, features, columns, less)
+    notes = comments(content, request, times, key_note, features, columns, less, sample.zone)
     notes |= {("features", name): doubt for name, doubt in doubts.items()}
     return Proposal(content, notes, left_out, rows)
 
@@ -207,5 +210,6 @@ def _feature(each: ColumnGuess, unit: str) -> dict[str, Any]:
 def name_of(location: str) -> str:
     """Return a name for the table that lies at a location."""
     stem = location.replace("{month}", "").rstrip("/").rpartition("/")[2].partition(".")[0]
-    name = re.sub(r"[^a-z0-9]+", "_", stem.lower()).strip("_")
+    plain = normalize("NFKD", stem.casefold()).encode("ascii", "ignore").decode()
+    name = re.sub(r"[^a-z0-9]+", "_", plain).strip("_")
     return name if name[:1].isalpha() else f"table_{name}".rstrip("_")

@@ -17,7 +17,7 @@ from mlops.errors import ConfigurationError, did_you_mean
 from mlops.settings import NAME
 
 _SHOWN: Final = 30  # columns in a message
-_ZONE: Final = "UTC"  # of times that carry none, unless a person names another
+UTC: Final = "UTC"  # zone of times, unless a person or the files name another
 
 
 class Request(NamedTuple):
@@ -29,7 +29,7 @@ class Request(NamedTuple):
         outcome: Column of the time at which the target is known; empty: guess.
         name: Of the dataset; empty: after the files.
         title: The question; empty: after the target.
-        zone: Time zone of times that carry none; empty: UTC.
+        zone: Time zone of times that carry none; empty: that of the files, or UTC.
     """
 
     target: str
@@ -53,7 +53,7 @@ def columns_for(sample: TableSample, request: Request) -> dict[str, ColumnGuess]
     Raises:
         ConfigurationError: Naming each option that is wrong, and what to write instead.
     """
-    zone = request.zone if is_zone(request.zone) else _ZONE
+    zone = request.zone if is_zone(request.zone) else sample.zone or UTC
     columns = {name: guess_column(name, each, zone) for name, each in sample.columns.items()}
     problems = [*_problems(sample, request, columns)]
     if problems:

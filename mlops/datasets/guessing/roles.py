@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from mlops.datasets.checking.formulas import exact_formula
 from mlops.datasets.checking.leakage import KnownAfterwards, suspicion
 from mlops.datasets.guessing.columns import ColumnGuess, Sureness
 from mlops.errors import ConfigurationError
@@ -221,6 +222,17 @@ def unknown_in_advance(
             reasons[name] = found.reason
         elif found:
             doubts[name] = f"{found.reason}; remove it if it is known only afterwards"
+    numbers = {
+        name: each.values[known]
+        for name, each in columns.items()
+        if each.kind == "number" and name != target and name not in reasons
+    }
+    if formula := exact_formula(numbers, y[known]):
+        others = {*columns} - {target, times.event, times.outcome, *reasons, *formula.columns}
+        # Where nothing else is left to learn from, a person has to say what is known.
+        suspects = reasons if others or times.event else doubts
+        suspects |= dict.fromkeys(formula.columns, formula.reason)
+        doubts = {name: doubt for name, doubt in doubts.items() if name not in reasons}
     return reasons, doubts
 
 

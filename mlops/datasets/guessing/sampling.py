@@ -21,6 +21,7 @@ import pyarrow.compute as pc
 from mlops.data.files.conversion import plain, with_point
 from mlops.data.files.folders import files_of, parts_among
 from mlops.data.files.tables import open_table
+from mlops.datasets.consistency import is_zone
 from mlops.datasets.thinning import SAMPLE_ROWS, thinned
 from mlops.errors import SourceError
 
@@ -48,6 +49,13 @@ class TableSample(NamedTuple):
     left_out: dict[str, str]
     rows: int
     decimal: str
+
+    @property
+    def zone(self) -> str:
+        """The place whose clock the times show, if the files name one; UTC and offsets do not."""
+        named = {getattr(each.type, "tz", None) or "" for each in self.columns.values()} - {""}
+        zone = named.pop() if len(named) == 1 else ""
+        return zone if "/" in zone and is_zone(zone) else ""
 
     @property
     def sampled(self) -> int:
