@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from mlops.counting import counted
+from mlops.counting import counted, decimals_for
 from mlops.data.origins import Replacement
 from mlops.errors import DataQualityError
 from mlops.evaluation.bootstrap import GainInterval, relative_gain
@@ -182,7 +182,7 @@ def _coverage(challenger: GateEvidence, settings: GateSettings) -> RuleResult:
         passed=interval is not None and interval.coverage >= limit,
         why=(
             f"{interval.coverage:.1%} of answers lie within the prediction interval, which is "
-            f"{_amount(interval.mean_width, challenger, 1)} wide on average"
+            f"{_amount(interval.mean_width, challenger)} wide on average"
             if interval
             else "the model gives no prediction interval"
         ),
@@ -243,8 +243,8 @@ def _rmse(evidence: GateEvidence) -> float:
     return evidence.evaluation.metrics.rmse
 
 
-def _amount(value: float, evidence: GateEvidence, digits: int = 2) -> str:
-    return f"{value:.{digits}f} {evidence.unit}".rstrip()
+def _amount(value: float, evidence: GateEvidence) -> str:
+    return f"{value:,.{decimals_for(value)}f} {evidence.unit}".rstrip()
 
 
 def _better(gain: float) -> str:

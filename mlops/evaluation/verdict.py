@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final, Literal
 
+from mlops.counting import decimals_for
 from mlops.evaluation.results import Result
 
 Sense = Literal["<=", ">=", ">"]
@@ -66,4 +67,6 @@ _FORMATS: Final[dict[str, Callable[[float], str]]] = {
 def _shown(value: float | None, unit: str) -> str:
     if value is None:
         return "-"
-    return _FORMATS[unit](value) if unit in _FORMATS else f"{value:.2f} {unit}"
+    if unit in _FORMATS:
+        return _FORMATS[unit](value)
+    return f"{value:,.{decimals_for(value)}f} {unit}"

@@ -167,10 +167,11 @@ def test_a_window_is_reported_in_the_words_of_its_dataset(
     assert not OF_TRIPS.findall(text)
 
 
-def test_reports_know_no_problem() -> None:
+@pytest.mark.parametrize("room", ["reports", "drawing"])
+def test_the_rooms_of_pages_know_no_problem(room: str) -> None:
     known = re.compile(
         r"\b(zones?|pickups?|dropoffs?|boroughs?|taxis?|passengers?|fares?)\b|all trips"
     )
-    for file in sorted((Path(mlops.__file__).parent / "reports").glob("*.py")):
+    for file in sorted((Path(mlops.__file__).parent / room).glob("*.py")):
         text = re.sub(r"[Ww]ith time zone|has a zone", "", file.read_text(encoding="utf-8"))
         assert not known.findall(text), file

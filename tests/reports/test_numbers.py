@@ -6,6 +6,7 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
+from mlops.datasets.wording import DatasetWords
 from mlops.reports import numbers
 
 MINUTES = numbers.Amounts("min", rows="trips")
@@ -40,6 +41,18 @@ MINUTES = numbers.Amounts("min", rows="trips")
 )
 def test_formats(written: str, expected: str) -> None:
     assert written == expected
+
+
+@pytest.mark.parametrize(
+    ("error", "written"),
+    [(52_319.0, "1,234,568 euros"), (0.02, "1,234,567.8100 euros"), (None, "1,234,567.81 euros")],
+)
+def test_amounts_have_the_decimals_that_their_errors_need(
+    error: float | None, written: str
+) -> None:
+    words = DatasetWords(unit="euros", short="euros")
+
+    assert numbers.Amounts.like(error, words).full(1_234_567.81) == written
 
 
 def test_a_time_with_a_zone_is_told_in_utc() -> None:
