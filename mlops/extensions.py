@@ -21,7 +21,7 @@ from typing import Any, Final, Literal, TypeVar
 from mlops.errors import ConfigurationError
 from mlops.settings import PROJECT_ROOT
 
-Kind = Literal["families", "rules", "sources", "detectors", "channels", "charts"]
+Kind = Literal["families", "rules", "sources", "detectors", "channels"]
 Added = TypeVar("Added")
 
 FOLDER: Final = PROJECT_ROOT / "extensions"

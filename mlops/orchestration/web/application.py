@@ -25,7 +25,7 @@ from mlops.orchestration.products import consumers
 from mlops.orchestration.runs.lock import is_held
 from mlops.orchestration.runs.naming import SCHEDULER_LOCK
 from mlops.orchestration.triggers import access
-from mlops.orchestration.web import completion, doors, editor, entrance, front_end, variables
+from mlops.orchestration.web import completion, doors, editor, entrance, front_end, tiles, variables
 from mlops.settings import Settings
 from mlops.steps.charts import warm_up
 
@@ -50,6 +50,7 @@ def run(
     editor.prepare(settings.home)
     completion.prepare()
     consumers.show_every_build()
+    tiles.show_added(project)
     os.environ["MLOPS_HOME"] = str(settings.home)  # for charts, should an option have set it
     warm_up()
     # A full collection walks all that Mage has imported: a third of a second without an answer.
