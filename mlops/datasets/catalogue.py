@@ -28,6 +28,13 @@ def definition_files() -> dict[str, Path]:
     return dict(sorted(found.items()))
 
 
+def datasets_in(home: Path) -> tuple[str, ...]:
+    """Return the datasets that have left something in a home, the worked case first."""
+    others = [name for name in definition_files() if (home / FOLDER / name).is_dir()]
+    worked = [DEFAULT_DATASET] if (home / "store").is_dir() else []
+    return (*worked, *(name for name in others if name != DEFAULT_DATASET))
+
+
 def scheduled_datasets(project: Path = PROJECT_ROOT) -> tuple[str, ...]:
     """Return the datasets of a project whose definitions ask for schedules.
 

@@ -47,8 +47,24 @@ STYLE: Final = """
 .m .card .value{font-size:24px;line-height:1.3;font-weight:600;overflow-wrap:anywhere}
 .m .card .note{opacity:.8;overflow-wrap:anywhere}
 .m .dot{display:inline-block;width:.6em;height:.6em;border-radius:50%;margin-right:.4em}
+.m .of{height:100%}
+.m .of[hidden]{display:none}
+.m .choice{position:absolute;top:2px;right:4px;z-index:1;font:11px inherit;opacity:.85;
+ color:inherit;background:rgba(128,128,128,.18);border:0;border-radius:4px;padding:1px 4px}
+.m .choice option{color:#22262b}
 .m .state{display:inline-block;padding:1px 9px;border-radius:10px;color:#fff;font-weight:600;
  white-space:nowrap}
+"""
+
+# The page around a tile may be forbidden to remember anything: then each tile is chosen by itself.
+_CHOICE: Final = """
+(function(){var s=document.querySelector('.choice'),k='mlops.dataset',
+show=function(n){var all=[...document.querySelectorAll('.of')],
+has=all.some(function(e){return e.dataset.of===n});n=has?n:s.dataset.first;s.value=n;
+all.forEach(function(e){e.hidden=e.dataset.of!==n})};
+var kept;try{kept=localStorage.getItem(k)}catch(_){}
+show(kept);s.onchange=function(){show(s.value);try{localStorage.setItem(k,s.value)}catch(_){}};
+addEventListener('storage',function(e){if(e.key===k)show(e.newValue)})})()
 """
 
 # Mage shows a tile in a frame of its own, which has a border and knows nothing of the page's theme:
@@ -160,6 +176,28 @@ def table_html(
             cells.append(f"<td{kind}>{text}</td>")
         lines.append(f"<tr>{''.join(cells)}</tr>")
     return Html(f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(lines)}</tbody></table>")
+
+
+def choice(tiles: Mapping[str, Html], first: str) -> Html:
+    """Return a tile for each of several datasets, of which a person sees one.
+
+    What is chosen in one tile is shown in all others, and remembered by the browser.
+
+    Args:
+        tiles: Name of the dataset to its tile.
+        first: What is shown before anything was chosen.
+    """
+    if len(tiles) < 2:
+        return next(iter(tiles.values()))
+    options = "".join(f"<option>{escape(name)}</option>" for name in tiles)
+    bodies = "".join(
+        f'<div class="of" data-of="{escape(name)}"{"" if name == first else " hidden"}>{tile}</div>'
+        for name, tile in tiles.items()
+    )
+    return Html(
+        f'<select class="choice" title="dataset" data-first="{escape(first)}">{options}</select>'
+        f"{bodies}<script>{_CHOICE}</script>"
+    )
 
 
 def document(body: Html) -> str:

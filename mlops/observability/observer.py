@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Callable, MutableMapping
 
+from mlops.datasets.catalogue import datasets_in
+from mlops.errors import MlopsError
 from mlops.observability.exporter import Page, exporter
 from mlops.observability.memory import Memory
 from mlops.observability.tables import refresh
-from mlops.settings import Settings
+from mlops.settings import Settings, load_settings
 
 logger = logging.getLogger(__name__)
 
@@ -30,24 +33,51 @@ def observe(
         ConfigurationError: If the port is taken, naming its setting.
     """
     stop = stop or threading.Event()
-    page, memory = Page(), Memory()
+    page, memories = Page(), defaultdict[str, Memory](Memory)
     with exporter(settings, page) as server:
-        complete = look(settings, page, memory)
+        complete = look_at_all(settings, page, memories)
         thread = threading.Thread(target=server.serve_forever, name="metrics", daemon=True)
         thread.start()
         if ready is not None:
             ready()
         usual = settings.observability.refresh_seconds
         while not stop.wait(usual if complete else min(usual, SOON_SECONDS)):
-            complete = look(settings, page, memory)
+            complete = look_at_all(settings, page, memories)
         server.shutdown()
 
 
-def look(settings: Settings, page: Page, memory: Memory) -> bool:
-    """Renew tables and metrics once, and return whether all could be made; never raises."""
+def look_at_all(settings: Settings, page: Page, memories: MutableMapping[str, Memory]) -> bool:
+    """Renew the tables of every dataset in the home, and the metrics of that of the settings.
+
+    Args:
+        settings: Name the dataset whose metrics are published.
+        page: Of metrics.
+        memories: Of the looks before, by dataset; missing ones are made.
+    """
+    complete = look(settings, page, memories[settings.dataset])
+    for name in datasets_in(settings.home):
+        if name != settings.dataset:
+            try:
+                its = load_settings({"home": str(settings.home), "dataset": name})
+            except MlopsError as error:
+                logger.error("%s: its tables stay as they are: %s", name, error.in_one_line)
+                continue
+            complete = look(its, None, memories[name]) and complete
+    return complete
+
+
+def look(settings: Settings, page: Page | None, memory: Memory) -> bool:
+    """Renew tables and metrics once, and return whether all could be made; never raises.
+
+    Args:
+        settings: Name the dataset.
+        page: Of metrics; None to renew only tables.
+        memory: Of the looks before at the same dataset.
+    """
     try:
         refreshed = refresh(settings, memory)
-        page.show(refreshed)
+        if page is not None:
+            page.show(refreshed)
     except Exception:
         logger.exception("what was seen before stays")
         return False

@@ -15,23 +15,24 @@ from typing import Any
 
 import pandas as pd
 
+from mlops.datasets.catalogue import datasets_in
 from mlops.datasets.opening import dataset_of
 from mlops.drawing.frame import Drawing, axes, drawn, figure, to_html
-from mlops.drawing.html import document, problem
+from mlops.drawing.html import Html, choice, document, problem
 from mlops.errors import MlopsError
 from mlops.observability.memory import Stamp, stamp_of
 from mlops.observability.tables import TABLES
-from mlops.settings import load_settings
+from mlops.settings import Settings, load_settings
 
 logger = logging.getLogger(__name__)
 
 Draw = Callable[..., Drawing]
 _NOW_MINUTES = 5  # pages whose time axis ends now are drawn anew so often
-_pages: dict[tuple[str, Draw], tuple[Stamp, str]] = {}  # as many as there are charts
+_tiles: dict[tuple[Path, Draw], tuple[Stamp, Html]] = {}  # one per chart and dataset
 
 
 def chart(table: str, draw: Draw) -> str:
-    """Return a tile as a self-contained page, drawn anew only when its table has changed.
+    """Return a tile as a self-contained page, with a choice if the home has several datasets.
 
     Args:
         table: Name of the observer's table; it may be empty, and `draw` then says so.
@@ -40,6 +41,20 @@ def chart(table: str, draw: Draw) -> str:
     """
     try:
         settings = load_settings()
+        datasets = {settings.dataset: settings} | {
+            name: load_settings({"dataset": name})
+            for name in datasets_in(settings.home)
+            if name != settings.dataset
+        }
+    except MlopsError as error:
+        return document(problem(error.in_one_line))
+    tiles = {name: _tile(its, table, draw) for name, its in datasets.items()}
+    return document(choice(tiles, settings.dataset))
+
+
+def _tile(settings: Settings, table: str, draw: Draw) -> Html:
+    """Return the tile of one dataset, drawn anew only when its table has changed."""
+    try:
         path = settings.observed / f"{table}.parquet"
         # The observer writes a table only when it has changed; pages ask for it every minute.
         stamp: Stamp = stamp_of(path)
@@ -49,23 +64,22 @@ def chart(table: str, draw: Draw) -> str:
             given["now"] = datetime.now(timezone.utc).replace(second=0, microsecond=0)
             given["now"] -= timedelta(minutes=given["now"].minute % _NOW_MINUTES)
             stamp = stamp, given["now"]
-        seen = _pages.get((table, draw))
+        seen = _tiles.get((path, draw))
         if stamp and seen and seen[0] == stamp:
             return seen[1]
         if "words" in takes:
             given["words"] = dataset_of(settings).words
-        page = document(to_html(draw(_read(table, path), **given)))
-        _pages[table, draw] = stamp, page
-        return page
+        tile = to_html(draw(_read(table, path), **given))
+        _tiles[path, draw] = stamp, tile
+        return tile
     except MlopsError as error:
-        body = problem(error.in_one_line)
+        return problem(error.in_one_line)
     except Exception as error:
         logger.exception("the chart of %s could not be drawn", table)
-        body = problem(
+        return problem(
             f"The table `{table}` could not be drawn: {type(error).__name__}: {error}. The log of"
             " the web server has the details."
         )
-    return document(body)
 
 
 def _read(table: str, path: Path) -> pd.DataFrame:

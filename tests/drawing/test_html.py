@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 
 from mlops.drawing.html import (
     Card,
+    Html,
     cards_html,
+    choice,
     document,
     empty,
     problem,
@@ -39,6 +41,15 @@ def test_whatever_a_text_holds_it_stays_a_text(text: str) -> None:
         assert ATTACK not in document(prose(ATTACK + text))
         assert bare.count("<") == bare.count(">")
         assert "<script" not in bare
+
+
+def test_one_tile_is_left_alone_and_several_are_named() -> None:
+    assert choice({"taxi": Html("a")}, "taxi") == "a"
+
+    html = choice({"taxi": Html("a"), "x<y": Html("b")}, "x<y")
+
+    assert "<option>x&lt;y</option>" in html and 'data-of="x&lt;y">b<' in html
+    assert 'data-of="taxi" hidden>a<' in html
 
 
 def test_commands_are_set_as_code() -> None:

@@ -7,6 +7,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
+from collections import defaultdict
 from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -30,12 +31,12 @@ from mlops.monitoring.findings.records import (
 from mlops.observability.exporter import GROUPS, Page, exporter
 from mlops.observability.gauges import gauge, seconds_of
 from mlops.observability.memory import Memory
-from mlops.observability.observer import look, observe
+from mlops.observability.observer import look, look_at_all, observe
 from mlops.observability.pipeline_metrics import _longest_gap
 from mlops.observability.tables import Refreshed
 from mlops.observability.world import ObservedWorld
 from mlops.retraining.records import PendingApproval, ask_for_approval
-from mlops.settings import ObservabilitySettings, Settings
+from mlops.settings import ObservabilitySettings, Settings, load_settings
 
 NOW = datetime(2024, 3, 10, 12, tzinfo=timezone.utc)
 
@@ -374,3 +375,18 @@ def test_while_mage_still_makes_its_tables_nothing_ran(settings: Settings) -> No
 def test_moments_without_a_zone_are_utc() -> None:
     assert seconds_of(NOW.replace(tzinfo=None)) == seconds_of(NOW) == NOW.timestamp()
     assert seconds_of(None) is None
+
+
+def test_every_dataset_in_the_home_has_tables_and_one_has_metrics(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path)
+    flights = load_settings({"home": str(tmp_path), "dataset": "flights"})
+    flights.state.mkdir(parents=True)
+    page, memories = Page(), defaultdict[str, Memory](Memory)
+
+    look_at_all(settings, page, memories)
+
+    assert set(memories) == {"taxi", "flights"}
+    for each in (settings, flights):
+        assert {file.stem for file in each.observed.glob("*.parquet")} >= {"volume", "candidates"}
+    refreshes = [m for m in page.collect() if m.name == "mlops_observer_refresh_seconds"]
+    assert len(refreshes) == 1

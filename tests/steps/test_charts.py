@@ -57,6 +57,21 @@ def test_a_picture_speaks_in_the_words_of_the_dataset(observed: Path) -> None:
     assert "trips" in chart("gate", speak)
 
 
+def test_a_home_with_several_datasets_has_a_choice(observed: Path) -> None:
+    assert "<select" not in chart("gate", draw)
+    others = load_settings({"dataset": "flights"}).observed
+    others.mkdir(parents=True)
+    (observed.parent / "datasets" / "gone").mkdir()  # its definition was deleted
+    rules(2).to_parquet(observed / "gate.parquet")
+    rules(3).to_parquet(others / "gate.parquet")
+
+    page = chart("gate", draw)
+
+    assert page.count("<option>") == 2
+    shown, hidden = page.index('data-of="taxi">2 rows'), page.index('data-of="flights" hidden>3')
+    assert shown < hidden
+
+
 def test_before_there_is_a_table_it_is_drawn_empty(observed: Path) -> None:
     assert "0 rows at" in chart("gate", draw)
 
