@@ -166,6 +166,17 @@ def test_a_mistake_names_file_and_line_and_stops_only_what_needs_the_kind(
     assert family_of("lasso").name == "lasso" and channels_of(NotificationSettings()) == ()
 
 
+def test_a_channel_that_cannot_be_loaded_fails_to_deliver_and_stops_nobody(
+    add_extension: Callable[..., Path],
+) -> None:
+    file = add_extension("channels/broken.py", "import nonesuch\n")
+
+    alert = Alert(kind="test", incident="test", stage="test", title="It works", text="Indeed.")
+    (sent,) = deliver(channels_of(NotificationSettings()), alert, timeout_seconds=20).sent
+
+    assert not sent.delivered and f"{file}, line 1: ModuleNotFoundError" in sent.detail
+
+
 def test_a_family_needs_a_name_of_its_own(add_extension: Callable[..., Path]) -> None:
     add_extension(
         "families/nearest.py", EXAMPLES["families/nearest.py"].replace('"nearest"', '"lasso"')

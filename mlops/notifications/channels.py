@@ -16,6 +16,7 @@ from typing import Any, Final, Protocol, runtime_checkable
 from urllib.parse import unquote, urlsplit
 
 from mlops import extensions
+from mlops.errors import ConfigurationError
 from mlops.notifications.alerts import Alert
 from mlops.notifications.formats import as_json, as_slack, as_teams, as_text
 from mlops.settings import NotificationSettings
@@ -190,6 +191,31 @@ class Mail:
         return server
 
 
+@dataclass(frozen=True)
+class UnloadableChannel:
+    """Stands for channels in ``extensions/channels/`` that cannot be loaded.
+
+    What sends messages must not stop for that; it fails to deliver one, as if a server were down.
+
+    Args:
+        reason: Names the file.
+    """
+
+    reason: str
+    name: str = "extensions/channels"
+
+    def send(self, alert: Alert, timeout_seconds: float) -> str:
+        """Say why nothing is sent; raises what `Channel.send` raises."""
+        raise ChannelError(self.reason)
+
+
+def _added() -> tuple[Channel, ...]:
+    try:
+        return extensions.added("channels", Channel)
+    except ConfigurationError as error:
+        return (UnloadableChannel(error.message),)
+
+
 def channels_of(settings: NotificationSettings) -> tuple[Channel, ...]:
     """Return every channel that is configured or added in ``extensions/channels/``."""
     smtp_url = settings.smtp_url.get_secret_value()
@@ -203,7 +229,7 @@ def channels_of(settings: NotificationSettings) -> tuple[Channel, ...]:
         )
         for url in urls
     )
-    return (*mails, *webhooks, *extensions.added("channels", Channel))
+    return (*mails, *webhooks, *_added())
 
 
 def _host(url: str) -> str:

@@ -7,12 +7,14 @@ run recorded of its model never changes, so it is seldom read again.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 import pandas as pd
 
+from mlops.errors import ConfigurationError
 from mlops.observability.memory import WorldPart
 from mlops.observability.overview_tables import READ_SEARCHES
 from mlops.observability.table import ObservedTable
@@ -185,10 +187,11 @@ def _by_hour(world: ObservedWorld) -> int:
 
 
 def _is_baseline(family: str) -> bool:
-    from mlops.training.families import families
+    from mlops.training.families import family_of
 
-    known = families()
-    return family in known and known[family].baseline
+    with suppress(ConfigurationError):  # a family of the past, or one that cannot be loaded
+        return family_of(family).baseline
+    return False
 
 
 def _trial_rows(points: tuple[TrialPoint, ...], family: str) -> Iterator[dict[str, Any]]:

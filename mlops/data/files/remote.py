@@ -50,9 +50,10 @@ def file_system(url: str) -> tuple[Any, str]:
     Raises:
         SourceError: If there is no such file system, or it is out of reach.
     """
-    _register_added()
+    local = "://" not in url
+    if not local:
+        _register_added()
     with naming(url):
-        local = "://" not in url
         fs, path = fsspec.core.url_to_fs(str(Path(url).expanduser().resolve()) if local else url)
         # Listings are kept per process by some file systems; a file may have arrived since.
         fs.invalidate_cache()
