@@ -8,6 +8,7 @@ from typing import Annotated, Any, Optional
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 
 from mlops.cli.display import RunDisplay, error_columns, show_rows, terminal
 from mlops.cli.options import AllowMismatch, AsJson, SetOption, examples, overrides_from
@@ -108,7 +109,7 @@ def run(
     check_job(settings)
     require_free(settings)
     console = terminal(stderr=as_json)
-    console.print(headline(settings))
+    console.print(f"[bold]Source:[/] {escape(dataset_of(settings).source_in_words(settings))}")
     started = time.monotonic()
 
     from mlops.orchestration.jobs.journal import begin_job, resume_command
@@ -163,21 +164,6 @@ def run(
             + dataset_option(settings.dataset)
             + "; then fix the data or extend the search",
         )
-
-
-def headline(settings: Settings) -> str:
-    """Say in one line which rows are used and whether they are synthetic."""
-    source = settings.source
-    if settings.dataset != DEFAULT_DATASET:
-        return f"[bold]Dataset: {settings.dataset}[/] {source.location} ({source.months})"
-    months = f"{source.taxi} taxi, {source.months}"
-    if source.kind == "sample":
-        return (
-            f"[bold]Source: the bundled sample[/] (synthetic trips modelled on the real ones; "
-            f"{months}, {source.sample_rows:,} trips a month)"
-        )
-    where = source.base_url if source.kind == "tlc" else source.location
-    return f"[bold]Source: {source.kind}[/] {where} ({months})"
 
 
 def candidate_rows(candidates: list[Mapping[str, Any]], winner: str) -> list[dict[str, Any]]:

@@ -223,6 +223,9 @@ class Dataset(Protocol):
     def words(self) -> DatasetWords:
         """How people speak of it."""
 
+    def source_in_words(self, settings: Settings) -> str:
+        """Say in one line where the rows asked for come from."""
+
     def as_learned(self, encoder: Encoder) -> Dataset:
         """Return it as it was when a model with this encoder learned from it."""
 

@@ -101,12 +101,10 @@ def _calibration(found: Examination, words: DatasetWords) -> Chart:
     from mlops.reports.drawings import chart
 
     table = pd.DataFrame([each.model_dump() for each in found.bins])
-    groups = words.measured(
-        f"All {words.rows} in ten groups by predicted {words.answer}; the band holds 8 in 10"
-    )
+    unit = f" in {words.unit}" if words.unit else ""
     text = (
-        f"{groups}. Where the line runs below the diagonal, predictions are {words.above} on"
-        " average."
+        f"All {words.rows} in ten groups by predicted {words.answer}{unit}; the band holds 8 in 10."
+        f" Where the line runs below the diagonal, predictions are {words.above} on average."
     )
     return Chart(chart(calibration(table, words)), text)
 

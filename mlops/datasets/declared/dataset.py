@@ -170,6 +170,14 @@ class DeclaredDataset:
 
         return words_of_definition(self.definition)
 
+    def source_in_words(self, settings: Settings) -> str:
+        """Say which files are used, and which months of them if there are several."""
+        source, months = self.definition.source, settings.source.months
+        parts = [f"dataset {self.name}"]
+        if source.partition == "month":
+            parts.append("all months" if months == "all" else months)
+        return f"{source.location} ({', '.join(parts)})"
+
     def groups(self, rows: pd.DataFrame) -> pd.DataFrame:
         """Name the slices of each row: there are no other groups."""
         return self.slices(rows)

@@ -131,6 +131,18 @@ class TaxiTrips:
 
         return WORDS
 
+    def source_in_words(self, settings: Settings) -> str:
+        """Say which trips are used, and whether they are synthetic."""
+        source = settings.source
+        months = f"{source.taxi} taxi, {source.months}"
+        if source.kind == "sample":
+            return (
+                "the bundled sample (synthetic trips modelled on the real ones;"
+                f" {months}, {source.sample_rows:,} trips a month)"
+            )
+        where = source.base_url if source.kind == "tlc" else source.location
+        return f"{source.kind} {where} ({months})"
+
     def groups(self, rows: pd.DataFrame) -> pd.DataFrame:
         """Name the groups of each trip: its slices, and the borough where it ends."""
         from mlops.datasets.taxi.slices import group_labels

@@ -12,6 +12,7 @@ from mlops.datasets.declared.dataset import DeclaredDataset
 from mlops.datasets.declared.encoding import TableEncoder
 from mlops.datasets.definition import DatasetDefinition
 from mlops.datasets.wording import plural
+from mlops.settings import load_settings
 from tests.datasets.declared.deliveries import deliveries, frame_of
 
 ROW = {
@@ -48,6 +49,18 @@ def test_every_feature_of_a_model_has_a_meaning() -> None:
     assert words.feature("courier_missing") == "whether courier is missing"
     assert words.feature("ready_at_hour") == "hour of ready at"
     assert words.feature("promised_at") == "minutes from ordered at to promised at"
+
+
+def test_files_and_months_are_named_before_a_run() -> None:
+    dataset = DeclaredDataset(deliveries())
+
+    every = dataset.source_in_words(load_settings({"dataset": "deliveries"}))
+    some = dataset.source_in_words(
+        load_settings({"dataset": "deliveries", "source.months": "2024-01..2024-02"})
+    )
+
+    assert every == "deliveries_{month}.csv (dataset deliveries, all months)"
+    assert some == "deliveries_{month}.csv (dataset deliveries, 2024-01..2024-02)"
 
 
 def test_histories_say_of_what_and_of_whom() -> None:
