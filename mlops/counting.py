@@ -6,7 +6,7 @@ from math import ceil, isfinite, log10
 
 
 def counted(number: float, noun: str) -> str:
-    """Return a number, rounded to a whole one, with its noun: ``1 trip``, ``12,000 trips``."""
+    """Return a number, rounded to a whole one, with its noun: ``1 row``, ``12,000 rows``."""
     whole = round(number)
     return f"{whole:,} {noun}{'s' if whole != 1 else ''}"
 

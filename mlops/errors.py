@@ -12,7 +12,7 @@ EXIT_CODES: Final[Mapping[int, str]] = {
     0: "success",
     1: "unexpected error, or a failed check of `mlops doctor`",
     2: "wrong command, option, variable or setting, or nothing to apply it to",
-    3: "trips could not be read",
+    3: "rows could not be read",
     4: "the data contract is broken",
     5: "the gate refused a model",
     6: "a pipeline failed",
@@ -78,7 +78,7 @@ class ConfigurationError(MlopsError):
 
 
 class SourceError(MlopsError):
-    """Trips could not be read: missing month, truncated file, wrong schema, no network."""
+    """Rows could not be read: missing month, truncated file, wrong schema, no network."""
 
     exit_code = 3
 

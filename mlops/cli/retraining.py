@@ -18,7 +18,7 @@ def register(app: typer.Typer) -> None:
         "retrain",
         epilog=examples(
             "mlops retrain",
-            "mlops retrain --force --reason 'a new fare zone'",
+            "mlops retrain --force --reason 'a new price list'",
             "mlops retrain --set source=tlc --set deployment.policy=auto",
             "mlops retrain --resume",
         ),

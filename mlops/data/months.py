@@ -1,4 +1,4 @@
-"""Calendar months, the unit in which the TLC publishes trips."""
+"""Calendar months, the unit in which many sources publish rows."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Which rows a model learned from and which it is asked about: real or synthetic, of which dataset.
 
 A model says nothing of another dataset's rows or another taxi's trips, and one that learned from
-generated trips says nothing of real ones. Only this setting permits it: `Settings.allow_mismatch`.
+generated rows says nothing of real ones. Only this setting permits it: `Settings.allow_mismatch`.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from mlops.settings import WindowSettings
 
 
 class Interval(NamedTuple):
-    """A half-open interval ``[start, end)`` of pickup times, in local wall-clock time."""
+    """A half-open interval ``[start, end)`` of event times, in local wall-clock time."""
 
     start: datetime
     end: datetime

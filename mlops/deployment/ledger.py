@@ -24,7 +24,7 @@ class Asked:
         by: A person or a trigger.
         reason: In words.
         run: The pipeline run that will do it; empty outside Mage.
-        allow_mismatch: Replace a champion that learned from other trips (`mlops.data.origins`).
+        allow_mismatch: Replace a champion that learned from other rows (`mlops.data.origins`).
     """
 
     what: str

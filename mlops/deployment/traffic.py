@@ -16,7 +16,7 @@ from prometheus_client.parser import text_string_to_metric_families
 _ANSWERS: Final = "mlops_serving_answers_total"
 _ERRORS: Final = "mlops_serving_errors_total"
 _SECONDS: Final = "mlops_serving_seconds_bucket"
-_TRIPS: Final = "mlops_serving_prediction_minutes_count"
+_ROWS: Final = "mlops_serving_prediction_minutes_count"
 _INFO: Final = "mlops_serving_model_info"
 _CPU: Final = "mlops_serving_cpu_seconds_total"
 _RESIDENT: Final = "mlops_serving_resident_bytes"
@@ -30,13 +30,13 @@ class Traffic:
         answers: Requests answered.
         errors: Requests that failed in it.
         buckets: Upper bound in seconds to requests at most that long, the last one infinite.
-        trips: Predicted.
+        rows: Predicted.
     """
 
     answers: float = 0
     errors: float = 0
     buckets: Mapping[float, float] = field(default_factory=dict)
-    trips: float = 0
+    rows: float = 0
 
     @property
     def requests(self) -> int:
@@ -57,7 +57,7 @@ class Traffic:
                 bound: _increase(before.buckets.get(bound, 0), count)
                 for bound, count in self.buckets.items()
             },
-            trips=_increase(before.trips, self.trips),
+            rows=_increase(before.rows, self.rows),
         )
 
     def quantile_seconds(self, share: float) -> float | None:
@@ -114,7 +114,7 @@ def parse_metrics(text: str) -> Scrape:
     """
     answers: dict[tuple[int, str], float] = {}
     errors: dict[tuple[int, str], float] = {}
-    trips: dict[tuple[int, str], float] = {}
+    rows: dict[tuple[int, str], float] = {}
     buckets: dict[tuple[int, str], dict[float, float]] = {}
     spent = {_CPU: 0.0, _RESIDENT: 0.0}
     serving = set()
@@ -130,8 +130,8 @@ def parse_metrics(text: str) -> Scrape:
                 answers[key] = answers.get(key, 0) + sample.value
             elif sample.name == _ERRORS:
                 errors[key] = errors.get(key, 0) + sample.value
-            elif sample.name == _TRIPS:
-                trips[key] = trips.get(key, 0) + sample.value
+            elif sample.name == _ROWS:
+                rows[key] = rows.get(key, 0) + sample.value
             elif sample.name == _SECONDS:
                 counts = buckets.setdefault(key, {})
                 bound = float(labels["le"])
@@ -142,7 +142,7 @@ def parse_metrics(text: str) -> Scrape:
     return Scrape(
         traffic={
             key: Traffic(
-                answers.get(key, 0), errors.get(key, 0), buckets.get(key, {}), trips.get(key, 0)
+                answers.get(key, 0), errors.get(key, 0), buckets.get(key, {}), rows.get(key, 0)
             )
             for key in keys
         },

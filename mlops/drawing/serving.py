@@ -174,7 +174,7 @@ def draw_predictions(
         inside = own[own["low"] < end]
         high = inside["high"].clip(upper=end)
         percent = 100 * inside["share"] / (high - inside["low"])
-        colour, rows = _colour(role, version), own["trips"].iloc[0]
+        colour, rows = _colour(role, version), own["rows"].iloc[0]
         named = f"{role} of v{version}" if role == "reference" else f"{role} v{version}"
         on.stairs(
             percent,

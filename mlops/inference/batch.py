@@ -52,7 +52,7 @@ class PredictionSummary(Reference):
     rows: int  # predicted
     rejected: int
     rejected_by_reason: dict[str, int]
-    # None without a single good row; batches of taxi trips once called it by their unit.
+    # None without a single good row; batches of the worked case once called it by their unit.
     distribution: Distribution | None = Field(
         validation_alias=AliasChoices("distribution", "minutes")
     )
@@ -64,7 +64,7 @@ class PredictionSummary(Reference):
     @property
     def summary(self) -> str:
         """The batch in a few lines."""
-        mark = " (learned from synthetic trips)" if self.synthetic_model else ""
+        mark = " (learned from synthetic rows)" if self.synthetic_model else ""
         what = counted(self.rows, "prediction")
         lines = [f"{what} by version {self.model_version}{mark} in {self.uri}"]
         if self.distribution:

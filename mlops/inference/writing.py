@@ -20,7 +20,7 @@ from mlops.errors import MlopsError
 PREDICTIONS: Final = "predictions.parquet"
 REJECTED: Final = "rejected.parquet"
 
-SYNTHETIC_MODEL: Final = "synthetic_model"  # in a file's metadata: the model knows no real trip
+SYNTHETIC_MODEL: Final = "synthetic_model"  # in a file's metadata: the model knows no real row
 # The distribution is kept as counts of equal parts of a span: of one size whatever the size of the
 # input, and exact to the hundredth of a minute for a day.
 _BINS: Final = 144_000
@@ -44,7 +44,7 @@ class PredictionWriter:
         outputs: Names of the columns with the prediction, its lower and its upper bound.
         span: Between which values the distribution is counted; what lies outside counts as an end.
         constants: Columns with the same value in every row of the predictions.
-        synthetic_model: The model learned from generated trips: the file's metadata says so.
+        synthetic_model: The model learned from generated rows: the file's metadata says so.
 
     Attributes:
         rows: Predictions written.

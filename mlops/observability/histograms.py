@@ -69,7 +69,7 @@ def reference_shares(profile: ReferenceProfile) -> pd.DataFrame | None:
     """Return the predictions of a version's reference in the buckets of `PREDICTION`.
 
     Returns:
-        ``low``, ``high``, ``share`` and ``trips`` (of all buckets); None if it has no predictions.
+        ``low``, ``high``, ``share`` and ``rows`` (of all buckets); None if it has no predictions.
     """
     table = next((each for each in profile.features if each.name == "prediction_minutes"), None)
     counts = np.array(table.counts if table else [[0.0]], dtype=np.float64).sum(axis=0)[:-1]
@@ -83,6 +83,6 @@ def reference_shares(profile: ReferenceProfile) -> pd.DataFrame | None:
             "low": [0.0, *high[:-1]],
             "high": high,
             "share": np.diff(below, prepend=0.0),
-            "trips": counts.sum(),
+            "rows": counts.sum(),
         }
     )

@@ -60,7 +60,7 @@ def version_metrics(world: ObservedWorld) -> Iterator[Metric]:
             ("rmse_minutes", "Root mean squared error", errors.rmse),
             ("mae_minutes", "Mean absolute error", errors.mae),
             ("bias_minutes", "Mean of predicted minus actual duration", errors.bias),
-            ("coverage", "Share of trips within their prediction interval", coverage),
+            ("coverage", "Share of rows within their prediction interval", coverage),
         ):
             yield single(f"mlops_model_offline_{name}", f"{meaning} in the test window", value)
 

@@ -23,7 +23,7 @@ PERFORMANCE: Final = {
     "rmse": ("_minutes", "Root mean squared error"),
     "mae": ("_minutes", "Mean absolute error"),
     "bias": ("_minutes", "Mean of predicted minus actual duration"),
-    "coverage": ("", "Share of trips within their prediction interval"),
+    "coverage": ("", "Share of rows within their prediction interval"),
 }
 
 

@@ -22,7 +22,7 @@ _RUN_DAYS: Final = 14
 CANDIDATES: Final = {
     "family": "object",
     "role": "object",  # winner, baseline, failed or empty
-    "synthetic": "bool",  # learned from generated trips
+    "synthetic": "bool",  # learned from generated rows
     "validation_rmse": "float64",
     "rmse": "float64",
     "mae": "float64",

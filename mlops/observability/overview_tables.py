@@ -32,7 +32,7 @@ CHAMPION: Final = {
     "promoted_by": "object",
     "reason": "object",
     "age_days": "float64",  # since the promotion
-    "learned_until": _TIME,  # last pickup it knows of
+    "learned_until": _TIME,  # time of the last row it knows of
     "rmse": "float64",  # on its test window, minutes
     "test_trips": "float64",
     "live_rmse": "float64",  # of its newest window with actual durations, minutes
@@ -52,7 +52,7 @@ SEARCHES: Final = {
     "training": _TIME,  # when it began: searches of one training set without a long pause
     "family": "object",
     "rmse": "float64",  # on the validation window, minutes
-    "synthetic": "bool",  # of generated trips: no error of theirs compares with one of real trips
+    "synthetic": "bool",  # of generated rows: no error of theirs compares with one of real rows
 }
 LIVE: Final = {
     "window": "object",
@@ -197,7 +197,7 @@ def _by_feature(
 
 
 def _live(world: ObservedWorld) -> Iterator[tuple[WindowRecord, Finding]]:
-    """Yield the windows whose error is known, with what was found of all their trips."""
+    """Yield the windows whose error is known, with what was found of all their rows."""
     for record in world.windows:
         for found in record.report.findings:
             if (found.kind, found.subject, found.statistic) == (
@@ -212,7 +212,7 @@ def _name(world: ObservedWorld, alias: str) -> str:
     info = world.version(alias)
     if info is None:
         return ""
-    mark = " (synthetic trips)" if info.synthetic else ""
+    mark = " (synthetic rows)" if info.synthetic else ""
     return f"{info.version} {info.receipt.family if info.receipt else ''}{mark}".strip()
 
 

@@ -27,8 +27,8 @@ TRAINING_SET: Final = {
     "rows": "Rows in the training set",
     "refused_rows": "Rows that the data contract quarantined",
     "refused_share": "Share of the rows read that were quarantined",
-    "until_timestamp_seconds": "End of the trips in the training set",
-    "synthetic": "1 if the trips of the training set are synthetic",
+    "until_timestamp_seconds": "End of the rows in the training set",
+    "synthetic": "1 if the rows of the training set are synthetic",
 }
 _LOOK_AHEAD: Final = 8  # runs to come: enough to meet a weekend
 

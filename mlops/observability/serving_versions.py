@@ -37,7 +37,7 @@ PREDICTIONS: Final = {
     "low": "float64",  # minutes
     "high": "float64",  # infinite in the last
     "share": "float64",
-    "trips": "float64",
+    "rows": "float64",
 }
 COMPARISON: Final = {
     **WHO,
@@ -65,9 +65,9 @@ def predictions(world: ObservedWorld) -> pd.DataFrame:
         _compared(world.read(READ_INCREASES)), ["version", "role"]
     ):
         found = buckets(own, PREDICTION)
-        trips = found["count"].sum()
-        if trips:
-            shares = found.assign(share=found["count"] / trips, trips=trips)
+        rows = found["count"].sum()
+        if rows:
+            shares = found.assign(share=found["count"] / rows, rows=rows)
             parts.append(shares.assign(**key_of(version, role)))
             reference = _reference(world, int(version)) if role == CHAMPION else None
             if reference is not None:

@@ -66,18 +66,18 @@ class VersionInfo(Reference):
 
     @property
     def origin(self) -> TripOrigin | None:
-        """Which trips it learned from; None if nobody knows."""
+        """Which rows it learned from; None if nobody knows."""
         return self.receipt.origin if self.receipt else None
 
     @property
     def synthetic(self) -> bool:
-        """Whether it is known to have learned from generated trips."""
+        """Whether it is known to have learned from generated rows."""
         return self.receipt is not None and self.receipt.synthetic
 
     @property
     def title(self) -> str:
         """Its number, and that it is synthetic if it is."""
-        mark = " (learned from synthetic trips)" if self.synthetic else ""
+        mark = " (learned from synthetic rows)" if self.synthetic else ""
         return f"version {self.version}{mark}"
 
     @property

@@ -53,7 +53,7 @@ class Receipt(Reference):
     params: dict[str, Any]  # hyperparameters, constants and overrides included
     windows: dict[str, Window]  # train, validation, test
     taxi: Literal["green", "yellow", ""] = ""  # empty for every other dataset
-    synthetic: bool  # learned from generated trips
+    synthetic: bool  # learned from generated rows
     python: str
     packages: dict[str, str]
     pipeline: str = ""  # Mage pipeline; empty outside Mage

@@ -29,7 +29,7 @@ class FinishedSearch(Reference):
     rmse: float  # on the validation window
     mae: float  # likewise
     data_hash: str  # of the training set
-    synthetic: bool = False  # learned from generated trips
+    synthetic: bool = False  # learned from generated rows
     run_id: str  # in the record (MLflow)
     pipeline: str  # that searched; empty outside Mage
     pipeline_run: str  # its number; empty outside Mage

@@ -28,7 +28,7 @@ PREVIOUS_CHAMPION: Final = "previous_champion"
 VERDICT: Final = "mlops.verdict"
 PASSED: Final = "passed"
 REFUSED: Final = "refused"
-SYNTHETIC: Final = "mlops.synthetic"  # the tag that says whether its trips were: true or false
+SYNTHETIC: Final = "mlops.synthetic"  # the tag that says whether its rows were: true or false
 # MLflow's databases hold 5 000 characters per tag, and people's words are copied to one.
 MAX_REASON: Final = 2_000
 _TRAIL_WAY_OUT: Final = (
@@ -203,7 +203,7 @@ def require_target(
         ]:
             raise ConfigurationError(
                 f"version {target}, the champion before version {champion}, learned from synthetic "
-                "trips",
+                "rows",
                 f"to restore it anyway: mlops rollback --to {target}",
             )
         return target

@@ -201,7 +201,7 @@ def _remember(verdict: Verdict, settings: Settings) -> None:
 def register(judgement: Mapping[str, Any], variables: Variables) -> dict[str, Any]:
     """Register a winner that passed as challenger; promote it when allowed.
 
-    It becomes champion if there is none yet, if it learned from real trips and the champion from
+    It becomes champion if there is none yet, if it learned from real rows and the champion from
     synthetic ones, or if the run was asked to ``promote`` and the champion is still the one that
     the gate compared with. A refused model is not registered: its verdict and its MLflow run
     remain.
@@ -276,5 +276,5 @@ def _reason_to_promote(
         return ""
     learned = judged.receipt.origin
     if champion.origin == TripOrigin(learned.taxi, True) and not learned.synthetic:
-        return "the first model of real trips that passed the gate"
+        return "the first model of real rows that passed the gate"
     return "--promote" if variables.get("promote") in YES else ""

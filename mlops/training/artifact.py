@@ -172,7 +172,7 @@ class TabularModel:
         """Return a model of quantiles with the interval that its outer quantiles make.
 
         It is calibrated on every row that the model learned from, each predicted by a fit of the
-        same kind that did not see the row's day. One week alone may be unusual: for taxi trips,
+        same kind that did not see the row's day. One week alone may be unusual: in the worked case,
         calibrated on the last of December, 4 of 23 slices of January lay outside of 76 to 84 %; on
         all days, 1.
 

@@ -123,7 +123,7 @@ _TREES_DEFAULTS: Final[Params] = {
     "max_leaf_nodes": 4_000,  # bounds the artifact: about 0.6 MB per tree
 }
 
-# Rounds and depth are what a prediction costs; with its interval, half a million trips per second
+# Rounds and depth are what a prediction costs; with its interval, half a million rows per second
 # on two cores is the aim. Four times the rounds would gain 0.06 minutes of RMSE.
 _BOOSTED_DEFAULTS: Final[Params] = {
     "rounds": 100,  # at most: the search stops early and keeps the best

@@ -20,7 +20,7 @@ NOMINAL_COVERAGE: Final = 0.8
 _BINS: Final = 10
 _MIN_PER_BIN: Final = 50
 # A group's margin counts in full only far beyond so many rows: with fewer, what it lacked last
-# month says little of the next. Of 500 to 4,000, the best on four pairs of months of taxi trips.
+# month says little of the next. Of 500 to 4,000, the best on four pairs of months.
 _MARGIN_PRIOR_ROWS: Final = 4_000
 _NUMBER_SHARES: Final = (0.2, 0.4, 0.6, 0.8, 0.95)  # of rows below; the long tail apart
 _FOLDS: Final = 3  # each fit learns from two thirds: its quantiles are those of the model, nearly

@@ -47,7 +47,7 @@ def test_metrics_are_read_per_version_and_role() -> None:
     assert scrape.of(1, "champion").requests == 90
     assert scrape.of(1, "canary") == Traffic()
     assert scrape.of(1, "champion") == Traffic(answers=90)
-    assert canary.trips == 70
+    assert canary.rows == 70
     assert scrape.serving == {(1, "champion"), (2, "canary")}
     assert (scrape.cpu_seconds, scrape.resident_bytes) == (1.25, 3.5e7)
 
@@ -56,7 +56,7 @@ def test_what_workers_and_kinds_count_is_added_up() -> None:
     twice = parse_metrics(TEXT.replace("# TYPE", "# HELP") + TEXT)
 
     canary = twice.of(2, "canary")
-    assert (canary.answers, canary.errors, canary.trips) == (20, 6, 140)
+    assert (canary.answers, canary.errors, canary.rows) == (20, 6, 140)
     assert canary.buckets == {0.001: 10, 0.01: 20, math.inf: 20}
     assert (twice.cpu_seconds, twice.resident_bytes) == (2.5, 7e7)
 
@@ -84,7 +84,7 @@ def test_only_what_happened_since_counts_even_after_a_restart() -> None:
 
     assert (gained.answers, gained.errors, gained.buckets) == (30, 1, {1.0: 25, math.inf: 31})
     assert restarted.since(before) == restarted
-    assert Traffic(trips=9).since(Traffic(trips=4)).trips == 5
+    assert Traffic(rows=9).since(Traffic(rows=4)).rows == 5
     assert after.since(Traffic()) == after
     assert after.since(after) == Traffic(buckets={1.0: 0, math.inf: 0})
 

@@ -99,7 +99,7 @@ def test_a_reference_is_brought_into_the_buckets_of_the_server() -> None:
     counted, _ = np.histogram(minutes, [0.0, *MINUTES, math.inf])
     assert found["share"].sum() == pytest.approx(1)
     np.testing.assert_allclose(found["share"], counted / len(minutes), atol=0.02)
-    assert found["trips"].iloc[0] == len(minutes)
+    assert found["rows"].iloc[0] == len(minutes)
 
 
 def test_a_reference_without_predictions_has_none() -> None:

@@ -178,7 +178,7 @@ def test_a_rollback_restores_any_former_champion_and_a_synthetic_one_only_by_nam
 
     registry.promote(1, "synthetic", by="test")
     registry.promote(3, "real trips at last", by="test")
-    with pytest.raises(ConfigurationError, match="learned from synthetic trips") as refused:
+    with pytest.raises(ConfigurationError, match="learned from synthetic rows") as refused:
         registry.rollback_target()
     assert "mlops rollback --to 1" in refused.value.hint
     assert registry.rollback_target(1) == 1

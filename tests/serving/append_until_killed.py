@@ -29,7 +29,7 @@ while True:
             endpoint="predict",
             version=1,
             role="champion",
-            trips=trips,
+            columns=trips,
             miles=np.ones(rows),
             minutes=np.ones((rows, 3)),
         )

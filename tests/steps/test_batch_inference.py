@@ -50,7 +50,7 @@ def test_synthetic_trips_are_scored_and_the_result_says_synthetic(home: Path) ->
     given = {"source.sample_rows": 300, "score_months": "2024-02"}
     scored = batch_inference.score_trips(batch_inference.load(given), given)
 
-    assert "version 1 (learned from synthetic trips)" in scored.pop("summary")
+    assert "version 1 (learned from synthetic rows)" in scored.pop("summary")
     summary = PredictionSummary.model_validate(scored)
     assert summary.synthetic_model and summary.rows
     metadata = pq.read_schema(summary.predictions_uri).metadata
@@ -108,7 +108,7 @@ def test_the_command_line_refuses_a_file_of_real_trips_unless_told_otherwise(
         assert "--allow-mismatch" in refused.exception.hint
     allowed = predict(str(real_file), "--allow-mismatch")
     assert allowed.exit_code == 0, allowed.exception
-    assert "learned from synthetic trips" in " ".join(allowed.output.split())
+    assert "learned from synthetic rows" in " ".join(allowed.output.split())
 
     generated = tmp_path / "generated.parquet"
     pq.write_table(generate_month("2024-02", 300, 1), generated)

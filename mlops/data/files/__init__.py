@@ -1,1 +1,1 @@
-"""From files as they are in the world to canonical trips: any format, any types, any clock."""
+"""From files as they are in the world to canonical rows: any format, any types, any clock."""

@@ -149,7 +149,7 @@ def converted(
             f" which is not {_EXPECTED[dtype]}",
             "correct the row and write the file again",
         ) from error
-    return _zones(result) if dtype == "int32" else result
+    return _whole_numbers(result) if dtype == "int32" else result
 
 
 def _is_text(kind: Any) -> bool:
@@ -270,7 +270,7 @@ def _first_bad(values: Any, convert: Callable[[Any], Any]) -> int:
     return good
 
 
-def _zones(numbers: Any) -> Any:
+def _whole_numbers(numbers: Any) -> Any:
     limits = np.iinfo(np.int32)
     whole = (numbers >= limits.min) & (numbers <= limits.max) & (numbers == np.floor(numbers))
     return np.where(whole, numbers, NO_ZONE).astype(np.int32)

@@ -170,7 +170,7 @@ def objection(settings: Settings, *, promote: bool) -> str:
         raise GateRefusalError(
             f"--promote: {text}",
             "use another home (MLOPS_HOME) or model (--set tracking.model_name=NAME) for these "
-            "trips, or add --allow-mismatch",
+            "rows, or add --allow-mismatch",
         )
     return text
 
@@ -188,9 +188,9 @@ def _cannot_be_scored(settings: Settings) -> bool:
     champion = Registry(settings).champion()
     if manifest is None or champion is None or champion.origin is None:
         return False
-    trips = manifest.extraction.origin
+    asked = manifest.extraction.origin
     try:
-        require_scoring(champion.origin, trips, "", allow=settings.allow_mismatch)
+        require_scoring(champion.origin, asked, "", allow=settings.allow_mismatch)
     except ConfigurationError:
         return True
     return False

@@ -72,7 +72,7 @@ TRIGGERS: Final[tuple[Trigger, ...]] = (
         name="daily",
         kind="time",
         cron="30 4 * * *",
-        description="Score new trips every night.",
+        description="Score new rows every night.",
     ),
     Trigger(
         pipeline="retraining",
@@ -99,7 +99,7 @@ TRIGGERS: Final[tuple[Trigger, ...]] = (
         "Retrain if there is a new month, or in any case with force.",
         timeout_seconds=8 * HOURS,
         sla_seconds=4 * HOURS,
-        example={"force": True, "reason": "a new fare zone"},
+        example={"force": True, "reason": "a new price list"},
     ),
     Trigger(
         pipeline="monitoring",
@@ -120,7 +120,7 @@ TRIGGERS: Final[tuple[Trigger, ...]] = (
     _api(
         "deployment",
         "Make a version the champion after a test and a canary; roll back if it does worse.",
-        example={"version": "12", "reason": "better on airport trips"},
+        example={"version": "12", "reason": "better on long ones"},
     ),
     _api(
         "rollback",

@@ -14,7 +14,7 @@ class Problem(NamedTuple):
     """One thing that is wrong with a request.
 
     Attributes:
-        field: E.g. ``trips.3.pickup_zone``, ``body`` or a header's name.
+        field: E.g. ``rows.3.distance``, ``body`` or a header's name.
         message: Why.
     """
 
@@ -27,7 +27,7 @@ class RequestError(MlopsError):
 
     Args:
         status: HTTP status, 4xx; 503 while there is no model.
-        field: What is wrong, e.g. ``trips.3.pickup_zone``, ``body`` or a header's name.
+        field: What is wrong, e.g. ``rows.3.distance``, ``body`` or a header's name.
         message: Why.
         headers: To send along, e.g. ``Retry-After``.
 
@@ -56,8 +56,8 @@ class FieldsError(RequestError):
 
     Args:
         problems: At least one.
-        readable: What could be read of the trips that have wrong fields: their place (empty, or
-            e.g. ``trips.3.``) and their good fields.
+        readable: What could be read of the rows that have wrong fields: their place (empty, or
+            e.g. ``rows.3.``) and their good fields.
     """
 
     def __init__(

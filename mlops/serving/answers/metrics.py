@@ -74,7 +74,7 @@ class VersionMetrics:
         self._minutes = metrics.minutes.labels(*labels)
         self._errors = metrics.errors
         self._labels = labels
-        # Noted now, counted by `flush`: counting takes longer than encoding a trip.
+        # Noted now, counted by `flush`: counting takes longer than encoding a row.
         self._noted: deque[tuple[float, npt.ArrayLike]] = deque()
         self.info = metrics.model_info.labels(*labels)
 

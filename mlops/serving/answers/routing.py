@@ -51,13 +51,13 @@ class Version:
 
     @cached_property
     def synthetic(self) -> bool:
-        """Whether it learned from generated trips: every answer says so."""
+        """Whether it learned from generated rows: every answer says so."""
         return learned_from_synthetic(self.model.head)
 
     @property
     def title(self) -> str:
         """Its number, and that it is synthetic if it is."""
-        mark = " (learned from synthetic trips: its answers are examples)"
+        mark = " (learned from synthetic rows: its answers are examples)"
         return f"version {self.number}{mark if self.synthetic else ''}"
 
 

@@ -1,1 +1,1 @@
-"""How requests of a dataset are read, answered and described: of trips, and of any table."""
+"""How requests of a dataset are read, answered and described: a built-in one, or any table."""

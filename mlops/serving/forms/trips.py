@@ -31,7 +31,7 @@ from mlops.serving.forms.replies import (
     Validation,
     ZoneReply,
 )
-from mlops.serving.log.rows import TRIP_LOG
+from mlops.serving.log.rows import DEFAULT_LOG
 from mlops.serving.model.compiled import CompiledModel
 from mlops.serving.model.served_trips import ServedTrips
 from mlops.settings import Settings
@@ -61,7 +61,7 @@ class TripForm:
         settings: `settings.serving` and the data contract's limits.
     """
 
-    log = TRIP_LOG
+    log = DEFAULT_LOG
 
     def __init__(self, settings: Settings) -> None:
         self._max_trips = settings.serving.max_trips

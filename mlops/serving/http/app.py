@@ -238,7 +238,7 @@ class Application:
                 endpoint=request.endpoint,
                 version=version,
                 role=role,
-                trips=answer.columns,
+                columns=answer.columns,
                 miles=answer.miles,
                 minutes=answer.minutes,
             )

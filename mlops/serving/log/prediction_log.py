@@ -19,7 +19,7 @@ import pyarrow as pa
 from mlops.counting import counted
 from mlops.errors import ConfigurationError
 from mlops.serving.log.parquet import ParquetSink
-from mlops.serving.log.rows import TRIP_LOG, Answers, Column, LogLayout, to_table
+from mlops.serving.log.rows import DEFAULT_LOG, Answers, Column, LogLayout, to_table
 from mlops.settings import Settings
 
 Role = Literal["champion", "canary", "shadow"]
@@ -62,14 +62,14 @@ class PredictionLog:
         ConfigurationError: If the sink needs a setting that is missing.
     """
 
-    def __init__(self, settings: Settings, worker: str, layout: LogLayout = TRIP_LOG) -> None:
+    def __init__(self, settings: Settings, worker: str, layout: LogLayout = DEFAULT_LOG) -> None:
         self._settings = settings.prediction_log
         self._worker = worker
         self._layout = layout
         self._sink = _sink(settings, layout)
         self.dropped = 0
         self.written = 0
-        self._waiting = 0  # trips in the queue and in parts
+        self._waiting = 0  # rows in the queue and in parts
         self._queue: list[Answers] = []
         self._tables: list[Any] = []
         self._parts: list[tuple[str, Any]] = []
@@ -90,14 +90,14 @@ class PredictionLog:
         endpoint: str,
         version: int,
         role: Role,
-        trips: Mapping[str, Column],
+        columns: Mapping[str, Column],
         miles: Column | None,
         minutes: Column,
     ) -> None:
         """Log the answers of one model to one request. Takes microseconds, never waits or raises.
 
-        Nothing is copied: do not change what was given. For a list of trips give numpy arrays; for
-        one trip, tuples of plain values are cheaper than arrays.
+        Nothing is copied: do not change what was given. For a list of rows give numpy arrays; for
+        one row, tuples of plain values are cheaper than arrays.
 
         Args:
             request_id: As returned to the caller.
@@ -105,10 +105,10 @@ class PredictionLog:
             endpoint: E.g. ``predict``.
             version: Of the model that answered.
             role: Of that model; a shadow's answers were not returned.
-            trips: The layout's columns as the caller gave them, each of length n; columns may be
+            columns: The layout's columns as the caller gave them, each of length n; columns may be
                 missing, and values None or NaN.
             miles: The distance used, of length n: the caller's, or the one put in its place. None
-                for other datasets than that of trips.
+                where the layout has no such number.
             minutes: Shape ``(n, 3)``: prediction, lower and upper bound.
         """
         if self._sink is None:
@@ -116,7 +116,7 @@ class PredictionLog:
         try:
             rows = len(minutes)
             answers = Answers(
-                request_id, time.time_ns(), caller, endpoint, version, role, trips, miles, minutes
+                request_id, time.time_ns(), caller, endpoint, version, role, columns, miles, minutes
             )
             with self._counting:
                 if self._closing.is_set() or self._waiting + rows > self._settings.queue_trips:
@@ -130,7 +130,7 @@ class PredictionLog:
 
     @property
     def waiting(self) -> int:
-        """Trips not yet stored."""
+        """Rows not yet stored."""
         return self._waiting
 
     def flush(self) -> bool:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from mlops.errors import ConfigurationError
 from mlops.serving.log.parquet import compact, read_parquet
-from mlops.serving.log.rows import TRIP_LOG, LogLayout, table_log
+from mlops.serving.log.rows import DEFAULT_LOG, LogLayout, table_log
 from mlops.settings import DEFAULT_DATASET, Settings
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ def log_layout(settings: Settings) -> LogLayout:
         ConfigurationError: If there is no such dataset, or its definition is wrong.
     """
     if settings.dataset == DEFAULT_DATASET:
-        return TRIP_LOG
+        return DEFAULT_LOG
     from mlops.datasets.declared.requests import RowForm
     from mlops.datasets.opening import declared_definition
 

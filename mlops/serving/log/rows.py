@@ -1,4 +1,4 @@
-"""The rows of the prediction log: one per trip and model that answered, as one Arrow schema.
+"""The rows of the prediction log: one per row asked about and model, as one Arrow schema.
 
 The features themselves are not stored: 34 columns cost 5.5 times the disk (186 instead of 34 bytes
 a row) and 2.5 times the writing, and they are a pure function of what is stored. The request's own
@@ -22,7 +22,7 @@ from mlops.datasets.definition import FeatureDeclaration
 from mlops.datasets.taxi.trips import REQUEST_COLUMNS
 
 REQUEST_ID: Final = "request_id"
-ROW: Final = "row"  # the trip's place in its request; with id and role, the key of an answer
+ROW: Final = "row"  # the row's place in its request; with id and role, the key of an answer
 AT: Final = "at"
 MILES: Final = "miles_used"  # the request's distance, or what the route's history put in its place
 MINUTES: Final = ("prediction_minutes", "lower_minutes", "upper_minutes")
@@ -92,7 +92,7 @@ SCHEMA: Final = pa.schema(
         *(pa.field(name, pa.float32()) for name in MINUTES),
     ]
 )
-TRIP_LOG: Final = LogLayout(SCHEMA, tuple(REQUEST_COLUMNS), computed=True)
+DEFAULT_LOG: Final = LogLayout(SCHEMA, tuple(REQUEST_COLUMNS), computed=True)
 # Few different values: worth a dictionary in the file. The others only pay for the attempt.
 REPETITIVE: Final = ("caller", "endpoint", "version", "role")
 
@@ -109,17 +109,17 @@ class Answers(NamedTuple):
     endpoint: str
     version: int
     role: str
-    trips: Mapping[str, Column]
+    columns: Mapping[str, Column]
     miles: Column | None
     minutes: Column
 
     @property
     def rows(self) -> int:
-        """Trips answered."""
+        """Rows answered."""
         return len(self.minutes)
 
 
-def to_table(answers: Sequence[Answers], layout: LogLayout = TRIP_LOG) -> Any:
+def to_table(answers: Sequence[Answers], layout: LogLayout = DEFAULT_LOG) -> Any:
     """Lay requests out as one Arrow table, without a Python loop over rows.
 
     Args:
@@ -158,7 +158,7 @@ def _table(
         columns.append([() if a.miles is None else a.miles for a in answers])
     for column in columns:
         if (np.fromiter(map(len, column), np.int64, len(answers)) != counts).any():
-            raise ValueError("the columns of a request's trips have different lengths")
+            raise ValueError("the columns of a request's rows have different lengths")
     kinds = layout.schema.types[len(by_request) :]
     numbers = [np.asarray(a.minutes, kinds[-1].to_pandas_dtype()).reshape(-1, 3) for a in answers]
     by_row = [
@@ -171,7 +171,7 @@ def _table(
 
 
 def _column(answers: Answers, name: str) -> Column:
-    values = answers.trips.get(name)
+    values = answers.columns.get(name)
     return (None,) * answers.rows if values is None else values
 
 

@@ -107,7 +107,7 @@ def tolerance(shortest: float, longest: float) -> float:
 
 
 def learned_from_synthetic(head: Head) -> bool:
-    """Tell whether a bundle's model is known to have learned from generated trips."""
+    """Tell whether a bundle's model is known to have learned from generated rows."""
     try:
         return bool(json.loads(head.info.get("receipt", "{}")).get("synthetic"))
     except (ValueError, AttributeError):

@@ -35,7 +35,7 @@ from mlops.training.estimators import GlobalMean, GroupMedian
 from mlops.training.intervals import QuantileInterval, ResidualInterval
 from mlops.training.trend import LinearTrend, TrendAndTrees
 
-# Compiling takes 0.15 s, and spares each trip 0.3 microseconds on two cores.
+# Compiling takes 0.15 s, and spares each row 0.3 microseconds on two cores.
 _WORTH_COMPILING: Final = 500_000
 # What stands for the cost of explaining a model whose inside is not known: few rows.
 _MANY_NODES: Final = 1 << 40
@@ -81,10 +81,10 @@ def compile_model(
     return compiled
 
 
-def fastest_model(model: TabularModel, version: int, trips: int) -> TabularModel | CompiledModel:
-    """Return what predicts a number of trips soonest, with the same answers.
+def fastest_model(model: TabularModel, version: int, rows: int) -> TabularModel | CompiledModel:
+    """Return what predicts a number of rows soonest, with the same answers.
 
-    One booster for centre and bounds beats one each, if there are enough trips to make up for the
+    One booster for centre and bounds beats one each, if there are enough rows to make up for the
     compilation. Forests stay with scikit-learn: it walks one big tree at a time, which then lies in
     a core's cache for all rows of a block.
 
@@ -92,7 +92,7 @@ def fastest_model(model: TabularModel, version: int, trips: int) -> TabularModel
         MlopsError: As `compile_model`.
     """
     boosted = isinstance(model.estimator, BoostedTrees | HistogramTrees)
-    return compile_model(model, version) if boosted and trips >= _WORTH_COMPILING else model
+    return compile_model(model, version) if boosted and rows >= _WORTH_COMPILING else model
 
 
 def output_trees(model: TabularModel) -> list[list[Tree]]:

@@ -110,7 +110,7 @@ class CompiledModel:
         """Predict one request, as `predict` does, in a fraction of its time.
 
         Args:
-            *request: As the encoder takes it: the values of a trip (`TripEncoder.encode`), or one
+            *request: As the encoder takes it: the values of a row (`TripEncoder.encode`), or one
                 row as a mapping (`RowEncoder.encode`).
 
         Returns:

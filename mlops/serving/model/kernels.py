@@ -64,7 +64,7 @@ class TreeKernel:
         return self._row(row)
 
     def contributions(self, features: Matrix) -> tuple[Values, float]:
-        """Return exact SHAP values of the centre and the mean of the training trips."""
+        """Return exact SHAP values of the centre and the mean of the training rows."""
         return tree_contributions(self._booster, features)
 
     def save(self, folder: Path) -> None:
@@ -80,7 +80,7 @@ class TreeKernel:
 
 
 def tree_contributions(booster: Any, features: Matrix) -> tuple[Values, float]:
-    """Return exact SHAP values of a booster's first output, and the mean of the training trips.
+    """Return exact SHAP values of a booster's first output, and the mean of the training rows.
 
     Lundberg et al., "From local explanations to global understanding with explainable AI for
     trees", Nature Machine Intelligence 2020: the path-dependent algorithm, in float32.

@@ -1,8 +1,8 @@
 """Every family of trees as trees of XGBoost, so that one booster serves them all.
 
 A model's centre and both bounds become outputs of one booster: one pass over the features answers a
-request, XGBoost's kernel is the fastest of those measured for many trips (``python -m benchmarks
-runtimes``; one trip alone goes through Treelite), and its exact SHAP values come with it, for
+request, XGBoost's kernel is the fastest of those measured for many rows (``python -m benchmarks
+runtimes``; one row alone goes through Treelite), and its exact SHAP values come with it, for
 scikit-learn's trees too.
 
 The JSON written is XGBoost's documented model format
@@ -39,7 +39,7 @@ class Tree:
         threshold: See ``left``.
         missing_left: Where a missing value goes.
         value: What a leaf predicts, in minutes; not read elsewhere.
-        cover: Trips of the training set that came by, by weight.
+        cover: Rows of the training set that came by, by weight.
     """
 
     left: Ints

@@ -116,9 +116,9 @@ def test_what_the_servers_own_log_writes_is_collected(watched: Any, home: Settin
         trip = {name: (values[place].item(),) for name, values in columns.items()}
         trip[PICKUP_AT] = (watched.live[PICKUP_AT][place].to_pydatetime(),)
         one = tuple(map(tuple, minutes[place : place + 1].tolist()))
-        log.append(request_id=f"r{place}", **answer, trips=trip, miles=(1.0,), minutes=one)
+        log.append(request_id=f"r{place}", **answer, columns=trip, miles=(1.0,), minutes=one)
     rest = {name: values[400:1_000] for name, values in columns.items()}
-    log.append(request_id="list", **answer, trips=rest, miles=np.ones(600), minutes=minutes[400:])
+    log.append(request_id="list", **answer, columns=rest, miles=np.ones(600), minutes=minutes[400:])
     log.close()
 
     staged = collect(home, datetime.now(timezone.utc) + timedelta(minutes=1))

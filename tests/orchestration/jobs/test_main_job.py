@@ -81,7 +81,7 @@ def test_what_cannot_replace_the_champion_is_said_before_work_begins(
         (REAL, 3, REAL, True, "--promote"),
         (REAL, 2, REAL, True, ""),  # another became champion meanwhile
         (REAL, None, REAL, True, ""),  # likewise: there was none when the gate judged
-        (SYNTHETIC, 3, REAL, False, "the first model of real trips that passed the gate"),
+        (SYNTHETIC, 3, REAL, False, "the first model of real rows that passed the gate"),
         (SYNTHETIC, 3, TripOrigin("yellow", False), False, ""),
         (SYNTHETIC, 3, SYNTHETIC, False, ""),
     ],

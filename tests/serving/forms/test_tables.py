@@ -154,10 +154,10 @@ def test_what_was_answered_is_logged_with_the_columns_of_the_dataset(service: Se
     ask(service, "/predict", {"rows": [ROW, ROW]})
 
     one, many = service.log.answers
-    assert one["trips"]["order"] == ["a"]
-    assert one["trips"]["quoted"] == [30.0]
+    assert one["columns"]["order"] == ["a"]
+    assert one["columns"]["quoted"] == [30.0]
     assert one["miles"] is many["miles"] is None
-    assert len(many["trips"]["city"]) == len(many["minutes"]) == 2
+    assert len(many["columns"]["city"]) == len(many["minutes"]) == 2
 
 
 def test_a_canary_answers_its_share(service: Service, make_rollout: Callable[..., Rollout]) -> None:

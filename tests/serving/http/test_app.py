@@ -384,8 +384,8 @@ def test_the_log_gets_what_was_asked_and_answered(service: Service, trip: dict[s
         "tester",
         "predict",
     )
-    assert logged["trips"]["trip_distance"] == (None,)
-    assert logged["trips"]["pickup_at"] == (datetime(2024, 3, 1, 17, 45),)
+    assert logged["columns"]["trip_distance"] == (None,)
+    assert logged["columns"]["pickup_at"] == (datetime(2024, 3, 1, 17, 45),)
     assert logged["miles"][0] > 0
 
 

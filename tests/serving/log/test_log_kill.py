@@ -69,7 +69,7 @@ def test_kill_9_loses_at_most_what_was_not_flushed(tmp_path: Path, rows: int) ->
         endpoint="predict",
         version=1,
         role="champion",
-        trips={"pickup_at": (datetime(2024, 1, 1),), "pickup_zone": (1,), "dropoff_zone": (1,)},
+        columns={"pickup_at": (datetime(2024, 1, 1),), "pickup_zone": (1,), "dropoff_zone": (1,)},
         miles=(1.0,),
         minutes=((1.0, 1.0, 1.0),),
     )

@@ -40,7 +40,7 @@ def answers(request_id: str, rows: int = 3, **changes: Any) -> dict[str, Any]:
         "endpoint": "predict",
         "version": 3,
         "role": "canary",
-        "trips": trips(rows),
+        "columns": trips(rows),
         "miles": np.full(rows, 2.5),
         "minutes": np.arange(rows * 3, dtype=float).reshape(rows, 3) / 7,
         **changes,

@@ -69,7 +69,7 @@ def one_trip(request_id: str = "r", **changes: Any) -> dict[str, Any]:
         "endpoint": "predict",
         "version": 3,
         "role": "champion",
-        "trips": {
+        "columns": {
             "pickup_at": (datetime(2024, 1, 1, 8, 30),),
             "pickup_zone": (74,),
             "dropoff_zone": (75,),
@@ -91,7 +91,12 @@ def many_trips(rows: int, request_id: str = "r", **changes: Any) -> dict[str, An
     }
     minutes = np.arange(rows * 3, dtype=np.float64).reshape(rows, 3)
     return one_trip(
-        request_id, trips=trips, miles=np.full(rows, 1.5), minutes=minutes, role="shadow", **changes
+        request_id,
+        columns=trips,
+        miles=np.full(rows, 1.5),
+        minutes=minutes,
+        role="shadow",
+        **changes,
     )
 
 
@@ -138,10 +143,10 @@ def test_requests_come_back_as_they_were_so_that_they_encode_to_the_same_feature
     log = PredictionLog(settings, "worker-0")
     # When they are logged as arrays, and once more one by one
     trips = {name: requests[name].to_numpy() for name in REQUEST_COLUMNS}
-    log.append(**{**many_trips(500, "list"), "trips": trips, "role": "champion", "version": 1})
+    log.append(**{**many_trips(500, "list"), "columns": trips, "role": "champion", "version": 1})
     for row in requests.itertuples(index=False):
         values = {name: (getattr(row, name),) for name in REQUEST_COLUMNS}
-        log.append(**one_trip("single", trips=values))
+        log.append(**one_trip("single", columns=values))
     log.close()
     # Then each value and type is what it was
     now = datetime.now(timezone.utc)
@@ -224,8 +229,8 @@ def test_what_the_sink_refuses_for_good_does_not_block_the_others(
         {"miles": (1.0, 2.0)},
         {"miles": ("far",)},
         {"version": "three"},
-        {"trips": {"pickup_zone": (1,)}, "miles": 5},
-        {"trips": {**one_trip()["trips"], "pickup_zone": (2**40,)}},
+        {"columns": {"pickup_zone": (1,)}, "miles": 5},
+        {"columns": {**one_trip()["columns"], "pickup_zone": (2**40,)}},
         {"request_id": 7},
     ],
 )
@@ -278,7 +283,7 @@ def test_what_was_given_up_at_the_end_is_not_stored_later(tmp_path: Path, sink: 
 
 def test_a_number_that_is_missing_is_stored_as_missing() -> None:
     nan = (float("nan"),)
-    single = one_trip(trips={**one_trip()["trips"], "trip_distance": nan})
+    single = one_trip(columns={**one_trip()["columns"], "trip_distance": nan})
 
     for answer, missing in ((many_trips(3), 1), (single, 1), (one_trip(), 1)):
         assert to_table([Answers(at_ns=0, **answer)])["trip_distance"].null_count == missing

@@ -55,7 +55,7 @@ def logged(settings: Settings, *requests: Any, layout: LogLayout = LAYOUT) -> No
             endpoint="predict",
             version=3,
             role="champion",
-            trips={name: [row[name] for row in rows] for name in FORM.columns},
+            columns={name: [row[name] for row in rows] for name in FORM.columns},
             miles=None,
             minutes=np.array(answers) if many else tuple(answers),
         )
