@@ -12,7 +12,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.mage]
 Open = Callable[..., Mapping[str, Any]]
 # What must be read in the tiles of a dashboard: some of it is measured, some was written down.
 OVERVIEW = {
-    "Champion": ("version 1", "squared_error (synthetic rows)", "retraining", "6.10 min", "5.90"),
+    "Champion": ("version 1", "squared_error (synthetic trips)", "retraining", "6.10 min", "5.90"),
     "Live error of the champion": ("Live RMSE by window", "RMSE, minutes", "alarm limit", "v1"),
     "Drift of features and predictions": ("pickup zone", "3.5", "near the limit"),
     "Decisions of monitoring": ("retrain", "started retraining, run 12", "mlops retrain"),

@@ -262,7 +262,7 @@ def test_a_champion_whose_durations_are_not_known_yet_says_so() -> None:
     html = str(overview.draw_champion(TABLES["champion"].shaped(champion(1)), TRIPS))
 
     assert "known when the actual duration arrives" in html and "retraining" in html
-    assert "squared_error (synthetic rows)" in html and "version 12" in html
+    assert "squared_error (synthetic trips)" in html and "version 12" in html
 
 
 def test_a_server_with_old_code_says_so_beside_the_champion_and_no_other_does() -> None:
