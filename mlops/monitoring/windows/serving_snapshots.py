@@ -174,7 +174,7 @@ def _counts(scrape: Scrape, version: int) -> Counts:
     return Counts(
         answers=sum(part.answers for part in parts),
         errors=sum(part.errors for part in parts),
-        trips=sum(part.trips for part in parts),
+        trips=sum(part.rows for part in parts),
         seconds=buckets,
         server_answers=sum(traffic.answers for traffic in scrape.traffic.values()),
         cpu_seconds=scrape.cpu_seconds,
