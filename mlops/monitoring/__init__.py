@@ -1,1 +1,1 @@
-"""Watching a model at work: what is measured on a window of trips, and what is to be done."""
+"""Watching a model at work: what is measured on a window of rows, and what is to be done."""

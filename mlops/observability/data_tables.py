@@ -14,6 +14,7 @@ from mlops.counting import counted
 from mlops.data.months import month_bounds
 from mlops.data.store.windows import SPLIT, WINDOWS, is_assigned
 from mlops.datasets.opening import dataset_of
+from mlops.datasets.watching import ANSWER, LOWER, UPPER
 from mlops.observability.table import ObservedTable
 from mlops.observability.world import ObservedWorld, frame_of
 from mlops.settings import ALL_MONTHS
@@ -221,14 +222,17 @@ def _newest(world: ObservedWorld) -> tuple[str, pd.DataFrame] | None:
     """Return the newest rows, and in words which they are."""
     served = [record for record in world.windows if record.origin == "served"]
     if served:
-        from mlops.serving.log.reading import read_log
+        from mlops.serving.log.reading import log_layout, read_log
 
         last = served[-1]
         answers = read_log(world.settings, last.start, last.end)
         answers = answers[(answers["version"] == last.version) & (answers["role"] != "shadow")]
         if len(answers):
-            answers["interval_width"] = answers["upper_minutes"] - answers["lower_minutes"]
-            return f"{counted(len(answers), 'answer')} {_span(last.start, last.end)}", answers
+            layout = log_layout(world.settings)
+            names = layout.asked | dict(zip(layout.answers[-3:], ANSWER, strict=True))
+            frame = answers[[*names]].rename(columns=names)
+            frame["interval_width"] = frame[UPPER] - frame[LOWER]
+            return f"{counted(len(frame), 'answer')} {_span(last.start, last.end)}", frame
     manifest = world.training_set
     if manifest is None or not manifest.event:
         return None

@@ -4,7 +4,7 @@ One file per window, written anew when labels arrive, and one per decision, neve
 note what came of it and that a later look confirmed it. Readers leave a damaged file out with a
 warning; a decision never takes the window before a damaged one for the latest.
 
-A busy city fills twenty windows a day, and each holds some 160 findings, few of which are ever
+A busy server fills twenty windows a day, and each holds some 160 findings, few of which are ever
 read again. A reader of many windows reads the older ones in outline.
 """
 

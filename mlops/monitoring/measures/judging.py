@@ -30,9 +30,9 @@ from mlops.settings import MonitoringSettings
 # For small changes the Jensen–Shannon divergence in bits is PSI / (8 ln 2): J. Lin (1991), and the
 # second-order expansion of both.
 _JS_PER_PSI: Final = 1 / (8 * math.log(2))
-# On four real months, each watched by a model tested on one week, the interval of some slice's RMSE
-# lay half above the expected one in 1 of 89 quiet windows of 5,000 trips, and in all 16 windows of
-# two months with a doubled rush hour, those around weekends included.
+# On four real months of taxi trips, each watched by a model tested on one week, the interval of
+# some slice's RMSE lay half above the expected one in 1 of 89 quiet windows of 5,000 trips, and in
+# all 16 windows of two months with a doubled rush hour, those around weekends included.
 _SLICE_FACTOR: Final = 5
 _MIN_SLICE_ROWS: Final = 500
 
@@ -135,7 +135,7 @@ def _plain_limit(m: Measurement, settings: MonitoringSettings) -> float | None:
     """Return the RMSE whose whole interval is above the expected one by what matters.
 
     Of slices, five times as much must have changed: many are looked at, each of them small, and
-    what is expected of one comes from few trips, too.
+    what is expected of one comes from few rows, too.
     """
     if m.kind != "performance" or m.statistic != "rmse" or m.interval is None:
         return None

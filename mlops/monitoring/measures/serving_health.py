@@ -1,6 +1,6 @@
 """How the online server does: a version's latency, errors and cost against the last versions.
 
-Like is compared with like: a list of a thousand trips takes longer than one trip, and a server that
+Like is compared with like: a list of a thousand rows takes longer than one row, and a server that
 is rarely asked spends more on waiting, per answer, than a busy one.
 """
 
@@ -135,7 +135,7 @@ def _rate(snapshot: Snapshot) -> float:
 
 
 def _size(counts: Counts) -> float:
-    """Return trips per request."""
+    """Return rows per request."""
     return counts.trips / counts.answers if counts.answers else 0.0
 
 

@@ -1,6 +1,6 @@
 """How large each statistic gets when nothing has changed, learned from windows of real history.
 
-Traffic is not a sample of independent trips: weather, holidays and events move a day's trips
+Rows are not a sample of independent ones: weather, holidays and events move those of a day
 together, and no textbook's p-value knows of them. So the spread of each statistic is measured on
 contiguous windows of history against what came before them, as a function of the window's size:
 variance = persistent part + part that shrinks with 1/n. Many statistics are looked at together; the
@@ -128,7 +128,7 @@ def fit_nulls(windows: Iterable[Iterable[Measurement]]) -> Nulls:
         pool: fit_spread(
             np.concatenate([samples[key].n for key in keys]),
             np.concatenate([away[key] for key in keys]),
-            # Two shares of independent trips differ by no less: see the arcsine.
+            # Two shares of independent rows differ by no less: see the arcsine.
             least=1.0 if samples[keys[0]].like.scale == "share" else _TINY,
         )
         for pool, keys in members.items()

@@ -1,6 +1,6 @@
 """The reference profile of a model version: what its world looked like, and how quiet it is.
 
-Small JSON, stored with the version: counts and sums by part of the day, never trips; and beside
+Small JSON, stored with the version: counts and sums by part of the day, never rows; and beside
 them the limits earned on the same history, so that a window is judged without any of it.
 """
 
@@ -43,11 +43,11 @@ class ReferenceProfile(Result):
             for it.
         version: Of the model.
         created_at: With time zone.
-        start: First pickup of the reference.
-        end: Last pickup.
-        tested_from: Trips from here on were not learned from: errors are theirs.
-        rows: Trips of the reference, those that break rules included.
-        shortest: No prediction of the model is below, minutes.
+        start: First event of the reference.
+        end: Last event.
+        tested_from: Rows from here on were not learned from: errors are theirs.
+        rows: Of the reference, those that break rules included.
+        shortest: No prediction of the model is below.
         longest: No prediction is above.
         features: Distributions of the watched columns.
         shares: How often each rule is broken and each column missing.

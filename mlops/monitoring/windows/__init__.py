@@ -1,1 +1,1 @@
-"""Which trips are measured together, and the labels that arrive later."""
+"""Which rows are measured together, and the labels that arrive later."""

@@ -103,7 +103,7 @@ def _served_windows(
     }
     arrivals = Arrivals(source, months, wall_clock_of(now, watching.zone).date())
     again = {_span_of(r): r.trips for r in waiting if arrivals.news(r.labels_from)}
-    for window, answered in read_spans(settings, watching, [*new, *again]):
+    for window, answered in read_spans(settings, [*new, *again]):
         if len(answered.rows) < again.get(window, 0):
             continue  # the log is not kept that long: what was found in all of it stays
         span = (from_us(window.span.start), from_us(window.span.end))

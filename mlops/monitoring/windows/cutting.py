@@ -32,7 +32,7 @@ def cut(arrived: Instants, until: int, settings: MonitoringSettings) -> list[Spa
 
     A window begins with an arrival. It is complete when it holds ``window_trips``, or when it is
     ``window_days`` old and holds ``min_window_trips``. What arrived at the same instant stays
-    together: a request with thousands of trips is not divided.
+    together: a request with thousands of rows is not divided.
 
     Args:
         arrived: Sorted; shape ``(n,)``.

@@ -83,21 +83,21 @@ def new_spans(
 
 
 def read_spans(
-    settings: Settings, watching: Watching, spans: Iterable[ServedSpan]
+    settings: Settings, spans: Iterable[ServedSpan]
 ) -> Iterator[tuple[ServedSpan, Answered]]:
     """Read the rows of windows, each once, holding a day and what is open of windows in memory.
 
     Args:
         settings: Of the log.
-        watching: Of the dataset.
         spans: Windows; those of one version do not overlap.
 
     Yields:
         Windows as they become complete, with their rows in the order of arrival.
     """
     waiting = {span: list[pd.DataFrame]() for span in spans}
-    names = {logged_name(name): name for name in watching.asked}
-    answers = _answer_columns(settings, watching)
+    layout = log_layout(settings)
+    names, answers = layout.asked, layout.answers
+    models = dict(zip(answers[-len(ANSWER) :], ANSWER, strict=True))
     columns = (*_LOOK, ROW, *names, *answers)
     order = [*_ORDER, *[*names][:_COLUMNS_OF_ORDER]]
     for day in _days(span.span for span in waiting):
@@ -114,7 +114,8 @@ def read_spans(
                 whole = pd.concat(parts, ignore_index=True)
                 whole = whole.sort_values(order, kind="stable", ignore_index=True)
                 rows = whole[[*names]].rename(columns=names)
-                yield span, Answered(rows, whole[[*answers]].rename(columns=answers), whole[AT])
+                found = whole[[*answers]].rename(columns=models)
+                yield span, Answered(rows, found, whole[AT])
 
 
 def to_us(moment: datetime) -> int:
@@ -128,16 +129,6 @@ def from_us(microseconds: int) -> datetime:
 
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=timezone.utc)
-
-
-def _answer_columns(settings: Settings, watching: Watching) -> dict[str, str]:
-    """Return what the log calls `ANSWER`, and the numbers that were computed on the way to it."""
-    names = log_layout(settings).schema.names
-    last = max(names.index(logged_name(name)) for name in watching.asked)
-    *computed, middle, lower, upper = names[last + 1 :]
-    return {name: name for name in computed} | dict(
-        zip((middle, lower, upper), ANSWER, strict=True)
-    )
 
 
 def _waiting(

@@ -35,7 +35,7 @@ class Counts(Result):
     Attributes:
         answers: Requests answered to callers, as champion or canary.
         errors: Requests that failed in it.
-        trips: Predicted.
+        trips: Rows predicted.
         seconds: Upper bound of the latency, as text, to requests at most that long.
         server_answers: Requests answered by all versions together, shadows included.
         cpu_seconds: Of all workers; 0 if the server does not tell.

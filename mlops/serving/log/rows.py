@@ -65,6 +65,16 @@ class LogLayout(NamedTuple):
     columns: tuple[str, ...]
     computed: bool = False
 
+    @property
+    def asked(self) -> dict[str, str]:
+        """What callers call each of the columns that the log has of their requests."""
+        return {logged_name(name): name for name in self.columns}
+
+    @property
+    def answers(self) -> tuple[str, ...]:
+        """What the server found: the number it computed, if it did, and the answer's three."""
+        return tuple(self.schema.names[-len(_ANSWER) - self.computed :])
+
 
 def logged_name(column: str) -> str:
     """Return how the log of a declared dataset calls a column; some names are its own."""
