@@ -50,6 +50,10 @@ class Amounts:
         """Write an interval of amounts without their unit, e.g. ``2.58 to 2.64``."""
         return f"{self.number(low, signed=signed)} to {self.number(high, signed=signed)}"
 
+    def error(self, value: float | None, unit: str, *, signed: bool = False) -> str:
+        """Write an error, or a share of answers if the unit of the record is ``%``."""
+        return (percent if unit == "%" else self.full)(value, signed=signed)
+
     def in_unit(self, value: float | None, unit: str, *, signed: bool = False) -> str:
         """Write a number in the unit that a record names; ``%`` means that it is a share."""
         if value is None:

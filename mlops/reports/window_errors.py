@@ -54,10 +54,10 @@ def _overall(own: Sequence[Finding], words: DatasetWords, amounts: Amounts) -> D
     rows = tuple(
         (
             Cell(_NAMES.get(f.statistic, f.statistic).format(above=words.above)),
-            Cell(amounts.in_unit(f.value, f.unit, signed=f.statistic == "bias")),
+            Cell(amounts.error(f.value, f.unit, signed=f.statistic == "bias")),
             Cell(_interval(f, amounts)),
-            Cell(amounts.in_unit(f.reference, f.unit, signed=f.statistic == "bias")),
-            Cell(amounts.in_unit(f.limit, f.unit, signed=f.statistic == "bias")),
+            Cell(amounts.error(f.reference, f.unit, signed=f.statistic == "bias")),
+            Cell(amounts.error(f.limit, f.unit, signed=f.statistic == "bias")),
             _verdict_of([f]),
         )
         for f in own
@@ -108,7 +108,7 @@ def _slices(
 def _measured(finding: Finding, scale: Scale, amounts: Amounts) -> Cell:
     low, high = finding.interval or (finding.value, finding.value)
     mark = whisker(finding.value, low, high, scale, finding.reference)
-    return Cell(amounts.in_unit(finding.value, finding.unit), mark=mark)
+    return Cell(amounts.error(finding.value, finding.unit), mark=mark)
 
 
 def _plain(finding: Finding | None, amounts: Amounts) -> Cell:
@@ -116,7 +116,7 @@ def _plain(finding: Finding | None, amounts: Amounts) -> Cell:
         return Cell(NOT_KNOWN, "quiet")
     tone: Tone = "bad" if finding.outcome == "alarm" else ""
     signed = finding.statistic == "bias"
-    return Cell(amounts.in_unit(finding.value, finding.unit, signed=signed), tone)
+    return Cell(amounts.error(finding.value, finding.unit, signed=signed), tone)
 
 
 def _interval(finding: Finding, amounts: Amounts) -> str:

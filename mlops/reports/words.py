@@ -60,17 +60,14 @@ def family(name: str, words: DatasetWords) -> str:
 
 def finding(found: Finding, facts: WindowFacts) -> str:
     """Return a finding as a sentence without its full stop, numbers as everywhere in reports."""
-    amounts = facts.amounts
     measure = _SHORT.get(found.statistic, found.statistic)
-    value, limit = (
-        amounts.in_unit(found.value, found.unit),
-        amounts.in_unit(found.limit, found.unit),
-    )
+    written = facts.amounts.error if found.kind == "performance" else facts.amounts.in_unit
+    value, limit = written(found.value, found.unit), written(found.limit, found.unit)
     if found.kind in ("drift", "labels"):
         meaning = facts.watched.get(found.subject, found.subject)
         changed = f"{meaning} ({found.subject}) has an unusual distribution"
         return f"{changed}: {measure} {value}, limit {limit}"
     if found.kind == "performance":
-        usual = amounts.in_unit(found.reference, found.unit)
+        usual = written(found.reference, found.unit)
         return f"{found.subject}: {measure} is {value}, expected is {usual}, limit {limit}"
     return found.why

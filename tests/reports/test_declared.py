@@ -25,6 +25,7 @@ from mlops.reports.groups import clusters_of, measure_groups
 from mlops.reports.model_card import model_card
 from mlops.reports.monitoring_window import monitoring_window
 from mlops.training.artifact import TabularModel
+from tests.reports.conftest import finding
 
 AT = datetime(2024, 3, 2, tzinfo=timezone.utc)
 HOUSES: Final = """
@@ -165,6 +166,34 @@ def test_a_window_is_reported_in_the_words_of_its_dataset(
     assert "The actual price of these houses is not known yet." in html
     text = re.sub(r"<style.*?</style>", "", html, flags=re.DOTALL)
     assert not OF_TRIPS.findall(text)
+
+
+def test_errors_of_answers_without_a_unit_read_as_amounts_not_as_distances(
+    dataset: DeclaredDataset, make_window: Callable[..., Any], read_page: Callable[[str], Any]
+) -> None:
+    window = make_window()
+    own = tuple(
+        finding(
+            "performance", subject, statistic, value=value, reference=5_000.0, limit=6_000.0,
+            interval=(value - 1_000, value + 1_000), outcome="alarm", unit="",
+        )
+        for subject in ("all rows", "district: north")
+        for statistic, value in (("rmse", 8_000.0), ("mae", 7_000.0))
+    )  # fmt: skip
+    record = window.model_copy(
+        update={"report": window.report.model_copy(update={"findings": own})}
+    )
+
+    page = read_page(render(monitoring_window(WindowFacts(record, dataset.words, AT))))
+
+    for known in (
+        "first of all: all rows: RMSE is 8,000.00, expected is 5,000.00, limit 6,000.00",
+        "The actual price of 4,000 houses is known: their RMSE is 8,000.00; 5,000.00 was expected",
+        "Mean absolute error by district",
+        "6,000.00 to 8,000.00",
+    ):
+        assert known in page.text, known
+    assert not OF_TRIPS.findall(page.text)
 
 
 @pytest.mark.parametrize("room", ["reports", "drawing"])
