@@ -494,7 +494,11 @@ class BacktestSettings(Section):
     """The replay of history by `mlops backtest`, whose trainings are small on purpose."""
 
     initial_months: int = Field(2, ge=1, description="Months that train the first model.")
-    label_delay_hours: float = Field(24, ge=0, description="Hours until a duration is known.")
+    label_delay_hours: float = Field(
+        24,
+        ge=0,
+        description="Hours until an answer is known, unless its dataset declares a longer delay.",
+    )
     window_days: int = Field(7, ge=1, description="Length of the monitored windows in days.")
     families: Candidates = Field(
         ("global_mean", "group_median", "squared_error"),

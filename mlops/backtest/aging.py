@@ -14,6 +14,7 @@ from mlops.backtest.results import Aging, ReplayStep
 from mlops.backtest.scoring import live_performance, predictions_of
 from mlops.backtest.training import read_training
 from mlops.data.months import month_bounds, months_between
+from mlops.datasets.opening import dataset_of
 
 
 def aging_of(replay: Replay, steps: Sequence[ReplayStep]) -> tuple[Aging, ...]:
@@ -24,14 +25,16 @@ def aging_of(replay: Replay, steps: Sequence[ReplayStep]) -> tuple[Aging, ...]:
     keys = dict.fromkeys(key for step in steps for key in (step.champion, step.challenger) if key)
     trainings = [read_training(key, replay.store) for key in keys]
     end, given = replay.history.clock(datetime.max), (replay.settings, replay.store)
+    target = dataset_of(replay.settings).target
     found = []
     for month in sorted({step.month for step in steps}):
         start, _ = month_bounds(month)
         ended = end.finished(start)
         errors = [
-            (training, live_performance(predictions_of(training, end, month, *given), ended).rmse)
+            (training, live_performance(answers, ended, target).rmse)
             for training in trainings
             if training.at <= start
+            for answers in [predictions_of(training, end, month, *given)]
         ]
         _, newest = max(errors, key=lambda each: each[0].at)
         found += [

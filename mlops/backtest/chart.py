@@ -28,7 +28,7 @@ def draw(result: BacktestResult) -> Mapping[str, bytes]:
         _draw_months(by_month, result)
         _draw_ages(by_age, result)
         _draw_cost(cost, result)
-        synthetic = ", synthetic trips" if result.synthetic else ""
+        synthetic = f", synthetic {result.plural}" if result.synthetic else ""
         made.suptitle(
             f"Replay of {result.months[0]} to {result.months[-1]} ({result.source}{synthetic})",
             fontsize=13,
@@ -66,7 +66,11 @@ def _draw_months(axes: Any, result: BacktestResult) -> None:
             marker = "^" if promoted else "x"
             axes.plot([], [], marker=marker, linestyle="", color=INK, label=text)
     axes.set_xticks(list(place.values()), list(place))
-    axes.set(title="Live error", xlabel="month", ylabel="RMSE of all trips, minutes")
+    axes.set(
+        title="Live error",
+        xlabel="month",
+        ylabel=f"RMSE of all {result.plural}" + (f", {result.unit}" if result.unit else ""),
+    )
     # Below the picture: there, it hides no line.
     axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=3)
 

@@ -1,8 +1,8 @@
 """The gatekeeper: all that happened, handed out only as far as a clock has come.
 
 A replay proves nothing if anything of the future leaks into it. So nothing else reads the recorded
-trips: a request is shown once it was made, without what is known only after the trip; a label once
-its trip has ended and the label had time to arrive. Columns are named one by one, never passed on.
+rows: a request is shown once it was made, without what is known only afterwards; a label once its
+outcome was known and the label had time to arrive. Columns are named one by one, never passed on.
 """
 
 from __future__ import annotations
@@ -14,15 +14,14 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
-from mlops.datasets.taxi.trips import DROPOFF_AT, FARE, PICKUP_AT, REQUEST_COLUMNS, TARGET, TRIP_ID
+from mlops.datasets.watching import Watching
 from mlops.errors import DataQualityError
 
-# What recording adds to a trip: whether a request like it is answered, and whether the ended trip
-# may be learned from. The latter is itself known only afterwards.
+# What recording adds to a row: whether a request like it is answered, and whether it may be learned
+# from once its outcome is known. The latter is itself known only afterwards.
 ANSWERABLE: Final = "answerable"
 LEARNABLE: Final = "learnable"
-
-_LABELS: Final = (DROPOFF_AT, FARE, TARGET)
+_ID: Final = "row"
 
 
 class FutureAccessError(RuntimeError):
@@ -33,44 +32,56 @@ class History:
     """Everything that was recorded, of which only a `Clock` shows anything.
 
     Args:
-        trips: Columns of a trip, the duration, `ANSWERABLE` and `LEARNABLE`; others are ignored.
-        delay: How long after a trip's end its label arrives.
+        rows: What was asked, labels, `ANSWERABLE` and `LEARNABLE`; other columns are ignored.
+        watching: Says which columns those are.
+        delay: How long after the outcome of a row its label arrives.
 
     Raises:
         DataQualityError: If a column is missing.
     """
 
-    def __init__(self, trips: pd.DataFrame, delay: timedelta) -> None:
-        wanted = [*REQUEST_COLUMNS, *_LABELS, ANSWERABLE, LEARNABLE]
-        missing = [name for name in wanted if name not in trips]
+    def __init__(self, rows: pd.DataFrame, watching: Watching, delay: timedelta) -> None:
+        event, outcome = watching.event, watching.outcome
+        self._asked, self._labels = list(watching.asked), list(watching.labels)
+        self._event = event
+        wanted = [*self._asked, *self._labels, ANSWERABLE, LEARNABLE]
+        missing = [name for name in wanted if name not in rows]
         if missing:
             raise DataQualityError(
-                f"the recorded trips lack {', '.join(missing)}", "record them from their source"
+                f"the recorded rows lack {', '.join(missing)}", "record them from their source"
             )
-        timed = trips.loc[trips[PICKUP_AT].notna(), wanted]
+        timed = rows.loc[rows[event].notna(), wanted]
         # By what was requested, so that the order tells nothing of what came of it.
-        self._trips = timed.sort_values(list(REQUEST_COLUMNS), kind="stable", ignore_index=True)
-        self._trips.index.name = TRIP_ID
-        ended = self._trips[[PICKUP_AT, DROPOFF_AT]].max(axis=1)
-        # A trip without an end never gets a label.
-        self._known_at = (ended + delay).where(self._trips[DROPOFF_AT].notna())
+        self._rows = timed.sort_values(self._asked, kind="stable", ignore_index=True)
+        self._rows.index.name = _ID
+        ended = self._rows[[event, outcome]].max(axis=1)
+        # A row without an outcome never gets a label.
+        self._known_at = (ended + delay).where(self._rows[outcome].notna())
 
     def __len__(self) -> int:
-        return len(self._trips)
+        return len(self._rows)
 
     def clock(self, at: datetime) -> Clock:
         """Return a clock that shows what was known at a time."""
-        return Clock(self._trips, self._known_at, at)
+        return Clock(self, at)
+
+    def settled(self, start: datetime, end: datetime) -> Clock:
+        """Return a clock of the time when every label of ``[start, end)`` that counts was known."""
+        at = self._rows[self._event]
+        known = self._known_at[(at >= start) & (at < end) & self._rows[LEARNABLE]]
+        return self.clock(max(end, known.max().to_pydatetime()) if len(known) else end)
 
 
 class Clock:
     """A time that only moves on, and what is known by then.
 
-    Every frame has the trips' ids as index and is in the order of pickup.
+    Every frame has the numbers of rows as index and is in the order of events.
     """
 
-    def __init__(self, trips: pd.DataFrame, known_at: pd.Series[Any], now: datetime) -> None:
-        self._trips, self._known_at, self._now = trips, known_at, now
+    def __init__(self, history: History, now: datetime) -> None:
+        self._rows, self._known_at, self._now = history._rows, history._known_at, now
+        self._asked, self._labels = history._asked, history._labels
+        self._event = history._event
 
     @property
     def now(self) -> datetime:
@@ -96,52 +107,55 @@ class Clock:
         Raises:
             FutureAccessError: If ``end`` lies in the future.
         """
-        inside = self._between(start, end) & self._trips[ANSWERABLE].to_numpy(bool)
-        return self._trips.loc[inside, list(REQUEST_COLUMNS)]
+        inside = self._between(start, end) & self._rows[ANSWERABLE].to_numpy(bool)
+        return self._rows.loc[inside, self._asked]
 
     def finished(self, start: datetime = datetime.min) -> pd.DataFrame:
-        """Return the trips one may learn from: ended, clean, their labels arrived by now.
+        """Return the rows one may learn from: clean, their labels arrived by now.
 
         Args:
-            start: Only pickups from here on.
+            start: Only events from here on.
 
         Returns:
-            Columns of a request, and dropoff, fare and duration.
+            Columns of a request, and labels.
         """
         known = self._between(start, self._now) & self._arrived()
-        chosen = known & self._trips[LEARNABLE].to_numpy(bool)
-        return self._trips.loc[chosen, [*REQUEST_COLUMNS, *_LABELS]]
+        chosen = known & self._rows[LEARNABLE].to_numpy(bool)
+        return self._rows.loc[chosen, [*self._asked, *self._labels]]
 
     def observed(self, start: datetime, end: datetime) -> pd.DataFrame:
-        """Return the trips of ``[start, end)`` as they came, unclean ones included.
+        """Return the rows of ``[start, end)`` as they came, unclean ones included.
 
         Returns:
-            Columns of a request, and dropoff, fare and duration, missing where not known by now.
+            Columns of a request, and labels, missing where not known by now.
 
         Raises:
             FutureAccessError: If ``end`` lies in the future.
         """
         inside = self._between(start, end)
-        shown = self._trips.loc[inside, [*REQUEST_COLUMNS, *_LABELS]].copy()
-        shown.loc[~self._arrived()[inside], list(_LABELS)] = None
+        shown = self._rows.loc[inside, [*self._asked, *self._labels]].copy()
+        shown.loc[~self._arrived()[inside], self._labels] = None
         return shown
 
     def _between(self, start: datetime, end: datetime) -> Any:
         if end > self._now:
-            raise FutureAccessError(f"trips until {end} are not known yet: it is {self._now}")
-        at = self._trips[PICKUP_AT].to_numpy()
+            raise FutureAccessError(f"rows until {end} are not known yet: it is {self._now}")
+        at = self._rows[self._event].to_numpy()
         return (at >= _moment(start)) & (at < _moment(end))
 
     def _arrived(self) -> Any:
         return self._known_at.to_numpy() <= _moment(self._now)
 
 
-def content_sha256(trips: pd.DataFrame) -> str:
-    """Hash the ids, names and values of trips, in linear time."""
-    digest = hashlib.sha256(np.ascontiguousarray(trips.index.to_numpy()).tobytes())
-    for name in trips:
-        digest.update(f"{name}:{trips[name].dtype}".encode())
-        digest.update(np.ascontiguousarray(trips[name].to_numpy()).view(np.uint8).data)
+def content_sha256(rows: pd.DataFrame) -> str:
+    """Hash the numbers, names and values of rows, in linear time."""
+    digest = hashlib.sha256(np.ascontiguousarray(rows.index.to_numpy()).tobytes())
+    for name in rows:
+        values: Any = rows[name]
+        digest.update(f"{name}:{values.dtype}".encode())
+        if values.dtype == object:  # texts
+            values = pd.util.hash_pandas_object(values, index=False)
+        digest.update(np.ascontiguousarray(values.to_numpy()).view(np.uint8).data)
     return digest.hexdigest()
 
 

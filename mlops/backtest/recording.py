@@ -1,27 +1,19 @@
-"""From a source of trips to a recorded history: what was requested, and what became of it."""
+"""From a source of rows to a recorded history: what was requested, and what became of it."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import timedelta
 
-import numpy as np
 import pandas as pd
 
 from mlops import progress
 from mlops.backtest.history import ANSWERABLE, LEARNABLE, History
 from mlops.data.references import Extraction
-from mlops.datasets.taxi.clock import minutes_between
-from mlops.datasets.taxi.contract.rules import rules_in_force
-from mlops.datasets.taxi.contract.schema import broken_rules, trip_schema
-from mlops.datasets.taxi.contract.validation import validate
-from mlops.datasets.taxi.files.reading import read_trips
-from mlops.datasets.taxi.sources import extract
-from mlops.datasets.taxi.trips import DROPOFF_AT, PICKUP_AT, TARGET
+from mlops.datasets.dataset import Dataset
+from mlops.datasets.opening import dataset_of
 from mlops.errors import ConfigurationError
-from mlops.settings import Settings, ValidationSettings
-
-_OF_FILES = "pickup_outside_month"  # a rule on files: a stray trip was requested at another time
+from mlops.settings import Settings
 
 
 def record(settings: Settings, months: Sequence[str]) -> History:
@@ -37,15 +29,39 @@ def record(settings: Settings, months: Sequence[str]) -> History:
             learned from it.
         SourceError: If a month is missing or cannot be read.
     """
-    extraction = _extract(settings, months)
-    validate(extraction, settings)
-    parts = [_month(extraction, month, settings.validation) for month in extraction.months]
-    trips = pd.concat(parts, ignore_index=True)
-    progress.report("recorded", months=len(parts), trips=len(trips))
-    return History(trips, timedelta(hours=settings.backtest.label_delay_hours))
+    dataset = dataset_of(settings)
+    watching, source = dataset.watching(settings), dataset.arriving(settings)
+    extraction = _extract(dataset, settings, months)
+    dataset.validate(extraction, settings)
+    parts = []
+    for month in sorted({file.month for file in extraction.files}):
+        files = [file for file in extraction.files if file.month == month]
+        came = source.judged(month, sorted(files, key=lambda file: file.sha256))
+        rows = came.rows.assign(**{ANSWERABLE: ~came.refused, LEARNABLE: ~came.unclean})
+        parts.append(rows if month else _of_months(rows, watching.event, months))
+    rows = pd.concat(parts, ignore_index=True)
+    progress.report("recorded", months=len(months), rows=len(rows))
+    delay = max(watching.label_delay, timedelta(hours=settings.backtest.label_delay_hours))
+    return History(rows, watching, delay)
 
 
-def _extract(settings: Settings, months: Sequence[str]) -> Extraction:
+def _of_months(rows: pd.DataFrame, event: str, months: Sequence[str]) -> pd.DataFrame:
+    """Return the rows of some months, of files that hold rows of any time."""
+    of = rows[event].dt.strftime("%Y-%m")
+    _require(months, set(of.dropna()))
+    chosen: pd.DataFrame = rows[of.isin(months)]
+    return chosen
+
+
+def _require(months: Sequence[str], found: Collection[str]) -> None:
+    if missing := sorted(set(months) - set(found)):
+        raise ConfigurationError(
+            f"source.location has no rows of {', '.join(missing)}",
+            f"add their files, or replay other months: there are {', '.join(sorted(found))}",
+        )
+
+
+def _extract(dataset: Dataset, settings: Settings, months: Sequence[str]) -> Extraction:
     """Extract all months at once, but let each month from ``drift_from`` on drift by itself."""
     start = settings.backtest.drift_from or "9999-12"
     before = [month for month in months if month < start]
@@ -57,31 +73,10 @@ def _extract(settings: Settings, months: Sequence[str]) -> Extraction:
             if steady and len(groups[1]):
                 changes["sample_drift"] = 0.0
             source = settings.source.model_copy(update=changes)
-            extractions.append(extract(settings.model_copy(update={"source": source})))
+            extractions.append(dataset.extract(settings.model_copy(update={"source": source})))
     files = tuple(file for extraction in extractions for file in extraction.files)
     found = extractions[0].model_copy(update={"files": files})
-    if missing := sorted(set(months) - set(found.months)):
-        raise ConfigurationError(
-            f"source.location has no trips of {', '.join(missing)}",
-            f"add their files, or replay other months: there are {', '.join(found.months)}",
-        )
-    kept = tuple(file for file in files if file.month in set(months))
+    if all(file.month for file in files):
+        _require(months, found.months)
+    kept = tuple(file for file in files if not file.month or file.month in set(months))
     return found.model_copy(update={"files": kept})
-
-
-def _month(extraction: Extraction, month: str, limits: ValidationSettings) -> pd.DataFrame:
-    files = sorted((f for f in extraction.files if f.month == month), key=lambda f: f.sha256)
-    trips = pd.concat(
-        [read_trips(f.uri, extraction.taxi, clock=limits.clock) for f in files], ignore_index=True
-    )
-    trips[TARGET] = minutes_between(trips[PICKUP_AT], trips[DROPOFF_AT])
-    rules = rules_in_force(limits)
-    broken = broken_rules(trips, trip_schema(rules, limits, month))
-    refused = np.zeros(len(trips), dtype=bool)
-    unclean = refused.copy()
-    for name, mask in broken.items():
-        if rules[name].action == "quarantine":
-            unclean |= mask
-            if rules[name].at_pickup or name == _OF_FILES:
-                refused |= mask
-    return trips.assign(**{ANSWERABLE: ~refused, LEARNABLE: ~unclean})

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from mlops import progress
 from mlops.backtest.history import Clock, History, content_sha256
@@ -22,6 +22,7 @@ from mlops.backtest.training import Training, months_known, pass_gate, read_trai
 from mlops.backtest.watching import Watcher
 from mlops.counting import counted
 from mlops.data.months import month_bounds, months_between
+from mlops.datasets.opening import dataset_of
 from mlops.errors import ConfigurationError, GateRefusalError
 from mlops.settings import Settings
 
@@ -35,7 +36,7 @@ class Replay:
         months: All of them, consecutive.
         settings: The configuration.
         store: What can be reused.
-        watcher: Looks at windows of trips.
+        watcher: Looks at windows of rows.
     """
 
     history: History
@@ -96,12 +97,7 @@ class Replay:
         ``present`` is the hash of all that the clock shows.
         """
         start, end = month_bounds(month)
-        # When the longest trip of the month has ended and its label has arrived.
-        settled = self.history.clock(
-            end
-            + timedelta(minutes=self.settings.validation.max_minutes)
-            + timedelta(hours=self.settings.backtest.label_delay_hours)
-        )
+        settled = self.history.settled(start, end)
         key = key_of(
             *("step", policy, month, self._is_last(month), champion.key),
             present,
@@ -128,7 +124,9 @@ class Replay:
             age_months=months_between(champion.at, start),
             requests=len(predictions),
             # Only for the record: what was decided above knows nothing of it.
-            live=live_performance(predictions, settled.finished(start)),
+            live=live_performance(
+                predictions, settled.finished(start), dataset_of(self.settings).target
+            ),
             signals=signals,
             retrain=decision.retrain,
             reason=decision.reason,

@@ -14,13 +14,13 @@ CURRENT: Final = "current"  # file naming the folder of the latest replay
 
 
 class Live(Reference):
-    """How the answers of a month turned out, once every label had arrived; minutes."""
+    """How the answers of a month turned out, once every label had arrived, in their unit."""
 
     rows: int
     rmse: float
     mae: float
     bias: float  # predicted - actual
-    coverage: float  # share of trips inside their interval
+    coverage: float  # share of rows inside their interval
 
 
 class Signal(Reference):
@@ -53,7 +53,7 @@ class ReplayStep(Reference):
     retrain: bool  # what the policy decided
     reason: str
     challenger: str | None = None  # key of the training that followed
-    challenger_rmse: float | None = None  # on its test window, minutes
+    challenger_rmse: float | None = None  # on its test window
     training_seconds: float = 0.0
     verdict: str = ""  # the gate's, in words
     promoted: bool = False
@@ -75,7 +75,7 @@ class Totals(Reference):
 
     policy: str
     months: int
-    mean_live_rmse: float  # minutes, each month counting the same
+    mean_live_rmse: float  # each month counting the same
     worst_live_rmse: float
     mean_coverage: float
     retrainings: int
@@ -91,7 +91,7 @@ class Aged(Reference):
     age_months: int
     months: int
     trips: int
-    rmse: float  # minutes, over all these trips
+    rmse: float  # over all these rows
 
 
 class BacktestResult(Reference):
@@ -100,6 +100,8 @@ class BacktestResult(Reference):
     months: tuple[str, ...]  # replayed
     learned_before: tuple[str, ...]
     source: str
+    unit: str = "minutes"  # of answers and errors; empty if they have none
+    plural: str = "trips"  # what rows are called
     synthetic: bool
     steps: tuple[ReplayStep, ...]
     totals: tuple[Totals, ...]

@@ -16,8 +16,9 @@ from mlops.backtest.summary import staleness_of, totals_of, write_result
 from mlops.backtest.tracking import log_result
 from mlops.backtest.watching import Monitoring
 from mlops.data.months import parse_months
+from mlops.datasets.opening import dataset_of
 from mlops.errors import ConfigurationError, RegistryError
-from mlops.settings import Settings
+from mlops.settings import DEFAULT_DATASET, Settings
 
 _CACHE = "cache"
 
@@ -37,7 +38,7 @@ def backtest(
         The result, and the folder it was written to.
 
     Raises:
-        MlopsError: If months, policies or trips are not usable; see `Replay.run` and `record`.
+        MlopsError: If months, policies or rows are not usable; see `Replay.run` and `record`.
     """
     months = parse_months(f"{first}..{last}")
     if len(set(policies)) < len(policies) or not policies:
@@ -48,11 +49,14 @@ def backtest(
     replay = Replay(record(settings, months), months, settings, store, Monitoring(settings, store))
     steps = replay.run(policies)
     initial = settings.backtest.initial_months
+    words = dataset_of(settings).words
     result = BacktestResult(
         months=months[initial:],
         learned_before=months[:initial],
-        source=f"{settings.source.taxi} trips, {settings.source.kind}",
-        synthetic=settings.source.kind == "sample",
+        source=_named(settings),
+        unit=words.unit,
+        plural=words.rows,
+        synthetic=settings.dataset == DEFAULT_DATASET and settings.source.kind == "sample",
         steps=tuple(steps),
         totals=totals_of(steps),
         staleness=staleness_of(steps),
@@ -66,3 +70,11 @@ def backtest(
     except RegistryError as error:  # the files are what counts, and they are there
         progress.report(f"not recorded in MLflow: {error.message}")
     return result, folder
+
+
+def _named(settings: Settings) -> str:
+    """Name the source in a few words."""
+    source = settings.source
+    if settings.dataset != DEFAULT_DATASET:
+        return settings.dataset
+    return f"{source.taxi} trips, {source.kind}"

@@ -10,7 +10,6 @@ from mlops.backtest.results import Live
 from mlops.backtest.store import WAY_OUT, Store, key_of
 from mlops.backtest.training import Training, model_of
 from mlops.data.months import month_bounds
-from mlops.datasets.taxi.trips import TARGET
 from mlops.errors import DamagedFileError
 from mlops.evaluation.metrics import interval_metrics, regression_metrics
 from mlops.records.atomic import atomic_file
@@ -23,7 +22,7 @@ from mlops.training.artifact import OUTPUTS
 def predictions_of(
     champion: Training, clock: Clock, month: str, settings: Settings, store: Store
 ) -> pd.DataFrame:
-    """Answer the requests of a month in the order of pickup, or find them answered.
+    """Answer the requests of a month in the order of events, or find them answered.
 
     Args:
         champion: Who answers.
@@ -33,7 +32,7 @@ def predictions_of(
         store: Keeps the answers, one parquet file per champion and month.
 
     Returns:
-        `OUTPUTS` by the trips' ids.
+        `OUTPUTS` by the numbers of rows.
     """
     requests = clock.requests(*month_bounds(month))
     key = key_of("predictions", champion.key, content_sha256(requests))
@@ -50,15 +49,16 @@ def predictions_of(
     return predicted
 
 
-def live_performance(predictions: pd.DataFrame, ended: pd.DataFrame) -> Live:
+def live_performance(predictions: pd.DataFrame, ended: pd.DataFrame, target: str) -> Live:
     """Measure answers against what happened.
 
     Args:
         predictions: As from `predictions_of`.
-        ended: Clean trips with their duration, by id; others than those answered are left out.
+        ended: Clean rows with their answers; others than those predicted are left out.
+        target: Column of the answers.
     """
-    both = predictions.join(ended[[TARGET]], how="inner")
-    actual, (minutes, lower, upper) = both[TARGET], (both[name] for name in OUTPUTS)
+    both = predictions.join(ended[[target]], how="inner")
+    actual, (minutes, lower, upper) = both[target], (both[name] for name in OUTPUTS)
     errors = regression_metrics(actual, minutes)
     return Live(
         rows=len(both),

@@ -61,8 +61,8 @@ def staleness_of(steps: Sequence[ReplayStep]) -> tuple[Aged, ...]:
     return tuple(curve)
 
 
-def step_rows(steps: Sequence[ReplayStep]) -> list[dict[str, Any]]:
-    """Lay the steps out as a table, one row per policy and month."""
+def step_rows(steps: Sequence[ReplayStep], plural: str = "trips") -> list[dict[str, Any]]:
+    """Lay the steps out as a table, one row per policy and month; ``plural`` names what came."""
     return [
         {
             "policy": step.policy,
@@ -71,7 +71,7 @@ def step_rows(steps: Sequence[ReplayStep]) -> list[dict[str, Any]]:
             "mae": step.live.mae,
             "bias": step.live.bias,
             "coverage": step.live.coverage,
-            "trips": step.live.rows,
+            plural: step.live.rows,
             "age": step.age_months,
             "learned_until": f"{step.learned_until:%Y-%m-%d}",
             "drift": _windows(step.signals.drift.windows),
@@ -100,7 +100,7 @@ def write_result(result: BacktestResult, folder: Path, chart: Mapping[str, bytes
 
     def write(target: Path) -> None:
         write_record(target / RESULT_FILE, result)
-        tables = {"steps": step_rows(result.steps)}
+        tables = {"steps": step_rows(result.steps, result.plural)}
         tables |= {
             name: [row.model_dump() for row in rows]
             for name, rows in (

@@ -23,11 +23,8 @@ from mlops.backtest.store import Store, key_of
 from mlops.cores import usable_cores
 from mlops.data.months import month_bounds
 from mlops.data.references import Reference
-from mlops.data.windows import Interval, plan_windows
-from mlops.datasets.taxi.dataset import TaxiTrips
-from mlops.datasets.taxi.features.encoding import FeatureEncoder
-from mlops.datasets.taxi.features.routes import RouteHistory, RouteStatistics
-from mlops.datasets.taxi.trips import PICKUP_AT, TARGET
+from mlops.datasets.dataset import Division
+from mlops.datasets.opening import dataset_of
 from mlops.errors import ConfigurationError
 from mlops.evaluation.evaluate import GateEvidence, gather_evidence
 from mlops.evaluation.gate import judge
@@ -51,12 +48,12 @@ class Training(Reference):
     key: str
     at: datetime  # the clock
     months: tuple[str, ...]
-    learned_until: datetime  # no pickup it learned from is later; from here on it was tested
-    rows: int  # trips it learned from
+    learned_until: datetime  # no event it learned from is later; from here on it was tested
+    rows: int  # it learned from
     family: str
     params: dict[str, Any]
     trials: int
-    validation_rmse: float  # minutes
+    validation_rmse: float  # in the unit of the target
     test_rmse: float
     test_rows: int
     baseline_rmse: float | None  # of the best baseline on test
@@ -70,21 +67,14 @@ def months_known(months: Sequence[str], now: datetime, limit: int) -> tuple[str,
     return tuple([month for month in months if month_bounds(month)[1] <= now][-limit:])
 
 
-def windows_of(
-    months: Sequence[str], windows: WindowSettings
-) -> tuple[Interval, Interval, Interval]:
-    """Divide the known months into train, validation and test.
-
-    Raises:
-        ConfigurationError: If windows are given as dates, or do not fit the months.
-    """
+def _require_moving(windows: WindowSettings) -> None:
+    """Refuse windows that are given as dates."""
     for name in ("validation_start", "test_start"):
         if getattr(windows, name) is not None:
             raise ConfigurationError(
                 f"windows.{name} is a date, but a replay needs windows that move with it",
                 "set windows.validation_days and windows.test_months or windows.test_days",
             )
-    return plan_windows(months, windows)
 
 
 @dataclass(frozen=True)
@@ -104,8 +94,10 @@ def train(clock: Clock, months: Sequence[str], settings: Settings, store: Store)
         settings: Windows, features, budget of the search.
         store: Keeps the model and its record.
     """
+    _require_moving(settings.windows)
+    dataset = dataset_of(settings)
     known = clock.finished(month_bounds(months[0])[0])
-    intervals = windows_of(months, settings.windows)
+    division = dataset.divide(known, months, settings)
     budget = {
         **{name: getattr(settings.backtest, name) for name in ("families", "max_evals")},
         "time_budget_seconds": settings.backtest.time_budget_seconds,
@@ -113,14 +105,15 @@ def train(clock: Clock, months: Sequence[str], settings: Settings, store: Store)
     search = settings.training.model_copy(update=budget)
     data = content_sha256(known)
     key = key_of(
-        "training", clock.now, intervals, data, search.model_dump(exclude={"threads"}),
-        settings.features.model_dump(),
+        "training", clock.now, division.validation_from, division.test_from, data,
+        search.model_dump(exclude={"threads"}), settings.features.model_dump(),
+        dataset.request_files(settings).identity,
     )  # fmt: skip
 
     path = store.path("trainings", key, ".model")
 
     def make() -> Training:
-        return _Fit(known, intervals, settings.model_copy(update={"training": search})).outcome(
+        return _Fit(known, division, settings.model_copy(update={"training": search})).outcome(
             key, clock.now, tuple(months), data, path
         )
 
@@ -128,27 +121,24 @@ def train(clock: Clock, months: Sequence[str], settings: Settings, store: Store)
         return is_intact(path, training.artifact_sha256)
 
     training = store.remembered("trainings", key, Training, make, is_whole)
-    test = _within(known, intervals[2])
-    return Challenger(training, test)
+    return Challenger(training, known[division.test])
 
 
 class _Fit:
     """The windows of one training, encoded once for all families."""
 
-    def __init__(
-        self, known: pd.DataFrame, intervals: Sequence[Interval], settings: Settings
-    ) -> None:
-        self.settings = settings
+    def __init__(self, known: pd.DataFrame, division: Division, settings: Settings) -> None:
+        self.settings, self.dataset = settings, dataset_of(settings)
         self.threads = settings.training.threads or usable_cores()
         self.started = time.perf_counter()
-        history = RouteHistory(settings.features)
-        trips = pd.concat([known, history.annotate(known)], axis=1)
-        self.train, self.validation, self.test = (_within(trips, each) for each in intervals)
+        rows = pd.concat([known, self.dataset.annotate(known, settings)], axis=1)
+        masks = (division.train, division.validation, division.test)
+        self.train, self.validation, self.test = (rows[mask] for mask in masks)
         self.at_validation, self.at_test = (
-            RouteStatistics.of(trips, interval.start, settings.features)
-            for interval in intervals[1:]
+            self.dataset.past(rows, start, settings)
+            for start in (division.validation_from, division.test_from)
         )
-        self.learned_until = intervals[2].start
+        self.learned_until = division.test_from
 
     def outcome(
         self, key: str, at: datetime, months: tuple[str, ...], data: str, target: Path
@@ -166,7 +156,9 @@ class _Fit:
             bounds = model if quantiles is best else self._refit(quantiles)
             seed = self.settings.training.seed
             known = pd.concat([self.train, self.validation])
-            bounds = bounds.with_own_quantiles(known, PICKUP_AT, seed=seed, threads=self.threads)
+            bounds = bounds.with_own_quantiles(
+                known, self.dataset.event, seed=seed, threads=self.threads
+            )
             model = model.with_interval_of(bounds)
         floors = [self._rmse(self._refit(search)) for search in baselines]
         rmse = self._rmse(model)
@@ -196,26 +188,27 @@ class _Fit:
             family,
             self.train,
             self.validation,
-            FeatureEncoder(self.at_validation),
-            TARGET,
+            self.dataset.encoder(self.train, self.at_validation),
+            self.dataset.target,
             self.settings.training,
             self.threads,
         )
 
     def _refit(self, search: SearchResult) -> TabularModel:
+        known = pd.concat([self.train, self.validation])
         return TabularModel.fit(
             search.family,
             search.best_params,
-            pd.concat([self.train, self.validation]),
-            FeatureEncoder(self.at_test),
-            TARGET,
+            known,
+            self.dataset.encoder(known, self.at_test),
+            self.dataset.target,
             seed=self.settings.training.seed,
             threads=self.threads,
         )
 
     def _rmse(self, model: TabularModel) -> float:
         predicted = model.predict_point(self.test)
-        return regression_metrics(self.test[TARGET].to_numpy(), predicted).rmse
+        return regression_metrics(self.test[self.dataset.target].to_numpy(), predicted).rmse
 
 
 @lru_cache(maxsize=4)
@@ -252,7 +245,9 @@ def pass_gate(
 
     def measure(training: Training, gaps: tuple[str, ...] = ()) -> GateEvidence:
         model = model_of(training, settings, store)
-        return gather_evidence(model, challenger.test, TaxiTrips(), settings.evaluation, gaps)
+        return gather_evidence(
+            model, challenger.test, dataset_of(settings), settings.evaluation, gaps
+        )
 
     receipt = {"code_commit": code_commit(), "lock_hash": lock_hash()}
     gaps = tuple(name for name, value in receipt.items() if value in ("", "unknown"))
@@ -262,7 +257,3 @@ def pass_gate(
         challenger.training.baseline_rmse,
         settings.gate,
     )
-
-
-def _within(trips: pd.DataFrame, interval: Interval) -> pd.DataFrame:
-    return trips[(trips[PICKUP_AT] >= interval.start) & (trips[PICKUP_AT] < interval.end)]

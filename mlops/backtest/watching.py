@@ -76,7 +76,7 @@ class Monitoring:
         """Report the windows since ``start`` and sum them up.
 
         Windows are counted back from now, so that the latest is complete; errors are those of the
-        trips whose labels have arrived. Policies with the same champion share the reports.
+        rows whose labels have arrived. Policies with the same champion share the reports.
         """
         seen = content_sha256(clock.observed(month_before(start), clock.now))
         key = key_of(

@@ -121,9 +121,9 @@ def _work_on(context: click.Context, _: click.Parameter, dataset: str | None) ->
     """Let the command, and every process that it starts, work on a dataset that there is."""
     if not dataset:
         return
-    from mlops.cli.options import check_dataset
+    from mlops.datasets.catalogue import require_dataset
 
-    check_dataset(dataset)
+    require_dataset(dataset)
     context.with_resource(_in_environment(_DATASET, dataset))
 
 

@@ -10,6 +10,7 @@ import typer
 from mlops.cli.display import show_rows, terminal
 from mlops.cli.options import AsJson, SetOption, examples, settings_from
 from mlops.errors import ConfigurationError
+from mlops.settings import DEFAULT_DATASET
 
 if TYPE_CHECKING:
     from mlops.backtest.results import BacktestResult
@@ -24,6 +25,7 @@ def register(app: typer.Typer) -> None:
         epilog=examples(
             "mlops backtest --from 2023-10 --to 2024-02 --source tlc",
             "mlops backtest --from 2023-10 --to 2024-02 --source path --location trips/",
+            "mlops backtest --from 2013-01 --to 2013-06 --dataset flights",
             "mlops backtest --policy never --policy on_drift --set source.sample_drift=0.8",
         ),
     )(backtest)
@@ -58,6 +60,7 @@ def backtest(
         set_, {"source.kind": source, "source.location": location, "source.months": months}
     )
 
+    from mlops.datasets.declared.months import with_months
     from mlops.orchestration.triggers.admission import check_backtest
     from mlops.registry.remembered import source_in_force
 
@@ -65,10 +68,17 @@ def backtest(
     found = source_in_force(settings)
     settings = found.settings
     terminal(stderr=True).print(found.summary, markup=False)
+    if settings.dataset != DEFAULT_DATASET:
+        settings = with_months(settings)
     listed = settings.source.month_list
     if len(listed) < 2:
         raise ConfigurationError(
-            f"nothing is left to replay: the only month is {listed[0]}, which trains a model",
+            "nothing is left to replay: "
+            + (
+                f"the only month is {listed[0]}, which trains a model"
+                if listed
+                else "no month is named"
+            ),
             "name at least two months with --from and --to",
         )
 
@@ -86,10 +96,14 @@ def backtest(
 def _show(result: "BacktestResult") -> None:
     from mlops.backtest.summary import excess_by_age, step_rows
 
+    unit, of_unit = (f"{result.unit}; ", f", {result.unit}") if result.unit else ("", "")
     show_rows(
-        [{**row, "gate": row["gate"].split(":")[0]} for row in step_rows(result.steps)],
+        [
+            {**row, "gate": row["gate"].split(":")[0]}
+            for row in step_rows(result.steps, result.plural)
+        ],
         as_json=False,
-        title="Month by month (minutes; windows in chronological order, x: violated)",
+        title=f"Month by month ({unit}windows in chronological order, x: violated)",
     )
     show_rows([t.model_dump() for t in result.totals], as_json=False, title="Policies")
     found = {(aged.policy, aged.age_months): aged.rmse for aged in result.staleness}
@@ -98,6 +112,6 @@ def _show(result: "BacktestResult") -> None:
         {"policy": t.policy, **{f"{age} months old": found.get((t.policy, age)) for age in ages}}
         for t in result.totals
     ]
-    show_rows(curves, as_json=False, title="Live RMSE by age of the model, minutes")
+    show_rows(curves, as_json=False, title=f"Live RMSE by age of the model{of_unit}")
     excess = {f"{age} months old": f"{e:+.1%}" for age, e in excess_by_age(result.aging).items()}
     show_rows([excess], as_json=False, title="RMSE above that of the newest model, same month")

@@ -2,16 +2,13 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Final, Optional
+from typing import Annotated, Any, Optional
 
-import click
 import typer
 
-from mlops.datasets.catalogue import require_dataset, require_worked_case
+from mlops.datasets.catalogue import require_dataset
 from mlops.errors import ConfigurationError
 from mlops.settings import Settings, load_settings
-
-_OF_WORKED_CASE: Final = frozenset({"backtest"})
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 AllowMismatch = Annotated[
@@ -66,18 +63,6 @@ def settings_from(
     return load_settings(overrides_from(assignments, options))
 
 
-def check_dataset(name: str) -> None:
-    """Make sure that there is a dataset, and that the command in progress works on it.
-
-    Raises:
-        ConfigurationError: If not.
-    """
-    require_dataset(name)
-    context = click.get_current_context(silent=True)
-    if context is not None and context.info_name in _OF_WORKED_CASE:
-        require_worked_case(name, f"mlops {context.info_name}")
-
-
 def overrides_from(
     assignments: Sequence[str] | None = None, options: Mapping[str, Any] | None = None
 ) -> dict[str, Any]:
@@ -85,7 +70,7 @@ def overrides_from(
     given = {name: value for name, value in (options or {}).items() if value is not None}
     overrides = {**parse_assignments(assignments, "--set"), **given}
     settings = load_settings(overrides)
-    check_dataset(settings.dataset)
+    require_dataset(settings.dataset)
     source = settings.source
     # Blocks and later commands work in other folders.
     absolute = {"location": source.location, "source.location": source.location}

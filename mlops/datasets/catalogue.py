@@ -70,23 +70,6 @@ def require_dataset(name: str) -> None:
         )
 
 
-def require_worked_case(name: str, what: str) -> None:
-    """Refuse what other datasets do not have yet.
-
-    Args:
-        name: Of the dataset.
-        what: Is asked for, in words.
-
-    Raises:
-        ConfigurationError: If it is not the worked case.
-    """
-    if name != DEFAULT_DATASET:
-        raise ConfigurationError(
-            f"dataset: {what} works for the dataset {DEFAULT_DATASET} only, not for {name}",
-            "with another dataset: mlops run, predict, serve, deploy, monitor, retrain or report",
-        )
-
-
 def definition_file(name_or_path: str) -> Path:
     """Find a definition.
 

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -77,6 +78,24 @@ class FeatureLayout:
         """Return the codes of a feature, ``(n,)``; what has none is one beyond the last."""
         values = features[:, self.column[name]]
         return np.where(np.isnan(values), self.codes[name], values).astype(np.int64)
+
+
+class Division(NamedTuple):
+    """Rows that a model learns from, that choose its parameters, and that judge it.
+
+    Attributes:
+        train: Mask, ``(n,)``; likewise the next two, none of which overlap.
+        validation: See above.
+        test: See above.
+        validation_from: Midnight at which validation begins.
+        test_from: Midnight at which the test begins.
+    """
+
+    train: npt.NDArray[np.bool_]
+    validation: npt.NDArray[np.bool_]
+    test: npt.NDArray[np.bool_]
+    validation_from: datetime
+    test_from: datetime
 
 
 @dataclass(frozen=True)
@@ -181,6 +200,24 @@ class Dataset(Protocol):
         Raises:
             MlopsError: If the file is missing or damaged.
         """
+
+    def divide(self, rows: pd.DataFrame, months: Sequence[str], settings: Settings) -> Division:
+        """Divide the rows of some months, in which nothing of a later time is known.
+
+        Args:
+            rows: With times of events and outcomes.
+            months: ``YYYY-MM``, oldest first.
+            settings: Lengths of the windows.
+
+        Raises:
+            MlopsError: If a window would be empty.
+        """
+
+    def annotate(self, rows: pd.DataFrame, settings: Settings) -> pd.DataFrame:
+        """Compute what was known of the past on the day of each row, with the index of the rows."""
+
+    def past(self, rows: pd.DataFrame, as_of: datetime, settings: Settings) -> Any:
+        """Compute what rows tell of the past on the morning of a day."""
 
     def past_at_test(self, manifest: TrainingSetManifest, settings: Settings) -> Any:
         """Compute what a training set tells of the past when its test window begins."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import Any, Final, Literal, Protocol
+from typing import Any, Final, Literal, NamedTuple, Protocol
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -90,6 +90,10 @@ class Watching(Protocol):
     @property
     def event(self) -> str:
         """Column of the time at which a prediction is asked for."""
+
+    @property
+    def outcome(self) -> str:
+        """Column of the time at which the answer is known; the event's if it is known at once."""
 
     @property
     def target(self) -> str:
@@ -195,6 +199,20 @@ class Watching(Protocol):
         """Return the numbers that the server computes and logs beside its answers, by column."""
 
 
+class CameRows(NamedTuple):
+    """Rows as they came, and what the rules say of each.
+
+    Attributes:
+        rows: With their labels.
+        refused: A request like it is not answered; mask, ``(n,)``.
+        unclean: Nothing may be learned from it; mask, ``(n,)``.
+    """
+
+    rows: pd.DataFrame
+    refused: Mask
+    unclean: Mask
+
+
 class Labels(Protocol):
     """What turned out of rows, ready to be looked up."""
 
@@ -225,6 +243,17 @@ class Arriving(Protocol):
 
     def rows(self, files: Sequence[SourceFile]) -> pd.DataFrame:
         """Read rows as they came, those that break rules included, with their labels.
+
+        Raises:
+            SourceError: If a file cannot be read.
+        """
+
+    def judged(self, month: str, files: Sequence[SourceFile]) -> CameRows:
+        """Read the rows of files and hold them to the rules.
+
+        Args:
+            month: Of the files, ``YYYY-MM``; empty if they hold rows of any time.
+            files: To read.
 
         Raises:
             SourceError: If a file cannot be read.

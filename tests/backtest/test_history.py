@@ -18,10 +18,13 @@ from mlops.backtest.history import (
     History,
     content_sha256,
 )
+from mlops.datasets.taxi.dataset import TaxiTrips
 from mlops.datasets.taxi.trips import REQUEST_COLUMNS, TARGET
 from mlops.errors import DataQualityError
+from mlops.settings import load_settings
 
 START = datetime(2024, 1, 1)
+WATCHING = TaxiTrips().watching(load_settings())
 HOURS = 24 * 60
 LABELS = {"dropoff_at", "fare_amount", TARGET}
 
@@ -59,7 +62,7 @@ def test_what_is_learned_from_had_ended_and_its_label_had_arrived(
     drawn: list[tuple[float, float, bool, bool, bool]], delay: float, now: float, start: float
 ) -> None:
     trips = recorded(drawn)
-    clock = History(trips, timedelta(hours=delay)).clock(at(now))
+    clock = History(trips, WATCHING, timedelta(hours=delay)).clock(at(now))
 
     known = clock.finished(min(at(start), clock.now))
 
@@ -77,7 +80,7 @@ def test_labels_are_shown_if_and_only_if_they_have_arrived(
     drawn: list[tuple[float, float, bool, bool, bool]], delay: float, now: float, since: float
 ) -> None:
     trips = recorded(drawn)
-    clock = History(trips, timedelta(hours=delay)).clock(at(now))
+    clock = History(trips, WATCHING, timedelta(hours=delay)).clock(at(now))
 
     seen = clock.observed(START, clock.now)
 
@@ -95,7 +98,7 @@ def test_labels_are_shown_if_and_only_if_they_have_arrived(
 def test_a_clock_only_moves_on_and_only_ever_shows_more(
     drawn: list[tuple[float, float, bool, bool, bool]], times: list[float]
 ) -> None:
-    history = History(recorded(drawn), timedelta(hours=1))
+    history = History(recorded(drawn), WATCHING, timedelta(hours=1))
     clock = history.clock(START)
     known: set[int] = set()
 
@@ -115,7 +118,7 @@ def test_requests_are_those_answered_and_carry_no_label(
     drawn: list[tuple[float, float, bool, bool, bool]], now: float
 ) -> None:
     trips = recorded(drawn)
-    clock = History(trips, timedelta(0)).clock(at(now))
+    clock = History(trips, WATCHING, timedelta(0)).clock(at(now))
 
     requests = clock.requests(START, clock.now)
 
@@ -125,7 +128,7 @@ def test_requests_are_those_answered_and_carry_no_label(
 
 @pytest.mark.parametrize("ask", [Clock.requests, Clock.observed])
 def test_the_future_is_refused(ask: object) -> None:
-    clock = History(recorded([(5.0, 0.5, True, True, False)]), timedelta(0)).clock(at(4))
+    clock = History(recorded([(5.0, 0.5, True, True, False)]), WATCHING, timedelta(0)).clock(at(4))
 
     with pytest.raises(FutureAccessError, match="it is 2024-01-01 04:00"):
         ask(clock, START, at(6))  # type: ignore[operator]
@@ -135,7 +138,7 @@ def test_columns_that_know_the_future_are_not_passed_on() -> None:
     trips = recorded([(float(i), 0.5, True, True, False) for i in range(50)])
     planted = trips.assign(true_minutes=trips[TARGET], duration_hint=trips[TARGET])
 
-    clock, honest = (History(t, timedelta(0)).clock(at(30)) for t in (planted, trips))
+    clock, honest = (History(t, WATCHING, timedelta(0)).clock(at(30)) for t in (planted, trips))
 
     for ask in ("finished", "observed", "requests"):
         arguments = () if ask == "finished" else (START, at(30))
@@ -149,14 +152,16 @@ def test_the_order_of_trips_tells_nothing_of_what_came_of_them() -> None:
     trips = recorded(drawn).assign(pickup_zone=np.arange(40, dtype=np.int32))
     shuffled = trips.sample(frac=1, random_state=1)
 
-    first, second = (History(t, timedelta(0)).clock(at(20)) for t in (trips, shuffled))
+    first, second = (History(t, WATCHING, timedelta(0)).clock(at(20)) for t in (trips, shuffled))
 
     assert content_sha256(first.finished()) == content_sha256(second.finished())
 
 
 def test_a_missing_column_is_named() -> None:
     with pytest.raises(DataQualityError, match=TARGET):
-        History(recorded([(1.0, 1.0, True, True, False)]).drop(columns=TARGET), timedelta(0))
+        History(
+            recorded([(1.0, 1.0, True, True, False)]).drop(columns=TARGET), WATCHING, timedelta(0)
+        )
 
 
 def test_the_content_hash_sees_every_value_and_name() -> None:

@@ -18,10 +18,11 @@ from mlops.backtest.replay import Replay
 from mlops.backtest.results import ReplayStep
 from mlops.backtest.scoring import predictions_of
 from mlops.backtest.training import Training, model_of, read_training
+from mlops.datasets.taxi.dataset import TaxiTrips
 from mlops.datasets.taxi.features.encoding import FeatureEncoder
 from mlops.datasets.taxi.trips import REQUEST_COLUMNS, TARGET
 from mlops.errors import ConfigurationError, GateRefusalError
-from mlops.settings import Settings
+from mlops.settings import Settings, load_settings
 
 NOVEMBER, DECEMBER, JANUARY = (
     datetime(2023, 11, 1),
@@ -29,12 +30,13 @@ NOVEMBER, DECEMBER, JANUARY = (
     datetime(2024, 1, 1),
 )
 DELAY = timedelta(hours=24)
+WATCHING = TaxiTrips().watching(load_settings())
 
 
 @pytest.fixture
 def trips(small_history: History) -> pd.DataFrame:
     """All that was recorded: what only a test may look at."""
-    return small_history._trips.copy()
+    return small_history._rows.copy()
 
 
 def decided(step: ReplayStep) -> dict[str, Any]:
@@ -183,7 +185,7 @@ def test_what_happens_later_changes_nothing_before(
     trips.loc[later, "trip_distance"] = 1.0
     lasting = pd.to_timedelta(trips[TARGET], unit="min").astype("timedelta64[us]")
     trips.loc[later, "dropoff_at"] = trips["pickup_at"] + lasting
-    other = make_replay(history=History(trips, DELAY))
+    other = make_replay(history=History(trips, WATCHING, DELAY))
 
     found = other.run(["never", "monthly"])
 
@@ -220,7 +222,7 @@ def test_columns_that_know_the_future_change_no_prediction(
         return encode(self, frame, history=history)
 
     monkeypatch.setattr(FeatureEncoder, "encode", spy)
-    other = make_replay(history=History(planted, DELAY))
+    other = make_replay(history=History(planted, WATCHING, DELAY))
 
     found = other.run(["never", "monthly"])
 
@@ -270,7 +272,7 @@ def test_a_distance_that_encodes_the_duration_in_the_future_teaches_nothing(
     replay, steps = monthly
     later = (trips["pickup_at"] >= DECEMBER).to_numpy()
     trips.loc[later, "trip_distance"] = trips.loc[later, TARGET].clip(0.1, 90)
-    other = make_replay(history=History(trips, DELAY))
+    other = make_replay(history=History(trips, WATCHING, DELAY))
 
     found = other.run(["never", "monthly"])
 

@@ -90,7 +90,7 @@ def test_live_performance_counts_answered_trips_only() -> None:
     )
     ended = pd.DataFrame({"duration_minutes": [8.0, 6.0, 9.0]}, index=[1, 2, 3])
 
-    live = live_performance(predictions, ended)
+    live = live_performance(predictions, ended, "duration_minutes")
 
     assert (live.rows, live.mae, live.bias, live.coverage) == (2, 1.5, -1.5, 0.5)
     assert live.rmse == pytest.approx(np.sqrt(4.5))

@@ -275,17 +275,6 @@ def test_an_unknown_dataset_is_refused_at_once_with_the_nearest_name(
     assert "did you mean flights?" in err
 
 
-@pytest.mark.parametrize("how", [["--dataset", "flights"], ["--set", "dataset=flights"]])
-@pytest.mark.parametrize("command", ["backtest"])
-def test_a_command_that_knows_the_worked_case_alone_refuses_other_datasets(
-    capsys: pytest.CaptureFixture[str], command: str, how: list[str]
-) -> None:
-    code, _, err = call(capsys, command, *how)
-
-    assert code == 2
-    assert f"mlops {command} works for the dataset taxi only, not for flights" in err
-
-
 @pytest.mark.parametrize("before", [None, "taxi"])
 def test_a_command_works_on_the_dataset_that_its_option_names(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, before: str | None

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
         TrainingSetManifest,
         ValidatedTrips,
     )
-    from mlops.datasets.dataset import Encoder, GoldenRequests
+    from mlops.datasets.dataset import Division, Encoder, GoldenRequests
     from mlops.datasets.declared.encoding import TableEncoder
     from mlops.datasets.declared.scoring import RowRequestFiles
     from mlops.datasets.declared.snapshots import HistorySnapshot
@@ -110,6 +111,29 @@ class DeclaredDataset:
         from mlops.datasets.declared.stored_snapshots import load_snapshot
 
         return load_snapshot(file)
+
+    def divide(self, rows: pd.DataFrame, months: Sequence[str], settings: Settings) -> Division:
+        """Divide rows by the lengths that the definition declares, back from the last month."""
+        from mlops.data.months import month_bounds
+        from mlops.datasets.dataset import Division
+        from mlops.datasets.declared.splitting import split_days, split_rows
+
+        _, end = month_bounds(months[-1])
+        days = split_days(self.definition, rows, end)
+        masks = split_rows(self.definition, rows, end)
+        return Division(*masks, days.validation, days.test)
+
+    def annotate(self, rows: pd.DataFrame, settings: Settings) -> pd.DataFrame:
+        """Compute the histories of each row."""
+        from mlops.datasets.declared.histories import DatasetHistory
+
+        return DatasetHistory(self.definition).annotate(rows)
+
+    def past(self, rows: pd.DataFrame, as_of: datetime, settings: Settings) -> HistorySnapshot:
+        """Compute what rows tell of groups."""
+        from mlops.datasets.declared.histories import snapshot_of
+
+        return snapshot_of(self.definition, rows, as_of)
 
     def past_at_test(self, manifest: TrainingSetManifest, settings: Settings) -> HistorySnapshot:
         """Compute what is known of groups when the test window begins."""

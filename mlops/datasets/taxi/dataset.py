@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
         TrainingSetManifest,
         ValidatedTrips,
     )
-    from mlops.datasets.dataset import Encoder, GoldenRequests
+    from mlops.datasets.dataset import Division, Encoder, GoldenRequests
     from mlops.datasets.taxi.features.encoding import FeatureEncoder
     from mlops.datasets.taxi.features.routes import RouteStatistics
     from mlops.datasets.taxi.scoring import TripRequestFiles
@@ -81,6 +82,30 @@ class TaxiTrips:
         from mlops.datasets.taxi.features.routes import RouteStatistics
 
         return RouteStatistics.load(file)
+
+    def divide(self, rows: pd.DataFrame, months: Sequence[str], settings: Settings) -> Division:
+        """Divide trips by their pickup, as `plan_windows` says."""
+        from mlops.data.windows import plan_windows
+        from mlops.datasets.dataset import Division
+
+        windows = plan_windows(months, settings.windows)
+        at = rows[PICKUP_AT]
+        train, validation, test = (
+            ((at >= window.start) & (at < window.end)).to_numpy() for window in windows
+        )
+        return Division(train, validation, test, windows[1].start, windows[2].start)
+
+    def annotate(self, rows: pd.DataFrame, settings: Settings) -> pd.DataFrame:
+        """Compute the route history of each trip."""
+        from mlops.datasets.taxi.features.routes import RouteHistory
+
+        return RouteHistory(settings.features).annotate(rows)
+
+    def past(self, rows: pd.DataFrame, as_of: datetime, settings: Settings) -> RouteStatistics:
+        """Compute what trips tell of routes."""
+        from mlops.datasets.taxi.features.routes import RouteStatistics
+
+        return RouteStatistics.of(rows, as_of, settings.features)
 
     def past_at_test(self, manifest: TrainingSetManifest, settings: Settings) -> RouteStatistics:
         """Compute what is known of routes when the test window begins."""

@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple
 from mlops.data.locations import holds_months, named_in, require_there
 from mlops.data.months import parse_months
 from mlops.data.windows import plan_windows
-from mlops.datasets.catalogue import definition_file, require_dataset, require_worked_case
+from mlops.datasets.catalogue import definition_file, require_dataset
 from mlops.datasets.declared.months import require_monthly
 from mlops.datasets.declared.watched.order import require_order
 from mlops.datasets.loading import load_definition
@@ -45,39 +45,33 @@ class PipelineInputs(NamedTuple):
     Attributes:
         variables: Read by its blocks.
         sections: Of the settings that its blocks read: the editor lists them.
-        any_dataset: Whether its blocks work on declared datasets, too.
+        of_trips: Whether its form asks for a taxi trip.
     """
 
     variables: tuple[str, ...] = ()
     sections: tuple[str, ...] = ()
-    any_dataset: bool = False
+    of_trips: bool = False
 
 
 PIPELINES: Final[Mapping[str, PipelineInputs]] = {
-    "data_preparation": PipelineInputs(
-        (), ("source", "validation", "windows", "features"), any_dataset=True
-    ),
-    "route_statistics": PipelineInputs((), ("features",), any_dataset=True),
-    "sklearn_training": PipelineInputs((), ("training",), any_dataset=True),
-    "xgboost_training": PipelineInputs((), ("training",), any_dataset=True),
-    "model_selection": PipelineInputs(
-        ("promote", "training_runs"), ("gate", "evaluation"), any_dataset=True
-    ),
-    "batch_inference": PipelineInputs(("score_months",), ("source", "inference"), any_dataset=True),
+    "data_preparation": PipelineInputs((), ("source", "validation", "windows", "features")),
+    "route_statistics": PipelineInputs((), ("features",)),
+    "sklearn_training": PipelineInputs((), ("training",)),
+    "xgboost_training": PipelineInputs((), ("training",)),
+    "model_selection": PipelineInputs(("promote", "training_runs"), ("gate", "evaluation")),
+    "batch_inference": PipelineInputs(("score_months",), ("source", "inference")),
     "predict": PipelineInputs(
-        ("pickup_zone", "dropoff_zone", "trip_distance", "passenger_count", "pickup_at")
+        ("pickup_zone", "dropoff_zone", "trip_distance", "passenger_count", "pickup_at"),
+        of_trips=True,
     ),
-    "deployment": PipelineInputs(
-        ("version", "alias", *_WHO, *asking.SETTINGS), ("deployment",), any_dataset=True
-    ),
+    "deployment": PipelineInputs(("version", "alias", *_WHO, *asking.SETTINGS), ("deployment",)),
     "rollback": PipelineInputs(
-        ("to_version", *_WHO, FOLLOWS_FROM, "require_server"), ("deployment",), any_dataset=True
+        ("to_version", *_WHO, FOLLOWS_FROM, "require_server"), ("deployment",)
     ),
-    "monitoring": PipelineInputs((), ("monitoring", "source"), any_dataset=True),
+    "monitoring": PipelineInputs((), ("monitoring", "source")),
     "retraining": PipelineInputs(
         ("force", *_WHO, FOLLOWS_FROM),
         ("retraining", "source", "training", "deployment"),
-        any_dataset=True,
     ),
 }
 _NO: Final = (False, "false", "False", "0", 0, "", None)
@@ -124,8 +118,13 @@ def check_variables(pipeline: str, variables: Variables) -> Settings:
     given = {**variables, **asking.settings_among(variables)}
     settings = load_settings(given, strict=False)
     require_dataset(settings.dataset)
-    if pipeline in PIPELINES and not PIPELINES[pipeline].any_dataset:
-        require_worked_case(settings.dataset, f"the pipeline {pipeline}")
+    of_trips = pipeline in PIPELINES and PIPELINES[pipeline].of_trips
+    if of_trips and settings.dataset != DEFAULT_DATASET:
+        raise ConfigurationError(
+            f"dataset: the form of the pipeline {pipeline} asks for a taxi trip, not for a row of"
+            f" {settings.dataset}",
+            f"ask for one row with: mlops predict JSON --dataset {settings.dataset}",
+        )
     check_training(settings.training)
     _check_rules(settings)
     return settings
@@ -153,7 +152,8 @@ def check_backtest(settings: Settings) -> None:
     Raises:
         MlopsError: Naming the setting, and what is accepted.
     """
-    require_worked_case(settings.dataset, "a backtest")
+    if settings.dataset != DEFAULT_DATASET:
+        require_order(load_definition(definition_file(settings.dataset)))
     check_names("backtest.families", settings.backtest.families, [*families(), *OBJECTIVES])
     _check_source(settings)
 

@@ -87,10 +87,9 @@ def test_a_month_of_a_table_without_months_is_refused_at_once() -> None:
     assert check_run("data_preparation", table).source.month_list == ()
 
 
-@pytest.mark.parametrize("pipeline", ["predict"])
-def test_what_knows_the_worked_case_alone_refuses_other_datasets(pipeline: str) -> None:
-    assert f"the pipeline {pipeline} works for the dataset taxi only" in refusal(
-        pipeline, dataset="flights"
+def test_the_form_that_asks_for_a_trip_refuses_other_datasets() -> None:
+    assert "the form of the pipeline predict asks for a taxi trip" in refusal(
+        "predict", dataset="flights"
     )
 
 

@@ -17,10 +17,12 @@ from mlops.data.locations import named_in
 from mlops.data.origins import TripOrigin
 from mlops.data.references import SourceFile
 from mlops.datasets.declared.preparing.extracting import extract, months_at
+from mlops.datasets.declared.preparing.validating import declared_rules_in_force
 from mlops.datasets.declared.reading import MONTH, iter_frames
+from mlops.datasets.declared.rules import broken_rules
 from mlops.datasets.declared.watched.labels import ActualRows
 from mlops.datasets.definition import DatasetDefinition
-from mlops.datasets.watching import MonthFiles
+from mlops.datasets.watching import CameRows, MonthFiles
 from mlops.settings import Settings
 
 
@@ -66,6 +68,22 @@ class RowsArriving:
         """Read rows with all their columns."""
         frames = [frame for file in files for frame in iter_frames(self.definition, file.uri)]
         return pd.concat(frames, ignore_index=True)
+
+    def judged(self, month: str, files: Sequence[SourceFile]) -> CameRows:
+        """Read rows and hold them to the rules, wherever they lie."""
+        rows = self.rows(files)
+        rules = {
+            rule.name: rule
+            for rule in declared_rules_in_force(self.definition, self.settings.validation)
+            if rule.action == "quarantine"
+        }
+        refused = np.zeros(len(rows), dtype=bool)
+        unclean = refused.copy()
+        for name, mask in broken_rules(rules.values(), rows).items():
+            unclean |= mask
+            if rules[name].asked:
+                refused |= mask
+        return CameRows(rows, refused, unclean)
 
     def actual(self, files: Sequence[SourceFile]) -> ActualRows:
         """Read what turned out of rows, to be found by their keys."""

@@ -84,6 +84,11 @@ class TableWatching:
         return self.time.event
 
     @property
+    def outcome(self) -> str:
+        """The column of the time at which the target is known."""
+        return self.time.outcome or self.time.event
+
+    @property
     def target(self) -> str:
         """The column of what is predicted."""
         return self.definition.task.target

@@ -5,19 +5,25 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
+from typing import Final
 
+import numpy as np
 import pandas as pd
 
 from mlops.data.origins import TripOrigin
 from mlops.data.references import SourceFile
 from mlops.datasets.taxi.clock import minutes_between
+from mlops.datasets.taxi.contract.rules import rules_in_force
+from mlops.datasets.taxi.contract.schema import broken_rules, trip_schema
 from mlops.datasets.taxi.files.reading import read_trips
 from mlops.datasets.taxi.sources import extract
 from mlops.datasets.taxi.sources.news import months_after, months_there
 from mlops.datasets.taxi.trips import DROPOFF_AT, PICKUP_AT, TARGET
 from mlops.datasets.taxi.watched.labels import COLUMNS, ActualTrips
-from mlops.datasets.watching import MonthFiles
+from mlops.datasets.watching import CameRows, MonthFiles
 from mlops.settings import Settings
+
+_OF_FILES: Final = "pickup_outside_month"  # a stray trip was requested at another time
 
 
 @dataclass(frozen=True)
@@ -49,6 +55,20 @@ class TripsArriving:
         """Read trips with their durations."""
         trips = self._read(files)
         return trips.assign(**{TARGET: minutes_between(trips[PICKUP_AT], trips[DROPOFF_AT])})
+
+    def judged(self, month: str, files: Sequence[SourceFile]) -> CameRows:
+        """Read trips and hold them to the data contract."""
+        trips = self.rows(files)
+        limits = self.settings.validation
+        rules = rules_in_force(limits)
+        refused = np.zeros(len(trips), dtype=bool)
+        unclean = refused.copy()
+        for name, mask in broken_rules(trips, trip_schema(rules, limits, month)).items():
+            if rules[name].action == "quarantine":
+                unclean |= mask
+                if rules[name].at_pickup or name == _OF_FILES:
+                    refused |= mask
+        return CameRows(trips, refused, unclean)
 
     def actual(self, files: Sequence[SourceFile]) -> ActualTrips:
         """Read how long trips took."""

@@ -82,6 +82,7 @@ class TripWatching:
     limits: ValidationSettings
 
     event = PICKUP_AT
+    outcome = DROPOFF_AT
     target = TARGET
     unit = "min"
     plural = "trips"
