@@ -118,6 +118,9 @@ class SourceDeclaration(DefinitionPart):
     decimal: Literal[".", ","] = Field(
         ".", description="How text writes decimals; thousands are never separated."
     )
+    missing: Columns = Field(
+        (), description="Texts that stand for a missing value, such as unknown or -, in any column."
+    )
 
 
 class TaskDeclaration(DefinitionPart):

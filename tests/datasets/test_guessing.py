@@ -288,7 +288,8 @@ def test_words_among_numbers_are_named(tmp_path: Path) -> None:
 
     proposal = guess(tmp_path / "t.csv", target="y")
 
-    assert "numbers, but 'unknown' too" in proposal.left_out["v"]
+    assert proposal.content["source"]["missing"] == ["unknown"]
+    assert proposal.content["features"]["v"] == {"type": "number", "optional": True}
 
 
 def test_decimal_commas_are_read(tmp_path: Path) -> None:
@@ -503,3 +504,40 @@ def test_the_zone_that_files_name_is_that_of_the_dataset(tmp_path: Path) -> None
     assert proposal.content["name"] == "grosse"
     named = guess(tmp_path / "Größe.parquet", target="y", zone="Europe/Rome")
     assert named.content["time"]["zone"] == "Europe/Rome"
+
+
+def test_texts_among_numbers_and_percent_signs_are_read_as_they_are_meant(tmp_path: Path) -> None:
+    amount, rate = RNG.gamma(2, 40, N).round(2), RNG.choice([0, 2.5, 10, 15.5], N)
+    frame = pd.DataFrame({"amount": amount, "rate": [f"{each:g} %" for each in rate]})
+    frame["amount"] = frame.amount.map("{:.2f}".format)
+    frame.loc[::50, "amount"] = " k.A. "
+    frame["plan"] = RNG.choice(["basic", "k.A.", "gold"], N)
+    frame["y"] = 2 * amount + rate + RNG.normal(0, 9, N)
+    frame = frame.map(lambda each: each.replace(".", ",") if isinstance(each, str) else each)
+    frame = frame.replace({" k,A, ": " k.A. ", "k,A,": "k.A."})
+    frame.to_csv(tmp_path / "t.csv", index=False, sep=";", decimal=",")
+
+    proposal = guess(tmp_path / "t.csv", target="y")
+
+    assert proposal.content["source"]["missing"] == ["k.A."]
+    assert "missing" in proposal.comments[("source",)]
+    features = proposal.content["features"]
+    assert features["amount"] == {"type": "number", "optional": True}
+    assert features["rate"] == {"type": "number", "unit": "%"}
+    # and the reader of the definition reads them so
+    rows = read_table(parse_definition(definition_text(proposal, N, N), "dataset.yaml"))
+    assert np.isnan(rows["amount"][::50]).all() and rows["amount"][1::50].notna().all()
+    assert rows["rate"].tolist() == rate.tolist()
+    assert rows["plan"].isna().mean() == pytest.approx((frame.plan == "k.A.").mean())
+
+
+@pytest.mark.parametrize("odd", [["12-15"], ["a", "b", "c", "d"]])
+def test_other_texts_among_numbers_stand_for_nothing(tmp_path: Path, odd: list[str]) -> None:
+    values = [*map(str, RNG.integers(0, 500, N - len(odd))), *odd]
+    frame = pd.DataFrame({"a": values, "x": RNG.normal(0, 1, N), "y": RNG.normal(0, 1, N)})
+    frame.to_csv(tmp_path / "t.csv", index=False)
+
+    proposal = guess(tmp_path / "t.csv", target="y")
+
+    assert "missing" not in proposal.content["source"]
+    assert "leave such values empty" in proposal.left_out["a"]

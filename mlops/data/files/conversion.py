@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Final
 
@@ -62,6 +62,23 @@ def with_point(values: Any) -> Any:
     if not pa.types.is_string(values.type):
         return values
     return pc.replace_substring_regex(values, r"^(\s*[+-]?\d+),(\d+\s*)$", r"\1.\2")
+
+
+def without(values: Any, texts: Sequence[str]) -> Any:
+    """Take some texts for missing values; the rest stays."""
+    values = plain(values)
+    if not pa.types.is_string(values.type):
+        return values
+    stand_in = pc.is_in(pc.utf8_trim_whitespace(values), value_set=pa.array(texts, pa.string()))
+    return pc.if_else(stand_in, pa.scalar(None, pa.string()), values)
+
+
+def without_percent(values: Any) -> Any:
+    """Leave out the percent sign behind numbers in text; the rest stays."""
+    values = plain(values)
+    if not pa.types.is_string(values.type):
+        return values
+    return pc.replace_substring_regex(values, r"(\d)\s*%\s*$", r"\1")
 
 
 def have_zone(times: Any) -> bool:

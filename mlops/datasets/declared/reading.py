@@ -1,6 +1,7 @@
 """From files to rows: the columns that a definition declares, with the types that it declares.
 
-What a file holds beyond them is ignored. Numbers are float64, flags 1, 0 or NaN, categories texts
+What a file holds beyond them is ignored. Numbers are float64 (of those whose unit is %, a percent
+sign in the file is left out), flags 1, 0 or NaN, categories texts
 or None, and times the local wall clock of the dataset's zone: a time that carries a zone is
 converted, one that carries none is local already.
 """
@@ -16,7 +17,13 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from mlops.data.files.conversion import converted, refuse_wrong_type, with_point
+from mlops.data.files.conversion import (
+    converted,
+    refuse_wrong_type,
+    with_point,
+    without,
+    without_percent,
+)
 from mlops.data.files.folders import files_of
 from mlops.data.files.tables import Table, open_table
 from mlops.datasets.definition import DatasetDefinition, FeatureDeclaration
@@ -108,8 +115,12 @@ def iter_frames(
         first = 0
         for batch in table.batches(read, rows):
             columns = dict(zip(places, batch.columns, strict=False))
+            if stand_ins := definition.source.missing:
+                columns = {name: without(each, stand_ins) for name, each in columns.items()}
+            numbers = [name for name in columns if wanted[name].type == "number"]
+            percents = [name for name in numbers if wanted[name].unit == "%"]
+            columns |= {name: without_percent(columns[name]) for name in percents}
             if definition.source.decimal == ",":
-                numbers = [name for name in columns if wanted[name].type == "number"]
                 columns |= {name: with_point(columns[name]) for name in numbers}
             arrays = {
                 name: converted(values, _KINDS[wanted[name].type], name, path, first, "auto", zone)

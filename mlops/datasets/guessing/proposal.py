@@ -96,8 +96,10 @@ def propose(sample: TableSample, request: Request) -> Proposal:
     known = _known(columns, target, times)
     strengths = _strengths(features, known)
     units = {n: _unit(each, columns, times) for n, each in features.items()}
+    units |= {n: "%" for n in sample.percents if n in features and features[n].kind == "number"}
     plain = {n: strength for n, strength in strengths.items() if n not in doubts}
     unit, less = _unit_of_target(target, times, features, units, known, plain)
+    unit = "%" if target in sample.percents else unit
 
     content: dict[str, Any] = {
         "name": request.name or name_of(sample.location),
@@ -106,6 +108,7 @@ def propose(sample: TableSample, request: Request) -> Proposal:
             "location": sample.location,
             **({"partition": "month"} if sample.months else {}),
             **({"decimal": ","} if sample.decimal == "," else {}),
+            **({"missing": [*sample.missing]} if sample.missing else {}),
         },
         "task": {"target": target, **({"unit": unit} if unit else {})},
     }
@@ -135,6 +138,8 @@ def propose(sample: TableSample, request: Request) -> Proposal:
     content |= {name: values for name, values in extras.items() if values}
     rows = report(columns, sample.left_out, roles, content, left_out, times, strengths, doubts)
     notes = comments(content, request, times, key_note, features, columns, less, sample.zone)
+    if sample.missing:
+        notes[("source",)] = "the texts under missing stand among numbers, as if nothing was known"
     notes |= {("features", name): doubt for name, doubt in doubts.items()}
     return Proposal(content, notes, left_out, rows)
 

@@ -18,7 +18,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mlops.data.files.conversion import plain, with_point
+from mlops.data.files.conversion import plain, with_point, without, without_percent
 from mlops.data.files.folders import files_of, parts_among
 from mlops.data.files.tables import open_table
 from mlops.datasets.consistency import is_zone
@@ -27,6 +27,10 @@ from mlops.errors import SourceError
 
 _CELLS: Final = 10_000_000  # at most: a table of 500 columns is sampled more thinly
 _BATCH: Final = 1 << 16
+_NUMBER: Final = r"^[+-]?(\d+([.,]\d*)?|[.,]\d+)([eE][+-]?\d+)?$"
+_NUMBERS: Final = 0.8  # share of numbers from which on texts among them stand for missing values
+_STAND_INS: Final = 3  # different ones in a column
+_PERCENT: Final = r"^\s*([+-]?\d+([.,]\d+)?\s*%)?\s*$"
 _COMMA: Final = r"^\s*([+-]?\d+(,\d+)?)?\s*$"
 _MONTH: Final = re.compile(r"(?<!\d)(?:19|20)\d\d-(?:0[1-9]|1[0-2])(?!\d|-\d)")
 
@@ -41,6 +45,8 @@ class TableSample(NamedTuple):
         left_out: Columns that cannot be used at all, and why.
         rows: In all files together.
         decimal: How decimals are written in text: with a point or a comma.
+        missing: Texts that stand for a missing value.
+        percents: Columns of numbers with a percent sign, which is left out.
     """
 
     location: str
@@ -49,6 +55,8 @@ class TableSample(NamedTuple):
     left_out: dict[str, str]
     rows: int
     decimal: str
+    missing: tuple[str, ...] = ()
+    percents: tuple[str, ...] = ()
 
     @property
     def zone(self) -> str:
@@ -96,18 +104,38 @@ def sample_files(paths: Sequence[Path], limit: int = SAMPLE_ROWS) -> TableSample
         for name in dict.fromkeys(names[0])
         if name not in left_out
     }
+    missing = sorted({text for each in columns.values() for text in _stand_ins(each)})
+    columns = {name: without(each, missing) for name, each in columns.items()}
+    percents = tuple(name for name, each in columns.items() if _fits(each, _PERCENT))
+    columns |= {name: without_percent(columns[name]) for name in percents}
     decimal = "," if any(map(_has_decimal_commas, columns.values())) else "."
     if decimal == ",":
         columns = {name: with_point(each) for name, each in columns.items()}
-    return TableSample(location, months, columns, left_out, total, decimal)
+    return TableSample(location, months, columns, left_out, total, decimal, (*missing,), percents)
 
 
 def _has_decimal_commas(values: Any) -> bool:
     """Tell whether a column holds numbers with decimal commas and nothing else."""
+    return _fits(values, _COMMA) and bool(pc.any(pc.match_substring(values, ",")).as_py())
+
+
+def _fits(values: Any, pattern: str) -> bool:
+    """Tell whether a column holds texts, all of which match a pattern."""
     if not pa.types.is_string(values.type) or values.null_count == len(values):
         return False
-    fits = pc.all(pc.match_substring_regex(values, _COMMA)).as_py()
-    return bool(fits) and bool(pc.any(pc.match_substring(values, ",")).as_py())
+    return bool(pc.all(pc.match_substring_regex(values, pattern)).as_py())
+
+
+def _stand_ins(values: Any) -> list[str]:
+    """Return the few texts without a digit that stand among numbers, where a value is missing."""
+    if not pa.types.is_string(values.type):
+        return []
+    texts = pc.drop_null(pc.utf8_trim_whitespace(values))
+    texts = pc.filter(texts, pc.not_equal(texts, ""))
+    numbers = pc.match_substring_regex(texts, _NUMBER)
+    others = pc.unique(pc.filter(texts, pc.invert(numbers))).to_pylist()
+    few = 1 <= len(others) <= _STAND_INS and pc.mean(numbers.cast(pa.float64())).as_py() > _NUMBERS
+    return others if few and not any(re.search(r"\d", text) for text in others) else []
 
 
 def _take(table: Any, first: int, step: int) -> Any:
