@@ -124,6 +124,26 @@ def test_a_source_a_rule_and_a_family_reach_the_gate_the_report_and_the_server(
     assert not form.read({"area": 60, "rooms": 3, "age": 3}).problems
 
 
+@pytest.mark.parametrize(
+    ("edit", "problem"),
+    [
+        (('rows["area"]', 'rows["size"]'), "rooms_fit: KeyError: 'size'"),
+        (('(rows["rooms"].isna()', 'pd.Series([True]) | (rows["rooms"].isna()'), "NameError"),
+    ],
+)
+def test_a_rule_that_fails_is_named(
+    add_extension: Callable[..., Path],
+    variables: dict[str, Any],
+    edit: tuple[str, str],
+    problem: str,
+) -> None:
+    add_extension("sources/warehouse.py")
+    add_extension("rules/rooms_fit.py", EXAMPLES["rules/rooms_fit.py"].replace(*edit))
+
+    with pytest.raises(ConfigurationError, match=problem):
+        data_preparation.validate(data_preparation.extract(variables), variables)
+
+
 def test_named_families_leave_out_what_is_added(add_extension: Callable[..., Path]) -> None:
     add_extension("families/nearest.py")
 

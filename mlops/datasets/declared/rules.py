@@ -21,6 +21,7 @@ from mlops import extensions
 from mlops.datasets.declared.calendar import times_of
 from mlops.datasets.declared.groups import Row
 from mlops.datasets.definition import DatasetDefinition, FeatureDeclaration, RuleDeclaration
+from mlops.errors import ConfigurationError
 
 Mask = npt.NDArray[np.bool_]
 
@@ -69,9 +70,25 @@ def broken_rules(rules: Iterable[DatasetRule], frame: pd.DataFrame) -> dict[str,
     Args:
         rules: As from `rules_of`.
         frame: As from `mlops.datasets.declared.reading`.
+
+    Raises:
+        ConfigurationError: If a rule that the project adds fails.
     """
-    masks = {rule.name: ~rule.holds(frame) for rule in rules}
+    masks = {rule.name: ~_held(rule, frame) for rule in rules}
     return {name: mask for name, mask in masks.items() if mask.any()}
+
+
+def _held(rule: DatasetRule, frame: pd.DataFrame) -> Mask:
+    if not rule.dataset:
+        return rule.holds(frame)
+    try:
+        return np.asarray(rule.holds(frame), dtype=bool).reshape(len(frame))
+    except Exception as error:  # whatever the code of a user raises
+        raise ConfigurationError(
+            f"extensions/rules: {rule.name}: {type(error).__name__}: {error}",
+            "correct the rule: it is given the columns of the definition, and returns a truth value"
+            " for each row",
+        ) from error
 
 
 def broken_by_one(rules: Iterable[DatasetRule], row: Row) -> list[str]:
