@@ -159,6 +159,10 @@ class Dataset(Protocol):
         """Field of the server's answers that holds the prediction."""
 
     @property
+    def answer_bounds(self) -> tuple[float, ...]:
+        """Upper bounds of the buckets in which predictions are counted, ascending and finite."""
+
+    @property
     def optional(self) -> tuple[str, ...]:
         """Columns of rows whose missing values are counted."""
 

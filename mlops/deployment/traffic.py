@@ -16,7 +16,7 @@ from prometheus_client.parser import text_string_to_metric_families
 _ANSWERS: Final = "mlops_serving_answers_total"
 _ERRORS: Final = "mlops_serving_errors_total"
 _SECONDS: Final = "mlops_serving_seconds_bucket"
-_ROWS: Final = "mlops_serving_prediction_minutes_count"
+_ROWS: Final = "mlops_serving_prediction_count"
 _INFO: Final = "mlops_serving_model_info"
 _CPU: Final = "mlops_serving_cpu_seconds_total"
 _RESIDENT: Final = "mlops_serving_resident_bytes"

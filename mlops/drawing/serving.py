@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 from matplotlib.ticker import LogLocator, NullLocator
 
@@ -35,7 +36,8 @@ _MINUTE: Final = "%Y-%m-%d %H:%M"
 _ANSWERED: Final = (BLUE, SKY, GREEN, GREY)
 _FAILED: Final = (VERMILLION, ORANGE, PURPLE, OCHRE)
 _KINDS: Final = 5  # of errors told apart
-_ALMOST_ALL: Final = 0.99  # of the predictions have room on their axis
+_ALMOST_ALL: Final = 0.99  # of the predictions lie above the start of their axis, and below its end
+_BARS: Final = 100  # at most, of equal width
 
 
 @drawn(_START)
@@ -169,23 +171,24 @@ def draw_predictions(
         x=words.unit or words.answer,
         y=f"% of {words.rows} per {words.short or 'unit'}",
     )
-    end = _end_of_most(table)
+    edges = _edges_of_most(table)
     for (role, version), own in _in_order(table):
-        inside = own[own["low"] < end]
-        high = inside["high"].clip(upper=end)
-        percent = 100 * inside["share"] / (high - inside["low"])
+        inside = own[(own["high"] > edges[0]) & (own["low"] < edges[-1])]
+        bar = np.searchsorted(edges[1:], np.minimum(inside["high"], edges[-1]))
+        shares = np.bincount(bar, inside["share"], minlength=len(edges) - 1)
+        percent = 100 * shares / np.diff(edges)
         colour, rows = _colour(role, version), own["rows"].iloc[0]
         named = f"{role} of v{version}" if role == "reference" else f"{role} v{version}"
         on.stairs(
             percent,
-            [0.0, *high],
+            edges,
             color=colour,
             fill=role == "reference",
             alpha=0.3 if role == "reference" else 1.0,
             linewidth=1.8,
             label=f"{named}, {words.count(rows)}",
         )
-    on.set_xlim(0, end)
+    on.set_xlim(edges[0], edges[-1])
     on.set_ylim(bottom=0)
     legend(fig, on)
     return fig
@@ -219,11 +222,11 @@ def draw_comparison(table: pd.DataFrame, words: DatasetWords = PLAIN) -> Drawing
                 "p50_ms": "p50, ms",
                 "p95_ms": "p95, ms",
                 "p99_ms": "p99, ms",
-                "mean_minutes": words.behind("mean prediction"),
+                "mean_prediction": words.behind("mean prediction"),
             },
             {
                 **dict.fromkeys(("requests", "errors"), ",.0f"),
-                **dict.fromkeys(("p50_ms", "p95_ms", "p99_ms", "mean_minutes"), ".2f"),
+                **dict.fromkeys(("p50_ms", "p95_ms", "p99_ms", "mean_prediction"), ".2f"),
                 "share": ".1f",
                 "error_share": ".3f",
             },
@@ -231,15 +234,30 @@ def draw_comparison(table: pd.DataFrame, words: DatasetWords = PLAIN) -> Drawing
     )
 
 
-def _end_of_most(table: pd.DataFrame) -> float:
-    """Return the edge of a bar below which almost all predictions of each version lie."""
-    bars = table[np.isfinite(table["high"])]
-    if bars.empty:
-        return 1.0
-    below = bars.sort_values("high").groupby(["role", "version"])["share"].cumsum()
-    most = bars.assign(below=below).groupby("high")["below"].min()
-    enough = most.index[most >= _ALMOST_ALL]
-    return float(enough.min() if len(enough) else bars["high"].max())
+def _edges_of_most(table: pd.DataFrame) -> npt.NDArray[np.float64]:
+    """Return the edges of bars, between which almost all predictions of each version lie.
+
+    Buckets too narrow to be seen are drawn together: the few predictions in each are chance.
+    """
+    edges = np.unique(table[["low", "high"]].to_numpy(np.float64))
+    edges = edges[np.isfinite(edges)]
+    if len(edges) < 2:
+        return np.array([0.0, 1.0])
+    starts, ends = [], []
+    for _, own in _in_order(table):
+        bars = own.sort_values("high")
+        below = bars["share"].cumsum().to_numpy() / bars["share"].sum()
+        starts.append(bars["low"][np.append(0.0, below[:-1]) <= 1 - _ALMOST_ALL].max())
+        ends.append(bars["high"][below >= _ALMOST_ALL].min())
+    # What lies beyond the last bound has no width: then the bar beside it is shown, empty.
+    last = max(int(np.searchsorted(edges, min(max(ends), edges[-1]))), 1)
+    first = min(int(np.searchsorted(edges, max(min(starts), edges[0]))), last - 1)
+    inside = edges[first : last + 1]
+    wide = [inside[0]]
+    for edge in inside[1:-1]:
+        if min(edge - wide[-1], inside[-1] - edge) >= (inside[-1] - inside[0]) / _BARS:
+            wide.append(edge)
+    return np.array([*wide, inside[-1]])
 
 
 def _in_order(table: pd.DataFrame) -> list[tuple[tuple[str, int], pd.DataFrame]]:

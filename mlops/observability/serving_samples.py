@@ -33,6 +33,8 @@ _STEPS: Final = (
 )
 _SECONDS_TO_ANSWER: Final = 2.0
 _PREFIX: Final = "mlops_serving_"
+PREDICTION_BUCKET: Final = "prediction_bucket"
+PREDICTION_SUM: Final = "prediction_sum"
 # Present values; all others are counters.
 GAUGES: Final = ("model_info", "follower_problem")
 _WANTED: Final = (
@@ -40,8 +42,8 @@ _WANTED: Final = (
     "requests_total",
     "errors_total",
     "seconds_bucket",
-    "prediction_minutes_bucket",
-    "prediction_minutes_sum",
+    PREDICTION_BUCKET,
+    PREDICTION_SUM,
     "log_dropped_total",
     "shadow_dropped_total",
 )
@@ -114,24 +116,31 @@ def thinned(samples: pd.DataFrame, now: datetime) -> pd.DataFrame:
 def increases(samples: pd.DataFrame) -> pd.DataFrame:
     """Return how much each counter grew from sample to sample.
 
-    A counter that is lower than before counts from zero, as in Prometheus' ``increase``.
+    A counter that is lower than before counts from zero, as in Prometheus' ``increase``. Sums of
+    predictions may fall, so these count from zero when there are fewer predictions than before.
 
     Args:
         samples: `SAMPLES`.
 
     Returns:
         ``at`` (of the later sample), ``seconds`` since the earlier one, `SERIES` and ``value``;
-        only what grew.
+        only what changed.
     """
     counters = samples[~samples["metric"].isin(GAUGES)]
     times = pd.DatetimeIndex(samples["at"].unique(), name="at").sort_values()
     wide = counters.pivot(index="at", columns=SERIES, values="value")
     wide = wide.reindex(times).fillna(0.0).sort_index(axis=1)
     grown = wide.diff().iloc[1:]
-    grown = grown.where(grown >= 0, wide.iloc[1:])
+    restarted = grown < 0
+    every: Any = wide.columns  # tuples of `SERIES`
+    for series in every:
+        if series[0] == PREDICTION_SUM:
+            count = (PREDICTION_BUCKET, *series[1:-1], "+Inf")
+            restarted[series] = restarted[count] if count in wide else False
+    grown = grown.mask(restarted, wide.iloc[1:])
     long = grown.melt(ignore_index=False, value_name="value").reset_index()
     seconds = pd.Series((times[1:] - times[:-1]).total_seconds(), times[1:])
-    long = long[long["value"] > 0].reset_index(drop=True)
+    long = long[long["value"] != 0].reset_index(drop=True)
     return long.assign(seconds=long["at"].map(seconds).astype("float64"))
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import pandas as pd
 
-from mlops.observability.histograms import LATENCY, buckets, percentiles_ms
+from mlops.observability.histograms import latency_buckets, percentiles_ms
 from mlops.observability.memory import WorldPart, stamp_of
 from mlops.observability.serving_samples import READ_INCREASES, READ_SAMPLES, SAMPLES, TABLE
 from mlops.observability.serving_versions import (
@@ -132,7 +132,7 @@ def latency(world: ObservedWorld) -> pd.DataFrame:
     grown = world.read(READ_INCREASES)
     rows = []
     for (at, version, role), own in by_version(grown, ["at", "version", "role"]):
-        requests = buckets(own, LATENCY)["count"].sum()
+        requests = latency_buckets(own)["count"].sum()
         if requests:
             key = {"at": at, **key_of(version, role)}
             rows.append({**key, "requests": requests, **percentiles_ms(own)})

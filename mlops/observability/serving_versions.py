@@ -6,21 +6,21 @@ its log: a busy day's log has millions of rows.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 import pandas as pd
 
+from mlops.datasets.opening import dataset_of
 from mlops.observability.histograms import (
-    LATENCY,
-    PREDICTION,
-    buckets,
+    latency_buckets,
     percentiles_ms,
+    prediction_buckets,
     reference_shares,
 )
 from mlops.observability.memory import Stamp, WorldPart, stamp_of
-from mlops.observability.serving_samples import READ_INCREASES
+from mlops.observability.serving_samples import PREDICTION_SUM, READ_INCREASES
 from mlops.observability.world import ObservedWorld, frame_of
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ _LATELY: Final = timedelta(hours=1)
 
 PREDICTIONS: Final = {
     **WHO,  # and `REFERENCE`, of the champion
-    "low": "float64",  # minutes
+    "low": "float64",  # in the unit of the target; may be infinite in the first
     "high": "float64",  # infinite in the last
     "share": "float64",
     "rows": "float64",
@@ -51,7 +51,7 @@ COMPARISON: Final = {
     "p50_ms": "float64",
     "p95_ms": "float64",
     "p99_ms": "float64",
-    "mean_minutes": "float64",
+    "mean_prediction": "float64",
 }
 
 
@@ -60,16 +60,17 @@ def predictions(world: ObservedWorld) -> pd.DataFrame:
 
     While a canary or shadow answers, and for an hour after it, only of the minutes in which it did.
     """
+    bounds = dataset_of(world.settings).answer_bounds
     parts = []
     for (version, role), own in by_version(
         _compared(world.read(READ_INCREASES)), ["version", "role"]
     ):
-        found = buckets(own, PREDICTION)
+        found = prediction_buckets(own, bounds)
         rows = found["count"].sum()
         if rows:
             shares = found.assign(share=found["count"] / rows, rows=rows)
             parts.append(shares.assign(**key_of(version, role)))
-            reference = _reference(world, int(version)) if role == CHAMPION else None
+            reference = _reference(world, int(version), bounds) if role == CHAMPION else None
             if reference is not None:
                 parts.append(reference.assign(**key_of(version, REFERENCE)))
     return pd.concat(parts) if parts else frame_of([], PREDICTIONS)
@@ -80,13 +81,14 @@ def comparison(world: ObservedWorld) -> pd.DataFrame:
 
     While a canary or shadow answers, and for an hour after it, only of the minutes in which it did.
     """
+    bounds = dataset_of(world.settings).answer_bounds
     grown = _compared(world.read(READ_INCREASES))
     rows = []
     for (version, role), own in by_version(grown, ["version", "role"]):
-        answered = buckets(own, LATENCY)["count"].sum()
+        answered = latency_buckets(own)["count"].sum()
         failed = own[own["metric"] == "errors_total"]["value"].sum()
-        predicted = buckets(own, PREDICTION)["count"].sum()
-        minutes = own[own["metric"] == "prediction_minutes_sum"]["value"].sum()
+        predicted = prediction_buckets(own, bounds)["count"].sum()
+        summed = own[own["metric"] == PREDICTION_SUM]["value"].sum()
         rows.append(
             {
                 **key_of(version, role),
@@ -96,7 +98,7 @@ def comparison(world: ObservedWorld) -> pd.DataFrame:
                 "requests": answered + failed,
                 "errors": failed,
                 "error_share": failed / max(answered + failed, 1),
-                "mean_minutes": minutes / predicted if predicted else None,
+                "mean_prediction": summed / predicted if predicted else None,
                 **percentiles_ms(own),
             }
         )
@@ -115,7 +117,7 @@ def _compared(grown: pd.DataFrame) -> pd.DataFrame:
     return versions[versions["at"].isin(newest["at"].unique())]
 
 
-def _reference(world: ObservedWorld, champion: int) -> pd.DataFrame | None:
+def _reference(world: ObservedWorld, champion: int, bounds: Sequence[float]) -> pd.DataFrame | None:
     info = world.version(champion)
     run_id = info.run_id if info else ""
 
@@ -130,7 +132,7 @@ def _reference(world: ObservedWorld, champion: int) -> pd.DataFrame | None:
         return stamp_of(profile_copy(world.settings, run_id))
 
     profile = world.read(WorldPart(f"profile of {run_id}", read, stand))
-    return reference_shares(profile) if profile else None
+    return reference_shares(profile, bounds) if profile else None
 
 
 def by_version(

@@ -10,11 +10,12 @@ from typing import Any
 
 import pytest
 
+from mlops.datasets.taxi.dataset import TaxiTrips
 from mlops.observability import serving_tables
 from mlops.observability.serving_samples import LABELS, SAMPLES, TABLE
 from mlops.observability.tables import refresh
 from mlops.observability.world import frame_of
-from mlops.serving.answers.metrics import MINUTES, SECONDS
+from mlops.serving.answers.metrics import SECONDS
 
 pytestmark = [pytest.mark.browser, pytest.mark.mage]
 
@@ -82,10 +83,10 @@ def counted(times: int, at: datetime) -> Iterator[dict[str, Any]]:
         who = {"version": version, "role": role}
         answers = 600 * part * (times + 1)
         yield count("model_info", 1, **who)
-        yield count("prediction_minutes_sum", 14 * answers, **who)
+        yield count("prediction_sum", 14 * answers, **who)
         for metric, bounds, middle in (
             ("seconds_bucket", SECONDS, 0.0012),
-            ("prediction_minutes_bucket", MINUTES, 11 + 2 * part),
+            ("prediction_bucket", TaxiTrips.answer_bounds, 11 + 2 * part),
         ):
             for bound in (*bounds, math.inf):
                 below = 1 / (1 + (middle / bound) ** 2.5)  # a log-logistic distribution

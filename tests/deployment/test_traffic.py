@@ -22,8 +22,8 @@ mlops_serving_errors_total{error="not_finite",role="canary",version="2"} 2.0
 mlops_serving_seconds_bucket{le="0.001",role="canary",version="2"} 5.0
 mlops_serving_seconds_bucket{le="0.01",role="canary",version="2"} 10.0
 mlops_serving_seconds_bucket{le="+Inf",role="canary",version="2"} 10.0
-# TYPE mlops_serving_prediction_minutes histogram
-mlops_serving_prediction_minutes_count{role="canary",version="2"} 70.0
+# TYPE mlops_serving_prediction histogram
+mlops_serving_prediction_count{role="canary",version="2"} 70.0
 # TYPE mlops_serving_cpu_seconds_total counter
 mlops_serving_cpu_seconds_total 1.25
 # TYPE mlops_serving_resident_bytes gauge

@@ -116,3 +116,39 @@ def test_a_canary_is_named_with_its_share_and_end() -> None:
     page = str(serving.draw_now(now))
 
     assert "version 4" in page and "canary, 10 % of requests until 09:00 UTC" in page
+
+
+def shares(version: int, share_below: Mapping[float, float]) -> pd.DataFrame:
+    """Return the table of one version: the shares of buckets, by their upper ends."""
+    high = [-1e6, -20, -10, -0.1, 0, 0.1, 10, 20, 50, 1e6, np.inf]
+    share = [share_below.get(bound, 0.0) for bound in high]
+    table = pd.DataFrame({"low": [-np.inf, *high[:-1]], "high": high, "share": share})
+    return table.assign(version=version, role="champion" if version == 1 else "canary", rows=1e5)
+
+
+def drawn_bars(table: pd.DataFrame) -> tuple[list[list[float]], tuple[float, float]]:
+    """Return the areas of the bars of each version, and the limits of the axis."""
+    (on,) = serving.draw_predictions(table).axes
+    steps = [patch.get_data() for patch in on.patches]
+    return [(each.values * np.diff(each.edges)).tolist() for each in steps], on.get_xlim()
+
+
+def test_an_axis_of_predictions_spans_the_data_below_zero_too() -> None:
+    champion = shares(1, {-10: 0.5, 0: 0.25, 10: 0.25})
+    canary = shares(2, {-0.1: 0.5, 20: 0.5})
+
+    areas, limits = drawn_bars(pd.concat([champion, canary]))
+
+    # then narrow buckets about zero are one bar with a neighbour, and no share is lost
+    assert limits == (-20, 20)
+    assert areas == [pytest.approx([50, 0, 50, 0]), pytest.approx([0, 50, 0, 50])]
+
+
+@pytest.mark.parametrize(
+    ("end", "limits", "area"),
+    [(np.inf, (50, 1e6), 0), (-1e6, (-1e6, -20), 0), (50, (20, 50), 100)],
+)
+def test_predictions_of_one_bucket_are_drawn_wherever_it_is(
+    end: float, limits: tuple[float, float], area: float
+) -> None:
+    assert drawn_bars(shares(1, {end: 1.0})) == ([[pytest.approx(area)]], limits)

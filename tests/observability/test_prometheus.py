@@ -27,6 +27,7 @@ import yaml
 from demo.servers import free_ports
 from mlops.data.references import TrainingSetManifest
 from mlops.data.store.manifests import CURRENT, MANIFEST, TRAINING_SETS
+from mlops.datasets.taxi.dataset import TaxiTrips
 from mlops.deployment.records import DeploymentRecord, Records, RunKey
 from mlops.monitoring.findings.policy import Champion, Decision
 from mlops.monitoring.findings.records import (
@@ -281,7 +282,7 @@ def told(port: int) -> set[str]:
 def told_by_servers() -> set[str]:
     """Return what the online server can tell; much of it only once it has happened."""
     names = {"mlops_serving_follower_problem"}
-    for metric in ServingMetrics().registry.collect():
+    for metric in ServingMetrics(TaxiTrips.answer_bounds).registry.collect():
         endings = {"counter": ("_total",), "histogram": ("_bucket", "_sum", "_count")}
         names |= {metric.name + ending for ending in endings.get(metric.type, ("",))}
     return names

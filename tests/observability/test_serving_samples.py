@@ -75,6 +75,22 @@ def test_a_restarted_server_counts_from_zero() -> None:
     assert found["value"].tolist() == [4, 1]
 
 
+def test_a_sum_of_predictions_may_fall_and_restarts_with_their_number() -> None:
+    # given negative predictions, and a restart after which a positive one is counted
+    samples = frame_of([], SAMPLES)
+    for age, number, summed in ((180, 2, -10.0), (120, 3, -30.0), (60, 1, 4.0), (0, 2, 1.0)):
+        counts = (
+            *count(number, "prediction_bucket", version="2", role="canary", le="+Inf"),
+            *count(summed, "prediction_sum", version="2", role="canary"),
+        )
+        samples = with_counts(samples, counts, NOW - timedelta(seconds=age))
+
+    found = increases(samples).set_index("metric")["value"]
+
+    assert found["prediction_bucket"].tolist() == [1, 1, 1]
+    assert found["prediction_sum"].tolist() == [-20, 4, -3]
+
+
 def test_a_counter_that_appears_counts_from_zero_but_the_first_sample_says_nothing() -> None:
     samples = with_counts(frame_of([], SAMPLES), count(9), NOW - timedelta(minutes=2))
     both = (*count(9), *count(2, "errors_total", version="2", role="canary", error="load"))

@@ -12,11 +12,12 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from mlops.datasets.taxi.dataset import TaxiTrips
 from mlops.observability.memory import Memory
 from mlops.observability.serving_tables import TABLES
 from mlops.observability.world import ObservedWorld
 from mlops.registry.rollout import Rollout
-from mlops.serving.answers.metrics import MINUTES, SECONDS
+from mlops.serving.answers.metrics import SECONDS
 from mlops.serving.answers.state import Served, ServingState, write_state
 from mlops.settings import Settings, load_settings
 
@@ -50,10 +51,10 @@ class FakeServer:
         for (version, role), answers in self.answers.items():
             who = f'version="{version}",role="{role}"'
             lines.append(f"{name}_model_info{{{who}}} 1")
-            lines.append(f"{name}_prediction_minutes_sum{{{who}}} {sum(m for _, m in answers)}")
+            lines.append(f"{name}_prediction_sum{{{who}}} {sum(m for _, m in answers)}")
             for metric, bounds, place in (
                 ("seconds", SECONDS, 0),
-                ("prediction_minutes", MINUTES, 1),
+                ("prediction", TaxiTrips.answer_bounds, 1),
             ):
                 for bound in (*bounds, float("inf")):
                     n = sum(answer[place] <= bound for answer in answers)
@@ -150,7 +151,7 @@ def test_a_canary_is_compared_in_the_minutes_it_answered(
     assert found.loc["canary", "error_share"] == pytest.approx(1 / 6)
     assert 1.0 <= found.loc["champion", "p99_ms"] <= 1.5
     assert 5.0 <= found.loc["canary", "p50_ms"] <= 7.5
-    assert found["mean_minutes"].to_dict() == {"champion": 10, "canary": 22}
+    assert found["mean_prediction"].to_dict() == {"champion": 10, "canary": 22}
     shares = tables["serving_predictions"]
     assert shares.groupby("role")["share"].sum().to_dict() == {"champion": 1, "canary": 1}
     canary = shares[shares["role"] == "canary"].set_index("high")["share"]

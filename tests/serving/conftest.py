@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from mlops.datasets.taxi.dataset import TaxiTrips
 from mlops.datasets.taxi.features.encoding import FeatureEncoder
 from mlops.datasets.taxi.features.routes import RouteHistory, RouteStatistics
 from mlops.datasets.taxi.trips import TARGET
@@ -114,7 +115,7 @@ def make_service(
         limiter = RateLimiter(settings.serving.requests_per_second, settings.serving.burst)
         door = Door(settings, limiter)
         door.reload()
-        metrics, log = ServingMetrics(), FakeLog()
+        metrics, log = ServingMetrics(TaxiTrips.answer_bounds), FakeLog()
         application = Application(settings, door, metrics, log)  # type: ignore[arg-type]
         service = Service(application, metrics, log, token, settings)
         service.swap(small_compiled[0])

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from mlops.datasets.catalogue import definition_file
 from mlops.datasets.definition import DatasetDefinition
@@ -32,6 +32,10 @@ if TYPE_CHECKING:
     from mlops.datasets.wording import DatasetWords
     from mlops.settings import Settings
 
+# 1, 2 and 5 of each decade: nobody said how large answers are, and whoever compares two versions
+# needs the same buckets of both.
+_STEPS: Final = (*(step * 10.0**decade for decade in range(-1, 6) for step in (1, 2, 5)), 1e6)
+
 
 @dataclass(frozen=True)
 class DeclaredDataset:
@@ -39,6 +43,7 @@ class DeclaredDataset:
 
     definition: DatasetDefinition
     answer = "prediction"
+    answer_bounds = (*(-step for step in reversed(_STEPS)), 0.0, *_STEPS)
 
     @property
     def name(self) -> str:

@@ -40,6 +40,10 @@ class TaxiTrips:
     event = PICKUP_AT
     unit = "min"
     answer = "prediction_minutes"
+    answer_bounds = (
+        *(1.0, 2.0, 3.0, 5.0, 7.5, 10.0, 12.5, 15.0),
+        *(20.0, 25.0, 30.0, 40.0, 50.0, 60.0),
+    )
     optional = OPTIONAL
     floors: Mapping[str, float] = MappingProxyType({"rmse": 8.0})
 

@@ -36,7 +36,6 @@ SECONDS: Final = (
     *(0.00005, 0.0001, 0.00015, 0.0002, 0.0003, 0.0004, 0.0006, 0.0008, 0.001, 0.0015),
     *(0.002, 0.003, 0.005, 0.0075, 0.01, 0.02, 0.03, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0),
 )
-MINUTES: Final = (1.0, 2.0, 3.0, 5.0, 7.5, 10.0, 12.5, 15.0, 20.0, 25.0, 30.0, 40.0, 50.0, 60.0)
 
 
 def prepare_folder() -> Path:
@@ -71,21 +70,22 @@ class VersionMetrics:
         labels = (str(version), role)
         self._answers = metrics.answers.labels(*labels)
         self._seconds = metrics.seconds.labels(*labels)
-        self._minutes = metrics.minutes.labels(*labels)
+        self._predictions = metrics.predictions.labels(*labels)
+        self._bounds = metrics.bounds
         self._errors = metrics.errors
         self._labels = labels
         # Noted now, counted by `flush`: counting takes longer than encoding a row.
         self._noted: deque[tuple[float, npt.ArrayLike]] = deque()
         self.info = metrics.model_info.labels(*labels)
 
-    def answered(self, seconds: float, minutes: npt.ArrayLike) -> None:
+    def answered(self, seconds: float, predictions: npt.ArrayLike) -> None:
         """Note an answer.
 
         Args:
             seconds: It took.
-            minutes: Predicted, one or more.
+            predictions: One or more, in the unit of the target.
         """
-        self._noted.append((seconds, minutes))
+        self._noted.append((seconds, predictions))
 
     def failed(self, error: str) -> None:
         """Count an error by its kind."""
@@ -97,7 +97,8 @@ class VersionMetrics:
         if noted:
             self._answers.inc(len(noted))
             _observe(self._seconds, SECONDS, np.array([seconds for seconds, _ in noted]))
-            _observe(self._minutes, MINUTES, np.concatenate([minutes for _, minutes in noted]))
+            predictions = np.concatenate([predictions for _, predictions in noted])
+            _observe(self._predictions, self._bounds, predictions)
 
 
 def _observe(histogram: Any, bounds: Sequence[float], values: npt.NDArray[Any]) -> None:
@@ -111,9 +112,13 @@ def _observe(histogram: Any, bounds: Sequence[float], values: npt.NDArray[Any]) 
 
 
 class ServingMetrics:
-    """The metrics of one process; make it once, after the fork."""
+    """The metrics of one process; make it once, after the fork.
 
-    def __init__(self) -> None:
+    Args:
+        bounds: Of the buckets in which predictions are counted: `Dataset.answer_bounds`.
+    """
+
+    def __init__(self, bounds: Sequence[float]) -> None:
         from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
         registry = self.registry = CollectorRegistry()  # the exporter reads the files instead
@@ -137,11 +142,12 @@ class ServingMetrics:
             buckets=SECONDS,
             registry=registry,
         )
-        self.minutes = Histogram(
-            "mlops_serving_prediction_minutes",
-            "Predicted durations",
+        self.bounds = bounds
+        self.predictions = Histogram(
+            "mlops_serving_prediction",
+            "Predictions, of each row in the unit of the target",
             by_version,
-            buckets=MINUTES,
+            buckets=bounds,
             registry=registry,
         )
         self.model_info = Gauge(

@@ -17,6 +17,7 @@ from typing import Any, Final
 import uvicorn
 import uvloop
 
+from mlops.datasets.opening import dataset_of
 from mlops.errors import MlopsError
 from mlops.gateway.connections import BoundedServer, ConnectionLimits, raise_file_limit
 from mlops.serving.answers.metrics import ServingMetrics
@@ -146,7 +147,7 @@ def run_worker(
 async def _serve(
     settings: Settings, listener: socket.socket, limiter: RateLimiter, number: int
 ) -> None:
-    metrics = ServingMetrics()
+    metrics = ServingMetrics(dataset_of(settings).answer_bounds)
     form = form_of(settings)
     log = PredictionLog(settings, f"{number}-{os.getpid()}", form.log)
     door = Door(settings, limiter)

@@ -15,8 +15,11 @@ import pytest
 from prometheus_client import CollectorRegistry, Counter
 
 from demo.servers import free_ports
+from mlops.datasets.taxi.dataset import TaxiTrips
 from mlops.serving.answers import metrics as module
-from mlops.serving.answers.metrics import MINUTES, SECONDS, ServingMetrics
+from mlops.serving.answers.metrics import SECONDS, ServingMetrics
+
+BOUNDS = TaxiTrips.answer_bounds
 
 
 def samples(metrics: ServingMetrics) -> dict[tuple[str, ...], float]:
@@ -28,11 +31,11 @@ def samples(metrics: ServingMetrics) -> dict[tuple[str, ...], float]:
 
 
 def test_each_value_is_in_the_bucket_of_its_upper_bound_and_all_above() -> None:
-    metrics = ServingMetrics()
+    metrics = ServingMetrics(BOUNDS)
     version = metrics.of(3, "champion")
     at, above = SECONDS[4], np.nextafter(SECONDS[4], 1)
-    version.answered(at, (MINUTES[0], MINUTES[1] + 0.5))
-    version.answered(above, (MINUTES[-1] + 1,))
+    version.answered(at, (BOUNDS[0], BOUNDS[1] + 0.5))
+    version.answered(above, (BOUNDS[-1] + 1,))
     version.flush()
     version.flush()
 
@@ -43,14 +46,14 @@ def test_each_value_is_in_the_bucket_of_its_upper_bound_and_all_above() -> None:
     assert found[(bucket, *labels, str(SECONDS[4]))] == 1
     assert found[(bucket, *labels, str(SECONDS[5]))] == 2
     assert found[("mlops_serving_seconds_sum", *labels)] == pytest.approx(at + above)
-    minutes = "mlops_serving_prediction_minutes"
-    assert found[(f"{minutes}_bucket", *labels, str(MINUTES[0]))] == 1
-    assert found[(f"{minutes}_bucket", *labels, str(MINUTES[1]))] == 1
-    assert found[(f"{minutes}_bucket", *labels, str(MINUTES[2]))] == 2
-    assert found[(f"{minutes}_bucket", *labels, str(MINUTES[-1]))] == 2
-    assert found[(f"{minutes}_bucket", *labels, "+Inf")] == 3
-    assert found[(f"{minutes}_sum", *labels)] == pytest.approx(
-        MINUTES[0] + MINUTES[1] + 0.5 + MINUTES[-1] + 1
+    predicted = "mlops_serving_prediction"
+    assert found[(f"{predicted}_bucket", *labels, str(BOUNDS[0]))] == 1
+    assert found[(f"{predicted}_bucket", *labels, str(BOUNDS[1]))] == 1
+    assert found[(f"{predicted}_bucket", *labels, str(BOUNDS[2]))] == 2
+    assert found[(f"{predicted}_bucket", *labels, str(BOUNDS[-1]))] == 2
+    assert found[(f"{predicted}_bucket", *labels, "+Inf")] == 3
+    assert found[(f"{predicted}_sum", *labels)] == pytest.approx(
+        BOUNDS[0] + BOUNDS[1] + 0.5 + BOUNDS[-1] + 1
     )
     assert found[("mlops_serving_answers_total", *labels)] == 2
 
@@ -58,7 +61,7 @@ def test_each_value_is_in_the_bucket_of_its_upper_bound_and_all_above() -> None:
 def test_what_was_noted_is_counted_once(monkeypatch: pytest.MonkeyPatch) -> None:
     usage = SimpleNamespace(ru_utime=2.0, ru_stime=0.5, ru_maxrss=7)
     monkeypatch.setattr(module.resource, "getrusage", lambda who: usage)
-    metrics = ServingMetrics()
+    metrics = ServingMetrics(BOUNDS)
     for _ in range(2):
         metrics.request("/predict", 200)
     metrics.request("/predict", 422)
@@ -76,7 +79,7 @@ def test_what_was_noted_is_counted_once(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_a_version_that_is_held_no_more_is_said_to_be() -> None:
-    metrics = ServingMetrics()
+    metrics = ServingMetrics(BOUNDS)
     metrics.holding([(1, "champion"), (2, "canary")])
     metrics.holding([(2, "champion")])
     metrics.of(2, "champion").failed("exception")

@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as examples
 from pydantic import TypeAdapter
 
+from mlops.datasets.declared.dataset import DeclaredDataset
 from mlops.errors import MlopsError
 from mlops.registry.rollout import Rollout
 from mlops.serving.answers.metrics import ServingMetrics
@@ -53,7 +54,7 @@ def service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Service:
     _, token = add_key(settings.served, "tester")
     door = Door(settings, RateLimiter(1_000, 1_000))
     door.reload()
-    metrics, log = ServingMetrics(), FakeLog()
+    metrics, log = ServingMetrics(DeclaredDataset.answer_bounds), FakeLog()
     application = Application(settings, door, metrics, log)  # type: ignore[arg-type]
     found = Service(application, metrics, log, token, settings)
     found.swap(served_table())

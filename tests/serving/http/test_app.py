@@ -413,7 +413,7 @@ def test_requests_are_counted(service: Service, trip: dict[str, Any]) -> None:
     assert samples["mlops_serving_answers_total", "1", "champion"] == 2
     assert samples["mlops_serving_seconds_count", "1", "champion"] == 2
     assert 0 < samples["mlops_serving_seconds_sum", "1", "champion"] < 60
-    assert samples["mlops_serving_prediction_minutes_count", "1", "champion"] == 4
+    assert samples["mlops_serving_prediction_count", "1", "champion"] == 4
     assert samples["mlops_serving_model_info", "1", "champion"] == 1
 
 

@@ -18,6 +18,7 @@ from typing import Any
 
 import pytest
 
+from mlops.datasets.taxi.dataset import TaxiTrips
 from mlops.errors import MlopsError
 from mlops.registry.rollout import Rollout
 from mlops.serving.answers.metrics import ServingMetrics
@@ -54,13 +55,17 @@ class FakeApplication:
         self.swaps += 1
 
 
+def new_metrics() -> ServingMetrics:
+    return ServingMetrics(TaxiTrips.answer_bounds)
+
+
 @dataclass
 class Place:
     """A follower, its application, and bundles that may be broken."""
 
     settings: Settings
     application: FakeApplication = field(default_factory=FakeApplication)
-    metrics: ServingMetrics = field(default_factory=ServingMetrics)
+    metrics: ServingMetrics = field(default_factory=new_metrics)
     broken: set[str] = field(default_factory=set)
     loaded: list[str] = field(default_factory=list)
 
@@ -274,7 +279,7 @@ def value_of(metrics: ServingMetrics, name: str) -> float:
 
 
 def test_a_round_does_all_there_is_to_do_even_with_damaged_keys() -> None:
-    parts, metrics = FakeParts(damaged=True, dropped=3), ServingMetrics()
+    parts, metrics = FakeParts(damaged=True, dropped=3), new_metrics()
     upkeep = upkeep_of(parts, metrics)
 
     asyncio.run(upkeep.round())
@@ -289,7 +294,7 @@ def test_a_round_does_all_there_is_to_do_even_with_damaged_keys() -> None:
 
 def test_a_worker_ends_with_its_supervisor(monkeypatch: pytest.MonkeyPatch) -> None:
     parts = FakeParts()
-    upkeep = upkeep_of(parts, ServingMetrics())
+    upkeep = upkeep_of(parts, new_metrics())
     monkeypatch.setattr(worker.os, "getppid", lambda: 1)
 
     asyncio.run(upkeep.round())
@@ -302,7 +307,7 @@ def test_upkeep_goes_on_whatever_fails(monkeypatch: pytest.MonkeyPatch) -> None:
     parts = FakeParts(broken=True)
 
     async def some_rounds() -> None:
-        task = asyncio.create_task(upkeep_of(parts, ServingMetrics()).go_on())
+        task = asyncio.create_task(upkeep_of(parts, new_metrics()).go_on())
         while parts.followed < 3:
             assert not task.done()
             await asyncio.sleep(0.001)
@@ -347,8 +352,8 @@ def test_a_worker_answers_from_its_first_request_on_and_ends_in_order(
     # Given a state without a champion, and one who asks as soon as somebody listens
     settings = Settings(home=tmp_path)
     write_state(settings.served, ServingState(updated_at=NOW, problem="MLflow is away"))
-    metrics, answers, names = ServingMetrics(), [], []
-    monkeypatch.setattr(worker, "ServingMetrics", lambda: metrics)
+    metrics, answers, names = new_metrics(), [], []
+    monkeypatch.setattr(worker, "ServingMetrics", lambda bounds: metrics)
     log = worker.PredictionLog
     monkeypatch.setattr(
         worker, "PredictionLog", lambda s, name, *form: names.append(name) or log(s, name, *form)
