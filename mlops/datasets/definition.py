@@ -93,6 +93,16 @@ class DefinitionPart(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
+    def __setstate__(self, state: dict[Any, Any]) -> None:
+        """Give what was stored with a model before a key existed that key's default."""
+        stored = state["__dict__"]
+        values = {
+            name: stored[name] if name in stored else field.get_default(call_default_factory=True)
+            for name, field in type(self).model_fields.items()
+            if name in stored or not field.is_required()
+        }
+        super().__setstate__({**state, "__dict__": values})
+
 
 Number = Annotated[float, Strict()]
 Switch = Annotated[bool, Strict()]

@@ -113,6 +113,21 @@ def test_a_renewed_encoder_knows_a_later_morning() -> None:
     assert ENCODER.encode(asked)[0, place] < 40
 
 
+def test_a_definition_stored_before_a_key_existed_has_its_default() -> None:
+    old = pickle.loads(pickle.dumps(ENCODER))
+    definition = old.definition
+    for part, name in (
+        (definition, "schedules"),
+        (definition, "card"),
+        (definition.task, "meaning"),
+    ):
+        del part.__dict__[name]
+
+    again = pickle.loads(pickle.dumps(old)).definition
+
+    assert again == ENCODER.definition
+
+
 def test_an_encoder_survives_a_pickle() -> None:
     again = pickle.loads(pickle.dumps(ENCODER))
 
