@@ -1,7 +1,8 @@
 """The tutorial, word for word: its commands in their order, and the output that it shows.
 
 Only what a newcomer's machine decides is given by the environment: an empty home, free ports, a
-wide terminal, and fewer candidates with one trial each. Numbers may differ from those on the page.
+wide terminal, fewer candidates with one trial each, and a short canary. Numbers may differ from
+those on the page.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ import pytest
 
 from demo.servers import free_ports
 
-pytestmark = pytest.mark.mage
+# Alone it takes two minutes; beside other tests several times as long.
+pytestmark = [pytest.mark.mage, pytest.mark.timeout(900)]
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = (ROOT / "docs" / "your-own-table.md").read_text(encoding="utf-8")
@@ -46,7 +48,10 @@ def output(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
         "MLOPS_SERVING__METRICS_PORT": str(metrics),
         "MLOPS_TRAINING__MAX_EVALS": "1",
         "MLOPS_TRAINING__FAMILIES": "global_mean,group_median",
-        "MLOPS_TRAINING__OBJECTIVES": "absolute_error,squared_error,quantiles",
+        "MLOPS_TRAINING__OBJECTIVES": "squared_error,quantiles",
+        "MLOPS_DEPLOYMENT__CANARY_MINUTES": "0.1",
+        "MLOPS_DEPLOYMENT__CANARY_PERCENT": "50",
+        "MLOPS_DEPLOYMENT__CANARY_MIN_REQUESTS": "5",
         "COLUMNS": "240",
         "NO_PROXY": "localhost",
     }
@@ -58,7 +63,7 @@ def output(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
             **{"stdout": printed, "stderr": printed},
         )
         try:
-            code = process.wait(timeout=280)
+            code = process.wait(timeout=840)
         except subprocess.TimeoutExpired:
             code = None
         finally:
