@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Annotated, Any, Final, NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -42,10 +42,11 @@ _NOTHING: Final[Any] = object()
 _GOLDEN_DAYS: Final = 6  # after the histories end: within any server's limits on times
 
 
-def _text(value: Any) -> Any:
-    """Read a category as files are read: 7 and 7.0 are the text 7."""
+def _text(value: Any, missing: Sequence[str] = ()) -> Any:
+    """Read a category as files are read: 7 and 7.0 are the text 7; some texts say nothing."""
     if isinstance(value, str):
-        return value.strip() or None
+        text = value.strip()
+        return None if text in missing else text or None
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return value
     return str(int(value)) if value % 1 == 0 and abs(value) < _WHOLE else f"{value:.15g}"
@@ -90,7 +91,8 @@ class RowForm:
             for name, column in known.items()
         }
         zone = definition.time.zone if definition.time else "UTC"
-        self._types = {name: _type(column, zone) for name, column in self.columns.items()}
+        missing = definition.source.missing
+        self._types = {n: _type(column, zone, missing) for n, column in self.columns.items()}
         fields: dict[str, Any] = {
             f"field_{number}": (
                 self._types[name] | None if column.optional else self._types[name],
@@ -265,7 +267,7 @@ def require_same_requests(
         )
 
 
-def _type(column: FeatureDeclaration, zone: str) -> Any:
+def _type(column: FeatureDeclaration, zone: str, missing: Sequence[str]) -> Any:
     """Return the type of a column's values in a request."""
     if column.type == "number":
         limits = Field(strict=True, allow_inf_nan=False, ge=-_LARGEST, le=_LARGEST)
@@ -274,7 +276,8 @@ def _type(column: FeatureDeclaration, zone: str) -> Any:
         return StrictBool
     if column.type == "category":
         text = Annotated[str, Field(strict=True)]
-        return Annotated[text | None if column.optional else text, BeforeValidator(_text)]
+        read = BeforeValidator(partial(_text, missing=missing))
+        return Annotated[text | None if column.optional else text, read]
     return Annotated[datetime, BeforeValidator(wall_clock_in(ZoneInfo(zone)))]
 
 

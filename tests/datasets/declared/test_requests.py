@@ -196,3 +196,12 @@ def test_rules_that_leave_no_row_are_named(monkeypatch: pytest.MonkeyPatch) -> N
 
     with pytest.raises(DataQualityError, match="no row could be made that keeps all rules"):
         golden_requests(DEFINITION, TableEncoder(DEFINITION, {}, ()))
+
+
+def test_texts_that_stand_for_a_missing_value_say_nothing() -> None:
+    source = DEFINITION.source.model_copy(update={"missing": ("unknown",)})
+    form = RowForm(DEFINITION.model_copy(update={"source": source}))
+
+    assert form.read({**ROW, "courier": " unknown "}).values["courier"] is None
+    assert form.read({**ROW, "city": "unknown"}).problems == {"city": "is missing"}
+    assert FORM.read({**ROW, "city": "unknown"}).values["city"] == "unknown"
