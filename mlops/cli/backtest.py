@@ -24,7 +24,7 @@ def register(app: typer.Typer) -> None:
         "backtest",
         epilog=examples(
             "mlops backtest --from 2023-10 --to 2024-02 --source tlc",
-            "mlops backtest --from 2023-10 --to 2024-02 --source path --location trips/",
+            "mlops backtest --from 2023-10 --to 2024-02 --source path --location months/",
             "mlops backtest --from 2013-01 --to 2013-06 --dataset flights",
             "mlops backtest --policy never --policy on_drift --set source.sample_drift=0.8",
         ),

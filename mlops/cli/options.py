@@ -15,7 +15,7 @@ AllowMismatch = Annotated[
     bool,
     typer.Option(
         "--allow-mismatch",
-        help="Let a model score trips of another origin: real trips, or those of the other taxi.",
+        help="Let a model score rows of another origin than those it learned from.",
     ),
 ]
 SetOption = Annotated[

@@ -217,7 +217,7 @@ def _name(world: ObservedWorld, alias: str) -> str:
 
 
 def _utc(at: datetime) -> datetime:
-    """Trips have the city's own time without a zone; on charts it is taken as it is."""
+    """Rows have the dataset's own time without a zone; on charts it is taken as it is."""
     return at if at.tzinfo else at.replace(tzinfo=timezone.utc)
 
 

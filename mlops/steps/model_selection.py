@@ -14,7 +14,7 @@ from typing import Any
 from threadpoolctl import threadpool_limits
 
 from mlops import progress
-from mlops.data.origins import TripOrigin, replacement
+from mlops.data.origins import replacement
 from mlops.data.references import Reference, TrainingSetManifest
 from mlops.data.store.manifests import load_manifest
 from mlops.data.store.snapshots import read_window
@@ -275,6 +275,6 @@ def _reason_to_promote(
     if champion.version != judged.champion:  # somebody deployed or rolled back meanwhile
         return ""
     learned = judged.receipt.origin
-    if champion.origin == TripOrigin(learned.taxi, True) and not learned.synthetic:
+    if champion.origin == learned._replace(synthetic=True) and not learned.synthetic:
         return "the first model of real rows that passed the gate"
     return "--promote" if variables.get("promote") in YES else ""

@@ -10,7 +10,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mlops.datasets.taxi.clock import NEW_YORK_NAME
 from mlops.errors import SourceError
 
 # A zone that is missing or not a whole number becomes this: outside 1 to 265, hence for the data
@@ -126,7 +125,7 @@ def converted(
     place: str,
     first: int,
     clock: str,
-    zone: str = NEW_YORK_NAME,
+    zone: str,
 ) -> Any:
     """Convert a column to a numpy array of a canonical type.
 

@@ -15,14 +15,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from mlops.datasets.taxi.trips import PICKUP_AT
 from mlops.records.parquet import read_table
 
 # What a person does about damaged files between the source and a training set, or of one.
 STAGED_ANEW: Final = "build the training set again: mlops run --rebuild"
 
 
-def read_canonical(path: str | Path, event: str = PICKUP_AT) -> Any:
+def read_canonical(path: str | Path, event: str) -> Any:
     """Read a parquet file as an Arrow table sorted by all columns, the event first.
 
     Args:

@@ -7,7 +7,7 @@ times faster; the tests hold them to these models.
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -21,22 +21,6 @@ class ReplyBody(BaseModel):
     model_config = ConfigDict(extra="forbid", protected_namespaces=())
 
 
-class Prediction(ReplyBody):
-    """The answer for one trip."""
-
-    trip_id: int | str | None = Field(None, description="The trip's id, if the request has one.")
-    prediction_minutes: float = Field(description="Minutes from pickup to dropoff.")
-    lower_minutes: float | None = Field(description="Lower bound of the 80 % prediction interval.")
-    upper_minutes: float | None = Field(description="Upper bound of the 80 % prediction interval.")
-    distance_source: Annotated[
-        str | None, Field(description="route_history if the request has no distance.")
-    ] = None
-    miles: float | None = Field(None, description="The distance used, if the request has none.")
-    flags: list[str] = Field(
-        [], description="Rules of the data contract that the trip violates without being refused."
-    )
-
-
 class SignedReply(ReplyBody):
     """Who answered, and to which request."""
 
@@ -44,43 +28,6 @@ class SignedReply(ReplyBody):
     synthetic: bool = Field(False, description="Whether the model learned from synthetic data.")
     role: Role
     request_id: str
-
-
-class SinglePrediction(Prediction, SignedReply):
-    """The answer to a request for one trip."""
-
-
-class ManyPredictions(SignedReply):
-    """The answer to a list, in its order."""
-
-    predictions: list[Prediction]
-
-
-class Explanation(ReplyBody):
-    """Why a prediction is what it is."""
-
-    trip_id: int | str | None = None
-    prediction_minutes: float
-    sum_minutes: float = Field(description="base and contributions, before limits on durations")
-    base_minutes: float
-    contributions: dict[str, float] = Field(description="minutes per feature; exact SHAP values")
-
-
-class SingleExplanation(Explanation, SignedReply):
-    """The explanation of one trip."""
-
-
-class ManyExplanations(SignedReply):
-    """The explanations of a list, in its order."""
-
-    explanations: list[Explanation]
-
-
-class Validation(ReplyBody):
-    """A request that would be answered."""
-
-    trips: int
-    flagged: int
 
 
 class RowPrediction(ReplyBody):
@@ -138,15 +85,6 @@ class RowValidation(ReplyBody):
 
     rows: int
     flagged: int
-
-
-class ZoneReply(ReplyBody):
-    """A taxi zone of New York."""
-
-    zone: int = Field(description="The zone's number in requests.")
-    name: str
-    borough: str
-    known: bool = Field(description="Whether the number is a place; 264 and 265 are not.")
 
 
 class ErrorProblem(ReplyBody):

@@ -23,7 +23,7 @@ from mlops.serving.answers.requests import TripList, parse_body
 from mlops.serving.answers.routing import Version
 from mlops.serving.forms import zones
 from mlops.serving.forms.form import THREAD_BYTES, ApiDescription, Lookup
-from mlops.serving.forms.replies import (
+from mlops.serving.forms.trip_replies import (
     ManyExplanations,
     ManyPredictions,
     SingleExplanation,

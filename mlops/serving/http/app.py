@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-OPEN: Final = ("/healthz", "/readyz", "/", "/docs", "/openapi.json", "/zones")
+OPEN: Final = ("/healthz", "/readyz", "/", "/docs", "/openapi.json")
 _INTERNAL: Final = RequestError(500, "server", "the server failed; its log says why under this id")
 
 App = Callable[[Any, Receive, Send], Awaitable[None]]
@@ -97,6 +97,7 @@ class Application:
 
         self.settings = settings
         self.form = form = form or form_of(settings)
+        self._open = frozenset({*OPEN, *(lookup.path for lookup in form.api.lookups)})
         self.lineup: Lineup | None = None
         alive = {"status": "ok", "dataset": settings.dataset}
         self._alive = Reply(200, json.dumps(alive).encode())
@@ -120,12 +121,12 @@ class Application:
             raise RuntimeError(f"{scope['type']} is not served")
         started = time.perf_counter()
         request_id, path = request_id_of(scope), scope["path"]
-        endpoint = path if path in self._posts or path in OPEN else "other"
+        endpoint = path if path in self._posts or path in self._open else "other"
         try:
             if path == "/healthz" and scope["method"] == "GET":
                 outcome = HandledRequest(self._alive)
             else:
-                caller = "" if path in OPEN else self._door.caller(scope["headers"])
+                caller = "" if path in self._open else self._door.caller(scope["headers"])
                 handler = self._posts.get(path)
                 if handler is None:
                     await self._pass_on(scope, receive, send, request_id, endpoint)

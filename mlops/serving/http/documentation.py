@@ -70,7 +70,7 @@ def page(document: Mapping[str, Any], lookups: Sequence[Lookup] = ()) -> str:
     )
 
 
-_ORDER: Final = {"/predict": 0, "/explain": 1, "/validate": 2, "/model": 3, "/zones": 4}
+_ORDER: Final = {"/predict": 0, "/explain": 1, "/validate": 2, "/model": 3}
 
 
 def _operation(

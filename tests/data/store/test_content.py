@@ -15,14 +15,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlops.data.store.content import column_types, read_canonical, values_sha256
-from mlops.datasets.taxi.trips import TRIP_COLUMNS
+from mlops.datasets.taxi.trips import PICKUP_AT, TRIP_COLUMNS
 
 
 def hash_of(table: pa.Table, **options: Any) -> str:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "t.parquet"
         pq.write_table(table, path, **options)
-        return values_sha256(read_canonical(path))
+        return values_sha256(read_canonical(path, PICKUP_AT))
 
 
 def table_of(trips: pd.DataFrame) -> pa.Table:
@@ -94,7 +94,7 @@ def test_rows_of_one_instant_have_one_order_by_their_values() -> None:
         path = Path(folder) / "year=2024" / "t"  # a name that means nothing
         path.parent.mkdir()
         pq.write_table(of([2, float("nan"), 1], [7, 7, 7]), path)
-        found = read_canonical(path)
+        found = read_canonical(path, PICKUP_AT)
 
     assert found.column_names == ["b", "pickup_at", "a"]
     assert found.column("a").to_pylist() == [1, 2, None]

@@ -76,7 +76,9 @@ def decided(settings: Settings, step: Step, at: datetime = NOW) -> DecisionRecor
         champion=Champion(version="3", promoted_at=NOW - timedelta(days=9)),
         windows=(),
     )
-    record = DecisionRecord(decision=decision, run_id=8, command=command_for(decision))
+    record = DecisionRecord(
+        decision=decision, run_id=8, command=command_for(decision, settings.dataset)
+    )
     write_decision(settings, record)
     return record
 

@@ -19,7 +19,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
-from mlops.serving.forms.replies import (
+from mlops.serving.forms.trip_replies import (
     ManyExplanations,
     ManyPredictions,
     SingleExplanation,

@@ -17,6 +17,7 @@ import pyarrow as pa
 
 from mlops.data.files.conversion import converted, have_zone, plain, plain_type, refuse_wrong_type
 from mlops.data.files.tables import Table, open_table
+from mlops.datasets.taxi.clock import NEW_YORK_NAME
 from mlops.datasets.taxi.trips import (
     DISTANCE,
     DROPOFF_AT,
@@ -284,7 +285,9 @@ def _frames(
             if column in read:
                 name = table.fields[positions[column]][0]
                 dtype = TRIP_COLUMNS[column]
-                arrays[column] = converted(read[column], dtype, name, str(path), first, clock)
+                arrays[column] = converted(
+                    read[column], dtype, name, str(path), first, clock, NEW_YORK_NAME
+                )
             else:
                 arrays[column] = np.full(batch.num_rows, np.nan)
         yield batch, pd.DataFrame(arrays, copy=False)
