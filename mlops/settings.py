@@ -122,6 +122,11 @@ class SourceSettings(Section):
         0.0, description="Strength of the drift in the last month of sample, from 0 to 1."
     )
 
+    @property
+    def series(self) -> str:
+        """Which of the series of monthly files is read: it begins their names."""
+        return self.taxi
+
     @field_validator("months")
     @classmethod
     def _months_are_months(cls, value: str) -> str:

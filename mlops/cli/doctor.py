@@ -193,13 +193,13 @@ def check_source(settings: Settings) -> Check:
         return Check("source", "ok", "bundled sample (synthetic)")
     if source.kind == "path":
         try:
-            require_there(source.location, source.taxi, months=())
+            require_there(source.location, source.series, months=())
         except MlopsError as error:
             return Check("source", "fail", error.message, error.hint)
         return Check("source", "ok", source.location)
     import requests
 
-    url = f"{source.base_url}/{source.taxi}_tripdata_{source.month_list[-1]}.parquet"
+    url = f"{source.base_url}/{source.series}_tripdata_{source.month_list[-1]}.parquet"
     try:
         status = requests.head(url, timeout=source.timeout_seconds).status_code
     except requests.RequestException as error:

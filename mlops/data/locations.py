@@ -15,9 +15,9 @@ from mlops.errors import ConfigurationError, SourceError
 SUFFIXES: Final = (".parquet", ".csv", ".csv.gz", ".csv.bz2", ".csv.xz", ".csv.zst")
 
 
-def month_file_name(taxi: str, month: str) -> str:
+def month_file_name(series: str, month: str) -> str:
     """Return the name the TLC gives to a month's file."""
-    return f"{taxi}_tripdata_{month}{SUFFIXES[0]}"
+    return f"{series}_tripdata_{month}{SUFFIXES[0]}"
 
 
 def named_in(location: str) -> list[str]:
@@ -64,7 +64,7 @@ def require_named(locations: list[str]) -> None:
         )
 
 
-def holds_months(locations: list[str], taxi: str) -> bool:
+def holds_months(locations: list[str], series: str) -> bool:
     """Tell a folder or base URL of months from tables, which may be folders of parts too."""
     if len(locations) > 1:
         return False
@@ -74,31 +74,31 @@ def holds_months(locations: list[str], taxi: str) -> bool:
     if not path.is_dir():
         return False
     # A folder that is named like a file is one table, unless whole months lie in it.
-    inside = (file.name for folder in (path, path / taxi) for file in folder.glob("*"))
-    return not locations[0].endswith(SUFFIXES) or any(is_month_file(n, taxi) for n in inside)
+    inside = (file.name for folder in (path, path / series) for file in folder.glob("*"))
+    return not locations[0].endswith(SUFFIXES) or any(is_month_file(n, series) for n in inside)
 
 
-def is_month_file(name: str, taxi: str) -> bool:
-    """Tell whether a file is named like a month of a taxi's trips."""
-    stem = month_file_name(taxi, "").removesuffix(SUFFIXES[0])
+def is_month_file(name: str, series: str) -> bool:
+    """Tell whether a file is named like a month of a series."""
+    stem = month_file_name(series, "").removesuffix(SUFFIXES[0])
     return name.startswith(stem) and name.endswith(SUFFIXES)
 
 
-def places_of_month(location: str, taxi: str, month: str) -> list[str]:
+def places_of_month(location: str, series: str, month: str) -> list[str]:
     """Return every path or address at which a month may lie in a folder or base URL."""
-    stem = month_file_name(taxi, month).removesuffix(SUFFIXES[0])
+    stem = month_file_name(series, month).removesuffix(SUFFIXES[0])
     base = location.rstrip("/")
-    return [f"{folder}/{stem}{s}" for s in SUFFIXES for folder in (base, f"{base}/{taxi}")]
+    return [f"{folder}/{stem}{s}" for s in SUFFIXES for folder in (base, f"{base}/{series}")]
 
 
-def require_there(location: str, taxi: str, months: Iterable[str]) -> None:
+def require_there(location: str, series: str, months: Iterable[str]) -> None:
     """Make sure that what a location names on this machine is there.
 
     Other places are left to their reader.
 
     Args:
         location: As in the settings.
-        taxi: Whose trips are asked for.
+        series: Of monthly files; it begins their names.
         months: That a folder must hold; files given one by one are taken as they are.
 
     Raises:
@@ -113,22 +113,22 @@ def require_there(location: str, taxi: str, months: Iterable[str]) -> None:
             f"source.location: {', '.join(missing)} does not exist",
             "check the path, or mount its disk",
         )
-    if not holds_months(locations, taxi):
+    if not holds_months(locations, series):
         return
     absent = [
         month
         for month in months
-        if not any(map(_may_exist, places_of_month(locations[0], taxi, month)))
+        if not any(map(_may_exist, places_of_month(locations[0], series, month)))
     ]
     if absent:
-        raise no_trips(locations[0], taxi, absent)
+        raise absent_months(locations[0], series, absent)
 
 
-def no_trips(location: str, taxi: str, months: list[str], note: str = "") -> SourceError:
+def absent_months(location: str, series: str, months: list[str], note: str = "") -> SourceError:
     """Return the error for months that a folder or base URL does not hold."""
     return SourceError(
-        f"{location}: no {taxi} trips for {', '.join(months)}{note}",
-        f"put {month_file_name(taxi, months[0])} there, or ask for other months with --months",
+        f"{location}: no {series} data for {', '.join(months)}{note}",
+        f"put {month_file_name(series, months[0])} there, or ask for other months with --months",
     )
 
 

@@ -8,9 +8,9 @@ from typing import Final, get_args
 
 from prometheus_client import Metric
 
+from mlops.datasets.opening import dataset_of
 from mlops.datasets.wall_clock import instant_of
 from mlops.deployment.states import FINAL, Kind
-from mlops.inference.trip import NEW_YORK
 from mlops.observability.gauges import gauge, seconds_of, single
 from mlops.observability.world import ObservedWorld
 
@@ -40,7 +40,8 @@ def version_metrics(world: ObservedWorld) -> Iterator[Metric]:
     receipt, evaluation = champion.receipt, champion.evaluation
     family = receipt.family if receipt else "unknown"
     until = receipt.windows["test"].end if receipt else None
-    learned_until = instant_of(until, NEW_YORK) if until else None
+    clock = dataset_of(world.settings).watching(world.settings).zone if until else None
+    learned_until = instant_of(until, clock) if until and clock else None
     yield gauge(
         "mlops_model_champion_info",
         "1 for the champion, with its version and family",

@@ -11,8 +11,8 @@ import pandas as pd
 from prometheus_client import Metric
 
 from mlops.data.store.manifests import TRAINING_SETS
+from mlops.datasets.opening import dataset_of
 from mlops.datasets.wall_clock import instant_of
-from mlops.inference.trip import NEW_YORK
 from mlops.observability.gauges import gauge, seconds_of
 from mlops.observability.memory import WorldPart, stamp_of
 from mlops.observability.world import ObservedWorld
@@ -129,21 +129,28 @@ def product_metrics(world: ObservedWorld) -> Iterator[Metric]:
 
 def training_set_metrics(world: ObservedWorld) -> Iterator[Metric]:
     """Yield the state of the training set published last."""
-    values = _of_training_set(world.training_set) if world.training_set else {}
+    values = _of_training_set(world, world.training_set) if world.training_set else {}
     for name, meaning in TRAINING_SET.items():
         samples = [({"product": "training_set"}, values.get(name))]
         yield gauge(f"mlops_data_product_{name}", meaning, samples)
 
 
-def _of_training_set(manifest: TrainingSetManifest) -> dict[str, float | None]:
+def _of_training_set(
+    world: ObservedWorld, manifest: TrainingSetManifest
+) -> dict[str, float | None]:
     quality, until = manifest.quality, manifest.test.end
     return {
         "rows": manifest.rows,
         "refused_rows": quality.rows_quarantined,
         "refused_share": quality.bad_share,
-        "until_timestamp_seconds": seconds_of(instant_of(until, NEW_YORK)) if until else None,
+        "until_timestamp_seconds": seconds_of(_instant(world, until)) if until else None,
         "synthetic": float(manifest.extraction.synthetic),
     }
+
+
+def _instant(world: ObservedWorld, moment: datetime) -> datetime:
+    """Return when the dataset's clock shows a moment."""
+    return instant_of(moment, dataset_of(world.settings).watching(world.settings).zone)
 
 
 def _published(world: ObservedWorld) -> dict[str, float]:

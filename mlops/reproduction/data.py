@@ -10,9 +10,7 @@ from typing import Any
 from mlops.data.references import TrainingSetManifest
 from mlops.data.store.manifests import RECIPE, TRAINING_SETS, load_manifest
 from mlops.data.store.snapshots import publish_training_set, verify
-from mlops.datasets.taxi.contract.validation import validate
-from mlops.datasets.taxi.features.build import build_features
-from mlops.datasets.taxi.sources import extract
+from mlops.datasets.opening import dataset_of
 from mlops.errors import MlopsError
 from mlops.registry.receipts import Receipt, code_commit
 from mlops.reproduction.findings import DATA, Evidence, Stage, compared
@@ -64,9 +62,11 @@ def rebuild(receipt: Receipt, settings: Settings, scratch: Path) -> TrainingSetM
         "source": {**settings.source.model_dump(mode="json"), "months": _months(receipt)},
     }
     made_by = load_settings(_dotted(recipe))
-    extraction = extract(made_by.model_copy(update={"home": settings.home}))
+    made_by = made_by.model_copy(update={"home": settings.home, "dataset": settings.dataset})
     elsewhere = made_by.model_copy(update={"home": scratch})
-    table = build_features(validate(extraction, elsewhere), elsewhere)
+    dataset = dataset_of(made_by)
+    validated = dataset.validate(dataset.extract(made_by), elsewhere)
+    table = dataset.build(validated, elsewhere)
     return publish_training_set(table, elsewhere, code_commit())
 
 

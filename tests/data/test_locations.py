@@ -25,7 +25,7 @@ def test_names_of_files_are_read_as_they_were_written(names: list[str]) -> None:
 
 def test_a_file_address_is_looked_at_and_an_address_elsewhere_is_not(tmp_path: Path) -> None:
     require_there("s3://bucket/trips", "green", ["2024-01"])
-    with pytest.raises(SourceError, match="no green trips for 2024-01"):
+    with pytest.raises(SourceError, match="no green data for 2024-01"):
         require_there(tmp_path.as_uri(), "green", ["2024-01"])
     with pytest.raises(SourceError, match="away"):
         require_there(f"{tmp_path.as_uri()}/away", "green", [])

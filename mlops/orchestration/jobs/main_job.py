@@ -179,7 +179,7 @@ def _origin(settings: Settings) -> TripOrigin:
     """Return where the rows of a job come from, which is known before they are read."""
     if settings.dataset != DEFAULT_DATASET:
         return TripOrigin("", synthetic=False, dataset=settings.dataset)
-    return TripOrigin(settings.source.taxi, settings.source.kind == "sample")
+    return TripOrigin(settings.source.series, settings.source.kind == "sample")
 
 
 def _cannot_be_scored(settings: Settings) -> bool:

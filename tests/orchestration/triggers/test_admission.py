@@ -183,7 +183,7 @@ def test_a_mistake_is_refused_with_what_is_accepted(
 def test_a_folder_without_the_month_is_refused_and_one_with_it_is_not(tmp_path: Path) -> None:
     asked = {"source": "path", "location": str(tmp_path), "months": "2024-01..2024-02"}
     (tmp_path / "green_tripdata_2024-01.parquet").touch()
-    assert "no green trips for 2024-02" in refusal("data_preparation", **asked)
+    assert "no green data for 2024-02" in refusal("data_preparation", **asked)
 
     (tmp_path / "green").mkdir()
     (tmp_path / "green" / "green_tripdata_2024-02.parquet").touch()

@@ -19,10 +19,10 @@ from mlops import progress
 from mlops.data.files.folders import files_of
 from mlops.data.files.remote import copy, exists, file_system, naming
 from mlops.data.locations import (
+    absent_months,
     holds_months,
     is_month_file,
     named_in,
-    no_trips,
     places_of_month,
     require_named,
 )
@@ -73,7 +73,7 @@ def _months_in_folder(location: str, source: SourceSettings) -> list[tuple[str |
             found.append((month, url))
     if missing:
         there = months_there(source)
-        raise no_trips(
+        raise absent_months(
             location, source.taxi, missing, f" (there are: {', '.join(there) or 'none'})"
         )
     return found
