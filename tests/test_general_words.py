@@ -17,11 +17,9 @@ _WORDS = re.compile(
 )
 _NAMING = {
     "backtest/results.py",
-    "backtest/run.py",
     "backtest/summary.py",
     "cli/explicit_data.py",
     "cli/monitoring.py",
-    "cli/pipelines.py",
     "cli/predict.py",
     "cli/run.py",
     "data/origins.py",
@@ -35,7 +33,6 @@ _NAMING = {
     "monitoring/findings/alerting.py",
     "monitoring/findings/measurements.py",
     "monitoring/findings/records.py",
-    "monitoring/measures/judging.py",
     "monitoring/measures/measuring.py",
     "monitoring/measures/serving_health.py",
     "monitoring/windows/collecting.py",

@@ -77,4 +77,4 @@ def _named(settings: Settings) -> str:
     source = settings.source
     if settings.dataset != DEFAULT_DATASET:
         return settings.dataset
-    return f"{source.taxi} trips, {source.kind}"
+    return f"{source.series} {settings.dataset}, {source.kind}"

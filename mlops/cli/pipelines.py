@@ -174,12 +174,11 @@ def status(
         if manifest is None:
             console.print("training set: none yet; build it with: mlops run")
         else:
-            label = " (synthetic)" if manifest.extraction.synthetic else ""
             extraction = manifest.extraction
             rows = dataset_of(settings).words.count(manifest.rows)
             console.print(
-                f"training set {manifest.sha256[:12]}{label}: {rows}, "
-                f"{extraction.taxi or manifest.dataset} {', '.join(extraction.months)}, "
+                f"training set {manifest.sha256[:12]}: {rows}, "
+                f"{', '.join((str(extraction.origin), *extraction.months))}, "
                 f"built {manifest.created_at:%Y-%m-%d %H:%M} UTC"
             )
     show_rows(runs, as_json=as_json, title="Last pipeline runs", empty="no pipeline has run yet")

@@ -30,8 +30,8 @@ from mlops.settings import MonitoringSettings
 # For small changes the Jensen–Shannon divergence in bits is PSI / (8 ln 2): J. Lin (1991), and the
 # second-order expansion of both.
 _JS_PER_PSI: Final = 1 / (8 * math.log(2))
-# On four real months of taxi trips, each watched by a model tested on one week, the interval of
-# some slice's RMSE lay half above the expected one in 1 of 89 quiet windows of 5,000 trips, and in
+# On four months of the worked case, each watched by a model tested on one week, the interval of
+# some slice's RMSE lay half above the expected one in 1 of 89 quiet windows of 5,000 rows, and in
 # all 16 windows of two months with a doubled rush hour, those around weekends included.
 _SLICE_FACTOR: Final = 5
 _MIN_SLICE_ROWS: Final = 500
