@@ -26,7 +26,7 @@ DATA = {
     "Volume and quality": ("2024-02", "kept"),
     "Quarantine and flags by rule": ("duration", "share of the rows read, %"),
     "Missing values": ("passenger count", "2024-01"),
-    "Time of day": ("hour of the day, New York", "share of the window, %"),
+    "Time of day": ("hour, local time", "share of the window, %"),
     "Numbers: now and reference": ("distance of the trip", "the champion's reference"),
     "Categories: now and reference": ("passengers per trip", "tariff of the trip"),
     "Zones: now and reference": ("74 East Harlem North", "where trips end"),

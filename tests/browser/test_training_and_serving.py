@@ -49,7 +49,7 @@ SERVING = {
     "Champion and canary": ("champion", "canary", "squared_error", "mean prediction, min", "20.2"),
     "Requests": ("requests per second", "200 /predict"),
     "Latency": ("champion v1 p50", "canary v2 p99", "milliseconds"),
-    "Predictions": ("champion v1, ", "canary v2, ", "% of trips per minute of duration"),
+    "Predictions": ("champion v1, ", "canary v2, ", "% of trips per min"),
     "Errors": ("422 /predict: 20", "exception in version 2, canary: 4"),
     "Last deployments": ("refused", "ana"),
 }
