@@ -1,9 +1,10 @@
 """The one way from a dataset's rows to numbers, for training and for serving.
 
-Only what the definition lists as a feature goes in. Categories become their rank by frequency in
-training, so that neighbouring codes are about equally known; those that hardly occur count as
-other, hence a model has seen what an unseen category will be. That a value is missing is a feature
-of its own where training has both.
+Only what the definition lists as a feature goes in. Categories become their rank: by their mean
+answer where that is known well, so that a tree parts the high from the low with one cut, and else
+by their frequency, so that neighbouring codes are about equally known. Those that hardly occur
+count as other, hence a model has seen what an unseen category will be. That a value is missing is a
+feature of its own where training has both.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
@@ -37,6 +38,12 @@ Whole: TypeAlias = "Mapping[str, npt.NDArray[Any]]"  # columns by name
 # and 30 rows differ by 0.2 % of RMSE, and the frequency or an out-of-fold mean of the target beside
 # the code make predictions worse. What many categories say of the target, histories say better.
 RARE: Final = 10
+# Reliability of the means of categories from which on they are ordered by them. Below it, much of
+# the order repeats the very answers that a model learns from: by the tail numbers of planes (0.65)
+# the RMSE of flights grew by 2 %, by carriers and airports (above 0.97) it fell by 1 %, and that of
+# rents by zip code by 28 %.
+_RELIABLE: Final = 0.9
+OTHER: Final = ""  # stands among ordered categories for all others; no text of a table is empty
 _MICROSECONDS_PER_MINUTE: Final = 60_000_000
 
 
@@ -46,7 +53,8 @@ class TableEncoder:
 
     Attributes:
         definition: Declares the features.
-        categories: Of each category feature, the values that have a code, most frequent first.
+        categories: Of each category feature, the values that have a code, in the order of codes;
+            `OTHER`, if it is among them, for all that have none.
         missing: Features that training knows both with and without a value.
         snapshot: What is known of groups; part of the encoder, so that a model answers the same
             wherever it is loaded. None if the definition declares no histories.
@@ -94,7 +102,12 @@ class TableEncoder:
             if feature.type == "category":
                 counts = Counter(values[~without].tolist())
                 frequent = [value for value, count in counts.items() if count >= RARE]
-                categories[name] = tuple(sorted(frequent, key=lambda v: (-counts[v], v)))
+                ordered = sorted(frequent, key=lambda v: (-counts[v], v))
+                by_answer = _by_answer(
+                    *(ordered, values, rows[definition.task.target]),
+                    with_other=feature.unseen == "other",
+                )
+                categories[name] = tuple(by_answer or ordered)
         return cls(definition, categories, tuple(missing), snapshot)
 
     def renewed(self, snapshot: HistorySnapshot) -> TableEncoder:
@@ -115,7 +128,7 @@ class TableEncoder:
     @cached_property
     def layout(self) -> FeatureLayout:
         """What the columns of the matrix are."""
-        codes = {name: len(known) + 1 for name, known in self.categories.items()}
+        codes = {name: len({*known, OTHER}) for name, known in self.categories.items()}
         event = self._event
         minute, weekday = f"{event}_minute_of_day", f"{event}_weekday"
         clock = (minute, weekday) if {minute, weekday} <= {*self.features} else None
@@ -218,8 +231,10 @@ class TableEncoder:
 
     def code_of_unseen(self, category: str) -> float:
         """Return what a value that has no code becomes."""
-        other = self.definition.features[category].unseen == "other"
-        return float(len(self.categories[category])) if other else nan
+        known = self.categories[category]
+        if self.definition.features[category].unseen != "other":
+            return nan
+        return float(known.index(OTHER) if OTHER in known else len(known))
 
     @property
     def _event(self) -> str:
@@ -271,6 +286,30 @@ class RowEncoder:
         found += [row[name] is None for name in self._missing]
         found += self._past(row)
         return np.array(found, dtype=np.float32)
+
+
+def _by_answer(
+    known: Sequence[str], values: Any, target: pd.Series[Any], *, with_other: bool
+) -> Sequence[str]:
+    """Order categories by their mean answer, perhaps with `OTHER` where the mean of all rows lies.
+
+    Returns:
+        Nothing if the means are not reliable: by one-way analysis of variance, 1 - 1 / F (Bliese,
+        "Within-group agreement, non-independence, and reliability", 2000, ICC(2)).
+    """
+    answers = pd.Series(target.to_numpy(dtype=np.float64))
+    groups = answers.groupby(pd.Series(values, dtype=object)).agg(["size", "mean", "var"])
+    groups = groups.loc[list(known)]
+    sizes, means = groups["size"].to_numpy(), groups["mean"].to_numpy()
+    if len(known) < 2:
+        return ()
+    middle = float(np.average(means, weights=sizes))
+    between = float((sizes * (means - middle) ** 2).sum()) / (len(known) - 1)
+    within = float(((sizes - 1) * groups["var"]).sum()) / float((sizes - 1).sum())
+    if within >= (1 - _RELIABLE) * between:
+        return ()
+    others = [(float(answers.mean()), OTHER)] if with_other else []
+    return [value for _, value in sorted([*zip(means.tolist(), known, strict=True), *others])]
 
 
 def _minutes(event: datetime | None, at: datetime) -> float:

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from mlops.datasets.declared.encoding import TableEncoder
+from mlops.datasets.declared.encoding import OTHER, TableEncoder
 from mlops.datasets.declared.reading import dtype_of
 from mlops.datasets.declared.rules import broken_rules, rules_of
 from mlops.datasets.definition import DatasetDefinition, FeatureDeclaration, RuleDeclaration
@@ -76,7 +76,7 @@ def _values(
         if accepted is not None:
             known = [f"{v:.15g}" if isinstance(v, float) else str(v) for v in accepted]
         else:
-            known = [*encoder.categories.get(name, ())] or [UNSEEN]
+            known = [v for v in encoder.categories.get(name, ()) if v != OTHER] or [UNSEEN]
         drawn = np.array(known, dtype=object)[random.integers(0, len(known), _ROWS)]
         if accepted is None:
             drawn[random.choice(_ROWS, _ROWS_UNSEEN, replace=False)] = UNSEEN

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from mlops.datasets.declared.encoding import RARE, RowEncoder, TableEncoder
+from mlops.datasets.declared.encoding import OTHER, RARE, RowEncoder, TableEncoder
 from mlops.datasets.declared.histories import DatasetHistory, snapshot_of
 from mlops.errors import DataQualityError
 from tests.datasets.declared.deliveries import ROWS, START, deliveries, frame_of
@@ -84,8 +84,8 @@ def test_categories_that_are_rare_or_unseen() -> None:
 
     codes = ENCODER.encode(frame_of(rows))[:, column]
 
-    other = 2.0
-    np.testing.assert_array_equal(codes[:, 0], [1, other, other, np.nan])
+    other = 1.0  # between Rome, which is quick, and Milan
+    np.testing.assert_array_equal(codes[:, 0], [2, other, other, np.nan])
     np.testing.assert_array_equal(codes[:, 1], [1, np.nan, np.nan, 0])
 
 
@@ -111,6 +111,35 @@ def test_a_renewed_encoder_knows_a_later_morning() -> None:
     assert renewed.features == ENCODER.features
     assert renewed.encode(asked)[0, place] == pytest.approx(90)
     assert ENCODER.encode(asked)[0, place] < 40
+
+
+def rows_with_answers(effect: float) -> list[dict[str, Any]]:
+    """Return rows whose answers differ between three cities by an effect, in minutes."""
+    noise = np.random.default_rng(3).normal(0, 1, 400)
+    cities = {"Oslo": 0, "Rome": 2, "Bern": 1, "Bern ": 1}
+    return [
+        {**ROW, "city": city.strip(), "minutes": 30 + effect * place + noise[4 * number + nth]}
+        for number in range(100)
+        for nth, (city, place) in enumerate(cities.items())
+    ]
+
+
+def test_categories_are_ordered_by_their_answers_where_these_are_reliable() -> None:
+    encoder = encoder_of(rows_with_answers(5.0))
+
+    known = encoder.categories["city"]
+    assert [name for name in known if name] == ["Oslo", "Bern", "Rome"]
+    assert OTHER in known[1:-1] and encoder.layout.codes["city"] == 4
+    codes = encoder.codes("city", ["Oslo", "Rome", "never seen", None])
+    assert codes[0] == 0 and codes[1] == 3 and codes[2] == known.index(OTHER)
+    assert np.isnan(codes[3])
+    request = {"ordered_at": START, "quoted": 30.0, "city": "never seen"}
+    place = encoder.layout.column["city"]
+    assert RowEncoder(encoder).encode(request)[place] == known.index(OTHER)
+
+
+def test_categories_whose_answers_hardly_differ_are_ordered_by_frequency() -> None:
+    assert encoder_of(rows_with_answers(0.0)).categories["city"] == ("Bern", "Oslo", "Rome")
 
 
 def test_a_definition_stored_before_a_key_existed_has_its_default() -> None:
