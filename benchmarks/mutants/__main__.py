@@ -49,7 +49,7 @@ PACKAGES: Mapping[str, Package] = {
         ("mlops/deployment/*.py",),
         _files(
             "tests/deployment/test_{}.py",
-            "artifact asking canary claim endpoint evidence golden ledger process records rollback"
+            "artifact asking canary claim endpoint evidence ledger process records rollback"
             " smoke states takeover traffic world",
         ),
     ),
