@@ -113,7 +113,6 @@ def _in_roles(definition: DatasetDefinition) -> Iterator[Mistake]:
 
 
 def _in_features(definition: DatasetDefinition) -> Iterator[Mistake]:
-    event = definition.time.event if definition.time else None
     for section, columns in (("features", definition.features), ("context", definition.context)):
         for name, feature in columns.items():
             kind = f"{section}.{name}.type"
@@ -126,11 +125,11 @@ def _in_features(definition: DatasetDefinition) -> Iterator[Mistake]:
             if feature.type != "number" and feature.unit:
                 message = f"{name} is a {feature.type}; only a number has a unit; remove it"
                 yield Mistake((section, name, "unit"), message, (kind,))
-            if feature.type != "time" and name == event:
+            if feature.type != "time" and name == definition.event:
                 message = f"{name} is the event; write type: time"
                 yield Mistake((section, name, "type"), message, (_EVENT,))
             idle = section == "features" and feature.type == "time" and not feature.calendar
-            if idle and event is None:
+            if idle and not definition.event:
                 yield Mistake(
                     (section, name),
                     f"without an event nothing can be derived from the time {name}; list parts of"

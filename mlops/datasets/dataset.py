@@ -11,6 +11,7 @@ from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import numpy.typing as npt
@@ -149,6 +150,10 @@ class Dataset(Protocol):
     @property
     def event(self) -> str:
         """Column of the time at which a prediction is asked for; empty where there is none."""
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """Of the wall clock that events are told by."""
 
     @property
     def unit(self) -> str:

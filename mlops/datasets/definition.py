@@ -284,6 +284,16 @@ class DatasetDefinition(DefinitionPart):
     )
 
     @property
+    def event(self) -> str:
+        """Column of the time at which a prediction is asked for; empty where there is none."""
+        return self.time.event if self.time else ""
+
+    @property
+    def zone(self) -> str:
+        """Name of the zone of times that carry none."""
+        return self.time.zone if self.time else "UTC"
+
+    @property
     def columns(self) -> dict[str, FeatureDeclaration]:
         """Every column that is read, by name, with its type."""
         known = {**self.features, **self.context}

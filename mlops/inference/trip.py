@@ -7,13 +7,11 @@ from __future__ import annotations
 
 from datetime import datetime
 from typing import Annotated, Final
-from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictInt, StrictStr
 
+from mlops.datasets.taxi.trips import NEW_YORK
 from mlops.datasets.wall_clock import wall_clock_in
-
-NEW_YORK: Final = ZoneInfo("America/New_York")
 
 MAX_ID_LENGTH: Final = 128
 # No code or count comes near it, and single precision holds it.

@@ -8,8 +8,6 @@ from typing import Final, get_args
 
 from prometheus_client import Metric
 
-from mlops.datasets.opening import dataset_of
-from mlops.datasets.wall_clock import instant_of
 from mlops.deployment.states import FINAL, Kind
 from mlops.observability.gauges import gauge, seconds_of, single
 from mlops.observability.world import ObservedWorld
@@ -39,9 +37,7 @@ def version_metrics(world: ObservedWorld) -> Iterator[Metric]:
         return
     receipt, evaluation = champion.receipt, champion.evaluation
     family = receipt.family if receipt else "unknown"
-    until = receipt.windows["test"].end if receipt else None
-    clock = dataset_of(world.settings).watching(world.settings).zone if until else None
-    learned_until = instant_of(until, clock) if until and clock else None
+    learned_until = receipt.windows["test"].end if receipt else None
     yield gauge(
         "mlops_model_champion_info",
         "1 for the champion, with its version and family",
@@ -50,7 +46,7 @@ def version_metrics(world: ObservedWorld) -> Iterator[Metric]:
     moments = {
         "promoted": ("Time at which the champion was promoted", champion.promoted_at),
         "registered": ("Time at which the champion was registered", champion.created_at),
-        "learned_until": ("End of the champion's training set", learned_until),
+        "learned_until": ("End of the champion's training set", world.instant(learned_until)),
     }
     for name, (meaning, at) in moments.items():
         yield single(f"mlops_model_champion_{name}_timestamp_seconds", meaning, seconds_of(at))

@@ -11,8 +11,6 @@ import pandas as pd
 from prometheus_client import Metric
 
 from mlops.data.store.manifests import TRAINING_SETS
-from mlops.datasets.opening import dataset_of
-from mlops.datasets.wall_clock import instant_of
 from mlops.observability.gauges import gauge, seconds_of
 from mlops.observability.memory import WorldPart, stamp_of
 from mlops.observability.world import ObservedWorld
@@ -138,19 +136,14 @@ def training_set_metrics(world: ObservedWorld) -> Iterator[Metric]:
 def _of_training_set(
     world: ObservedWorld, manifest: TrainingSetManifest
 ) -> dict[str, float | None]:
-    quality, until = manifest.quality, manifest.test.end
+    quality = manifest.quality
     return {
         "rows": manifest.rows,
         "refused_rows": quality.rows_quarantined,
         "refused_share": quality.bad_share,
-        "until_timestamp_seconds": seconds_of(_instant(world, until)) if until else None,
+        "until_timestamp_seconds": seconds_of(world.instant(manifest.test.end)),
         "synthetic": float(manifest.extraction.synthetic),
     }
-
-
-def _instant(world: ObservedWorld, moment: datetime) -> datetime:
-    """Return when the dataset's clock shows a moment."""
-    return instant_of(moment, dataset_of(world.settings).watching(world.settings).zone)
 
 
 def _published(world: ObservedWorld) -> dict[str, float]:

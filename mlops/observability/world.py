@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import pandas as pd
 
+from mlops.datasets.opening import dataset_of
+from mlops.datasets.wall_clock import instant_of
 from mlops.observability import parts
 from mlops.observability.memory import Memory, Stamp, WorldPart
 from mlops.observability.parts import (
@@ -109,6 +111,10 @@ class ObservedWorld:
         """The present, with time zone; a table that uses it is made again every few minutes."""
         self.used[parts.NOW] = self.stamp(parts.clock)
         return self.at
+
+    def instant(self, moment: datetime | None) -> datetime | None:
+        """Return when the clocks of the dataset show a moment; None of none."""
+        return moment and instant_of(moment, dataset_of(self.settings).zone)
 
     @property
     def versions(self) -> tuple[VersionInfo, ...]:

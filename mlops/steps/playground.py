@@ -14,11 +14,17 @@ from typing import Any, Final
 import pandas as pd
 
 from mlops import progress
-from mlops.datasets.taxi.trips import DISTANCE, DROPOFF_ZONE, PASSENGERS, PICKUP_AT, PICKUP_ZONE
+from mlops.datasets.taxi.trips import (
+    DISTANCE,
+    DROPOFF_ZONE,
+    NEW_YORK,
+    PASSENGERS,
+    PICKUP_AT,
+    PICKUP_ZONE,
+)
 from mlops.datasets.taxi.zone_names import zone_label
 from mlops.errors import ConfigurationError, MlopsError
 from mlops.inference.requests import parse_requests
-from mlops.inference.trip import NEW_YORK
 from mlops.registry.versions import Registry
 from mlops.serving.model.compilation import compile_model
 from mlops.settings import load_settings

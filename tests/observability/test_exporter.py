@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from prometheus_client import CollectorRegistry, Metric
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -37,6 +38,7 @@ from mlops.observability.tables import Refreshed
 from mlops.observability.world import ObservedWorld
 from mlops.retraining.records import PendingApproval, ask_for_approval
 from mlops.settings import ObservabilitySettings, Settings, load_settings
+from tests.datasets.declared.deliveries import DELIVERIES
 
 NOW = datetime(2024, 3, 10, 12, tzinfo=timezone.utc)
 
@@ -159,6 +161,25 @@ def test_the_training_set_is_told_with_its_quality(
     assert of == [270, 30, 0.1, 1]
     until = page("mlops_data_product_until_timestamp_seconds")
     assert until == datetime(2024, 2, 1, 5, tzinfo=timezone.utc).timestamp()  # New York's midnight
+
+
+def test_times_are_told_by_the_clock_of_a_dataset_however_its_rows_are_split(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    make_manifest: Callable[[int], TrainingSetManifest],
+) -> None:
+    table = yaml.safe_load(DELIVERIES) | {"split": {"by": "random", "validation": 0.2, "test": 0.2}}
+    file = tmp_path / "datasets" / "deliveries" / "dataset.yaml"
+    file.parent.mkdir(parents=True)
+    file.write_text(yaml.safe_dump(table))
+    monkeypatch.chdir(tmp_path)
+    settings = load_settings({"home": tmp_path / "home", "dataset": "deliveries"})
+    world = ObservedWorld(settings, training_set=make_manifest(270))
+
+    page = told(world, {"state": GROUPS["training set"]})
+
+    until = page("mlops_data_product_until_timestamp_seconds")
+    assert until == datetime(2024, 1, 31, 23, tzinfo=timezone.utc).timestamp()  # Rome's midnight
 
 
 def test_the_champion_is_told_with_its_evidence(

@@ -57,7 +57,7 @@ def future_findings(definition: DatasetDefinition, frame: Any) -> tuple[list[Tab
 def _features(
     definition: DatasetDefinition, frame: Any, known: KnownAfterwards
 ) -> Iterator[TableFinding]:
-    event = definition.time.event if definition.time else ""
+    event = definition.event
     remedy = "remove it, unless it really is known when a prediction is asked for"
     certain: set[str] = set()
     for name, feature in definition.features.items():

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
+from zoneinfo import ZoneInfo
 
 from mlops.datasets.catalogue import definition_file
 from mlops.datasets.definition import DatasetDefinition
@@ -58,7 +59,12 @@ class DeclaredDataset:
     @property
     def event(self) -> str:
         """Column of the time at which a prediction is asked for; empty where there is none."""
-        return self.definition.time.event if self.definition.time else ""
+        return self.definition.event
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """Of the wall clock that events are told by."""
+        return ZoneInfo(self.definition.zone)
 
     @property
     def unit(self) -> str:

@@ -129,7 +129,7 @@ class TableEncoder:
     def layout(self) -> FeatureLayout:
         """What the columns of the matrix are."""
         codes = {name: len({*known, OTHER}) for name, known in self.categories.items()}
-        event = self._event
+        event = self.definition.event
         minute, weekday = f"{event}_minute_of_day", f"{event}_weekday"
         clock = (minute, weekday) if {minute, weekday} <= {*self.features} else None
         return FeatureLayout(
@@ -175,8 +175,7 @@ class TableEncoder:
         """The parts of times that are features; no parts stand for the minutes from the event."""
         columns = self.definition.request_columns.items()
         times = {n: self.definition.calendar_of(n) for n, each in columns if each.type == "time"}
-        event = self.definition.time.event if self.definition.time else ""
-        return {name: parts for name, parts in times.items() if parts or name != event}
+        return {n: parts for n, parts in times.items() if parts or n != self.definition.event}
 
     def encode(self, frame: pd.DataFrame, *, history: bool = False) -> Matrix:
         """Encode rows.
@@ -208,7 +207,7 @@ class TableEncoder:
         for name, parts in self.times.items():
             yield from (calendar_part(whole[name], part) for part in parts)
             if not parts:
-                since = whole[name] - whole[self._event]
+                since = whole[name] - whole[self.definition.event]
                 minutes = since.astype(np.int64) / _MICROSECONDS_PER_MINUTE
                 yield np.where(np.isnat(since), nan, minutes)
         yield from (pd.isna(whole[name]) for name in self.missing)
@@ -236,10 +235,6 @@ class TableEncoder:
             return nan
         return float(known.index(OTHER) if OTHER in known else len(known))
 
-    @property
-    def _event(self) -> str:
-        return self.definition.time.event if self.definition.time else ""
-
 
 class RowEncoder:
     """Encodes one row at a time, to the bit as `TableEncoder.encode` does, in plain Python.
@@ -260,7 +255,7 @@ class RowEncoder:
         self._times = [
             (name, tuple(map(part_of_one, parts))) for name, parts in encoder.times.items()
         ]
-        self._event = definition.time.event if definition.time else ""
+        self._event = definition.event
         self._missing = encoder.missing
         past = encoder.snapshot
         self._past = past.of_one(definition) if past and definition.histories else lambda _: []

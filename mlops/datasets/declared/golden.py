@@ -42,7 +42,7 @@ def golden_rows(encoder: TableEncoder, days: int = _DAYS) -> pd.DataFrame:
     """
     definition, random = encoder.definition, np.random.default_rng(_SEED)
     columns = definition.request_columns
-    event = definition.time.event if definition.time else ""
+    event = definition.event
     start = encoder.snapshot.as_of if encoder.snapshot else _NO_HISTORY
     minutes = random.integers(0, days * 24 * 60, _ROWS)
     events = np.array([start + timedelta(minutes=int(m)) for m in minutes], "datetime64[us]")

@@ -119,8 +119,7 @@ def snapshot_of(
 ) -> HistorySnapshot:
     """Freeze what rows, in any order, tell on the morning of a day; later ones are ignored."""
     history = DatasetHistory(definition)
-    time = definition.time
-    events = times_of(frame[time.event if time else ""])
+    events = times_of(frame[definition.event])
     history.add(frame[events < np.datetime64(as_of, "D")])
     return history.snapshot(as_of)
 

@@ -106,7 +106,7 @@ def iter_frames(
         ConfigurationError: If the function that derives columns cannot be loaded.
     """
     wanted = wanted_columns(definition, labels)
-    zone = definition.time.zone if definition.time else "UTC"
+    zone = definition.zone
     derive = derive_function(definition)
     with open_table(path) as table:
         places = _places(table, wanted, path, definition, labels=labels, lenient=derive is not None)
@@ -244,6 +244,6 @@ def _derived(
         where = f"{path}, derived by {definition.derive}"
         values = pa.chunked_array([pa.array(derived[name], from_pandas=True)])
         refuse_wrong_type(values.type, str(name), _KINDS[kind], where)
-        zone = definition.time.zone if definition.time else "UTC"
+        zone = definition.zone
         derived[name] = converted(values, _KINDS[kind], str(name), where, 0, "auto", zone)
     return derived

@@ -82,7 +82,7 @@ class RowForm:
     def __init__(self, definition: DatasetDefinition) -> None:
         self.definition = definition
         asked = definition.request_columns
-        event = definition.time.event if definition.time else ""
+        event = definition.event
         known = {**asked, **{name: definition.columns[name] for name in definition.key}}
         self.columns: Mapping[str, FeatureDeclaration] = {
             name: column.model_copy(
@@ -90,7 +90,7 @@ class RowForm:
             )
             for name, column in known.items()
         }
-        zone = definition.time.zone if definition.time else "UTC"
+        zone = definition.zone
         missing = definition.source.missing
         self._types = {n: _type(column, zone, missing) for n, column in self.columns.items()}
         fields: dict[str, Any] = {

@@ -65,7 +65,7 @@ class HistorySnapshot:
         Returns:
             The columns of `DatasetHistory.annotate`, with the index of ``frame``.
         """
-        events = times_of(frame[definition.time.event if definition.time else ""])
+        events = times_of(frame[definition.event])
         ages = np.fmax(days_of(events) - self._day, 0)  # of a missing time too
         columns: dict[str, Any] = {}
         for name, table in self.tables.items():
@@ -94,7 +94,7 @@ class HistorySnapshot:
 
         It answers to the bit as `lookup`, in the order of its columns, in plain Python.
         """
-        event = definition.time.event if definition.time else ""
+        event = definition.event
         as_of = int(self._day) + _EPOCH
         declared = [definition.histories[name] for name in self.tables]
         groups = [*dict.fromkeys(by for each in declared for by in levels_of(each))]

@@ -82,8 +82,8 @@ def split_days(
     Raises:
         DataQualityError: If they are longer than the data.
     """
-    time, split = definition.time, definition.split
-    events = pd.Series(times_of(frame[time.event if time else ""])).dropna()
+    split = definition.split
+    events = pd.Series(times_of(frame[definition.event])).dropna()
     if events.empty:
         raise DataQualityError("split: no row has an event", "check the column of time.event")
     first = events.min().normalize()

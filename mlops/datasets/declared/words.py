@@ -67,13 +67,12 @@ def _name(definition: DatasetDefinition, column: str) -> str:
 
 
 def _features(definition: DatasetDefinition) -> Iterator[tuple[str, str]]:
-    event = definition.time.event if definition.time else ""
     for column, declared in definition.request_columns.items():
         name, parts = _name(definition, column), definition.calendar_of(column)
         yield from ((f"{column}_{part}", f"{_PARTS[part]} of {name}") for part in parts)
         yield f"{column}_missing", f"whether {name} is missing"
         if declared.type == "time" and not parts:
-            name = f"minutes from {_name(definition, event)} to {name}"
+            name = f"minutes from {_name(definition, definition.event)} to {name}"
         yield column, name
     for group, history in definition.histories.items():
         for feature, statistic in zip(
@@ -94,7 +93,7 @@ def _history(definition: DatasetDefinition, history: HistoryDeclaration, statist
 
 def _inputs(definition: DatasetDefinition) -> str:
     known = _listed(_name(definition, column) for column in definition.features)
-    event = definition.time.event if definition.time else ""
+    event = definition.event
     parts = _listed(_PARTS[part] for part in definition.calendar_of(event))
     calendar = f", and the {parts} of {_name(definition, event)}" if parts else ""
     past = (

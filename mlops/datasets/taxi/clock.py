@@ -17,8 +17,6 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-NEW_YORK_NAME: Final = "America/New_York"
-
 _YEARS: Final = range(2007, 2101)
 _HOUR: Final = np.timedelta64(1, "h")
 _WINTER: Final = 5 * _HOUR  # that New York is behind UTC

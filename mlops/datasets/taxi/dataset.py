@@ -8,7 +8,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from mlops.datasets.taxi.trips import OPTIONAL, PICKUP_AT, TARGET
+from mlops.datasets.taxi.trips import NEW_YORK, OPTIONAL, PICKUP_AT, TARGET
 
 if TYPE_CHECKING:
     import numpy as np
@@ -38,6 +38,7 @@ class TaxiTrips:
     name = "taxi"
     target = TARGET
     event = PICKUP_AT
+    zone = NEW_YORK
     unit = "min"
     answer = "prediction_minutes"
     answer_bounds = (

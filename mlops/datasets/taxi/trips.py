@@ -7,6 +7,9 @@ and nothing downstream knows the difference.
 from __future__ import annotations
 
 from typing import Final
+from zoneinfo import ZoneInfo
+
+NEW_YORK: Final = ZoneInfo("America/New_York")  # whose wall clock trips are told by
 
 PICKUP_AT: Final = "pickup_at"
 DROPOFF_AT: Final = "dropoff_at"

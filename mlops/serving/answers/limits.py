@@ -28,6 +28,7 @@ from mlops.datasets.taxi.contract.rules import (
 from mlops.datasets.taxi.trips import (
     DISTANCE,
     DROPOFF_ZONE,
+    NEW_YORK,
     NUMBER_OF_ZONES,
     PASSENGERS,
     PICKUP_AT,
@@ -35,7 +36,6 @@ from mlops.datasets.taxi.trips import (
     RATE_CODE,
     UNKNOWN_ZONES,
 )
-from mlops.inference.trip import NEW_YORK
 from mlops.serving.answers.errors import MAX_PROBLEMS, FieldsError, Problem
 from mlops.settings import Settings
 

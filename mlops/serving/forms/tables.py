@@ -59,8 +59,8 @@ class TableForm:
         self._limits = limits
         self._form = RowForm(definition)
         self._unit = json.dumps(definition.task.unit)
-        self._event = definition.time.event if definition.time else ""
-        self._zone = ZoneInfo(definition.time.zone if definition.time else "UTC")
+        self._event = definition.event
+        self._zone = ZoneInfo(definition.zone)
 
     @cached_property
     def log(self) -> LogLayout:

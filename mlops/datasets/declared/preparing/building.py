@@ -60,13 +60,13 @@ def build(
     Raises:
         DataQualityError: If a window would be empty, naming the field of the definition.
     """
-    time = definition.time
+    event = definition.event
     folder = settings.staging / f"features-{_key(definition, validated)[:16]}"
     parts = sorted(validated.parts, key=lambda part: part.month)
     places = _places(definition, validated, parts)
-    history = DatasetHistory(definition) if time else None
+    history = DatasetHistory(definition) if event else None
     built = []
-    months = _by_month(time.event, parts, places) if time else _undated(parts, places)
+    months = _by_month(event, parts, places) if event else _undated(parts, places)
     for month, rows in months:
         table = pd.concat([rows, history.annotate(rows)], axis=1) if history else rows
         target = folder / f"{month}.parquet"
@@ -80,7 +80,7 @@ def build(
         parts=tuple(built),
         feature_version=feature_version(definition),
         target=definition.task.target,
-        event=time.event if time else "",
+        event=event,
     )
 
 

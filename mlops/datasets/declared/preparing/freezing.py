@@ -65,8 +65,8 @@ def freeze(
     paths = [part.uri for part in training_set.parts]
     columns = _columns(definition)
     rows: pd.DataFrame = read_table(paths, STAGED_ANEW, columns).to_pandas()
-    time, history, known = definition.time, DatasetHistory(definition), np.datetime64("0001-01-01")
-    dates = times_of(rows[time.event if time else ""]).astype("datetime64[D]")
+    history, known = DatasetHistory(definition), np.datetime64("0001-01-01")
+    dates = times_of(rows[definition.event]).astype("datetime64[D]")
     frozen = {}
     for name, as_of in sorted(days.items(), key=lambda item: item[1]):
         day = np.datetime64(as_of, "D")

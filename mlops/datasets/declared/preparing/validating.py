@@ -144,7 +144,7 @@ def _validate_month(
         ) from error
     rejecting = {rule.name for rule in rules if rule.action == "quarantine"}
     lengths = [(file, sum(map(len, of_file))) for file, of_file in zip(files, frames, strict=True)]
-    event = definition.time.event if definition.time else ""
+    event = definition.event
     order = sorted(definition.columns, key=lambda name: name != event)  # the event first
     broken = broken_rules(rules, rows)
     return stage_month(rows, broken, rejecting, lengths, order, folder, month)

@@ -56,7 +56,7 @@ class RowsArriving:
         named = self._named_months()
         if named is None:
             files = self._files("")
-            events = self.rows(files)[self._event].dropna().to_numpy()
+            events = self.rows(files)[self.definition.event].dropna().to_numpy()
             return {
                 str(month): files
                 for month in np.unique(events.astype("datetime64[M]"))
@@ -88,10 +88,6 @@ class RowsArriving:
     def actual(self, files: Sequence[SourceFile]) -> ActualRows:
         """Read what turned out of rows, to be found by their keys."""
         return ActualRows.of(self.definition, self.rows(files))
-
-    @property
-    def _event(self) -> str:
-        return self.definition.time.event if self.definition.time else ""
 
     def _named_months(self) -> frozenset[str] | None:
         """Return the months of which there are files; None if files do not say their month."""

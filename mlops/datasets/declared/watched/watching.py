@@ -101,7 +101,7 @@ class TableWatching:
     @property
     def zone(self) -> ZoneInfo:
         """The zone of times that carry none."""
-        return ZoneInfo(self.time.zone)
+        return ZoneInfo(self.definition.zone)
 
     @property
     def label_delay(self) -> timedelta:

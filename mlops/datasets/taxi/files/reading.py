@@ -17,11 +17,11 @@ import pyarrow as pa
 
 from mlops.data.files.conversion import converted, have_zone, plain, plain_type, refuse_wrong_type
 from mlops.data.files.tables import Table, open_table
-from mlops.datasets.taxi.clock import NEW_YORK_NAME
 from mlops.datasets.taxi.trips import (
     DISTANCE,
     DROPOFF_AT,
     DROPOFF_ZONE,
+    NEW_YORK,
     PICKUP_AT,
     PICKUP_ZONE,
     REQUEST_COLUMNS,
@@ -286,7 +286,7 @@ def _frames(
                 name = table.fields[positions[column]][0]
                 dtype = TRIP_COLUMNS[column]
                 arrays[column] = converted(
-                    read[column], dtype, name, str(path), first, clock, NEW_YORK_NAME
+                    read[column], dtype, name, str(path), first, clock, NEW_YORK.key
                 )
             else:
                 arrays[column] = np.full(batch.num_rows, np.nan)

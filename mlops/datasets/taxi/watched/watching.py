@@ -8,7 +8,6 @@ from datetime import timedelta
 from functools import cached_property
 from types import MappingProxyType
 from typing import Any, Final
-from zoneinfo import ZoneInfo
 
 import numpy as np
 import pandas as pd
@@ -25,6 +24,7 @@ from mlops.datasets.taxi.trips import (
     DROPOFF_AT,
     DROPOFF_ZONE,
     FARE,
+    NEW_YORK,
     OPTIONAL,
     PASSENGERS,
     PICKUP_AT,
@@ -86,7 +86,7 @@ class TripWatching:
     target = TARGET
     unit = "min"
     plural = "trips"
-    zone = ZoneInfo("America/New_York")
+    zone = NEW_YORK
     possible = (FIRST_PICKUP, LAST_PICKUP)
     label_delay = timedelta(0)  # the source publishes whole months, long after their trips
     asked = MappingProxyType(REQUEST_COLUMNS)
