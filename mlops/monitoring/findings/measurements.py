@@ -14,7 +14,7 @@ from typing import Annotated, Final, Literal, NamedTuple
 
 from pydantic import BeforeValidator
 
-from mlops.datasets.taxi.contract.rule_names import WHOLE, current_measure
+from mlops.datasets.taxi.contract.rule_names import current_measure
 
 FindingKind = Literal[
     "quality",  # the data are not what they claim to be
@@ -26,9 +26,19 @@ FindingKind = Literal[
     "staleness",  # what the model knows is old
     "serving",  # slow, failing or costly answers
 ]
-ALL_ROWS: Final = WHOLE  # the subject of the errors of a whole window
+ALL_ROWS: Final = "all rows"  # the subject of the errors of a whole window
+_FORMERLY: Final = "all trips"
+
+
+def current_subject(name: str) -> str:
+    """Return a subject, or a key that begins with one, as it is called now."""
+    if name.startswith(_FORMERLY):
+        return f"{ALL_ROWS}{name.removeprefix(_FORMERLY)}"
+    return current_measure(name)
+
+
 # The subject of a measurement, or a key that holds it; also as stored under a former name.
-MeasureName = Annotated[str, BeforeValidator(current_measure)]
+MeasureName = Annotated[str, BeforeValidator(current_subject)]
 Scale = Literal["squares", "distance", "share", "ratio", "difference"]
 Side = Literal["high", "low", "both"]
 

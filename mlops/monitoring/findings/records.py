@@ -18,10 +18,9 @@ from typing import Any, Final, Literal
 
 from pydantic import Field
 
-from mlops.datasets.taxi.contract.rule_names import current_measure
 from mlops.errors import DamagedFileError
 from mlops.evaluation.results import Result
-from mlops.monitoring.findings.measurements import ALL_ROWS, FindingKind
+from mlops.monitoring.findings.measurements import ALL_ROWS, FindingKind, current_subject
 from mlops.monitoring.findings.policy import Decision
 from mlops.monitoring.findings.report import WindowReport
 from mlops.records.files import report as warn
@@ -210,6 +209,6 @@ def _in_outline(content: dict[str, Any]) -> dict[str, Any]:
         kind, outcome = finding.get("kind", finding.get("family")), finding["outcome"]
         is_nearest = outcome != "unjudged" and kind not in nearest
         nearest |= {kind} if is_nearest else set()
-        if is_nearest or outcome == "alarm" or current_measure(finding["subject"]) == ALL_ROWS:
+        if is_nearest or outcome == "alarm" or current_subject(finding["subject"]) == ALL_ROWS:
             kept.append(finding)
     return {**content, "report": {**content["report"], "findings": kept}}

@@ -20,8 +20,6 @@ FORMER_NAMES: Final = {
     "rate_code": "rate_code_unknown",
     "fare_sign": "fare_negative",
 }
-WHOLE: Final = "all rows"  # what monitoring calls a window that is not cut into slices
-_FORMER_WHOLE: Final = "all trips"
 _FORMER_MEASURES: Final = re.compile(rf"\brule ({'|'.join(FORMER_NAMES)})\b")
 
 
@@ -31,7 +29,5 @@ def current_name(rule: str) -> str:
 
 
 def current_measure(name: str) -> str:
-    """Return what monitoring calls now what it stored under a former name."""
-    if name.startswith(_FORMER_WHOLE):
-        return f"{WHOLE}{name.removeprefix(_FORMER_WHOLE)}"
+    """Return the name of a measurement with the rule that it names as it is called now."""
     return _FORMER_MEASURES.sub(lambda found: f"rule {current_name(found[1])}", name)
