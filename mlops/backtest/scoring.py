@@ -10,13 +10,13 @@ from mlops.backtest.results import Live
 from mlops.backtest.store import WAY_OUT, Store, key_of
 from mlops.backtest.training import Training, model_of
 from mlops.data.months import month_bounds
+from mlops.datasets.answers import ANSWER
 from mlops.errors import DamagedFileError
 from mlops.evaluation.metrics import interval_metrics, regression_metrics
 from mlops.records.atomic import atomic_file
 from mlops.records.files import report
 from mlops.records.parquet import read_table, write_table
 from mlops.settings import Settings
-from mlops.training.artifact import OUTPUTS
 
 
 def predictions_of(
@@ -32,7 +32,7 @@ def predictions_of(
         store: Keeps the answers, one parquet file per champion and month.
 
     Returns:
-        `OUTPUTS` by the numbers of rows.
+        `ANSWER` by the numbers of rows.
     """
     requests = clock.requests(*month_bounds(month))
     key = key_of("predictions", champion.key, content_sha256(requests))
@@ -58,7 +58,7 @@ def live_performance(predictions: pd.DataFrame, ended: pd.DataFrame, target: str
         target: Column of the answers.
     """
     both = predictions.join(ended[[target]], how="inner")
-    actual, (minutes, lower, upper) = both[target], (both[name] for name in OUTPUTS)
+    actual, (minutes, lower, upper) = both[target], (both[name] for name in ANSWER)
     errors = regression_metrics(actual, minutes)
     return Live(
         rows=len(both),

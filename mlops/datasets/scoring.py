@@ -8,15 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Protocol
 
 import pandas as pd
 
 from mlops.data.origins import TripOrigin
 from mlops.data.references import Extraction, SourceFile
-
-# Columns of predictions with their interval.
-OUTPUTS: Final = ("prediction", "lower", "upper")
 
 
 class RequestFiles(Protocol):

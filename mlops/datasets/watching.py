@@ -14,6 +14,7 @@ import pandas as pd
 
 from mlops.data.origins import TripOrigin
 from mlops.data.references import SourceFile
+from mlops.datasets.answers import ANSWER, PREDICTION
 from mlops.datasets.dataset import Encoder
 from mlops.errors import DataQualityError
 
@@ -21,12 +22,6 @@ Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
 MonthFiles = Mapping[str, tuple[SourceFile, ...]]
-
-# Columns of predictions, as models name them.
-PREDICTION: Final = "prediction_minutes"
-LOWER: Final = "lower_minutes"
-UPPER: Final = "upper_minutes"
-ANSWER: Final = (PREDICTION, LOWER, UPPER)
 
 # The log may keep single precision, and an interval has only as many widths as its model has bins:
 # what is computed in one precision and in the other must not fall on two sides of a table's edge.

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from mlops.datasets.answers import ANSWER
 from mlops.datasets.opening import dataset_of
 from mlops.deployment.checks import at_most, none_of, verdict
 from mlops.errors import ConfigurationError, RegistryError
@@ -21,7 +22,6 @@ from mlops.evaluation.verdict import RuleResult, Verdict
 from mlops.registry.versions import Registry, VersionInfo
 from mlops.serving.model.bundle import tolerance
 from mlops.settings import Settings
-from mlops.training.artifact import OUTPUTS
 
 Compile = Callable[[Any, VersionInfo], Callable[[pd.DataFrame], npt.NDArray[np.float64]]]
 
@@ -48,7 +48,7 @@ def artifact_verdict(
         model, info = registry.load(version)
         dataset = dataset_of(settings)
         requests = dataset.golden_requests(model.encoder).rows
-        answers = model.predict(requests)[list(OUTPUTS)].to_numpy(dtype=np.float64)
+        answers = model.predict(requests)[list(ANSWER)].to_numpy(dtype=np.float64)
         bundle = compiled(model, info)(requests)
     except (ConfigurationError, RegistryError):
         raise  # says nothing about the artifact: the step can be repeated

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
+from mlops.datasets.answers import ANSWER
 from mlops.datasets.dataset import Dataset
 from mlops.evaluation.metrics import FloatArray, interval_metrics, regression_metrics
 from mlops.evaluation.performance import Servable, prediction_latency_ms, saved_size_mb
@@ -59,8 +60,7 @@ def gather_evidence(
     """
     actual = frame[dataset.target].to_numpy(dtype=np.float64)
     predicted = model.predict(frame)
-    answers = predicted["prediction_minutes"].to_numpy(dtype=np.float64)
-    lower, upper = (predicted[f"{end}_minutes"].to_numpy(np.float64) for end in ("lower", "upper"))
+    answers, lower, upper = (predicted[name].to_numpy(np.float64) for name in ANSWER)
     labels = dataset.slices(frame)
     has_interval = not (np.isnan(lower).all() or np.isnan(upper).all())
     evaluation = Evaluation(

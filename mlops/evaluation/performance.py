@@ -20,7 +20,7 @@ class Servable(Protocol):
         ...
 
     def predict(self, frame: pd.DataFrame) -> pd.DataFrame:
-        """Predict ``prediction_minutes``, ``lower_minutes`` and ``upper_minutes``."""
+        """Predict `mlops.datasets.answers.ANSWER`."""
         ...
 
     def save(self, path: Path) -> None:

@@ -13,8 +13,8 @@ from pandas.api.types import is_numeric_dtype
 from mlops.counting import counted
 from mlops.data.months import month_bounds
 from mlops.data.store.windows import SPLIT, WINDOWS, is_assigned
+from mlops.datasets.answers import LOWER, UPPER
 from mlops.datasets.opening import dataset_of
-from mlops.datasets.watching import ANSWER, LOWER, UPPER
 from mlops.observability.table import ObservedTable
 from mlops.observability.world import ObservedWorld, frame_of
 from mlops.settings import ALL_MONTHS
@@ -229,7 +229,7 @@ def _newest(world: ObservedWorld) -> tuple[str, pd.DataFrame] | None:
         answers = answers[(answers["version"] == last.version) & (answers["role"] != "shadow")]
         if len(answers):
             layout = log_layout(world.settings)
-            names = layout.asked | dict(zip(layout.answers[-3:], ANSWER, strict=True))
+            names = layout.asked | layout.predicted
             frame = answers[[*names]].rename(columns=names)
             frame["interval_width"] = frame[UPPER] - frame[LOWER]
             return f"{counted(len(frame), 'answer')} {_span(last.start, last.end)}", frame

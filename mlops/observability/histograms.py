@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import pandas as pd
 
-from mlops.datasets.watching import PREDICTION
+from mlops.datasets.answers import PREDICTION
 from mlops.observability.serving_samples import PREDICTION_BUCKET
 from mlops.serving.answers.metrics import SECONDS
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pandas as pd
 
 import mlops
+from mlops.datasets.answers import ANSWER
 from mlops.datasets.taxi.trips import DROPOFF_ZONE, PICKUP_AT, PICKUP_ZONE, REQUEST_COLUMNS
 from mlops.registry.connection import replaced
 
@@ -28,7 +29,6 @@ _ARTIFACT: Final = "trip_duration_model"
 _NEEDED: Final = (PICKUP_AT, PICKUP_ZONE, DROPOFF_ZONE)
 _SPEC_TYPES: Final = {"datetime64[us]": "datetime", "int32": "integer", "float64": "double"}
 _DECLARED_TYPES: Final = {"time": "datetime", "category": "string"}  # numbers and flags: double
-PREDICTION_COLUMNS: Final = ("prediction_minutes", "lower_minutes", "upper_minutes")
 
 
 def write_model(
@@ -114,9 +114,7 @@ def signature(encoder: Encoder | None = None) -> Any:
             ColSpec(_DECLARED_TYPES.get(column.type, "double"), name, required=not column.optional)
             for name, column in table.definition.request_columns.items()
         ]
-    return ModelSignature(
-        Schema(inputs), Schema([ColSpec("double", c) for c in PREDICTION_COLUMNS])
-    )
+    return ModelSignature(Schema(inputs), Schema([ColSpec("double", c) for c in ANSWER]))
 
 
 def example(encoder: Encoder | None = None) -> pd.DataFrame:

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from mlops.counting import counted
+from mlops.datasets.answers import ANSWER
 from mlops.datasets.dataset import Encoder
 from mlops.evaluation.metrics import interval_metrics, regression_metrics
 from mlops.evaluation.results import Evaluation
@@ -23,7 +24,7 @@ from mlops.reproduction.findings import (
     Stage,
     compared,
 )
-from mlops.training.artifact import OUTPUTS, TabularModel
+from mlops.training.artifact import TabularModel
 
 _PLACES: Final = 20  # kept as evidence
 _FIT: Final = ("family", "params", "rows", "shortest", "longest", "estimator")
@@ -64,7 +65,7 @@ def compare_answers(
         evaluation: What was recorded when the version was registered.
         test: The rows of the test window, with their answers.
     """
-    columns = OUTPUTS if rebuilt.interval is not None else OUTPUTS[:1]
+    columns = ANSWER if rebuilt.interval is not None else ANSWER[:1]
     before, now = (model.predict(test)[list(columns)] for model in (stored, rebuilt))
     yield _predictions(before, now)
     actual = test[stored.target].to_numpy(dtype=np.float64)

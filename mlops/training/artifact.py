@@ -20,6 +20,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from mlops.cores import usable_cores
+from mlops.datasets.answers import ANSWER
 from mlops.datasets.dataset import Encoder, Target, training_matrix
 from mlops.errors import MlopsError, cause_of
 from mlops.records.atomic import atomic_file
@@ -33,8 +34,6 @@ from mlops.training.intervals import (
     folds_of,
     out_of_fold,
 )
-
-OUTPUTS: Final = ("prediction_minutes", "lower_minutes", "upper_minutes")
 
 _FORMAT: Final = "mlops.tabular_model/1"
 # Rows encoded and predicted at a time: a block's matrix stays in a core's cache.
@@ -149,11 +148,11 @@ class TabularModel:
             frame: As for `predict_point`.
 
         Returns:
-            ``prediction_minutes``, ``lower_minutes`` and ``upper_minutes`` with the frame's index;
-            the prediction never lies outside of the interval. Bounds are NaN before calibration.
+            `ANSWER` with the frame's index; the prediction never lies outside of the interval.
+            Bounds are NaN before calibration.
         """
-        answers = self._in_blocks(frame, self._center_and_bounds, len(OUTPUTS))
-        return pd.DataFrame(answers, columns=list(OUTPUTS), index=frame.index)
+        answers = self._in_blocks(frame, self._center_and_bounds, len(ANSWER))
+        return pd.DataFrame(answers, columns=list(ANSWER), index=frame.index)
 
     def with_residual_interval(self, twin: TabularModel, validation: pd.DataFrame) -> TabularModel:
         """Return the model with an interval from the errors of its twin.

@@ -14,13 +14,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from mlops.datasets.answers import ANSWER
 from mlops.datasets.taxi.features.encoding import FEATURES, FeatureEncoder
 from mlops.datasets.taxi.features.routes import RouteStatistics
 from mlops.datasets.taxi.trips import PICKUP_AT, REQUEST_COLUMNS, TARGET
 from mlops.errors import ConfigurationError, DataQualityError, MlopsError
 from mlops.settings import FeatureSettings
 from mlops.training import artifact
-from mlops.training.artifact import OUTPUTS, TabularModel
+from mlops.training.artifact import TabularModel
 from mlops.training.families import FAMILIES, OBJECTIVES
 from mlops.training.stored_classes import FORMER_FORMAT
 
@@ -86,7 +87,7 @@ def test_bounds_enclose_the_prediction_and_stay_in_what_was_taught(
 
     found = model.predict(requests)
 
-    assert tuple(found) == OUTPUTS
+    assert tuple(found) == ANSWER
     assert (found["lower_minutes"] <= found["prediction_minutes"]).all()
     assert (found["prediction_minutes"] <= found["upper_minutes"]).all()
     assert found.to_numpy().min() >= model.shortest

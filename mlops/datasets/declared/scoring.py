@@ -20,6 +20,7 @@ from mlops.data.files.tables import open_table
 from mlops.data.origins import TripOrigin
 from mlops.data.quality import REASONS, SOURCE, reasons_of
 from mlops.data.references import Extraction, SourceFile
+from mlops.datasets.answers import OUTPUTS
 from mlops.datasets.declared.months import require_monthly, with_months
 from mlops.datasets.declared.preparing.extracting import extract, rows_of
 from mlops.datasets.declared.preparing.identity import identity_of
@@ -27,7 +28,6 @@ from mlops.datasets.declared.preparing.validating import declared_rules_in_force
 from mlops.datasets.declared.reading import dtype_of, iter_frames
 from mlops.datasets.declared.rules import DatasetRule, broken_rules
 from mlops.datasets.definition import DatasetDefinition
-from mlops.datasets.scoring import OUTPUTS
 from mlops.errors import ConfigurationError
 from mlops.settings import Settings
 

@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from mlops.data.origins import TripOrigin, is_synthetic
 from mlops.data.references import Extraction, SourceFile
-from mlops.datasets.scoring import OUTPUTS
+from mlops.datasets.answers import ANSWER
 from mlops.datasets.taxi.contract.validation import split_requests
 from mlops.datasets.taxi.files.reading import (
     check_trip_file,
@@ -35,7 +35,7 @@ class TripRequestFiles:
     """Files of trips of the taxi that `settings.source` names."""
 
     settings: Settings
-    outputs: ClassVar[tuple[str, ...]] = tuple(f"{name}_minutes" for name in OUTPUTS)
+    outputs: ClassVar[tuple[str, ...]] = ANSWER
     span: ClassVar[tuple[float, float]] = (0.0, _DAY)
     rules: ClassVar[str] = "datasets/taxi/contract/rules.py"
 

@@ -15,8 +15,9 @@ import numpy as np
 import pandas as pd
 
 from mlops import extensions
+from mlops.datasets.answers import ANSWER
 from mlops.datasets.opening import dataset_of
-from mlops.datasets.watching import ANSWER, Watching
+from mlops.datasets.watching import Watching
 from mlops.monitoring.findings.measurements import Measurement
 from mlops.monitoring.findings.records import WindowRecord
 from mlops.monitoring.measures.judging import report_window

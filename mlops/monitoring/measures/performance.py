@@ -10,7 +10,8 @@ from typing import Final
 
 import numpy as np
 
-from mlops.datasets.watching import ANSWER, PREDICTION, Floats, Ints, Mask
+from mlops.datasets.answers import ANSWER, PREDICTION
+from mlops.datasets.watching import Floats, Ints, Mask
 from mlops.monitoring.findings.measurements import ALL_ROWS, Measurement, Scale, Side
 from mlops.monitoring.reference.nulls import MIN_ROWS
 from mlops.monitoring.reference.profile import ReferenceProfile

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from mlops.datasets.answers import ANSWER, PREDICTION
 from mlops.datasets.opening import dataset_of
-from mlops.datasets.watching import ANSWER, PREDICTION, Watching
+from mlops.datasets.watching import Watching
 from mlops.evaluation.bootstrap import relative_gain
 from mlops.monitoring.measures.performance import judgeable
 from mlops.monitoring.windows.features import RowWindow

@@ -12,7 +12,7 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
-from mlops.datasets.watching import ANSWER
+from mlops.datasets.answers import ANSWER
 from mlops.errors import DataQualityError
 from mlops.monitoring.findings.measurements import Measurement
 from mlops.monitoring.reference.profile import ReferenceProfile

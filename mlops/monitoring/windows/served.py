@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from mlops.datasets.watching import ANSWER, Watching
+from mlops.datasets.watching import Watching
 from mlops.deployment.endpoint import KEY_NAME as DEPLOYMENT
 from mlops.monitoring.windows.arrivals import months_of
 from mlops.monitoring.windows.cutting import DAY_US, Instants, Span, cut
@@ -97,7 +97,6 @@ def read_spans(
     waiting = {span: list[pd.DataFrame]() for span in spans}
     layout = log_layout(settings)
     names, answers = layout.asked, layout.answers
-    models = dict(zip(answers[-len(ANSWER) :], ANSWER, strict=True))
     columns = (*_LOOK, ROW, *names, *answers)
     order = [*_ORDER, *[*names][:_COLUMNS_OF_ORDER]]
     for day in _days(span.span for span in waiting):
@@ -114,7 +113,7 @@ def read_spans(
                 whole = pd.concat(parts, ignore_index=True)
                 whole = whole.sort_values(order, kind="stable", ignore_index=True)
                 rows = whole[[*names]].rename(columns=names)
-                found = whole[[*answers]].rename(columns=models)
+                found = whole[[*answers]].rename(columns=layout.predicted)
                 yield span, Answered(rows, found, whole[AT])
 
 

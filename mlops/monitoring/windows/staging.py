@@ -36,7 +36,7 @@ class Answered(NamedTuple):
 
     Attributes:
         rows: What was asked, and labels where they are known.
-        answers: `mlops.datasets.watching.ANSWER`, and numbers that the server computed on its way.
+        answers: `mlops.datasets.answers.ANSWER`, and numbers that the server computed on its way.
         at: When each row was answered, UTC; None if no server answered it.
     """
 

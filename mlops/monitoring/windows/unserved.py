@@ -16,8 +16,9 @@ import pandas as pd
 from mlops import progress
 from mlops.data.months import month_bounds
 from mlops.data.origins import is_synthetic
+from mlops.datasets.answers import ANSWER
 from mlops.datasets.wall_clock import instant_of, wall_clock_of
-from mlops.datasets.watching import ANSWER, Arriving, MonthFiles, Watching
+from mlops.datasets.watching import Arriving, MonthFiles, Watching
 from mlops.errors import MlopsError
 from mlops.inference.overlap import predictions_of
 from mlops.monitoring.findings.records import WindowRecord

@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from mlops.datasets.answers import ANSWER, OUTPUTS
 from mlops.datasets.definition import FeatureDeclaration
 from mlops.datasets.taxi.trips import REQUEST_COLUMNS
 
@@ -25,7 +26,6 @@ REQUEST_ID: Final = "request_id"
 ROW: Final = "row"  # the row's place in its request; with id and role, the key of an answer
 AT: Final = "at"
 MILES: Final = "miles_used"  # the request's distance, or what the route's history put in its place
-MINUTES: Final = ("prediction_minutes", "lower_minutes", "upper_minutes")
 
 _TEXT: Final = pa.dictionary(pa.int32(), pa.string())
 _ARROW: Final = {
@@ -48,8 +48,7 @@ _DECLARED: Final = {
     "flag": pa.bool_(),
     "time": pa.timestamp("us"),
 }
-_ANSWER: Final = ("prediction", "lower", "upper")
-_TAKEN: Final = frozenset({*(field.name for field in _BY_REQUEST), *_ANSWER})
+_TAKEN: Final = frozenset({*(field.name for field in _BY_REQUEST), *OUTPUTS})
 
 
 class LogLayout(NamedTuple):
@@ -73,7 +72,12 @@ class LogLayout(NamedTuple):
     @property
     def answers(self) -> tuple[str, ...]:
         """What the server found: the number it computed, if it did, and the answer's three."""
-        return tuple(self.schema.names[-len(_ANSWER) - self.computed :])
+        return tuple(self.schema.names[-len(OUTPUTS) - self.computed :])
+
+    @property
+    def predicted(self) -> dict[str, str]:
+        """What models call each of the answer's three."""
+        return dict(zip(self.answers[-len(ANSWER) :], ANSWER, strict=True))
 
 
 def logged_name(column: str) -> str:
@@ -90,7 +94,7 @@ def table_log(columns: Mapping[str, FeatureDeclaration]) -> LogLayout:
     fields = [
         pa.field(logged_name(name), _DECLARED[column.type]) for name, column in columns.items()
     ]
-    answers = [pa.field(name, pa.float64()) for name in _ANSWER]
+    answers = [pa.field(name, pa.float64()) for name in OUTPUTS]
     return LogLayout(pa.schema([*_BY_REQUEST, *fields, *answers]), tuple(columns))
 
 
@@ -99,7 +103,7 @@ SCHEMA: Final = pa.schema(
         *_BY_REQUEST,
         *(pa.field(name, _ARROW[kind]) for name, kind in REQUEST_COLUMNS.items()),
         pa.field(MILES, pa.float32()),
-        *(pa.field(name, pa.float32()) for name in MINUTES),
+        *(pa.field(name, pa.float32()) for name in ANSWER),
     ]
 )
 DEFAULT_LOG: Final = LogLayout(SCHEMA, tuple(REQUEST_COLUMNS), computed=True)

@@ -8,17 +8,18 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from mlops.datasets.answers import ANSWER
 from mlops.serving.model.bundle import Golden, tolerance
 from mlops.serving.model.encoders import ServedEncoder
 from mlops.serving.model.kernels import Values
-from mlops.training.artifact import OUTPUTS, TabularModel
+from mlops.training.artifact import TabularModel
 from mlops.training.intervals import ResidualInterval
 
 
 def golden_answers(model: TabularModel, encoder: ServedEncoder) -> Golden:
     """Ask a trained model the golden requests of its encoder."""
     requests = encoder.golden_requests()
-    answers = model.predict(requests)[list(OUTPUTS)].to_numpy()
+    answers = model.predict(requests)[list(ANSWER)].to_numpy()
     certain = _away_from_edges(answers[:, 0], model)
     requests, answers = requests[certain], answers[certain]
     return Golden(

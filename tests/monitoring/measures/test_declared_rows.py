@@ -11,9 +11,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from mlops.datasets.answers import ANSWER
 from mlops.datasets.declared.encoding import TableEncoder
 from mlops.datasets.declared.watched.watching import TableWatching
-from mlops.datasets.watching import ANSWER
 from mlops.monitoring.findings.report import WindowReport
 from mlops.monitoring.measures.judging import report_window
 from mlops.monitoring.measures.learning import build_profile

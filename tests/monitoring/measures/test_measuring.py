@@ -13,6 +13,7 @@ import pytest
 
 from demo.faults import kilometres
 from mlops.data.files.conversion import NO_ZONE
+from mlops.datasets.answers import ANSWER
 from mlops.datasets.taxi.trips import DISTANCE, PICKUP_AT, PICKUP_ZONE, REQUEST_COLUMNS, TARGET
 from mlops.datasets.taxi.watched.watching import TripWatching
 from mlops.errors import MlopsError
@@ -22,7 +23,7 @@ from mlops.monitoring.findings.report import Finding
 from mlops.monitoring.measures.measuring import measure
 from mlops.monitoring.windows.collecting import collect
 from mlops.monitoring.windows.staging import Answered, stage
-from mlops.serving.log.rows import MILES, MINUTES
+from mlops.serving.log.rows import MILES
 from mlops.serving.model.compilation import compile_model
 from mlops.settings import Settings, ValidationSettings
 
@@ -62,7 +63,7 @@ def test_a_quiet_window_of_the_compiled_models_answers(watched: Any, home: Setti
     (record,) = measured(home)
 
     # then training code says the same, time passes, and the model is as old as its trips
-    for column in (*MINUTES, MILES):
+    for column in (*ANSWER, MILES):
         skew = finding(record, "skew", column, "share")
         assert (skew.value, skew.outcome, skew.rows) == (0, "ok", 1_000)
     clock = finding(record, "stability", "clock", "progress")
@@ -128,8 +129,8 @@ def test_what_makes_no_sense_is_reported(watched: Any, home: Settings) -> None:
     # given a window where every value that can be broken is
     rows = watched.live[:400][list(REQUEST_COLUMNS)].reset_index(drop=True)
     at = pd.Series(pd.date_range(BEGIN, periods=400, freq="60s"))
-    answers = pd.DataFrame(1e30, index=rows.index, columns=[*MINUTES]).assign(**{MILES: np.inf})
-    answers.loc[:99, MINUTES] = np.nan
+    answers = pd.DataFrame(1e30, index=rows.index, columns=[*ANSWER]).assign(**{MILES: np.inf})
+    answers.loc[:99, ANSWER] = np.nan
     rows.loc[:49, PICKUP_AT] = pd.NaT
     rows.loc[50:99, PICKUP_ZONE] = NO_ZONE
     rows.loc[100:149, PICKUP_ZONE] = 2**31 - 1
@@ -155,7 +156,7 @@ def test_a_detector_that_the_project_adds_is_judged_with_the_others(
 ) -> None:
     add_extension("detectors/same_answer.py")
     trips = watched.live[:100]
-    answers = watched.model.predict(trips).assign(**{MINUTES[0]: 7.0, MILES: 1.0})
+    answers = watched.model.predict(trips).assign(**{ANSWER[0]: 7.0, MILES: 1.0})
     same = Answered(trips, answers, pd.Series(live_at(trips)))
     staged = stage(home, 1, "served", (BEGIN, NOW), same, WATCHING, {})
 

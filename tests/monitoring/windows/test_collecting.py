@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 from pydantic import SecretStr
 
+from mlops.datasets.answers import ANSWER
 from mlops.datasets.taxi.trips import PICKUP_AT, REQUEST_COLUMNS, TARGET
 from mlops.deployment.endpoint import KEY_NAME
 from mlops.monitoring.findings.records import WindowRecord, read_windows, write_window
@@ -26,7 +27,7 @@ from mlops.serving.log.parquet import read_parquet
 from mlops.serving.log.postgresql import PostgresqlSink
 from mlops.serving.log.prediction_log import PredictionLog
 from mlops.serving.log.reading import compact_log
-from mlops.serving.log.rows import MINUTES, SCHEMA
+from mlops.serving.log.rows import SCHEMA
 from mlops.settings import PredictionLogSettings, Settings
 
 BEGIN = datetime(2024, 2, 1, 12, tzinfo=timezone.utc)
@@ -100,7 +101,7 @@ def test_a_log_is_cut_by_version_and_every_answer_is_in_one_window(
     requests = trips.loc[:999, list(REQUEST_COLUMNS)]
     pd.testing.assert_frame_equal(rows[list(REQUEST_COLUMNS)], requests)
     predicted = watched.model.predict(requests).to_numpy()
-    assert answers[list(MINUTES)].to_numpy() == pytest.approx(predicted, abs=1e-5)
+    assert answers[list(ANSWER)].to_numpy() == pytest.approx(predicted, abs=1e-5)
     assert at is not None and at.tolist() == every(1, 1_000).tolist()
     # and they survive the way between two blocks
     assert StagedWindow.model_validate(staged[0].model_dump(mode="json")) == staged[0]
@@ -125,7 +126,7 @@ def test_what_the_servers_own_log_writes_is_collected(watched: Any, home: Settin
 
     assert [window.rows for window in staged] == [1_000]
     rows, answers, _ = read_staged(staged[0])
-    assert answers[list(MINUTES)].to_numpy() == pytest.approx(minutes, abs=1e-5)
+    assert answers[list(ANSWER)].to_numpy() == pytest.approx(minutes, abs=1e-5)
     assert rows[PICKUP_AT].tolist() == watched.live[PICKUP_AT][:1_000].tolist()
 
 
@@ -284,7 +285,7 @@ def test_without_answers_the_champion_is_asked_about_new_months(
     assert rows[PICKUP_AT].is_monotonic_increasing
     predicted = watched.model.predict(rows).to_numpy()
     answers = pd.concat([read_staged(w).answers for w in staged])
-    assert answers[list(MINUTES)].to_numpy() == pytest.approx(predicted, abs=1e-4)
+    assert answers[list(ANSWER)].to_numpy() == pytest.approx(predicted, abs=1e-4)
     # and once only
     remember(settings, staged)
     assert collect(settings, now) == ()

@@ -11,9 +11,9 @@ import pandas as pd
 import pytest
 import yaml
 
+from mlops.datasets.answers import ANSWER
 from mlops.datasets.declared.requests import RowForm
 from mlops.datasets.opening import declared_definition
-from mlops.datasets.watching import ANSWER
 from mlops.monitoring.windows import collecting
 from mlops.monitoring.windows.staging import StagedWindow, read_staged
 from mlops.serving.log.parquet import ParquetSink

@@ -15,10 +15,10 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from mlops.datasets.answers import ANSWER
 from mlops.datasets.taxi.trips import PICKUP_AT, REQUEST_COLUMNS
 from mlops.datasets.taxi.watched.watching import TripWatching
 from mlops.datasets.wall_clock import instant_of, wall_clock_of
-from mlops.datasets.watching import ANSWER
 from mlops.errors import DamagedFileError
 from mlops.monitoring.windows.staging import (
     Answered,

@@ -17,6 +17,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pandas as pd
 
+from mlops.datasets.answers import PREDICTION
 from mlops.datasets.dataset import Encoder
 from mlops.datasets.declared.calendar import calendar_part, times_of
 from mlops.datasets.declared.encoding import TableEncoder
@@ -28,15 +29,7 @@ from mlops.datasets.declared.slices import slice_labels
 from mlops.datasets.declared.watched.order import require_order
 from mlops.datasets.declared.words import words_of_definition
 from mlops.datasets.definition import CalendarPart, DatasetDefinition, TimeDeclaration
-from mlops.datasets.watching import (
-    PREDICTION,
-    Feature,
-    Ints,
-    Mask,
-    WatchedRule,
-    numbers,
-    observed_answers,
-)
+from mlops.datasets.watching import Feature, Ints, Mask, WatchedRule, numbers, observed_answers
 from mlops.errors import ConfigurationError
 from mlops.settings import ValidationSettings
 

@@ -12,6 +12,7 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
+from mlops.datasets.answers import PREDICTION
 from mlops.datasets.dataset import Encoder
 from mlops.datasets.taxi.contract.rules import FIRST_PICKUP, LAST_PICKUP, rules_in_force
 from mlops.datasets.taxi.contract.schema import broken_rules, trip_schema
@@ -36,7 +37,6 @@ from mlops.datasets.taxi.trips import (
     VENDOR,
 )
 from mlops.datasets.watching import (
-    PREDICTION,
     Feature,
     Ints,
     Mask,

@@ -10,10 +10,10 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 
+from mlops.datasets.answers import ANSWER, LOWER, PREDICTION, UPPER
 from mlops.datasets.declared.encoding import TableEncoder
 from mlops.datasets.declared.watched.watching import TableWatching
 from mlops.datasets.taxi.features.encoding import FeatureEncoder
-from mlops.datasets.watching import ANSWER, LOWER, PREDICTION, UPPER
 from mlops.errors import ConfigurationError, DataQualityError
 from mlops.monitoring.windows.features import RowWindow
 from mlops.settings import ValidationSettings
