@@ -90,11 +90,11 @@ def histories(
         if each.distinct * 2 <= rows.sum()
     }
     best = sorted((n for n in gains if gains[n] >= _GAIN), key=lambda n: -gains[n])[:_HISTORIES]
-    proposed: dict[str, Any] = {_slug(name): {"by": [name]} for name in best}
+    proposed: dict[str, Any] = {plain_name(name): {"by": [name]} for name in best}
     pair = _best_pair(best, candidates, rows, given, gains)
     if pair:
         prior = max(pair, key=lambda n: gains[n])
-        proposed["_".join(map(_slug, pair))] = {"by": [*pair], "prior": [prior]}
+        proposed["_".join(map(plain_name, pair))] = {"by": [*pair], "prior": [prior]}
     if less:
         proposed = {name: {**history, "less": less} for name, history in proposed.items()}
     lives = half_lives(proposed, columns, times, target_name, less) if proposed else {}
@@ -185,14 +185,18 @@ def rules(
             least, most = float(distinct[0]), float(distinct[-1])
         proposed.append(
             {
-                "name": f"{_slug(name)}_plausible",
+                "name": f"{plain_name(name)}_plausible",
                 "column": name,
                 "between": [least, most],
                 "otherwise": "flag",
             }
         )
     if times.unit:  # the target is the time between event and outcome
-        impossible = {"name": f"{_slug(target)}_negative", "column": target, "between": [0, None]}
+        impossible = {
+            "name": f"{plain_name(target)}_negative",
+            "column": target,
+            "between": [0, None],
+        }
         proposed.insert(0, {**impossible, "otherwise": "quarantine"})
     return [*{rule["name"]: rule for rule in reversed(proposed)}.values()][::-1]
 
@@ -239,7 +243,8 @@ def floors(target: Any) -> dict[str, float]:
     return {"rmse": float(f"{spread:.3g}")} if spread > 0 else {}
 
 
-def _slug(name: str) -> str:
-    plain = normalize("NFKD", name.casefold()).encode("ascii", "ignore").decode()
-    slug = re.sub(r"[^a-z0-9]+", "_", plain).strip("_")
-    return slug if slug[:1].isalpha() else f"column_{slug}".rstrip("_")
+def plain_name(text: str, kind: str = "column") -> str:
+    """Return small letters, digits and ``_`` for a text, ``kind`` before what begins otherwise."""
+    plain = normalize("NFKD", text.casefold()).encode("ascii", "ignore").decode()
+    name = re.sub(r"[^a-z0-9]+", "_", plain).strip("_")
+    return name if name[:1].isalpha() else f"{kind}_{name}".rstrip("_")

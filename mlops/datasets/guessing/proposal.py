@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
-from unicodedata import normalize
 
 import numpy as np
 
 from mlops.datasets.checking.leakage import KnownAfterwards, power_alone
 from mlops.datasets.guessing.columns import ColumnGuess, refined
 from mlops.datasets.guessing.explaining import comments, report
-from mlops.datasets.guessing.extras import floors, histories, rules, slices, split, unit_of
+from mlops.datasets.guessing.extras import (
+    floors,
+    histories,
+    plain_name,
+    rules,
+    slices,
+    split,
+    unit_of,
+)
 from mlops.datasets.guessing.keys import guess_key
 from mlops.datasets.guessing.request import UTC, Request, columns_for
 from mlops.datasets.guessing.roles import (
@@ -215,6 +221,4 @@ def _feature(each: ColumnGuess, unit: str) -> dict[str, Any]:
 def name_of(location: str) -> str:
     """Return a name for the table that lies at a location."""
     stem = location.replace("{month}", "").rstrip("/").rpartition("/")[2].partition(".")[0]
-    plain = normalize("NFKD", stem.casefold()).encode("ascii", "ignore").decode()
-    name = re.sub(r"[^a-z0-9]+", "_", plain).strip("_")
-    return name if name[:1].isalpha() else f"table_{name}".rstrip("_")
+    return plain_name(stem, "table")
