@@ -587,7 +587,7 @@ class Settings(BaseSettings):
     allow_mismatch: bool = Field(
         False, description="Whether a model may score real trips or a taxi it did not learn from."
     )
-    source: SourceSettings = Field(SourceSettings(), validate_default=True)
+    source: SourceSettings = SourceSettings()
     validation: ValidationSettings = ValidationSettings()
     windows: WindowSettings = WindowSettings()
     features: FeatureSettings = FeatureSettings()
@@ -595,7 +595,7 @@ class Settings(BaseSettings):
     evaluation: EvaluationSettings = EvaluationSettings()
     gate: GateSettings = GateSettings()
     inference: InferenceSettings = InferenceSettings()
-    tracking: TrackingSettings = Field(TrackingSettings(), validate_default=True)
+    tracking: TrackingSettings = TrackingSettings()
     engine: EngineSettings = EngineSettings()
     serving: ServingSettings = ServingSettings()
     prediction_log: PredictionLogSettings = PredictionLogSettings()
@@ -629,53 +629,38 @@ class Settings(BaseSettings):
             )
         return value
 
-    @field_validator("training")
-    @classmethod
-    def _trained_by_dataset(cls, value: TrainingSettings, info: ValidationInfo) -> TrainingSettings:
-        if info.data.get("dataset", DEFAULT_DATASET) == DEFAULT_DATASET:
-            return value
-        return _completed(value, objectives=(*TrainingSettings().objectives, "trend_and_trees"))
-
     @field_validator("source")
     @classmethod
-    def _months_by_dataset(cls, value: SourceSettings, info: ValidationInfo) -> SourceSettings:
-        if info.data.get("dataset", DEFAULT_DATASET) == DEFAULT_DATASET:
-            if value.months == ALL_MONTHS:
-                raise ValueError("months: trips have no last month; name months such as 2024-01")
-            return value
-        return _completed(value, months=ALL_MONTHS)
+    def _trips_have_months(cls, value: SourceSettings, info: ValidationInfo) -> SourceSettings:
+        if info.data.get("dataset") == DEFAULT_DATASET and value.months == ALL_MONTHS:
+            raise ValueError("months: trips have no last month; name months such as 2024-01")
+        return value
 
-    @field_validator("validation")
+    @field_validator("source", "validation", "training", "tracking", "retraining")
     @classmethod
-    def _rows_by_dataset(
-        cls, value: ValidationSettings, info: ValidationInfo
-    ) -> ValidationSettings:
-        if info.data.get("dataset", DEFAULT_DATASET) == DEFAULT_DATASET:
-            return value
-        return _completed(value, min_rows=100)
-
-    @field_validator("retraining")
-    @classmethod
-    def _test_window_by_dataset(
-        cls, value: RetrainingSettings, info: ValidationInfo
-    ) -> RetrainingSettings:
-        if info.data.get("dataset", DEFAULT_DATASET) == DEFAULT_DATASET:
-            return value
-        return _completed(value, test_days=0)
-
-    @field_validator("tracking")
-    @classmethod
-    def _tracked_by_dataset(cls, value: TrackingSettings, info: ValidationInfo) -> TrackingSettings:
+    def _completed_by_dataset(cls, value: SectionType, info: ValidationInfo) -> SectionType:
+        """Give other datasets than the worked case defaults of their own."""
         dataset = info.data.get("dataset", DEFAULT_DATASET)
         if dataset == DEFAULT_DATASET:
             return value
-        return _completed(value, experiment=dataset, model_name=dataset)
+        defaults: dict[str, dict[str, Any]] = {
+            "source": {"months": ALL_MONTHS},
+            "validation": {"min_rows": 100},
+            "training": {"objectives": (*TrainingSettings().objectives, "trend_and_trees")},
+            "tracking": {"experiment": dataset, "model_name": dataset},
+            "retraining": {"test_days": 0},
+        }
+        return _completed(value, **defaults[str(info.field_name)])
 
     def working_on(self, dataset: str) -> Settings:
-        """Return the same configuration for another dataset of the home."""
+        """Return the same configuration for another dataset of the home.
+
+        Raises:
+            ConfigurationError: If what was given suits only this one.
+        """
         if dataset == self.dataset:
             return self
-        return Settings(**(self.model_dump(exclude_unset=True) | {"dataset": dataset}))
+        return _settings_of(self.model_dump(exclude_unset=True) | {"dataset": dataset})
 
     @property
     def state(self) -> Path:
@@ -862,9 +847,13 @@ def load_settings(overrides: Mapping[str, Any] | None = None, *, strict: bool = 
         *parents, leaf = path.split(".")
         target = reduce(lambda node, key: node.setdefault(key, {}), parents, nested)
         target[leaf] = value
+    # Overrides are merged over the environment's values section by section.
+    return _settings_of(nested)
+
+
+def _settings_of(values: Mapping[str, Any]) -> Settings:
     try:
-        # Overrides are merged over the environment's values section by section.
-        return Settings(**nested)
+        return Settings(**values)
     except SettingsError as error:
         raise ConfigurationError(
             f"environment: {error}", "write lists with commas, and mappings as JSON"

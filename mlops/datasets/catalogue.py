@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Final
 
 import yaml
 
-from mlops.errors import ConfigurationError, did_you_mean
-from mlops.settings import DEFAULT_DATASET, PROJECT_ROOT
+from mlops.errors import ConfigurationError, MlopsError, did_you_mean
+from mlops.settings import DEFAULT_DATASET, PROJECT_ROOT, Settings
+
+logger = logging.getLogger(__name__)
 
 FOLDER: Final = "datasets"
 FILE_NAME: Final = "dataset.yaml"
@@ -28,11 +31,20 @@ def definition_files() -> dict[str, Path]:
     return dict(sorted(found.items()))
 
 
-def datasets_in(home: Path) -> tuple[str, ...]:
-    """Return the datasets that have left something in a home, the worked case first."""
+def settings_in_home(settings: Settings) -> dict[str, Settings]:
+    """Return the configuration of every dataset that has left something in the home, by name.
+
+    The given one's comes first. One that the environment does not suit is left out and logged.
+    """
+    home, found = settings.home, {settings.dataset: settings}
     others = [name for name in definition_files() if (home / FOLDER / name).is_dir()]
     worked = [DEFAULT_DATASET] if (home / "store").is_dir() else []
-    return (*worked, *(name for name in others if name != DEFAULT_DATASET))
+    for name in (*worked, *others):
+        try:
+            found[name] = settings.working_on(name)
+        except MlopsError as error:  # noqa: PERF203
+            logger.error("%s: is left out: %s", name, error.in_one_line)
+    return found
 
 
 def scheduled_datasets(project: Path = PROJECT_ROOT) -> tuple[str, ...]:

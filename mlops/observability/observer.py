@@ -7,12 +7,11 @@ import threading
 from collections import defaultdict
 from collections.abc import Callable, MutableMapping
 
-from mlops.datasets.catalogue import datasets_in
-from mlops.errors import MlopsError
+from mlops.datasets.catalogue import settings_in_home
 from mlops.observability.exporter import Page, exporter
 from mlops.observability.memory import Memory
 from mlops.observability.tables import refresh
-from mlops.settings import Settings, load_settings
+from mlops.settings import Settings
 
 logger = logging.getLogger(__name__)
 
@@ -54,16 +53,11 @@ def look_at_all(settings: Settings, page: Page, memories: MutableMapping[str, Me
         page: Of metrics.
         memories: Of the looks before, by dataset; missing ones are made.
     """
-    complete = look(settings, page, memories[settings.dataset])
-    for name in datasets_in(settings.home):
-        if name != settings.dataset:
-            try:
-                its = load_settings({"home": str(settings.home), "dataset": name})
-            except MlopsError as error:
-                logger.error("%s: its tables stay as they are: %s", name, error.in_one_line)
-                continue
-            complete = look(its, None, memories[name]) and complete
-    return complete
+    looks = [
+        look(each, page if each is settings else None, memories[name])
+        for name, each in settings_in_home(settings).items()
+    ]
+    return all(looks)
 
 
 def look(settings: Settings, page: Page | None, memory: Memory) -> bool:

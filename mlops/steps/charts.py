@@ -15,7 +15,7 @@ from typing import Any
 
 import pandas as pd
 
-from mlops.datasets.catalogue import datasets_in
+from mlops.datasets.catalogue import settings_in_home
 from mlops.datasets.opening import dataset_of
 from mlops.drawing.frame import Drawing, axes, drawn, figure, to_html
 from mlops.drawing.html import Html, choice, document, problem
@@ -41,14 +41,9 @@ def chart(table: str, draw: Draw) -> str:
     """
     try:
         settings = load_settings()
-        datasets = {settings.dataset: settings} | {
-            name: load_settings({"dataset": name})
-            for name in datasets_in(settings.home)
-            if name != settings.dataset
-        }
     except MlopsError as error:
         return document(problem(error.in_one_line))
-    tiles = {name: _tile(its, table, draw) for name, its in datasets.items()}
+    tiles = {name: _tile(its, table, draw) for name, its in settings_in_home(settings).items()}
     return document(choice(tiles, settings.dataset))
 
 

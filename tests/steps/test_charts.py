@@ -72,6 +72,16 @@ def test_a_home_with_several_datasets_has_a_choice(observed: Path) -> None:
     assert shown < hidden
 
 
+def test_a_dataset_that_the_environment_does_not_suit_takes_no_tile_from_others(
+    observed: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (observed.parent / "store").mkdir()
+    monkeypatch.setenv("MLOPS_DATASET", "flights")
+    monkeypatch.setenv("MLOPS_SOURCE__MONTHS", "all")  # trips have no last month
+
+    assert "0 rows at" in chart("gate", draw)
+
+
 def test_before_there_is_a_table_it_is_drawn_empty(observed: Path) -> None:
     assert "0 rows at" in chart("gate", draw)
 
