@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any, Final, Literal, NamedTuple, Protocol
@@ -206,6 +206,25 @@ class CameRows(NamedTuple):
     rows: pd.DataFrame
     refused: Mask
     unclean: Mask
+
+    @classmethod
+    def of(
+        cls, rows: pd.DataFrame, broken: Mapping[str, Mask], refusing: Container[str]
+    ) -> CameRows:
+        """Return rows with what the rules say.
+
+        Args:
+            rows: With their labels.
+            broken: The rows that break each rule after which nothing is learned from them.
+            refusing: Those of the rules by which a request is refused.
+        """
+        refused = np.zeros(len(rows), dtype=bool)
+        unclean = refused.copy()
+        for name, mask in broken.items():
+            unclean |= mask
+            if name in refusing:
+                refused |= mask
+        return cls(rows, refused, unclean)
 
 
 class Labels(Protocol):

@@ -72,18 +72,13 @@ class RowsArriving:
     def judged(self, month: str, files: Sequence[SourceFile]) -> CameRows:
         """Read rows and hold them to the rules, wherever they lie."""
         rows = self.rows(files)
-        rules = {
-            rule.name: rule
+        rules = [
+            rule
             for rule in declared_rules_in_force(self.definition, self.settings.validation)
             if rule.action == "quarantine"
-        }
-        refused = np.zeros(len(rows), dtype=bool)
-        unclean = refused.copy()
-        for name, mask in broken_rules(rules.values(), rows).items():
-            unclean |= mask
-            if rules[name].asked:
-                refused |= mask
-        return CameRows(rows, refused, unclean)
+        ]
+        broken = broken_rules(rules, rows)
+        return CameRows.of(rows, broken, {rule.name for rule in rules if rule.asked})
 
     def actual(self, files: Sequence[SourceFile]) -> ActualRows:
         """Read what turned out of rows, to be found by their keys."""

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Final
 
-import numpy as np
 import pandas as pd
 
 from mlops.data.origins import TripOrigin
@@ -61,14 +60,13 @@ class TripsArriving:
         trips = self.rows(files)
         limits = self.settings.validation
         rules = rules_in_force(limits)
-        refused = np.zeros(len(trips), dtype=bool)
-        unclean = refused.copy()
-        for name, mask in broken_rules(trips, trip_schema(rules, limits, month)).items():
-            if rules[name].action == "quarantine":
-                unclean |= mask
-                if rules[name].at_pickup or name == _OF_FILES:
-                    refused |= mask
-        return CameRows(trips, refused, unclean)
+        broken = {
+            name: mask
+            for name, mask in broken_rules(trips, trip_schema(rules, limits, month)).items()
+            if rules[name].action == "quarantine"
+        }
+        asked = {name for name, rule in rules.items() if rule.at_pickup}
+        return CameRows.of(trips, broken, asked | {_OF_FILES})
 
     def actual(self, files: Sequence[SourceFile]) -> ActualTrips:
         """Read how long trips took."""
