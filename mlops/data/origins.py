@@ -28,7 +28,7 @@ class TripOrigin(NamedTuple):
         if self.taxi:
             return f"{'synthetic' if self.synthetic else 'real'} trips of {self.taxi} taxis"
         # Of other tables nobody knows where they come from.
-        return f"{'synthetic ' * self.synthetic}rows of {self.dataset}"
+        return f"{'synthetic ' if self.synthetic else ''}rows of {self.dataset}"
 
     def is_of(self, other: TripOrigin) -> bool:
         """Tell whether both are of the same dataset and taxi, real or synthetic."""

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 
 from mlops.datasets.catalogue import definition_file
 from mlops.datasets.definition import DatasetDefinition
+from mlops.settings import ALL_MONTHS
 
 if TYPE_CHECKING:
     import numpy as np
@@ -169,8 +170,8 @@ class DeclaredDataset:
 
     def require(self, encoder: Encoder, version: int) -> None:
         """Make sure that a model was trained with what the definition says of requests."""
+        from mlops.datasets.declared.compatibility import require_same_requests
         from mlops.datasets.declared.encoding import TableEncoder
-        from mlops.datasets.declared.requests import require_same_requests
 
         trained = encoder.definition if isinstance(encoder, TableEncoder) else None
         require_same_requests(self.definition, trained, version)
@@ -210,7 +211,7 @@ class DeclaredDataset:
         source, months = self.definition.source, settings.source.months
         parts = [f"dataset {self.name}"]
         if source.partition == "month":
-            parts.append("all months" if months == "all" else months)
+            parts.append("all months" if months == ALL_MONTHS else months)
         return f"{source.location} ({', '.join(parts)})"
 
     def groups(self, rows: pd.DataFrame) -> pd.DataFrame:

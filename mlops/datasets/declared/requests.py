@@ -33,7 +33,7 @@ from mlops.datasets.declared.reading import dtype_of
 from mlops.datasets.declared.rules import broken_by_one, rules_of
 from mlops.datasets.definition import DatasetDefinition, FeatureDeclaration
 from mlops.datasets.wall_clock import wall_clock_in
-from mlops.errors import DataQualityError, MlopsError, did_you_mean
+from mlops.errors import DataQualityError, did_you_mean
 
 # A model computes in float32.
 _LARGEST: Final = float(np.finfo(np.float32).max)
@@ -129,9 +129,7 @@ class RowForm:
             rule = self._rules[name]
             if rule.action == "flag":
                 flags += (name,)
-            elif field not in wrong and (
-                field or rule.dataset
-            ):  # of the row itself, if it is added
+            elif (field or rule.dataset) and field not in wrong:  # no field: the row itself
                 wrong[field] = f"breaks the rule {name}: {rule.meaning}"
         return ReadRow(values, wrong, flags)
 
@@ -226,45 +224,6 @@ def golden_requests(definition: DatasetDefinition, encoder: TableEncoder) -> Gol
         )
     kept = [body for body, is_good in zip(bodies, accepted, strict=True) if is_good]
     return GoldenRequests(rows[accepted].reset_index(drop=True), kept)
-
-
-def require_same_requests(
-    definition: DatasetDefinition, trained: DatasetDefinition | None, version: int | str
-) -> None:
-    """Make sure that what a definition calls a request says what a model needs.
-
-    Args:
-        definition: As it is now.
-        trained: The one that the model was trained with; None if it is of no declared dataset.
-        version: Of the model.
-
-    Raises:
-        MlopsError: If the model is of another dataset, or the definition has changed since.
-    """
-    if trained is None:
-        raise MlopsError(
-            f"version {version} does not predict {definition.name}",
-            "name the dataset of the model: --dataset NAME",
-        )
-    columns = definition.request_columns
-    others = [
-        column
-        for column, each in trained.request_columns.items()
-        if column not in columns
-        or (columns[column].type, columns[column].unit) != (each.type, each.unit)
-    ]
-    said, meant = (
-        (each.task.target, each.task.unit, each.time and each.time.zone)
-        for each in (definition, trained)
-    )
-    if said != meant:
-        others.append("the target or the time zone")
-    if others:
-        raise MlopsError(
-            f"version {version} was trained with another definition of {definition.name}, which"
-            f" differs in {', '.join(others)}",
-            "undo the change of the definition, or train and promote a version with it",
-        )
 
 
 def _type(column: FeatureDeclaration, zone: str, missing: Sequence[str]) -> Any:

@@ -13,10 +13,10 @@ from typing import Any, Final, NamedTuple
 from mlops.data.locations import holds_months, named_in, require_there
 from mlops.data.months import parse_months
 from mlops.data.windows import plan_windows
-from mlops.datasets.catalogue import definition_file, require_dataset
+from mlops.datasets.catalogue import require_dataset
 from mlops.datasets.declared.months import require_monthly
 from mlops.datasets.declared.watched.order import require_order
-from mlops.datasets.loading import load_definition
+from mlops.datasets.opening import declared_definition
 from mlops.deployment import asking
 from mlops.errors import ConfigurationError, SourceError, did_you_mean
 from mlops.orchestration.jobs.stages import STAGES, wanted
@@ -153,7 +153,7 @@ def check_backtest(settings: Settings) -> None:
         MlopsError: Naming the setting, and what is accepted.
     """
     if settings.dataset != DEFAULT_DATASET:
-        require_order(load_definition(definition_file(settings.dataset)))
+        require_order(declared_definition(settings))
     check_names("backtest.families", settings.backtest.families, [*families(), *OBJECTIVES])
     _check_source(settings)
 
@@ -189,8 +189,7 @@ def _check_rules(settings: Settings) -> None:
     else:
         from mlops.datasets.declared.preparing.validating import declared_rules_in_force
 
-        definition = load_definition(definition_file(settings.dataset))
-        declared_rules_in_force(definition, settings.validation)
+        declared_rules_in_force(declared_definition(settings), settings.validation)
 
 
 def _nothing_more(settings: Settings, variables: Variables) -> None:
@@ -209,10 +208,9 @@ def _preparation(settings: Settings, variables: Variables) -> None:
 def _check_source(settings: Settings, months: tuple[str, ...] = ()) -> None:
     """Look whether the rows can be there: what needs a network or a file's content, does not."""
     if settings.dataset != DEFAULT_DATASET:
-        definition = load_definition(definition_file(settings.dataset))
+        definition = declared_definition(settings)
         if settings.source.month_list:
-            location = settings.source.location or definition.source.location
-            require_monthly(location, settings.source.months, "source.months")
+            require_monthly(definition.source.location, settings.source.months, "source.months")
         return
     source, months = settings.source, months or settings.source.month_list
     if source.kind == "tlc" and months[-1] > f"{date.today():%Y-%m}":
@@ -237,8 +235,7 @@ def _batch(settings: Settings, variables: Variables) -> None:
     months = parse_months(str(asked), "score_months") if asked else last
     _check_source(settings, months)
     if asked and settings.dataset != DEFAULT_DATASET:
-        definition = load_definition(definition_file(settings.dataset))
-        require_monthly(settings.source.location or definition.source.location, str(asked))
+        require_monthly(declared_definition(settings).source.location, str(asked))
     require_champion(settings)
 
 
@@ -252,7 +249,7 @@ def _predict(settings: Settings, variables: Variables) -> None:
 
 def _monitoring(settings: Settings, variables: Variables) -> None:
     if settings.dataset != DEFAULT_DATASET:
-        require_order(load_definition(definition_file(settings.dataset)))
+        require_order(declared_definition(settings))
 
 
 def _retraining(settings: Settings, variables: Variables) -> None:

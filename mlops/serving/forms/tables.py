@@ -14,8 +14,9 @@ from zoneinfo import ZoneInfo
 import numpy as np
 from pydantic import ConfigDict, Field, create_model
 
+from mlops.datasets.declared.compatibility import require_same_requests
 from mlops.datasets.declared.groups import Row
-from mlops.datasets.declared.requests import RowForm, require_same_requests
+from mlops.datasets.declared.requests import RowForm
 from mlops.datasets.definition import DatasetDefinition
 from mlops.serving.answers.answering import Answer, ModelFailureError
 from mlops.serving.answers.bodies import content_of, require_unique, shown
