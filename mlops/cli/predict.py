@@ -46,7 +46,7 @@ def predict(
     allow_mismatch: AllowMismatch = False,
     as_json: AsJson = False,
 ) -> None:
-    """Predict rows of the dataset, with an 80 % interval: of trips the minutes they take."""
+    """Predict the rows of a file, or one row as JSON, each with an 80 % interval."""
     settings = settings_from(options={"allow_mismatch": allow_mismatch or None, "taxi": taxi})
 
     from mlops.registry.lookup import require_version

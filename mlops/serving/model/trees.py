@@ -38,7 +38,7 @@ class Tree:
         feature: Column that a node looks at.
         threshold: See ``left``.
         missing_left: Where a missing value goes.
-        value: What a leaf predicts, in minutes; not read elsewhere.
+        value: What a leaf predicts, in the unit of the target; not read elsewhere.
         cover: Rows of the training set that came by, by weight.
     """
 
@@ -51,16 +51,14 @@ class Tree:
     cover: Floats
 
     def plus(self, constant: float) -> Tree:
-        """Return the tree predicting ``constant`` minutes more."""
+        """Return the tree predicting ``constant`` more."""
         return replace(self, value=self.value + np.float32(constant))
 
 
-def constant_tree(minutes: float) -> Tree:
+def constant_tree(value: float) -> Tree:
     """Return the tree that predicts the same for everybody."""
     none, zero = np.array([_NO_NODE], np.int32), np.zeros(1, np.float32)
-    return Tree(
-        none, none, np.zeros(1, np.int32), zero, np.zeros(1, bool), zero + minutes, zero + 1
-    )
+    return Tree(none, none, np.zeros(1, np.int32), zero, np.zeros(1, bool), zero + value, zero + 1)
 
 
 def booster_trees(booster: Any) -> list[list[Tree]]:
@@ -101,7 +99,7 @@ def merged_booster(outputs: Sequence[Sequence[Tree]], features: int) -> Any:
         features: Columns of the matrix that it will predict for.
 
     Returns:
-        An ``xgboost.Booster`` that predicts ``(n, outputs)`` minutes with one thread.
+        An ``xgboost.Booster`` that predicts ``(n, outputs)`` with one thread.
     """
     import xgboost
 
