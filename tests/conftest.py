@@ -25,6 +25,7 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
+import yaml
 
 from demo.servers import free_ports
 from mlops import extensions, fingerprints
@@ -176,6 +177,20 @@ hypothesis.settings.load_profile("shared machines")
 
 PROJECT_ROOT = Path(__file__).resolve().parents[1]
 _TESTED_UNTIL = datetime(2024, 2, 1)
+
+
+@pytest.fixture
+def declare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Path]:
+    """Return what puts a definition, as text, into the working directory, and names its folder."""
+    monkeypatch.chdir(tmp_path)
+
+    def put(definition: str) -> Path:
+        folder = tmp_path / "datasets" / str(yaml.safe_load(definition)["name"])
+        folder.mkdir(parents=True)
+        (folder / "dataset.yaml").write_text(definition)
+        return folder
+
+    return put
 
 
 @pytest.fixture(scope="session")

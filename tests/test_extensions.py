@@ -49,12 +49,11 @@ split: {by: random, validation: 0.2, test: 0.2}
 
 
 @pytest.fixture
-def variables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+def variables(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, declare: Callable[[str], Path]
+) -> dict[str, Any]:
     """Declare houses in the working directory; their rows are in a database."""
-    definition = tmp_path / "datasets" / "houses" / "dataset.yaml"
-    definition.parent.mkdir(parents=True)
-    definition.write_text(DEFINITION)
-    monkeypatch.chdir(tmp_path)
+    declare(DEFINITION)
     monkeypatch.setenv("WAREHOUSE", str(tmp_path / "warehouse.db"))
     monkeypatch.setattr(remembered, "find_version", lambda *_: None)
     rng = np.random.default_rng(3)

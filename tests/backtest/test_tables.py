@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -46,12 +47,9 @@ def rows() -> pd.DataFrame:
 
 
 @pytest.fixture
-def configured(tmp_path: Path, rows: pd.DataFrame, monkeypatch: pytest.MonkeyPatch) -> Settings:
+def configured(tmp_path: Path, rows: pd.DataFrame, declare: Callable[[str], Path]) -> Settings:
     """A definition, and a file for each month."""
-    folder = tmp_path / "datasets" / "deliveries"
-    folder.mkdir(parents=True)
-    (folder / "dataset.yaml").write_text(DELIVERIES)
-    monkeypatch.chdir(tmp_path)
+    declare(DELIVERIES)
     for month, own in rows.groupby(rows["ordered_at"].dt.strftime("%Y-%m")):
         own.to_csv(tmp_path / f"deliveries_{month}.csv", index=False)
     location = str(tmp_path / "deliveries_{month}.csv")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -27,11 +28,8 @@ class Quoted:
 
 
 @pytest.fixture
-def other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
-    folder = tmp_path / "datasets" / "deliveries"
-    folder.mkdir(parents=True)
-    (folder / "dataset.yaml").write_text(DELIVERIES)
-    monkeypatch.chdir(tmp_path)
+def other(declare: Callable[[str], Path]) -> Settings:
+    declare(DELIVERIES)
     return load_settings({"dataset": "deliveries"})
 
 

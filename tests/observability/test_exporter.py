@@ -165,14 +165,11 @@ def test_the_training_set_is_told_with_its_quality(
 
 def test_times_are_told_by_the_clock_of_a_dataset_however_its_rows_are_split(
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    declare: Callable[[str], Path],
     make_manifest: Callable[[int], TrainingSetManifest],
 ) -> None:
     table = yaml.safe_load(DELIVERIES) | {"split": {"by": "random", "validation": 0.2, "test": 0.2}}
-    file = tmp_path / "datasets" / "deliveries" / "dataset.yaml"
-    file.parent.mkdir(parents=True)
-    file.write_text(yaml.safe_dump(table))
-    monkeypatch.chdir(tmp_path)
+    declare(yaml.safe_dump(table))
     settings = load_settings({"home": tmp_path / "home", "dataset": "deliveries"})
     world = ObservedWorld(settings, training_set=make_manifest(270))
 

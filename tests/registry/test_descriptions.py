@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -21,11 +22,8 @@ split: {by: random, validation: 0.2, test: 0.2}
 
 
 @pytest.fixture
-def houses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    folder = tmp_path / "datasets" / "houses"
-    folder.mkdir(parents=True)
-    (folder / "dataset.yaml").write_text(DEFINITION)
-    monkeypatch.chdir(tmp_path)
+def houses(declare: Callable[[str], Path]) -> None:
+    declare(DEFINITION)
 
 
 @pytest.mark.usefixtures("houses")

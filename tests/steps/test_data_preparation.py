@@ -44,14 +44,12 @@ split: {by: random, validation: 0.2, test: 0.2}
 
 
 @pytest.fixture
-def variables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+def variables(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, declare: Callable[[str], Path]
+) -> dict[str, Any]:
     """Declare the dataset in the working directory, with its files, and no champion anywhere."""
-    folder = tmp_path / "datasets" / "deliveries"
-    folder.mkdir(parents=True)
     split = DELIVERIES.replace("{validation: 2d, test: 2d}", "{validation: 2d, test: 18d}")
-    (folder / "dataset.yaml").write_text(split)
-    written(folder, rows_of_days())
-    monkeypatch.chdir(tmp_path)
+    written(declare(split), rows_of_days())
     monkeypatch.setattr(remembered, "find_version", lambda *_: None)
     return {
         "home": str(tmp_path / "home"),
@@ -82,12 +80,9 @@ def test_a_declared_dataset_is_prepared_and_frozen(variables: dict[str, Any]) ->
 
 
 def test_a_table_without_times_is_split_by_its_rows_whatever_their_order(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, declare: Callable[[str], Path]
 ) -> None:
-    folder = tmp_path / "datasets" / "houses"
-    folder.mkdir(parents=True)
-    (folder / "dataset.yaml").write_text(HOUSES)
-    monkeypatch.chdir(tmp_path)
+    declare(HOUSES)
     monkeypatch.setattr(remembered, "find_version", lambda *_: None)
     rows = pd.DataFrame({"id": range(400), "area": np.arange(400) % 90, "price": 1.5})
 

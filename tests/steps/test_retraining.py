@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
@@ -143,13 +143,13 @@ def test_another_dataset_is_retrained_on_the_months_of_its_files(
 
 
 @pytest.fixture
-def whole_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def whole_table(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, declare: Callable[[str], Path]
+) -> Path:
     """Return the file of a table without months, which a training set was made from."""
     file = tmp_path / "all.csv"
     rows_of_days(4).to_csv(file, index=False)
-    (tmp_path / "datasets" / "deliveries").mkdir(parents=True)
-    (tmp_path / "datasets" / "deliveries" / "dataset.yaml").write_text(DELIVERIES)
-    monkeypatch.chdir(tmp_path)
+    declare(DELIVERIES)
     settings = load_settings({"dataset": "deliveries", "location": str(file)})
     extraction = dataset_of(settings).extract(settings)
     manifest = SimpleNamespace(extraction=extraction, recipe={"source": {}})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -20,13 +21,10 @@ features: {weight: number}
 
 
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    folder = tmp_path / "datasets" / "parcels"
-    folder.mkdir(parents=True)
-    (folder / "dataset.yaml").write_text(DEFINITION)
+def folder(declare: Callable[[str], Path]) -> Path:
+    folder = declare(DEFINITION)
     for month in ("2024-02", "2023-12", "2024-13"):
         (folder / f"parcels_{month}.csv").touch()
-    monkeypatch.chdir(tmp_path)
     return folder
 
 

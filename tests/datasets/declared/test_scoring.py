@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -35,11 +36,8 @@ class Quoted:
 
 
 @pytest.fixture
-def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
-    folder = tmp_path / "datasets" / "deliveries"
-    folder.mkdir(parents=True)
-    (folder / "dataset.yaml").write_text(DELIVERIES)
-    monkeypatch.chdir(tmp_path)
+def config(tmp_path: Path, declare: Callable[[str], Path]) -> Settings:
+    declare(DELIVERIES)
     given = {"home": str(tmp_path / "home"), "dataset": "deliveries", "inference.chunk_rows": 7}
     return load_settings({**given, "location": str(tmp_path / "deliveries_{month}.csv")})
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -35,11 +36,10 @@ SALES = {
 
 
 @pytest.fixture
-def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
-    folder = tmp_path / "datasets" / "sales"
-    folder.mkdir(parents=True)
-    (folder / "dataset.yaml").write_text(yaml.safe_dump(SALES))
-    monkeypatch.chdir(tmp_path)
+def settings(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, declare: Callable[[str], Path]
+) -> Settings:
+    declare(yaml.safe_dump(SALES))
     for name, nothing in (("take_snapshots", None), ("source_windows", ())):
         monkeypatch.setattr(collecting, name, lambda *arguments, found=nothing: found)
     return load_settings(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import string
+from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -65,11 +66,9 @@ def test_a_run_may_name_a_dataset_that_there_is() -> None:
 
 
 def test_a_definition_with_mistakes_is_refused_before_its_table_is_read(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    declare: Callable[[str], Path],
 ) -> None:
-    (tmp_path / "datasets" / "houses").mkdir(parents=True)
-    (tmp_path / "datasets" / "houses" / "dataset.yaml").write_text("name: houses\nfeature: {}\n")
-    monkeypatch.chdir(tmp_path)
+    declare("name: houses\nfeature: {}\n")
 
     assert "dataset.yaml has" in refusal("data_preparation", dataset="houses")
     assert check_run("sklearn_training", {"dataset": "houses"}).dataset == "houses"
@@ -94,18 +93,15 @@ def test_the_form_that_asks_for_a_trip_refuses_other_datasets() -> None:
 
 
 def test_rows_without_an_order_in_time_are_not_monitored(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    declare: Callable[[str], Path],
 ) -> None:
     assert check_run("monitoring", {"dataset": "flights"}).dataset == "flights"
-    (tmp_path / "datasets" / "houses").mkdir(parents=True)
     definition = {
         **{"name": "houses", "title": "What is a house worth?", "source": {"location": "a.csv"}},
         **{"task": {"target": "price"}, "features": {"rooms": "number"}},
         "split": {"by": "random", "validation": 0.2, "test": 0.2},
     }
-    file = tmp_path / "datasets" / "houses" / "dataset.yaml"
-    file.write_text(yaml.safe_dump(definition))
-    monkeypatch.chdir(tmp_path)
+    declare(yaml.safe_dump(definition))
 
     assert "houses: its rows have no time" in refusal("monitoring", dataset="houses")
 

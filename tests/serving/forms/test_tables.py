@@ -44,12 +44,9 @@ REPLIES: dict[str, Any] = {
 
 
 @pytest.fixture
-def service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Service:
+def service(tmp_path: Path, declare: Callable[[str], Path]) -> Service:
     """Return the server of deliveries, whose definition lies in the working directory."""
-    folder = tmp_path / "datasets" / "deliveries"
-    folder.mkdir(parents=True)
-    (folder / "dataset.yaml").write_text(DELIVERIES)
-    monkeypatch.chdir(tmp_path)
+    declare(DELIVERIES)
     settings = load_settings({"home": str(tmp_path), "dataset": "deliveries"})
     _, token = add_key(settings.served, "tester")
     door = Door(settings, RateLimiter(1_000, 1_000))

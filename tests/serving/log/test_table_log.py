@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -33,11 +34,8 @@ ROW: dict[str, Any] = {
 
 
 @pytest.fixture
-def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
-    folder = tmp_path / "datasets" / "deliveries"
-    folder.mkdir(parents=True)
-    (folder / "dataset.yaml").write_text(DELIVERIES)
-    monkeypatch.chdir(tmp_path)
+def settings(tmp_path: Path, declare: Callable[[str], Path]) -> Settings:
+    declare(DELIVERIES)
     changes = {"home": str(tmp_path), "dataset": "deliveries", "prediction_log.flush_seconds": 60}
     return load_settings(changes)
 
